@@ -1,0 +1,66 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+// The processor to compile for. `native` lets Swift emit the widest vectors of the building machine;
+// CRATE_MARCH=x86-64-v3 (or another name that clang knows) builds for other nodes.
+let processor = Context.environment["CRATE_MARCH"] ?? "native"
+
+let swiftSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .unsafeFlags(["-Xcc", "-march=\(processor)"]),
+]
+
+func systemLibrary(_ name: String, pkgConfig: String, debian: String) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([debian])])
+}
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+}
+
+// A target imports only targets above it in this list.
+let package = Package(
+    name: "crate",
+    products: [.executable(name: "crate", targets: ["crate"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    ],
+    targets: [
+        systemLibrary("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
+        systemLibrary("COpenMPI", pkgConfig: "ompi-c", debian: "libopenmpi-dev"),
+        systemLibrary("CHDF5", pkgConfig: "hdf5", debian: "libhdf5-dev"),
+        systemLibrary("CTurboJPEG", pkgConfig: "libturbojpeg", debian: "libturbojpeg0-dev"),
+        systemLibrary("CPNG", pkgConfig: "libpng", debian: "libpng-dev"),
+        systemLibrary("CZlib", pkgConfig: "zlib", debian: "zlib1g-dev"),
+        library("Files", ["CZlib"]),
+        library("Buffers", ["Files"]),
+        library("Kernels", ["Buffers", "COpenBLAS"]),
+        library("CrateModel", ["Files", "Buffers", "Kernels"]),
+        library("Images", ["Files", "Buffers", "Kernels", "CTurboJPEG", "CPNG"]),
+        library("Shards", ["Files", "Buffers", "Kernels", "Images", "CHDF5"]),
+        library("Collectives", ["Files", "Buffers", "COpenMPI"]),
+        library("Checkpoints", ["Files", "Buffers", "CrateModel"]),
+        library(
+            "Training",
+            [
+                "Files", "Buffers", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints",
+            ]),
+        .executableTarget(
+            name: "crate",
+            dependencies: [
+                "Files", "Buffers", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints",
+                "Training",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: swiftSettings),
+        tests("FilesTests", ["Files"]),
+        tests("KernelsTests", ["Buffers", "Kernels"]),
+        tests("ImagesTests", ["Files", "Images", "Kernels"]),
+        tests("ShardsTests", ["Files", "Shards", "Images", "Buffers"]),
+    ]
+)

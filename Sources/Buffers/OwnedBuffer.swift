@@ -1,0 +1,47 @@
+import Files
+import Foundation
+
+/// Zeroed, aligned memory with one owner; freed when the owner goes.
+///
+/// Aligned to 64 bytes (a cache line, a full vector), from 4 MiB on to 2 MiB with huge pages asked for. The
+/// memory behind the last element is padded with zeros to a whole vector, so that a kernel may read and write
+/// the last vector in full.
+public struct OwnedBuffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
+    /// The first element. Valid as long as the buffer lives.
+    public let pointer: UnsafeMutablePointer<Element>
+    /// The number of elements.
+    public let count: Int
+
+    /// Allocates `count` zeroed elements. Throws `Failure` when the memory is not to be had.
+    public init(count: Int) throws {
+        let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
+        guard count >= 0, !overflow, bytes < Int.max / 2 else {
+            throw Failure("cannot allocate \(count) elements", hint: "check the sizes asked for")
+        }
+        let hugePage = 1 << 21
+        let isLarge = bytes >= 2 * hugePage
+        let padded = (bytes / 64 + 1) * 64
+        var memory: UnsafeMutableRawPointer?
+        guard posix_memalign(&memory, isLarge ? hugePage : 64, padded) == 0, let memory else {
+            throw Failure(
+                "cannot allocate \(padded / 1_048_576) MiB",
+                hint: "lower --micro-batch or the model size, or use fewer ranks on this machine")
+        }
+        if isLarge { madvise(memory, padded, 14 /* MADV_HUGEPAGE, which Glibc's module leaves out */) }
+        memset(memory, 0, padded)
+        pointer = memory.bindMemory(to: Element.self, capacity: count)
+        self.count = count
+    }
+
+    deinit { free(pointer) }
+
+    /// All bytes of the elements.
+    public var bytes: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: pointer, count: count * MemoryLayout<Element>.stride)
+    }
+
+    /// All elements as a collection. Must not outlive the buffer.
+    public var elements: UnsafeMutableBufferPointer<Element> {
+        UnsafeMutableBufferPointer(start: pointer, count: count)
+    }
+}

@@ -1,0 +1,3 @@
+// Why a shim: the module map needs one header to name.
+#pragma once
+#include <turbojpeg.h>
