@@ -1,4 +1,4 @@
-// swift-tools-version: 6.0
+// swift-tools-version: 6.2
 import PackageDescription
 
 // The processor to compile for. `native` lets Swift emit the widest vectors of the building machine;

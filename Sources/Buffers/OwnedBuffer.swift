@@ -14,22 +14,7 @@ public struct OwnedBuffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Senda
 
     /// Allocates `count` zeroed elements. Throws `Failure` when the memory is not to be had.
     public init(count: Int) throws {
-        let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
-        guard count >= 0, !overflow, bytes < Int.max / 2 else {
-            throw Failure("cannot allocate \(count) elements", hint: "check the sizes asked for")
-        }
-        let hugePage = 1 << 21
-        let isLarge = bytes >= 2 * hugePage
-        let padded = (bytes / 64 + 1) * 64
-        var memory: UnsafeMutableRawPointer?
-        guard posix_memalign(&memory, isLarge ? hugePage : 64, padded) == 0, let memory else {
-            throw Failure(
-                "cannot allocate \(padded / 1_048_576) MiB",
-                hint: "lower --micro-batch or the model size, or use fewer ranks on this machine")
-        }
-        if isLarge { madvise(memory, padded, 14 /* MADV_HUGEPAGE, which Glibc's module leaves out */) }
-        memset(memory, 0, padded)
-        pointer = memory.bindMemory(to: Element.self, capacity: count)
+        pointer = try allocateZeroed(count, of: Element.self)
         self.count = count
     }
 
@@ -44,4 +29,45 @@ public struct OwnedBuffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Senda
     public var elements: UnsafeMutableBufferPointer<Element> {
         UnsafeMutableBufferPointer(start: pointer, count: count)
     }
+}
+
+/// Zeroed, aligned blocks that share one owner and are freed together; the memory of a whole model's pass.
+public struct Arena: ~Copyable, @unchecked Sendable {
+    private var blocks: [UnsafeMutableRawPointer] = []
+    /// Bytes handed out so far.
+    public private(set) var bytes = 0
+
+    /// An arena that holds nothing yet.
+    public init() {}
+
+    deinit { for block in blocks { free(block) } }
+
+    /// `count` zeroed floats, aligned and padded as `OwnedBuffer` does it, valid as long as the arena lives.
+    public mutating func floats(_ count: Int) throws -> UnsafeMutablePointer<Float> {
+        let pointer = try allocateZeroed(count, of: Float.self)
+        blocks.append(pointer)
+        bytes += count * MemoryLayout<Float>.stride
+        return pointer
+    }
+}
+
+private func allocateZeroed<Element: BitwiseCopyable>(
+    _ count: Int, of type: Element.Type
+) throws -> UnsafeMutablePointer<Element> {
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
+    guard count >= 0, !overflow, bytes < Int.max / 2 else {
+        throw Failure("cannot allocate \(count) elements", hint: "check the sizes asked for")
+    }
+    let hugePage = 1 << 21
+    let isLarge = bytes >= 2 * hugePage
+    let padded = (bytes / 64 + 1) * 64
+    var memory: UnsafeMutableRawPointer?
+    guard posix_memalign(&memory, isLarge ? hugePage : 64, padded) == 0, let memory else {
+        throw Failure(
+            "cannot allocate \(padded / 1_048_576) MiB",
+            hint: "lower --micro-batch or the model size, or use fewer ranks on this machine")
+    }
+    if isLarge { madvise(memory, padded, 14 /* MADV_HUGEPAGE, which Glibc's module leaves out */) }
+    memset(memory, 0, padded)
+    return memory.bindMemory(to: Element.self, capacity: count)
 }

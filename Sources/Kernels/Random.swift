@@ -1,3 +1,5 @@
+import Foundation
+
 /// A random generator whose stream is a function of its keys alone, so that what is drawn for a sample does
 /// not depend on which rank draws it or what was drawn before.
 ///
@@ -57,5 +59,13 @@ public struct KeyedGenerator: RandomNumberGenerator, Sendable {
     /// Uniform in 0 ..< bound (bound > 0). The bias, at most bound / 2^64, is of no consequence here.
     public mutating func index(below bound: Int) -> Int {
         Int(next().multipliedFullWidth(by: UInt64(bound)).high)
+    }
+}
+
+extension KeyedGenerator {
+    /// Normal with mean 0 and deviation 1, by the method of Box and Muller.
+    public mutating func normal() -> Double {
+        let radius = (-2 * log(1 - uniform())).squareRoot()
+        return radius * cos(2 * .pi * uniform())
     }
 }

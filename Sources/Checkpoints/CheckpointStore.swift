@@ -1,0 +1,155 @@
+import Buffers
+import CrateModel
+import Files
+import Foundation
+
+/// The flat buffers of a run's state, all of one layout; the memory belongs to somebody else.
+public struct TrainingState {
+    /// The parameters.
+    public let parameters: UnsafeMutablePointer<Float>
+    /// AdamW's first moments.
+    public let firstMoments: UnsafeMutablePointer<Float>
+    /// AdamW's second moments.
+    public let secondMoments: UnsafeMutablePointer<Float>
+
+    /// The state in these three buffers.
+    public init(
+        parameters: UnsafeMutablePointer<Float>, firstMoments: UnsafeMutablePointer<Float>,
+        secondMoments: UnsafeMutablePointer<Float>
+    ) {
+        self.parameters = parameters
+        self.firstMoments = firstMoments
+        self.secondMoments = secondMoments
+    }
+}
+
+/// The checkpoints of one run directory: `checkpoints/step-0000000100/` with `model.safetensors`,
+/// `optimizer.safetensors` and `manifest.json`.
+public struct CheckpointStore: Sendable {
+    private let directory: String
+    private static let modelFile = "model.safetensors"
+    private static let optimizerFile = "optimizer.safetensors"
+    private static let prefix = "step-"
+
+    /// The store of the run directory `run`, which need not exist yet.
+    public init(run: String) {
+        directory = "\(run)/checkpoints"
+    }
+
+    /// Writes the state after `step` steps and returns the checkpoint's path.
+    ///
+    /// The directory gets its name when all its files are on the disk, so a stop at any moment leaves either the whole
+    /// checkpoint or none. A step that is there already and undamaged is left alone: equal steps are equal states.
+    /// Throws `Failure` with the system's reason.
+    @discardableResult
+    public func save(_ state: TrainingState, of model: MaskedAutoencoder, step: Int, samples: Int) throws -> String {
+        let path = "\(directory)/\(Self.prefix)\(String(repeating: "0", count: max(0, 10 - "\(step)".count)))\(step)"
+        if (try? Manifest.verified(in: path)) != nil { return path }
+        let partial = DurableFile.partialPath(of: path)
+        let manager = FileManager.default
+        do {
+            if manager.fileExists(atPath: partial) { try manager.removeItem(atPath: partial) }
+            try manager.createDirectory(atPath: partial, withIntermediateDirectories: true)
+            if manager.fileExists(atPath: path) { try manager.removeItem(atPath: path) }
+        } catch {
+            throw Failure("cannot write checkpoints to \(directory)", hint: "check the directory's permissions")
+        }
+        let parameters = model.layout.parameters
+        let metadata = ["config": try encoded(model.configuration), "format": "pt"]
+        let modelFile = try writeSafetensors(
+            parameters.map { NamedTensor($0.name, $0.shape, state.parameters + $0.offset) }, metadata: metadata,
+            to: "\(partial)/\(Self.modelFile)")
+        let moments = [("first", state.firstMoments), ("second", state.secondMoments)]
+        let optimizerFile = try writeSafetensors(
+            moments.flatMap { prefix, buffer in
+                parameters.map { NamedTensor("\(prefix).\($0.name)", $0.shape, buffer + $0.offset) }
+            }, metadata: [:], to: "\(partial)/\(Self.optimizerFile)")
+        let manifest = Manifest(
+            formatVersion: Manifest.currentVersion, step: step, samples: samples,
+            files: [Self.modelFile: modelFile, Self.optimizerFile: optimizerFile])
+        try DurableFile.write([UInt8](encoded(manifest).utf8), to: "\(partial)/\(Manifest.fileName)")
+        try DurableFile.rename(partial, to: path)
+        return path
+    }
+
+    /// The newest complete and undamaged checkpoint, or nil where there is none. Damaged ones are passed to `report`.
+    public func newest(report: (Failure) -> Void) throws -> (path: String, manifest: Manifest)? {
+        for path in paths().reversed() {
+            do {
+                return (path, try Manifest.verified(in: path))
+            } catch let failure as Failure {
+                report(failure)
+            }
+        }
+        return nil
+    }
+
+    /// The checkpoints' paths by ascending step.
+    public func paths() -> [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        return names.filter { $0.hasPrefix(Self.prefix) && !$0.hasSuffix(DurableFile.partialSuffix) }
+            .sorted().map { "\(directory)/\($0)" }
+    }
+
+    /// Fills `state` from the checkpoint at `path`, which must be of this model.
+    public static func load(_ state: TrainingState, of model: MaskedAutoencoder, from path: String) throws {
+        try loadParameters(into: state.parameters, layout: model.layout, from: "\(path)/\(modelFile)")
+        let reader = try SafetensorsReader(path: "\(path)/\(optimizerFile)")
+        for parameter in model.layout.parameters {
+            let (name, shape, offset) = (parameter.name, parameter.shape, parameter.offset)
+            try reader.read("first.\(name)", shape: shape, into: state.firstMoments + offset)
+            try reader.read("second.\(name)", shape: shape, into: state.secondMoments + offset)
+        }
+    }
+
+    /// The model file that `path` means: itself, that of a checkpoint directory, or that of a run's newest checkpoint.
+    public static func modelFile(at path: String, report: (Failure) -> Void) throws -> String {
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+            throw Failure("there is no \(path)", hint: "give a run, one of its checkpoints, or a .safetensors file")
+        }
+        guard isDirectory.boolValue else { return path }
+        if FileManager.default.fileExists(atPath: "\(path)/\(Manifest.fileName)") {
+            _ = try Manifest.verified(in: path)
+            return "\(path)/\(modelFile)"
+        }
+        guard let newest = try CheckpointStore(run: path).newest(report: report) else {
+            throw Failure(
+                "\(path) holds no checkpoint", hint: "give a run, one of its checkpoints, or a .safetensors file")
+        }
+        return "\(newest.path)/\(modelFile)"
+    }
+
+    /// The configuration that a model file carries in its metadata.
+    public static func configuration(ofModelFile path: String) throws -> ModelConfiguration {
+        let reader = try SafetensorsReader(path: path)
+        guard let text = reader.metadata["config"],
+            let configuration = try? JSONDecoder().decode(ModelConfiguration.self, from: Data(text.utf8))
+        else {
+            throw Failure("\(path) carries no model configuration", hint: "give a file that crate wrote")
+        }
+        try configuration.validate()
+        return configuration
+    }
+
+    /// Fills the flat buffer `parameters` from the model file at `path`. Tensors that the layout does not have are
+    /// left unread. Throws `Failure` for a missing or misshapen tensor, or one with a value that is not finite.
+    public static func loadParameters(
+        into parameters: UnsafeMutablePointer<Float>, layout: ParameterLayout, from path: String
+    ) throws {
+        let reader = try SafetensorsReader(path: path)
+        for parameter in layout.parameters {
+            let values = parameters + parameter.offset
+            try reader.read(parameter.name, shape: parameter.shape, into: values)
+            guard (0..<parameter.count).allSatisfy({ values[$0].isFinite }) else {
+                throw Failure("tensor \(parameter.name) of \(path) is not finite", hint: "use an earlier checkpoint")
+            }
+        }
+    }
+}
+
+private func encoded(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+}

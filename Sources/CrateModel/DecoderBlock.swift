@@ -1,0 +1,57 @@
+import Buffers
+import Kernels
+
+/// The encoder block run backwards: h = LN(z) W^T, z' = h - MSSA(LN h). (M, D) -> (M, D)
+///
+/// There is no skip connection around the dictionary.
+/// Source: Pai et al., Masked Completion via Structured Diffusion with White-Box Transformers (arXiv 2404.02446).
+struct DecoderBlock: Sendable {
+    let norm: NormLayer
+    let dictionary: Int  // W (D, D)
+    let attention: AttentionLayer
+
+    struct Saved {
+        let norm: NormLayer.Saved
+        let synthesised: UnsafeMutablePointer<Float>  // h, (M, D)
+        let attention: AttentionLayer.Saved
+
+        /// z', (M, D).
+        var output: UnsafeMutablePointer<Float> { attention.sum }
+
+        init(_ shape: AttentionShape, in arena: inout Arena) throws {
+            let (rows, dim) = (shape.images * shape.tokens, shape.heads * shape.headDim)
+            norm = try .init(rows: rows, dim: dim, in: &arena)
+            synthesised = try arena.floats(rows * dim)
+            attention = try .init(shape, in: &arena)
+        }
+    }
+
+    init(_ name: String, _ configuration: ModelConfiguration, in layout: inout ParameterLayout) {
+        let dim = configuration.dim
+        norm = NormLayer("\(name).layers.0.0.norm", dim: dim, epsilon: 1e-5, in: &layout)
+        dictionary = layout.append("\(name).layers.0.0.fn.weight", [dim, dim], initial: .dictionary(dim: dim))
+        attention = AttentionLayer(
+            "\(name).layers.0.1", dim: dim, heads: configuration.heads, sign: -1, in: &layout)
+    }
+
+    /// Leaves z' in `saved.output`.
+    func forward(_ z: UnsafePointer<Float>, _ pass: Pass, _ saved: Saved) {
+        norm.forward(z, pass, saved.norm)
+        multiply(
+            pass.tokens(saved.norm.output), pass.weight(dictionary).transposed, into: pass.tokens(saved.synthesised))
+        attention.forward(saved.synthesised, pass, saved.attention)
+    }
+
+    /// d, the gradient of z', becomes the gradient of z.
+    func backward(
+        _ d: UnsafeMutablePointer<Float>, z: UnsafePointer<Float>, _ pass: Pass, _ saved: Saved, _ scratch: Scratch
+    ) {
+        attention.backward(d, x: saved.synthesised, pass, saved.attention, scratch)
+        multiply(
+            pass.tokens(d).transposed, pass.tokens(saved.norm.output), into: pass.weightGradient(dictionary),
+            isAdding: true)
+        let dNormed = scratch.first
+        multiply(pass.tokens(d), pass.weight(dictionary), into: pass.tokens(dNormed))
+        norm.backward(dNormed, x: z, pass, saved.norm, into: d, isAdding: false)
+    }
+}

@@ -1,0 +1,64 @@
+import Buffers
+import Kernels
+
+/// One step of compression and one of sparsification: h = z + MSSA(LN z), z' = ISTA(LN h). (M, D) -> (M, D)
+///
+/// There is no skip connection around ISTA.
+/// Source: Yu et al., White-Box Transformers via Sparse Rate Reduction (arXiv 2306.01129).
+struct EncoderBlock: Sendable {
+    let attention: AttentionLayer
+    let norm: NormLayer
+    let dictionary: Int  // W (D, D)
+    let step: IstaStep
+
+    struct Saved {
+        let attention: AttentionLayer.Saved
+        let norm: NormLayer.Saved
+        let residual: UnsafeMutablePointer<Float>  // r, (M, D)
+        let output: UnsafeMutablePointer<Float>  // z', (M, D)
+
+        init(_ shape: AttentionShape, in arena: inout Arena) throws {
+            let (rows, dim) = (shape.images * shape.tokens, shape.heads * shape.headDim)
+            attention = try .init(shape, in: &arena)
+            norm = try .init(rows: rows, dim: dim, in: &arena)
+            residual = try arena.floats(rows * dim)
+            output = try arena.floats(rows * dim)
+        }
+    }
+
+    init(_ name: String, _ configuration: ModelConfiguration, in layout: inout ParameterLayout) {
+        let dim = configuration.dim
+        attention = AttentionLayer(
+            "\(name).layers.0.0", dim: dim, heads: configuration.heads, sign: 1, in: &layout)
+        norm = NormLayer("\(name).layers.0.1.norm", dim: dim, epsilon: 1e-5, in: &layout)
+        dictionary = layout.append("\(name).layers.0.1.fn.weight", [dim, dim], initial: .dictionary(dim: dim))
+        step = IstaStep(size: Float(ModelConfiguration.istaStepSize), lambda: Float(configuration.lambda))
+    }
+
+    /// Leaves z' in `saved.output`.
+    func forward(_ z: UnsafePointer<Float>, _ pass: Pass, _ saved: Saved) {
+        attention.forward(z, pass, saved.attention)
+        norm.forward(saved.attention.sum, pass, saved.norm)
+        ista(
+            saved.norm.output, dictionary: pass.parameters + dictionary, step: step, rows: pass.rows, dim: pass.dim,
+            residual: saved.residual, into: saved.output)
+    }
+
+    /// d, the gradient of z', becomes the gradient of z.
+    func backward(
+        _ d: UnsafeMutablePointer<Float>, z: UnsafePointer<Float>, _ pass: Pass, _ saved: Saved, _ scratch: Scratch
+    ) {
+        let dNormed = scratch.first
+        istaBackward(
+            d, x: saved.norm.output, dictionary: pass.parameters + dictionary, residual: saved.residual,
+            y: saved.output, step: step, rows: pass.rows, dim: pass.dim, into: dNormed, q: scratch.second,
+            dDictionary: pass.gradients + dictionary)
+        norm.backward(dNormed, x: saved.attention.sum, pass, saved.norm, into: d, isAdding: false)
+        attention.backward(d, x: z, pass, saved.attention, scratch)
+    }
+}
+
+extension InitialValue {
+    /// Uniform with bound sqrt(6 / D): Kaiming's, for ISTA and decoder dictionaries.
+    static func dictionary(dim: Int) -> InitialValue { .uniform(bound: (6 / Double(dim)).squareRoot()) }
+}

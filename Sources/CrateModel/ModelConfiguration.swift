@@ -1,0 +1,102 @@
+import Files
+
+/// The published model sizes: same depth in encoder and decoder.
+public enum ModelSize: String, CaseIterable, Codable, Sendable {
+    case tiny, small, base, large
+
+    /// Channels (D), blocks of the encoder and of the decoder, heads (H).
+    public var extents: (dim: Int, depth: Int, heads: Int) {
+        switch self {
+        case .tiny: (384, 12, 6)
+        case .small: (576, 12, 12)
+        case .base: (768, 12, 12)
+        case .large: (1024, 24, 16)
+        }
+    }
+}
+
+/// What a CRATE-MAE computes. L = (S / p)^2 patches, T = L + 1 tokens, D channels, H heads, P = D / H.
+public struct ModelConfiguration: Codable, Equatable, Sendable {
+    /// Side of the square input in pixels (S).
+    public let imageSize: Int
+    /// Side of a square patch in pixels (p).
+    public let patchSize: Int
+    /// Colour channels of the input.
+    public let channels: Int
+    /// Channels of a token (D).
+    public let dim: Int
+    /// Encoder blocks.
+    public let depth: Int
+    /// Decoder blocks.
+    public let decoderDepth: Int
+    /// Subspaces of the attention (H).
+    public let heads: Int
+    /// Weight of the sparsity penalty of the ISTA step; 0.5 where the paper says nothing else, 5.0 and 0.1 also occur.
+    public let lambda: Double
+    /// Whether each target patch is standardised before the error is taken.
+    public let normalisesTargets: Bool
+
+    /// Size of the ISTA step (eta); the same in all published weights.
+    public static let istaStepSize = 0.1
+
+    /// Throws `Failure` when the extents do not fit together or are beyond any use.
+    public init(
+        imageSize: Int, patchSize: Int, channels: Int = 3, dim: Int, depth: Int, decoderDepth: Int? = nil,
+        heads: Int, lambda: Double = 0.5, normalisesTargets: Bool
+    ) throws {
+        self.imageSize = imageSize
+        self.patchSize = patchSize
+        self.channels = channels
+        self.dim = dim
+        self.depth = depth
+        self.decoderDepth = decoderDepth ?? depth
+        self.heads = heads
+        self.lambda = lambda
+        self.normalisesTargets = normalisesTargets
+        try validate()
+    }
+
+    /// Patches of an image (L).
+    public var patchCount: Int { (imageSize / patchSize) * (imageSize / patchSize) }
+    /// Tokens of an image, the class token included (T).
+    public var tokenCount: Int { patchCount + 1 }
+    /// Values of a patch (p p channels).
+    public var patchValueCount: Int { patchSize * patchSize * channels }
+    /// Channels a head (P).
+    public var headDim: Int { dim / heads }
+
+    /// Throws `Failure` when the extents do not fit together or are beyond any use; also for a decoded value.
+    public func validate() throws {
+        try check("image size", imageSize, in: 1...4096)
+        try check("patch size", patchSize, in: 1...imageSize)
+        try check("number of colour channels", channels, in: 1...16)
+        try check("width (--dim)", dim, in: 4...16_384)
+        try check("encoder depth (--depth)", depth, in: 1...256)
+        try check("decoder depth", decoderDepth, in: 1...256)
+        try check("number of heads (--heads)", heads, in: 1...dim)
+        guard imageSize % patchSize == 0 else {
+            throw Failure(
+                "image size \(imageSize) is not a multiple of patch size \(patchSize)",
+                hint: "choose --image-size and --patch-size that divide")
+        }
+        guard imageSize / patchSize <= 128 else {
+            throw Failure(
+                "\(imageSize / patchSize) patches a side are more than 128", hint: "choose a larger --patch-size")
+        }
+        guard dim % heads == 0, dim % 4 == 0 else {
+            throw Failure(
+                "width \(dim) must be a multiple of 4 and of the \(heads) heads", hint: "change --dim or --heads")
+        }
+        guard lambda.isFinite, lambda >= 0 else {
+            throw Failure("lambda \(lambda) is not a finite number from 0 up", hint: "change --lambda")
+        }
+    }
+
+    private func check(_ name: String, _ value: Int, in range: ClosedRange<Int>) throws {
+        guard range.contains(value) else {
+            throw Failure(
+                "\(name) \(value) is outside \(range.lowerBound) to \(range.upperBound)",
+                hint: "choose a value in that range")
+        }
+    }
+}

@@ -1,0 +1,67 @@
+/// result = base + sign * other, element by element. The three may be the same memory.
+public func add(
+    _ base: UnsafePointer<Float>, _ other: UnsafePointer<Float>, sign: Float, count: Int,
+    into result: UnsafeMutablePointer<Float>
+) {
+    var i = 0
+    while i < count {
+        let lanes = count &- i
+        store(load(base + i, lanes) + load(other + i, lanes) * sign, result + i, lanes)
+        i &+= 16
+    }
+}
+
+/// result = base + sign * bias, the same bias (D) for each of the rows of base and result (M, D).
+public func addRow(
+    _ base: UnsafePointer<Float>, bias: UnsafePointer<Float>, sign: Float, rows: Int, dim: Int,
+    into result: UnsafeMutablePointer<Float>
+) {
+    for row in 0..<rows {
+        add(base + row &* dim, bias, sign: sign, count: dim, into: result + row &* dim)
+    }
+}
+
+/// sums += sign * (sum of the rows of x (M, D)).
+public func addColumnSums(
+    _ x: UnsafePointer<Float>, sign: Float, rows: Int, dim: Int, to sums: UnsafeMutablePointer<Float>
+) {
+    var i = 0
+    while i < dim {
+        let lanes = dim &- i
+        var total = Vector.zero
+        for row in 0..<rows { total += load(x + (row &* dim &+ i), lanes) }
+        store(load(sums + i, lanes) + total * sign, sums + i, lanes)
+        i &+= 16
+    }
+}
+
+/// The sum of the squares of `count` elements, accumulated in Double after every 1,024 of them.
+public func sumOfSquares(_ x: UnsafePointer<Float>, count: Int) -> Double {
+    var total = 0.0
+    var start = 0
+    while start < count {
+        let end = min(start &+ 1024, count)
+        var squares = Vector.zero
+        var i = start
+        while i < end {
+            let value = load(x + i, end &- i)
+            squares += value * value
+            i &+= 16
+        }
+        total += doubleSum(squares)
+        start = end
+    }
+    return total
+}
+
+/// result = factor * x, element by element.
+public func scale(
+    _ x: UnsafePointer<Float>, by factor: Float, count: Int, into result: UnsafeMutablePointer<Float>
+) {
+    var i = 0
+    while i < count {
+        let lanes = count &- i
+        store(load(x + i, lanes) * factor, result + i, lanes)
+        i &+= 16
+    }
+}

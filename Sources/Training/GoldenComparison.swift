@@ -1,0 +1,129 @@
+import Buffers
+import CrateModel
+import Files
+import Foundation
+import Kernels
+
+/// The relative L2 errors of all tensors of one kind, such as the same weight in every block.
+public struct ComparisonRow: Sendable {
+    /// The tensors' name with block numbers left out.
+    public let kind: String
+    /// How many tensors the row covers.
+    public var tensors = 0
+    /// The largest of their errors: ||ours - expected|| / ||expected||, or ||ours|| where expected is zero.
+    public var worstError = 0.0
+    /// The tensor with the largest error.
+    public var worstTensor = ""
+}
+
+/// Runs the golden case at `path` and compares everything that it stores: the outputs of every block, the
+/// predictions, the loss, every gradient, and the AdamW steps' losses and final parameters.
+///
+/// A value that is not finite counts as an infinite error. Throws `Failure` when the file is not a complete case.
+public func compareWithGoldenCase(at path: String) throws -> [ComparisonRow] {
+    let golden = try GoldenCase(path: path)
+    let model = golden.model
+    let optimizer = try Optimizer(model.layout, rule: AdamW(weightDecay: 0.05))
+    for parameter in model.layout.parameters {
+        try golden.file.read(
+            "model.\(parameter.name)", shape: parameter.shape, into: optimizer.parameters.pointer + parameter.offset)
+    }
+    let workspace = try Workspace(model.configuration, images: golden.images)
+    var table = ComparisonTable()
+    table.add("model.decoder_pos_embed", model.positions, try golden.expected("model.decoder_pos_embed"))
+    try compareFirstPass(golden, optimizer, workspace, &table)
+    try compareSteps(golden, optimizer, workspace, &table)
+    return table.rows
+}
+
+private func compareFirstPass(
+    _ golden: borrowing GoldenCase, _ optimizer: borrowing Optimizer, _ workspace: borrowing Workspace,
+    _ table: inout ComparisonTable
+) throws {
+    let configuration = golden.model.configuration
+    let tokenCount = golden.images * configuration.tokenCount * configuration.dim
+    var blockOutputs: [(String, [Float])] = []
+    var predictions: [Float] = []
+    let loss = runPass(golden, half: 0, optimizer, workspace) { workspace in
+        for block in 0..<configuration.depth {
+            blockOutputs.append(("output.encoder.\(block)", copied(workspace.encoderOutput(block), tokenCount)))
+        }
+        for block in 0..<configuration.decoderDepth {
+            blockOutputs.append(("output.decoder.\(block)", copied(workspace.decoderOutput(block), tokenCount)))
+        }
+        let valueCount = configuration.patchValueCount
+        for image in 0..<golden.images {
+            let firstPatch = workspace.predictions + (image * configuration.tokenCount + 1) * valueCount
+            predictions += copied(firstPatch, configuration.patchCount * valueCount)
+        }
+    }
+    for (name, values) in blockOutputs { table.add(name, values, try golden.expected(name)) }
+    table.add("output.pred", predictions, try golden.expected("output.pred"))
+    table.add("output.loss", [Float(loss)], try golden.expected("output.loss"))
+    for parameter in golden.model.layout.parameters {
+        let name = "grad.\(parameter.name)"
+        let values = copied(optimizer.gradients.pointer + parameter.offset, parameter.count)
+        table.add(name, values, try golden.expected(name))
+    }
+}
+
+private func compareSteps(
+    _ golden: borrowing GoldenCase, _ optimizer: borrowing Optimizer, _ workspace: borrowing Workspace,
+    _ table: inout ComparisonTable
+) throws {
+    let rates = try golden.expected("step.rate")
+    var losses: [Float] = []
+    for (step, rate) in rates.enumerated() {
+        losses.append(Float(runPass(golden, half: step % 2, optimizer, workspace) { _ in }))
+        optimizer.update(step: step, rate: rate, norm: optimizer.gradientNorm, clip: nil)
+    }
+    table.add("step.loss", losses, try golden.expected("step.loss"))
+    for parameter in golden.model.layout.parameters {
+        let name = "step.model.\(parameter.name)"
+        let values = copied(optimizer.parameters.pointer + parameter.offset, parameter.count)
+        table.add(name, values, try golden.expected(name))
+    }
+}
+
+/// One forward and backward pass; `inspect` sees the workspace between them. Returns the loss.
+private func runPass(
+    _ golden: borrowing GoldenCase, half: Int, _ optimizer: borrowing Optimizer, _ workspace: borrowing Workspace,
+    inspect: (borrowing Workspace) -> Void
+) -> Double {
+    let (model, hidden) = (golden.model, golden.hiddenCount(half))
+    var imageLosses = [Double](repeating: 0, count: golden.images)
+    optimizer.clearGradients()
+    golden.withHalf(half) { batch in
+        model.forward(batch, parameters: optimizer.parameters.pointer, workspace: workspace)
+        inspect(workspace)
+        model.loss(batch, gradientScale: 1 / Float(hidden), imageLosses: &imageLosses, workspace: workspace)
+        model.backward(
+            batch, parameters: optimizer.parameters.pointer, gradients: optimizer.gradients.pointer,
+            workspace: workspace)
+    }
+    return imageLosses.reduce(0, +) / Double(hidden)
+}
+
+private func copied(_ values: UnsafePointer<Float>, _ count: Int) -> [Float] {
+    [Float](UnsafeBufferPointer(start: values, count: count))
+}
+
+/// Rows in the order in which their first tensor is met.
+private struct ComparisonTable {
+    var rows: [ComparisonRow] = []
+
+    mutating func add(_ name: String, _ values: [Float], _ expected: [Double]) {
+        var error = Double.infinity
+        if values.count == expected.count {
+            let difference = zip(values, expected).reduce(0) { $0 + (Double($1.0) - $1.1) * (Double($1.0) - $1.1) }
+            let reference = expected.reduce(0) { $0 + $1 * $1 }
+            error = (reference > 0 ? difference / reference : difference).squareRoot()
+            if !error.isFinite { error = .infinity }
+        }
+        let kind = name.split(separator: ".").filter { Int($0) == nil }.joined(separator: ".")
+        let index = rows.firstIndex { $0.kind == kind } ?? rows.count
+        if index == rows.count { rows.append(ComparisonRow(kind: kind)) }
+        rows[index].tensors += 1
+        if error >= rows[index].worstError { (rows[index].worstError, rows[index].worstTensor) = (error, name) }
+    }
+}

@@ -1,0 +1,28 @@
+import Foundation
+
+/// The learning rate of every step: linear warm-up from 0, then half a cosine down to 0.
+///
+///     rate(s) = peak s / warmup                                          for s < warmup
+///     rate(s) = peak / 2 (1 + cos(pi (s - warmup) / (total - warmup)))   from there on
+public struct LearningRate: Codable, Equatable, Sendable {
+    /// The highest rate, reached at the end of the warm-up.
+    public let peak: Double
+    /// Steps of the warm-up.
+    public let warmupSteps: Int
+    /// Steps of the whole run.
+    public let totalSteps: Int
+
+    /// The schedule of a run of `totalSteps` steps.
+    public init(peak: Double, warmupSteps: Int, totalSteps: Int) {
+        self.peak = peak
+        self.warmupSteps = warmupSteps
+        self.totalSteps = totalSteps
+    }
+
+    /// The rate of step `step`, counted from 0.
+    public func rate(at step: Int) -> Double {
+        if step < warmupSteps { return peak * Double(step) / Double(warmupSteps) }
+        let progress = Double(step - warmupSteps) / Double(max(1, totalSteps - warmupSteps))
+        return peak / 2 * (1 + cos(.pi * min(1, progress)))
+    }
+}
