@@ -12,6 +12,9 @@ public struct TrainingState {
     /// AdamW's second moments.
     public let secondMoments: UnsafeMutablePointer<Float>
 
+    /// All three, in the order above.
+    public var buffers: [UnsafeMutablePointer<Float>] { [parameters, firstMoments, secondMoments] }
+
     /// The state in these three buffers.
     public init(
         parameters: UnsafeMutablePointer<Float>, firstMoments: UnsafeMutablePointer<Float>,

@@ -60,11 +60,17 @@ public struct World: @unchecked Sendable {
         return Int(value)
     }
 
+    /// Rank `root`'s number, on all ranks.
+    public func broadcast(_ value: Int, from root: Int) -> Int {
+        var value = Int64(value)
+        MPI_Bcast(&value, 1, crate_mpi_int64(), Int32(root), communicator)
+        return Int(value)
+    }
+
     /// Rank `root`'s bytes, on all ranks.
     public func broadcast(_ bytes: [UInt8], from root: Int) -> [UInt8] {
-        var count = Int64(bytes.count)
-        MPI_Bcast(&count, 1, crate_mpi_int64(), Int32(root), communicator)
-        var bytes = rank == root ? bytes : [UInt8](repeating: 0, count: Int(count))
+        let count = broadcast(bytes.count, from: root)
+        var bytes = rank == root ? bytes : [UInt8](repeating: 0, count: count)
         MPI_Bcast(&bytes, Int32(count), crate_mpi_byte(), Int32(root), communicator)
         return bytes
     }

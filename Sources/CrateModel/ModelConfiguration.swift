@@ -21,8 +21,6 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     public let imageSize: Int
     /// Side of a square patch in pixels (p).
     public let patchSize: Int
-    /// Colour channels of the input.
-    public let channels: Int
     /// Channels of a token (D).
     public let dim: Int
     /// Encoder blocks.
@@ -36,17 +34,18 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     /// Whether each target patch is standardised before the error is taken.
     public let normalisesTargets: Bool
 
+    /// Colour channels of the input: red, green, blue.
+    public static let channels = 3
     /// Size of the ISTA step (eta); the same in all published weights.
     public static let istaStepSize = 0.1
 
     /// Throws `Failure` when the extents do not fit together or are beyond any use.
     public init(
-        imageSize: Int, patchSize: Int, channels: Int = 3, dim: Int, depth: Int, decoderDepth: Int? = nil,
-        heads: Int, lambda: Double = 0.5, normalisesTargets: Bool
+        imageSize: Int, patchSize: Int, dim: Int, depth: Int, decoderDepth: Int? = nil, heads: Int,
+        lambda: Double = 0.5, normalisesTargets: Bool
     ) throws {
         self.imageSize = imageSize
         self.patchSize = patchSize
-        self.channels = channels
         self.dim = dim
         self.depth = depth
         self.decoderDepth = decoderDepth ?? depth
@@ -60,8 +59,8 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     public var patchCount: Int { (imageSize / patchSize) * (imageSize / patchSize) }
     /// Tokens of an image, the class token included (T).
     public var tokenCount: Int { patchCount + 1 }
-    /// Values of a patch (p p channels).
-    public var patchValueCount: Int { patchSize * patchSize * channels }
+    /// Values of a patch (3 p p).
+    public var patchValueCount: Int { patchSize * patchSize * Self.channels }
     /// Channels a head (P).
     public var headDim: Int { dim / heads }
 
@@ -69,7 +68,6 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     public func validate() throws {
         try check("image size", imageSize, in: 1...4096)
         try check("patch size", patchSize, in: 1...imageSize)
-        try check("number of colour channels", channels, in: 1...16)
         try check("width (--dim)", dim, in: 4...16_384)
         try check("encoder depth (--depth)", depth, in: 1...256)
         try check("decoder depth", decoderDepth, in: 1...256)

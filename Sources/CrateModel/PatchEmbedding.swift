@@ -1,7 +1,7 @@
 import Buffers
 import Kernels
 
-// N images, L patches, T = L + 1 tokens, V = p p channels values a patch, D channels.
+// N images, L patches, T = L + 1 tokens, V = 3 p p values a patch, D channels.
 
 /// The images that a pass works on.
 public struct MaskedBatch {
@@ -25,11 +25,10 @@ public struct MaskedBatch {
 struct PatchEmbedding: Sendable {
     let classToken: Int  // (1, 1, D)
     let maskToken: Int  // (1, 1, D)
-    let weight: Int  // W_e (D, channels, p, p)
+    let weight: Int  // W_e (D, 3, p, p)
     let bias: Int  // b_e (D)
     let patchCount: Int
     let valueCount: Int
-    let channels: Int
     let dim: Int
     let positions: [Float]  // (T, D)
 
@@ -42,7 +41,6 @@ struct PatchEmbedding: Sendable {
 
     init(_ configuration: ModelConfiguration, in layout: inout ParameterLayout) {
         dim = configuration.dim
-        channels = configuration.channels
         patchCount = configuration.patchCount
         valueCount = configuration.patchValueCount
         positions = positionTable(dim: dim, grid: configuration.imageSize / configuration.patchSize)
@@ -51,7 +49,7 @@ struct PatchEmbedding: Sendable {
         classToken = layout.append("cls_token", [1, 1, dim], initial: .normal(deviation: 0.02))
         maskToken = layout.append("mask_token", [1, 1, dim], initial: .normal(deviation: 0.02))
         weight = layout.append(
-            "patch_embed.proj.weight", [dim, channels, side, side], initial: .uniform(bound: xavier))
+            "patch_embed.proj.weight", [dim, ModelConfiguration.channels, side, side], initial: .uniform(bound: xavier))
         bias = layout.append(
             "patch_embed.proj.bias", [dim], initial: .uniform(bound: 1 / Double(valueCount).squareRoot()))
     }
@@ -128,6 +126,7 @@ struct PatchEmbedding: Sendable {
 
     /// Published weights are (channel, row, column), patches are (row, column, channel).
     private func storedColumn(_ v: Int) -> Int {
-        (v % channels) * (valueCount / channels) + v / channels
+        let channels = ModelConfiguration.channels
+        return (v % channels) * (valueCount / channels) + v / channels
     }
 }

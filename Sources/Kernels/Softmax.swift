@@ -47,14 +47,13 @@ func softmaxRowsBackward(
         var projection = Vector.zero
         var i = 0
         while i < tokens {
-            projection += load(line + i, tokens &- i) * load(weights + i, 16)
+            projection += load(line + i, 16) * load(weights + i, 16)
             i &+= 16
         }
         let shift = projection.sum()
         i = 0
         while i < tokens {
-            let lanes = tokens &- i
-            store((load(line + i, lanes) - shift) * load(weights + i, 16), line + i, lanes)
+            store((load(line + i, 16) - shift) * load(weights + i, 16), line + i, 16)
             i &+= 16
         }
     }

@@ -3,7 +3,7 @@ import CrateModel
 import Files
 import Foundation
 
-// N images a batch, C colour channels, S their side, L patches.
+// N images a batch, C = 3 colour channels, S their side, L patches.
 
 /// A case computed elsewhere that this program must reproduce: a safetensors file with `model.*` parameters,
 /// `input.images` (2 N, C, S, S) and `input.masks` (2 N, L), `output.*`, `grad.*`, and AdamW steps `step.*`, its
@@ -18,7 +18,7 @@ struct GoldenCase: ~Copyable {
     private struct Configuration: Decodable {
         let kind: String
         let imageSize, patch, dim, depth, heads, batch: Int
-        let decoderDepth, channels: Int?
+        let decoderDepth: Int?
         let normPix: Bool?
         let lambd: Double?
     }
@@ -38,13 +38,13 @@ struct GoldenCase: ~Copyable {
             throw Failure("\(path) is a case of kind \(settings.kind)", hint: "give one of kind mae")
         }
         let configuration = try ModelConfiguration(
-            imageSize: settings.imageSize, patchSize: settings.patch, channels: settings.channels ?? 3,
-            dim: settings.dim, depth: settings.depth, decoderDepth: settings.decoderDepth, heads: settings.heads,
+            imageSize: settings.imageSize, patchSize: settings.patch, dim: settings.dim,
+            depth: settings.depth, decoderDepth: settings.decoderDepth, heads: settings.heads,
             lambda: settings.lambd ?? 0.5, normalisesTargets: settings.normPix ?? false)
         let (images, size) = (settings.batch, configuration.imageSize)
         let pixels = try requiredValues("input.images", in: file)
         let masks = try requiredValues("input.masks", in: file)
-        guard images > 0, file.tensors["input.images"]?.shape == [2 * images, configuration.channels, size, size],
+        guard images > 0, file.tensors["input.images"]?.shape == [2 * images, ModelConfiguration.channels, size, size],
             masks.count == 2 * images * configuration.patchCount
         else {
             throw Failure("the inputs of \(path) do not fit its configuration", hint: "make the case again")
@@ -92,7 +92,7 @@ private func requiredValues(_ name: String, in file: borrowing SafetensorsReader
 
 /// (N, C, S, S) pixels to (N, L, V) patches with values in (row, column, channel) order.
 private func patchify(_ pixels: [Double], images: Int, _ configuration: ModelConfiguration) -> [Float] {
-    let (size, side, channels) = (configuration.imageSize, configuration.patchSize, configuration.channels)
+    let (size, side, channels) = (configuration.imageSize, configuration.patchSize, ModelConfiguration.channels)
     var patches: [Float] = []
     patches.reserveCapacity(pixels.count)
     for image in 0..<images {

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// The learning rate of every step: linear warm-up from 0, then half a cosine down to 0.
@@ -17,6 +18,21 @@ public struct LearningRate: Codable, Equatable, Sendable {
         self.peak = peak
         self.warmupSteps = warmupSteps
         self.totalSteps = totalSteps
+    }
+
+    /// The schedule of `epochs` epochs of `sampleCount` samples in steps of `batchSize`, or of `steps` steps; warm-up is
+    /// `warmupEpochs` epochs, or a twentieth of the run. Throws `Failure` when there is nothing to do.
+    public init(
+        peak: Double, epochs: Int?, steps: Int?, warmupEpochs: Double?, sampleCount: Int, batchSize: Int
+    ) throws {
+        let total = steps ?? ((epochs ?? 0) * sampleCount + batchSize - 1) / batchSize
+        let warmup = warmupEpochs.map { Int(($0 * Double(sampleCount) / Double(batchSize)).rounded()) } ?? total / 20
+        guard total > 0, warmup >= 0, warmup < total else {
+            throw Failure(
+                "a warm-up of \(warmup) steps does not fit into \(total) steps",
+                hint: "raise --epochs or --steps, or lower --warmup-epochs")
+        }
+        self.init(peak: peak, warmupSteps: warmup, totalSteps: total)
     }
 
     /// The rate of step `step`, counted from 0.

@@ -1,0 +1,71 @@
+import CrateModel
+import Files
+
+/// Everything that decides what a pretraining run computes; stored with it as `config.json`.
+public struct PretrainConfiguration: Codable, Equatable, Sendable {
+    /// The model.
+    public var model: ModelConfiguration
+    /// Samples of a step over all ranks.
+    public var batchSize: Int
+    /// Samples of one forward and backward pass.
+    public var microBatch: Int
+    /// The learning rate of every step, and the number of steps.
+    public var schedule: LearningRate
+    /// AdamW's decoupled weight decay.
+    public var weightDecay: Double
+    /// Largest global norm of the gradients; nil leaves them as they are.
+    public var clip: Double?
+    /// Fraction of the patches that is hidden.
+    public var maskRatio: Double
+    /// Key of everything random.
+    public var seed: UInt64
+    /// Samples of the training set.
+    public var sampleCount: Int
+
+    /// A run from its parts.
+    public init(
+        model: ModelConfiguration, batchSize: Int, microBatch: Int, schedule: LearningRate, weightDecay: Double,
+        clip: Double?, maskRatio: Double, seed: UInt64, sampleCount: Int
+    ) {
+        self.model = model
+        self.batchSize = batchSize
+        self.microBatch = microBatch
+        self.schedule = schedule
+        self.weightDecay = weightDecay
+        self.clip = clip
+        self.maskRatio = maskRatio
+        self.seed = seed
+        self.sampleCount = sampleCount
+    }
+
+    /// Samples of a step on each of `ranks` ranks. Throws `Failure` when the batch does not divide into micro-batches.
+    public func samplesPerRank(ranks: Int) throws -> Int {
+        guard batchSize % ranks == 0 else {
+            throw Failure(
+                "batch size \(batchSize) does not divide over \(ranks) ranks",
+                hint: "choose --batch-size as a multiple of \(ranks)")
+        }
+        let samples = batchSize / ranks
+        guard microBatch > 0, samples % microBatch == 0 else {
+            throw Failure(
+                "the \(samples) samples a rank of batch size \(batchSize) do not divide into micro-batches of \(microBatch)",
+                hint: "choose a --micro-batch that divides \(samples)")
+        }
+        return samples
+    }
+
+    /// The largest micro-batch of at most 8 that divides the samples of a rank; larger ones gain nothing.
+    public static func defaultMicroBatch(batchSize: Int, ranks: Int) -> Int {
+        let samples = max(1, batchSize / ranks)
+        return (1...min(8, samples)).last { samples % $0 == 0 } ?? 1
+    }
+
+    /// Whether something that happens every `epochs` epochs, and at the end, is due after `step` steps.
+    func isDue(every epochs: Int, after step: Int) -> Bool {
+        let period = sampleCount * epochs
+        return step == schedule.totalSteps || step * batchSize / period > (step - 1) * batchSize / period
+    }
+
+    /// The epoch, a fraction, after `step` steps.
+    public func epoch(after step: Int) -> Double { Double(step * batchSize) / Double(sampleCount) }
+}

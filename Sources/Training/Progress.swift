@@ -1,0 +1,47 @@
+import Foundation
+
+/// What rank 0 tells the person who watches: one line in place on a terminal, a line every few steps elsewhere.
+struct Progress {
+    private let isTerminal = isatty(STDOUT_FILENO) == 1
+    private let isTalking: Bool
+    private let totalSteps: Int
+    private let linesEvery: Int
+    private var secondsPerStep: Double?
+
+    /// Only rank 0 is `isTalking`. Of the `remaining` steps about fifty get a line of their own, and at most one in five.
+    init(isTalking: Bool, totalSteps: Int, remaining: Int) {
+        self.isTalking = isTalking
+        self.totalSteps = totalSteps
+        linesEvery = max(5, remaining / 50)
+    }
+
+    /// A message on a line of its own.
+    func say(_ text: String) {
+        guard isTalking else { return }
+        write(isTerminal ? "\r\u{1B}[K\(text)\n" : "\(text)\n")
+    }
+
+    /// The state after a step that took `seconds`.
+    mutating func show(_ entry: LogEntry, seconds: Double) {
+        guard isTalking else { return }
+        secondsPerStep = secondsPerStep.map { 0.9 * $0 + 0.1 * seconds } ?? seconds
+        let isDue = entry.step % linesEvery == 0 || entry.step == totalSteps
+        guard isTerminal || isDue else { return }
+        let left = Double(totalSteps - entry.step) * (secondsPerStep ?? 0)
+        let text = String(
+            format: "step %d/%d  epoch %.2f  loss %.4f  lr %.2e  %.1f images/s  %@ left", entry.step, totalSteps,
+            entry.epoch, entry.loss ?? .nan, entry.lr ?? .nan, entry.imagesPerSecond ?? .nan, duration(left))
+        write(isTerminal ? "\r\u{1B}[K\(text)" : "\(text)\n")
+    }
+
+    private func write(_ text: String) {
+        FileHandle.standardOutput.write(Data(text.utf8))
+    }
+
+    private func duration(_ seconds: Double) -> String {
+        let total = Int(seconds.rounded())
+        if total >= 86_400 { return "\(total / 86_400) d \(total % 86_400 / 3600) h" }
+        if total >= 3600 { return "\(total / 3600) h \(total % 3600 / 60) min" }
+        return total >= 60 ? "\(total / 60) min \(total % 60) s" : "\(total) s"
+    }
+}
