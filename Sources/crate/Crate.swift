@@ -4,5 +4,6 @@ import ArgumentParser
 struct Crate: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "crate",
-        abstract: "Pretrain CRATE-MAE, the white-box masked autoencoder, on CPU clusters.")
+        abstract: "Pretrain CRATE-MAE, the white-box masked autoencoder, on CPU clusters.",
+        subcommands: [ShardCommand.self])
 }
