@@ -1,9 +1,27 @@
 import ArgumentParser
+import Files
+import Foundation
+import Kernels
 
 @main
 struct Crate: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "crate",
         abstract: "Pretrain CRATE-MAE, the white-box masked autoencoder, on CPU clusters.",
-        subcommands: [CompareCommand.self])
+        subcommands: [ShardCommand.self, PretrainCommand.self, EvaluateCommand.self, CompareCommand.self])
+
+    static func main() {
+        useSingleThreadedProducts()
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let failure as Failure {
+            printError("error: \(failure)")
+            exit(withError: ExitCode(1))
+        } catch {
+            // Under mpirun every rank meets the same error of the command line; one of them says so.
+            let rank = ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"] ?? "0"
+            exit(withError: rank == "0" ? error : ExitCode(exitCode(for: error).rawValue))
+        }
+    }
 }

@@ -1,0 +1,79 @@
+import Foundation
+
+/// A rectangle of pixels, of an image or of a resized image.
+public struct Crop: Equatable, Sendable {
+    /// The first column.
+    public let x: Int
+    /// The first row.
+    public let y: Int
+    /// Columns.
+    public let width: Int
+    /// Rows.
+    public let height: Int
+
+    /// The rectangle of `width` x `height` pixels whose first pixel is in column `x`, row `y`.
+    public init(x: Int, y: Int, width: Int, height: Int) {
+        self.x = x
+        self.y = y
+        self.width = width
+        self.height = height
+    }
+
+    /// The square of `side` in the middle of `width` x `height` pixels; odd margins are halved to the even number,
+    /// as torchvision's `CenterCrop` does.
+    static func central(side: Int, ofWidth width: Int, height: Int) -> Crop {
+        func margin(_ extent: Int) -> Int { Int((Double(extent - side) / 2).rounded(.toNearestOrEven)) }
+        return Crop(x: margin(width), y: margin(height), width: side, height: side)
+    }
+}
+
+/// Which part of a source image becomes which output image: `crop` of the source is resized to `width` x `height`,
+/// of which `window` is kept, mirrored left to right if `isFlipped`.
+public struct Framing: Equatable, Sendable {
+    /// The part of the source that is resized. Pixels outside of it are never read.
+    public let crop: Crop
+    /// Columns of the resized crop.
+    public let width: Int
+    /// Rows of the resized crop.
+    public let height: Int
+    /// The part of the resized crop that is kept; only this part is computed.
+    public let window: Crop
+    /// Whether the output is mirrored left to right.
+    public let isFlipped: Bool
+
+    /// All of `crop`, resized to `side` x `side`.
+    public init(crop: Crop, side: Int, isFlipped: Bool = false) {
+        self.init(
+            crop: crop, width: side, height: side, window: Crop(x: 0, y: 0, width: side, height: side),
+            isFlipped: isFlipped)
+    }
+
+    private init(crop: Crop, width: Int, height: Int, window: Crop, isFlipped: Bool) {
+        self.crop = crop
+        self.width = width
+        self.height = height
+        self.window = window
+        self.isFlipped = isFlipped
+    }
+
+    /// An image of `width` x `height` resized so that its shorter side is `size` and its longer side
+    /// floor(size * longer / shorter), of which the central square is kept: torchvision's `Resize(size)` followed
+    /// by `CenterCrop(size)`.
+    public static func shortSide(ofWidth width: Int, height: Int, to size: Int) -> Framing {
+        let shorter = min(width, height)
+        let resizedWidth = size * width / shorter
+        let resizedHeight = size * height / shorter
+        return Framing(
+            crop: Crop(x: 0, y: 0, width: width, height: height), width: resizedWidth, height: resizedHeight,
+            window: .central(side: size, ofWidth: resizedWidth, height: resizedHeight), isFlipped: false)
+    }
+
+    /// What evaluation sees of a stored square image of side `stored`: its central square of side
+    /// max(side, round(7/8 stored)), or all of it where it is smaller than `side`, resized to `side`.
+    ///
+    /// 256 stored and 224 asked for need no resampling; 32 and 32 take the whole image.
+    public static func evaluation(stored: Int, side: Int) -> Framing {
+        let kept = min(stored, max(side, (stored * 7 + 4) / 8))
+        return Framing(crop: .central(side: kept, ofWidth: stored, height: stored), side: side)
+    }
+}

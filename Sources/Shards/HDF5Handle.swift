@@ -1,0 +1,57 @@
+import CHDF5
+import Files
+
+/// An open HDF5 object (file, dataset, space, type, property list), closed when its owner goes.
+struct HDF5Handle: ~Copyable {
+    typealias Close = @convention(c) (hid_t) -> herr_t
+
+    /// The object's identifier; negative once it is closed.
+    private(set) var id: hid_t
+    private let closing: Close
+
+    /// Owns what an HDF5 call returned. Throws `failure` when that says that the call failed.
+    init(_ id: hid_t, closedBy closing: Close, orThrow failure: @autoclosure () -> Failure) throws {
+        guard id >= 0 else { throw failure() }
+        self.id = id
+        self.closing = closing
+    }
+
+    deinit {
+        if id >= 0 { _ = closing(id) }
+    }
+
+    /// Closes now. Throws `failure` when that does not succeed: closing writes what is still in memory.
+    mutating func close(orThrow failure: @autoclosure () -> Failure) throws {
+        let status = closing(id)
+        id = -1
+        guard status >= 0 else { throw failure() }
+    }
+}
+
+/// Throws `failure` when `status`, which an HDF5 call returned, says that the call failed.
+func check(_ status: herr_t, orThrow failure: @autoclosure () -> Failure) throws {
+    guard status >= 0 else { throw failure() }
+}
+
+/// A space of the given extents.
+func makeSpace(_ extents: [Int], orThrow failure: @autoclosure () -> Failure) throws -> HDF5Handle {
+    try HDF5Handle(
+        H5Screate_simple(Int32(extents.count), extents.map { hsize_t($0) }, nil), closedBy: H5Sclose,
+        orThrow: failure())
+}
+
+/// The type of strings of any length in UTF-8.
+func makeStringType(orThrow failure: @autoclosure () -> Failure) throws -> HDF5Handle {
+    let type = try HDF5Handle(H5Tcopy(crate_h5_string()), closedBy: H5Tclose, orThrow: failure())
+    try check(H5Tset_size(type.id, crate_h5_variable_length()), orThrow: failure())
+    try check(H5Tset_cset(type.id, H5T_CSET_UTF8), orThrow: failure())
+    return type
+}
+
+/// Access without file locks: shards are never written while they are read, and many cluster file systems
+/// refuse to lock.
+func makeUnlockedAccess(orThrow failure: @autoclosure () -> Failure) throws -> HDF5Handle {
+    let access = try HDF5Handle(H5Pcreate(crate_h5_file_access()), closedBy: H5Pclose, orThrow: failure())
+    try check(H5Pset_file_locking(access.id, false, true), orThrow: failure())
+    return access
+}

@@ -1,0 +1,97 @@
+import Files
+
+/// All samples of a shard directory under one numbering, 0 ..< total in the order of the shards.
+///
+/// Keeps a bounded number of shard files open; for one thread at a time.
+public struct ShardDirectory {
+    /// The directory.
+    public let path: String
+    /// What it holds.
+    public let index: ShardIndex
+    /// The first sample of each shard.
+    private let firstSamples: [Int]
+    private let openLimit: Int
+    private var readers: [ShardReader?]
+    /// When each shard was last used, counted in uses.
+    private var lastUses: [Int]
+    private var useCount = 0
+    private var openCount = 0
+
+    /// Loads and checks the index of `path`; at most `openLimit` shard files are open at a time.
+    ///
+    /// Throws `Failure` as `ShardIndex.load` does.
+    public init(path: String, openLimit: Int = 64) throws {
+        let index = try ShardIndex.load(directory: path)
+        var sum = 0
+        firstSamples = index.shards.map { shard in
+            defer { sum += shard.count }
+            return sum
+        }
+        self.path = path
+        self.index = index
+        self.openLimit = max(1, openLimit)
+        readers = index.shards.map { _ in nil }
+        lastUses = index.shards.map { _ in 0 }
+    }
+
+    /// The number of samples.
+    public var count: Int { index.total }
+
+    /// Reads the patches (L, p * p * 3) of sample `sample` to `target`.
+    ///
+    /// Throws `Failure` as `ShardReader.read` does.
+    public mutating func read(sample: Int, into target: UnsafeMutablePointer<UInt8>) throws {
+        let (reader, row) = try reader(of: sample)
+        try reader.read(sample: row, into: target)
+    }
+
+    /// The class of sample `sample`, -1 if it has none. Throws `Failure` when its shard cannot be opened.
+    public mutating func label(sample: Int) throws -> Int {
+        let (reader, row) = try reader(of: sample)
+        return reader.labels[row]
+    }
+
+    /// The path, relative to the source, of the file that `sample` was made of. Throws `Failure` when it cannot be
+    /// read.
+    public mutating func key(sample: Int) throws -> String {
+        let (reader, row) = try reader(of: sample)
+        return try reader.key(sample: row)
+    }
+
+    /// The shard of a sample and the sample's row in it. `sample` must be in 0 ..< count.
+    public func location(of sample: Int) -> (shard: Int, row: Int) {
+        var low = 0
+        var high = firstSamples.count
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if firstSamples[middle] <= sample { low = middle } else { high = middle }
+        }
+        return (low, sample - firstSamples[low])
+    }
+
+    private mutating func reader(of sample: Int) throws -> (ShardReader, row: Int) {
+        guard sample >= 0, sample < count else {
+            throw Failure("\(path) has no sample \(sample), only \(count)", hint: "ask for one that is there")
+        }
+        let (shard, row) = location(of: sample)
+        useCount += 1
+        lastUses[shard] = useCount
+        if let reader = readers[shard] { return (reader, row) }
+        if openCount == openLimit { closeLeastRecentlyUsed() }
+        let reader = try ShardReader(directory: path, shard: shard, index: index)
+        readers[shard] = reader
+        openCount += 1
+        return (reader, row)
+    }
+
+    private mutating func closeLeastRecentlyUsed() {
+        var oldest: Int?
+        for shard in readers.indices where readers[shard] != nil {
+            if oldest == nil || lastUses[shard] < lastUses[oldest!] { oldest = shard }
+        }
+        if let oldest {
+            readers[oldest] = nil
+            openCount -= 1
+        }
+    }
+}

@@ -1,0 +1,154 @@
+import Files
+import Foundation
+import Images
+
+/// `index.json`: what a directory of shards holds. Written last, so a directory without it is not complete.
+public struct ShardIndex: Codable, Equatable, Sendable {
+    /// One shard file.
+    public struct Shard: Codable, Equatable, Sendable {
+        /// The file's name in the directory.
+        public let file: String
+        /// Its samples.
+        public let count: Int
+        /// Its size in bytes.
+        public let bytes: Int
+        /// CRC-32 of the whole file.
+        public let checksum: UInt32
+    }
+
+    /// The version of the format that this program writes and reads.
+    public static let currentVersion = 1
+    /// The index's name in the directory.
+    public static let fileName = "index.json"
+    private static let patchEncoding = "patches"
+
+    /// The version of the format.
+    public let formatVersion: Int
+    /// How samples are stored: "patches".
+    public let encoding: String
+    /// The side of the stored images in pixels.
+    public let imageSize: Int
+    /// The side of a patch in pixels.
+    public let patchSize: Int
+    /// The names of the classes; a label is an index into them.
+    public let classes: [String]
+    /// The mean of each channel over all pixels, in units of 0...1.
+    public let mean: [Double]
+    /// The standard deviation of each channel over all pixels, in units of 0...1.
+    public let std: [Double]
+    /// The samples of all shards.
+    public let total: Int
+    /// The shards in the order of the samples.
+    public let shards: [Shard]
+
+    /// The index of `shards` that hold images cut by `grid`; `mean` and `std` per channel in units of 0...1.
+    public init(grid: PatchGrid, classes: [String], mean: [Double], std: [Double], shards: [Shard]) {
+        formatVersion = ShardIndex.currentVersion
+        encoding = ShardIndex.patchEncoding
+        imageSize = grid.imageSize
+        patchSize = grid.patchSize
+        self.classes = classes
+        self.mean = mean
+        self.std = std
+        total = shards.reduce(0) { $0 + $1.count }
+        self.shards = shards
+    }
+
+    /// How the images are cut into patches. Throws `Failure` when the sizes do not fit each other.
+    public func grid() throws -> PatchGrid { try PatchGrid(imageSize: imageSize, patchSize: patchSize) }
+
+    /// Reads and checks the index of `directory`, including that every shard file is there in its full size.
+    ///
+    /// Throws `Failure` naming the file that is missing, unreadable, of another version or contradictory.
+    public static func load(directory: String) throws -> ShardIndex {
+        let path = (directory as NSString).appendingPathComponent(fileName)
+        guard access(path, R_OK) == 0 else {
+            let failure = systemFailure("cannot read \(path)")
+            throw Failure(failure.problem, hint: "name a directory that `crate shard` has finished")
+        }
+        let index: ShardIndex
+        do {
+            let data = try Data(contentsOf: URL(fileURLWithPath: path))
+            let decoder = JSONDecoder()
+            // Another version may have other fields: say that, and not which field is missing.
+            let version = try decoder.decode(VersionOnly.self, from: data).formatVersion
+            guard version == currentVersion else {
+                throw Failure(
+                    "\(path) has format version \(version), this program reads \(currentVersion)",
+                    hint: "shard the source again with this program")
+            }
+            index = try decoder.decode(ShardIndex.self, from: data)
+        } catch let failure as Failure {
+            throw failure
+        } catch {
+            throw Failure("\(path) is not a shard index: \(error)", hint: restoreHint)
+        }
+        try index.checkContents(path: path)
+        for shard in index.shards { try shard.checkFile(directory: directory) }
+        return index
+    }
+
+    /// Writes the index into `directory`. Throws `Failure` when that fails.
+    public func write(directory: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let path = (directory as NSString).appendingPathComponent(ShardIndex.fileName)
+        try DurableFile.write([UInt8](encoder.encode(self)) + [UInt8(ascii: "\n")], to: path)
+    }
+
+    private struct VersionOnly: Codable {
+        let formatVersion: Int
+    }
+}
+
+/// What helps when a file of a shard directory is missing or damaged.
+let restoreHint = "shard the source again or restore the file"
+
+extension ShardIndex {
+    private func checkContents(path: String) throws {
+        func demand(_ condition: Bool, _ problem: String) throws {
+            guard condition else { throw Failure("\(path): \(problem)", hint: restoreHint) }
+        }
+        try demand(encoding == ShardIndex.patchEncoding, "unknown encoding \"\(encoding)\"")
+        let sampleBytes: Int
+        do {
+            sampleBytes = try grid().valueCount
+        } catch let failure as Failure {
+            throw Failure("\(path): \(failure.problem)", hint: restoreHint)
+        }
+        try demand(mean.count == 3 && std.count == 3, "mean and std must have three values")
+        try demand(
+            mean.allSatisfy { (0...1).contains($0) } && std.allSatisfy { (0...1).contains($0) },
+            "mean and std must be in 0...1")
+        try demand(Set(classes).count == classes.count, "two classes have the same name")
+
+        var sum = 0
+        for shard in shards {
+            try demand(shard.isPlainName, "\"\(shard.file)\" is not a plain file name")
+            // Every sample takes its bytes in the file, so memory sized by the count is bounded by the file.
+            try demand(
+                shard.count > 0 && shard.bytes > 0 && shard.count <= shard.bytes / sampleBytes,
+                "\(shard.file) cannot hold \(shard.count) samples in \(shard.bytes) bytes")
+            sum += shard.count
+        }
+        try demand(Set(shards.map(\.file)).count == shards.count, "two shards have the same file")
+        try demand(total == sum, "the total \(total) is not the sum of the shards' samples, \(sum)")
+    }
+}
+
+extension ShardIndex.Shard {
+    fileprivate var isPlainName: Bool {
+        !file.isEmpty && !file.hasPrefix(".") && !file.unicodeScalars.contains { $0 == "/" || $0.value < 32 }
+    }
+
+    fileprivate func checkFile(directory: String) throws {
+        let path = (directory as NSString).appendingPathComponent(file)
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw Failure("\(path) is missing", hint: restoreHint)
+        }
+        guard Int(status.st_size) == bytes else {
+            throw Failure("\(path) has \(status.st_size) bytes and should have \(bytes)", hint: restoreHint)
+        }
+    }
+}

@@ -1,0 +1,74 @@
+import Buffers
+import Checkpoints
+import Collectives
+import CrateModel
+import Files
+import Shards
+
+/// The mean loss over all samples of `loader`, each framed and masked in a way that is always the same.
+///
+/// The samples are cut into chunks of `chunk`, which go round the ranks; each sample's loss is then summed in the
+/// order of the samples, so that the result does not depend on the number of ranks. Collective: all ranks get the
+/// loss, or all throw.
+public func evaluate(
+    _ model: MaskedAutoencoder, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace,
+    loader: inout BatchLoader, chunk: Int, world: World
+) throws -> Double {
+    let count = loader.count
+    var losses = [Double](repeating: 0, count: count)
+    try world.agree {
+        for first in stride(from: world.rank * chunk, to: count, by: world.size * chunk) {
+            let samples = first..<min(first + chunk, count)
+            try loader.loadEvaluation(samples: samples)
+            let batch = MaskedBatch(
+                patches: loader.patches.pointer, mask: loader.mask.pointer, images: samples.count)
+            model.forward(batch, parameters: parameters, workspace: workspace)
+            losses.withUnsafeMutableBufferPointer {
+                model.loss(
+                    batch, gradientScale: nil, imageLosses: $0.baseAddress! + first, workspace: workspace)
+            }
+        }
+    }
+    world.sum(&losses)
+    let hidden = model.configuration.patchCount - loader.visiblePatches
+    return losses.reduce(0, +) / Double(count * hidden)
+}
+
+/// What `evaluateCheckpoint` found.
+public struct CheckpointEvaluation: Sendable {
+    /// The mean loss over all samples.
+    public let loss: Double
+    /// The number of samples.
+    public let samples: Int
+    /// The model file that was evaluated.
+    public let file: String
+    /// Damaged checkpoints that were passed over. Rank 0's alone.
+    public let warnings: [Failure]
+}
+
+/// The validation loss of the checkpoint that `path` means (see `CheckpointStore.modelFile`) on the shards in `data`.
+///
+/// Every rank reads the checkpoint. Collective: all ranks get the loss, or all throw.
+public func evaluateCheckpoint(
+    _ path: String, data: String, maskRatio: Double, world: World
+) throws -> CheckpointEvaluation {
+    // Larger chunks gain nothing; the same chunks on any number of ranks give the same bits.
+    let chunk = 8
+    var warnings: [Failure] = []
+    let file = try world.agree { try CheckpointStore.modelFile(at: path) { warnings.append($0) } }
+    let configuration = try world.agree { try CheckpointStore.configuration(ofModelFile: file) }
+    let model = MaskedAutoencoder(configuration)
+    let parameters = try world.agree { try OwnedBuffer<Float>(count: model.layout.bufferCount) }
+    try world.agree {
+        try CheckpointStore.loadParameters(into: parameters.pointer, layout: model.layout, from: file)
+    }
+    var loader = try world.agree {
+        try BatchLoader(
+            path: data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
+            maskRatio: maskRatio, seed: 0, capacity: chunk)
+    }
+    let workspace = try world.agree { try Workspace(configuration, images: chunk) }
+    let loss = try evaluate(
+        model, parameters: parameters.pointer, workspace: workspace, loader: &loader, chunk: chunk, world: world)
+    return CheckpointEvaluation(loss: loss, samples: loader.count, file: file, warnings: warnings)
+}

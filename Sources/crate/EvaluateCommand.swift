@@ -1,0 +1,31 @@
+import ArgumentParser
+import Collectives
+import Training
+
+struct EvaluateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evaluate",
+        abstract: "Print the validation loss of a checkpoint, alone or under mpirun.",
+        discussion: """
+            crate evaluate --checkpoint runs/tiny --data shards/val
+            mpirun -n 8 crate evaluate --checkpoint runs/tiny/checkpoints/step-0000000100 --data shards/val
+            """)
+
+    @Option(
+        help: ArgumentHelp(
+            "A run, one of its checkpoints, or a .safetensors file that carries its configuration.", valueName: "path"))
+    var checkpoint: String
+    @Option(help: ArgumentHelp("Shard directory to evaluate on.", valueName: "dir"))
+    var data: String
+    @Option(help: ArgumentHelp("Fraction of the patches that is hidden.", valueName: "x"))
+    var maskRatio = 0.75
+
+    func run() throws {
+        try runWithWorld { world in
+            let result = try evaluateCheckpoint(checkpoint, data: data, maskRatio: maskRatio, world: world)
+            guard world.rank == 0 else { return }
+            for warning in result.warnings { printError("warning: \(warning)") }
+            print("validation loss \(formatted(result.loss)) over \(result.samples) samples, \(result.file)")
+        }
+    }
+}

@@ -1,0 +1,142 @@
+import ArgumentParser
+import Collectives
+import CrateModel
+import Files
+import Shards
+import Training
+
+extension ModelSize: ExpressibleByArgument {}
+
+struct PretrainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pretrain",
+        abstract: "Pretrain a CRATE-MAE on shards, alone or under mpirun.",
+        discussion: """
+            crate pretrain --data shards/train --validation shards/val --run runs/tiny --epochs 100
+            mpirun -n 8 crate pretrain --data shards/train --run runs/base --model base --batch-size 1024 --resume
+            """)
+
+    @OptionGroup(title: "Data and run") var files: FileOptions
+    @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Recipe") var recipe: RecipeOptions
+
+    func run() throws {
+        try runWithWorld { world in
+            let modelConfiguration = try world.agree { try model.configuration() }
+            let sampleCount = try world.agree { try ShardIndex.load(directory: files.data).total }
+            let configuration = try recipe.configuration(modelConfiguration, sampleCount: sampleCount, ranks: world.size)
+            let options = PretrainOptions(
+                data: files.data, validation: files.validation, run: RunDirectory(path: files.run),
+                resumes: files.resume, evaluateEvery: files.evaluateEvery, saveEvery: files.saveEvery)
+            try pretrain(configuration, options, world: world)
+        }
+    }
+}
+
+struct FileOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Shard directory to train on.", valueName: "dir"))
+    var data: String
+    @Option(help: ArgumentHelp("Shard directory to evaluate on.", valueName: "dir"))
+    var validation: String?
+    @Option(help: ArgumentHelp("Run directory: configuration, log, checkpoints.", valueName: "dir"))
+    var run: String
+    @Flag(help: "Go on from the newest checkpoint of the run directory, or start if it has none.")
+    var resume = false
+    @Option(help: ArgumentHelp("Epochs from one evaluation to the next.", valueName: "epochs"))
+    var evaluateEvery = 1
+    @Option(help: ArgumentHelp("Epochs from one checkpoint to the next.", valueName: "epochs"))
+    var saveEvery = 1
+
+    func validate() throws {
+        guard evaluateEvery > 0, saveEvery > 0 else {
+            throw ValidationError("--evaluate-every and --save-every take whole numbers from 1 up.")
+        }
+    }
+}
+
+struct ModelOptions: ParsableArguments {
+    @Option(help: "Size: tiny, small, base or large.")
+    var model = ModelSize.tiny
+    @Option(help: ArgumentHelp("Channels of a token, instead of the size's.", valueName: "n"))
+    var dim: Int?
+    @Option(help: ArgumentHelp("Blocks of the encoder and of the decoder, instead of the size's.", valueName: "n"))
+    var depth: Int?
+    @Option(help: ArgumentHelp("Attention heads, instead of the size's.", valueName: "n"))
+    var heads: Int?
+    @Option(help: ArgumentHelp("Side of the input in pixels.", valueName: "pixels"))
+    var imageSize = 224
+    @Option(help: ArgumentHelp("Side of a patch in pixels.", valueName: "pixels"))
+    var patchSize = 16
+    @Option(help: ArgumentHelp("Weight of the sparsity penalty of ISTA.", valueName: "x"))
+    var lambda = 0.5
+    @Flag(help: "Standardise each target patch.")
+    var normPix = false
+
+    func configuration() throws -> ModelConfiguration {
+        let extents = model.extents
+        return try ModelConfiguration(
+            imageSize: imageSize, patchSize: patchSize, dim: dim ?? extents.dim, depth: depth ?? extents.depth,
+            heads: heads ?? extents.heads, lambda: lambda, normalisesTargets: normPix)
+    }
+}
+
+struct RecipeOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Images of a step over all ranks.", valueName: "images"))
+    var batchSize = 4096
+    @Option(
+        help: ArgumentHelp(
+            "Images of one pass on a rank (default: the largest divisor of a rank's share up to 8).",
+            valueName: "images"))
+    var microBatch: Int?
+    @Option(help: ArgumentHelp("Passes over the training set (default: 800).", valueName: "n"))
+    var epochs: Int?
+    @Option(help: ArgumentHelp("Steps, instead of --epochs.", valueName: "n"))
+    var steps: Int?
+    @Option(help: ArgumentHelp("Peak learning rate for a batch of 256; scaled with the batch.", valueName: "x"))
+    var blr = 3e-5
+    @Option(help: ArgumentHelp("Peak learning rate, instead of --blr.", valueName: "x"))
+    var lr: Double?
+    @Option(help: ArgumentHelp("Largest global norm of the gradients; 0 leaves them as they are.", valueName: "x"))
+    var clip = 1.0
+    @Option(
+        help: ArgumentHelp("Epochs of linear warm-up (default: a twentieth of the run).", valueName: "epochs"))
+    var warmupEpochs: Double?
+    @Option(help: ArgumentHelp("AdamW's decoupled weight decay.", valueName: "x"))
+    var weightDecay = 0.1
+    @Option(help: ArgumentHelp("Fraction of the patches that is hidden.", valueName: "x"))
+    var maskRatio = 0.75
+    @Option(help: ArgumentHelp("Key of everything random.", valueName: "n"))
+    var seed: UInt64 = 0
+
+    func validate() throws {
+        guard batchSize > 0 else { throw ValidationError("--batch-size takes a whole number from 1 up.") }
+        guard epochs == nil || steps == nil else { throw ValidationError("Give --epochs or --steps, not both.") }
+        for (name, value) in [("--epochs", epochs), ("--steps", steps), ("--micro-batch", microBatch)] {
+            guard (value ?? 1) > 0, (value ?? 1) < 1 << 40 else {
+                throw ValidationError("\(name) takes a whole number from 1 up.")
+            }
+        }
+        let reals = [
+            ("--blr", blr), ("--lr", lr ?? 0), ("--clip", clip), ("--warmup-epochs", warmupEpochs ?? 0),
+            ("--weight-decay", weightDecay),
+        ]
+        for (name, value) in reals {
+            guard value.isFinite, value >= 0, value < 1e9 else {
+                throw ValidationError("\(name) takes a finite number from 0 up.")
+            }
+        }
+    }
+
+    func configuration(
+        _ model: ModelConfiguration, sampleCount: Int, ranks: Int
+    ) throws -> PretrainConfiguration {
+        let schedule = try LearningRate(
+            peak: lr ?? blr * Double(batchSize) / 256, epochs: epochs ?? (steps == nil ? 800 : nil), steps: steps,
+            warmupEpochs: warmupEpochs, sampleCount: sampleCount, batchSize: batchSize)
+        return PretrainConfiguration(
+            model: model, batchSize: batchSize,
+            microBatch: microBatch ?? PretrainConfiguration.defaultMicroBatch(batchSize: batchSize, ranks: ranks),
+            schedule: schedule, weightDecay: weightDecay, clip: clip > 0 ? clip : nil, maskRatio: maskRatio,
+            seed: seed, sampleCount: sampleCount)
+    }
+}

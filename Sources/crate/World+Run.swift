@@ -1,0 +1,23 @@
+import ArgumentParser
+import Collectives
+import Files
+import Foundation
+
+/// Starts MPI, runs `body`, and ends MPI on all ranks. A failure of `body`, which is the same on all ranks, is
+/// printed by rank 0 alone and ends all of them with exit code 1.
+func runWithWorld(_ body: (World) throws -> Void) throws {
+    let world = try World.start()
+    do {
+        try body(world)
+    } catch {
+        if world.rank == 0 { printError("error: \(error)") }
+        world.finish()
+        throw ExitCode(1)
+    }
+    world.finish()
+}
+
+/// Prints `text` on the error output, with the program's name in front.
+func printError(_ text: String) {
+    FileHandle.standardError.write(Data("crate: \(text)\n".utf8))
+}
