@@ -2,7 +2,7 @@ import Foundation
 
 /// What rank 0 tells the person who watches: one line in place on a terminal, a line every few steps elsewhere.
 struct Progress {
-    private let isTerminal = isatty(STDOUT_FILENO) == 1
+    private let isTerminal = isWatchedOnTerminal()
     private let isTalking: Bool
     private let totalSteps: Int
     private let linesEvery: Int
@@ -44,4 +44,13 @@ struct Progress {
         if total >= 3600 { return "\(total / 3600) h \(total % 3600 / 60) min" }
         return total >= 60 ? "\(total / 60) min \(total % 60) s" : "\(total) s"
     }
+}
+
+/// Whether the standard output ends at a terminal. mpirun gives its processes a terminal of their own, whatever its
+/// output goes to; then its own output decides, where it runs on this machine.
+private func isWatchedOnTerminal() -> Bool {
+    guard isatty(STDOUT_FILENO) == 1 else { return false }
+    guard ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_SIZE"] != nil else { return true }
+    let launcherOutput = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(getppid())/fd/1")
+    return launcherOutput?.hasPrefix("/dev/pts/") ?? false
 }
