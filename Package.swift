@@ -62,5 +62,9 @@ let package = Package(
         tests("KernelsTests", ["Buffers", "Kernels"]),
         tests("ImagesTests", ["Files", "Images", "Kernels"]),
         tests("ShardsTests", ["Files", "Shards", "Images", "Buffers"]),
+        tests("CrateModelTests", ["Files", "Buffers", "CrateModel"]),
+        tests("CheckpointsTests", ["Files", "Buffers", "CrateModel", "Checkpoints"]),
+        tests("TrainingTests", ["Files", "Training"], resources: [.copy("Golden")]),
+        tests("CommandTests", ["crate"]),
     ]
 )

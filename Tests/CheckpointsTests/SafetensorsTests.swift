@@ -1,0 +1,75 @@
+import Checkpoints
+import Files
+import Foundation
+import Testing
+
+/// A directory that is removed when the body ends.
+func withTemporaryDirectory(_ body: (String) throws -> Void) throws {
+    let path = NSTemporaryDirectory() + "crate-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try body(path)
+}
+
+@Suite struct SafetensorsTests {
+    @Test func whatIsWrittenIsRead() throws {
+        try withTemporaryDirectory { directory in
+            let path = "\(directory)/a.safetensors"
+            let (a, b): ([Float], [Float]) = ([1, -2, 3.5, .pi, 0, 7], [42])
+            try writeSafetensors(
+                [NamedTensor("x.a", [2, 3], a), NamedTensor("b", [1], b), NamedTensor("none", [0, 4], b)],
+                metadata: ["config": "{\"quotes\": \"ü\"}"], to: path)
+            let reader = try SafetensorsReader(path: path)
+            #expect(reader.metadata == ["config": "{\"quotes\": \"ü\"}"])
+            #expect(Set(reader.tensors.keys) == ["x.a", "b", "none"])
+            var values = [Float](repeating: 0, count: 6)
+            try reader.read("x.a", shape: [2, 3], into: &values)
+            #expect(values == a)
+            let stored = try reader.values("b")
+            #expect(stored == [42])
+            let absent = try reader.values("c")
+            #expect(absent == nil)
+            #expect(throws: Failure.self) { try reader.read("x.a", shape: [3, 2], into: &values) }
+            #expect(throws: Failure.self) { try reader.read("y", shape: [3, 2], into: &values) }
+        }
+    }
+
+    /// Headers that a program must not believe: each is refused with a message that names the file.
+    @Test(arguments: [
+        "", "[]", "{", #"{"a": 1}"#, #"{"__metadata__": {"a": 1}}"#,
+        #"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}"#,
+        #"{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 8]}}"#,
+        #"{"a": {"dtype": "F32", "shape": [4611686018427387904, 4], "data_offsets": [0, 8]}}"#,
+        #"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]}}"#,
+        #"{"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}}"#,
+        #"{"a": {"dtype": "Q7", "shape": [2], "data_offsets": [0, 8]}}"#,
+        #"{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}"#,
+        #"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "b": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}"#,
+    ])
+    func aHeaderThatDoesNotFitIsRefused(header: String) throws {
+        try withTemporaryDirectory { directory in
+            let path = "\(directory)/a.safetensors"
+            var data = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Data($0) }
+            data += Data(header.utf8) + Data(count: 8)
+            try data.write(to: URL(fileURLWithPath: path))
+            let failure = #expect(throws: Failure.self) { _ = try SafetensorsReader(path: path).metadata }
+            #expect(failure?.problem.contains(path) == true)
+        }
+    }
+
+    @Test(arguments: [Data(), Data([1, 2, 3]), Data([0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F, 0x7B, 0x7D])])
+    func aLengthThatDoesNotFitIsRefused(data: Data) throws {
+        try withTemporaryDirectory { directory in
+            let path = "\(directory)/a.safetensors"
+            try data.write(to: URL(fileURLWithPath: path))
+            #expect(throws: Failure.self) { _ = try SafetensorsReader(path: path).metadata }
+        }
+    }
+
+    @Test func aMissingFileAndADirectoryAreRefused() throws {
+        try withTemporaryDirectory { directory in
+            #expect(throws: Failure.self) { _ = try SafetensorsReader(path: "\(directory)/none").metadata }
+            #expect(throws: Failure.self) { _ = try SafetensorsReader(path: directory).metadata }
+        }
+    }
+}
