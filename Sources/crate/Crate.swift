@@ -5,5 +5,5 @@ struct Crate: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "crate",
         abstract: "Pretrain CRATE-MAE, the white-box masked autoencoder, on CPU clusters.",
-        subcommands: [ShardCommand.self])
+        subcommands: [ShardCommand.self, SynthesizeCommand.self])
 }
