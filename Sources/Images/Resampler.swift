@@ -62,8 +62,9 @@ public struct Resampler: ~Copyable {
         for row in 0..<framing.window.height {
             let destination = output + row * rowCount
             forEachVector(ofRow: row, count: rowCount) { sum, column, remaining in
-                let values = (SIMD16<Float>(sum) * unit).clamped(
-                    lowerBound: SIMD16(repeating: 0), upperBound: SIMD16(repeating: 255))
+                var values = SIMD16<Float>(sum) * unit
+                values.replace(with: 0, where: values .< 0)
+                values.replace(with: 255, where: values .> 255)
                 let target = UnsafeMutableRawPointer(destination + column)
                 if remaining >= 16 {
                     target.storeBytes(of: values, as: SIMD16<Float>.self)
@@ -212,7 +213,8 @@ private func rounded(_ sum: SIMD16<Int32>) -> SIMD16<UInt8> {
 /// The whole part of each weighted sum, clamped to 0...255.
 @inline(__always)
 private func levels(_ sum: SIMD16<Int32>) -> SIMD16<UInt8> {
-    let whole = sum &>> ResamplingTable.fractionBits
-    return SIMD16<UInt8>(
-        truncatingIfNeeded: whole.clamped(lowerBound: SIMD16(repeating: 0), upperBound: SIMD16(repeating: 255)))
+    var whole = sum &>> ResamplingTable.fractionBits
+    whole.replace(with: 0, where: whole .< 0)
+    whole.replace(with: 255, where: whole .> 255)
+    return SIMD16<UInt8>(truncatingIfNeeded: whole)
 }

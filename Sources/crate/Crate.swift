@@ -8,7 +8,10 @@ struct Crate: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "crate",
         abstract: "Pretrain CRATE-MAE, the white-box masked autoencoder, on CPU clusters.",
-        subcommands: [ShardCommand.self, PretrainCommand.self, EvaluateCommand.self, CompareCommand.self])
+        subcommands: [
+            SynthesizeCommand.self, ShardCommand.self, PretrainCommand.self, EvaluateCommand.self,
+            CompareCommand.self,
+        ])
 
     static func main() {
         useSingleThreadedProducts()

@@ -1,0 +1,75 @@
+import ArgumentParser
+import Files
+import Foundation
+import Images
+
+/// `crate synthesize`: a labelled folder of drawn images, for trying things out without a data set.
+struct SynthesizeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "synthesize",
+        abstract: "Draw a labelled folder of images to try things out on.",
+        discussion: """
+            Each class has its kind of shape, colours and texture. The same seed gives the same files: \
+            OUT/class-00/00000.jpg and so on.
+            """)
+
+    @Argument(help: "The directory to write; new or empty.")
+    var out: String
+
+    @Option(help: "The images in all classes together.")
+    var images = 1000
+
+    @Option(help: "The classes.")
+    var classes = 10
+
+    @Option(help: "What all that is random depends on.")
+    var seed: UInt64 = 0
+
+    @Option(help: "The side of an image in pixels.")
+    var imageSize = 96
+
+    func validate() throws {
+        guard images > 0, classes > 0, classes <= images else {
+            throw ValidationError("--classes must be positive and at most --images.")
+        }
+        guard (8...PatchGrid.maximumImageSize).contains(imageSize) else {
+            throw ValidationError("--image-size must be in 8...\(PatchGrid.maximumImageSize).")
+        }
+    }
+
+    func run() throws {
+        let output = try OutputDirectory(out)
+        let names = (0..<classes).map { "class-" + padded($0, width: max(2, String(classes - 1).count)) }
+        for name in names {
+            guard mkdir(output.file(name), 0o755) == 0 else {
+                throw systemFailure("cannot create \(output.file(name))")
+            }
+        }
+        let encoder = try JPEGEncoder()
+        var line = ProgressLine(unit: "images")
+        try line.during { line in
+            for number in 0..<images {
+                let label = number % classes
+                let image = try Drawing.image(number: number, label: label, side: imageSize, seed: seed)
+                let file = output.file(names[label] + "/" + padded(number / classes, width: 5) + ".jpg")
+                try write(encoder.encode(image), to: file)
+                line.report(number + 1, of: images)
+            }
+        }
+        print(
+            "\(images) images of \(classes) classes in \(out), \(decimal(line.seconds)) s, "
+                + "\(Int(Double(images) / max(line.seconds, 1e-9))) images/s")
+    }
+
+    /// Not synced: what is lost in a power cut is drawn again.
+    private func write(_ bytes: [UInt8], to path: String) throws {
+        guard let file = fopen(path, "wb") else { throw systemFailure("cannot create \(path)") }
+        let written = fwrite(bytes, 1, bytes.count, file)
+        guard fclose(file) == 0, written == bytes.count else { throw systemFailure("cannot write \(path)") }
+    }
+
+    private func padded(_ number: Int, width: Int) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    }
+}
