@@ -1,0 +1,33 @@
+import Foundation
+import Testing
+
+@Suite struct CompareTests {
+    private func golden(_ name: String) -> String {
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path
+            + "/TrainingTests/Golden/\(name).safetensors"
+    }
+
+    @Test(arguments: ["mae_normalised", "mae_pixels", "mae_one_head"])
+    func aGoldenCasePassesAtTheDefaultTolerance(name: String) throws {
+        let result = try crate(["compare", golden(name)])
+        #expect(result.status == 0, "\(result.errors)")
+        for kind in ["output.encoder", "output.decoder", "output.pred", "output.loss", "grad.cls_token", "step.loss"] {
+            #expect(result.output.contains("\n\(kind) "), "\(kind)")
+        }
+    }
+
+    @Test func aToleranceThatNobodyMeetsFails() throws {
+        let result = try crate(["compare", golden("mae_one_head"), "--tolerance", "1e-9"])
+        #expect(result.status == 1)
+        #expect(result.output.contains("over 1e-09"))
+    }
+
+    @Test func whatIsNoCaseIsRefusedInOneLine() throws {
+        for path in [golden("classifier"), golden("none"), #filePath] {
+            let result = try crate(["compare", path])
+            #expect(result.status == 1)
+            #expect(result.errors.split(separator: "\n").count == 1, "\(result.errors)")
+            #expect(result.failureLines.count == 1)
+        }
+    }
+}

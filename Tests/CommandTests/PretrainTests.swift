@@ -1,0 +1,84 @@
+import Foundation
+import Testing
+
+@Suite(.serialized) struct PretrainTests {
+    @Test func theLossDoesNotDependOnTheNumberOfRanks() throws {
+        try withShards { path in
+            for ranks in [1, 2, 4] {
+                let result = try crate(
+                    pretrainArguments(path, run: "run\(ranks)", ["--steps", "10", "--micro-batch", "2"]),
+                    ranks: ranks)
+                #expect(result.status == 0, "\(result.errors)")
+            }
+            let reference = try logged("loss", "\(path)/run1")
+            try #require(reference.count == 10)
+            for ranks in [2, 4] {
+                let losses = try logged("loss", "\(path)/run\(ranks)")
+                try #require(losses.count == 10)
+                for (loss, expected) in zip(losses, reference) {
+                    #expect(abs(loss - expected) <= 1e-5 * expected, "\(ranks) ranks")
+                }
+            }
+        }
+    }
+
+    @Test func trainingLearns() throws {
+        try withShards { path in
+            let result = try crate(
+                pretrainArguments(
+                    path, run: "run", ["--steps", "80", "--evaluate-every", "100", "--validation", "\(path)/val"]))
+            #expect(result.status == 0, "\(result.errors)")
+            let validation = try logged("validation_loss", "\(path)/run")
+            try #require(validation.count == 2)
+            // A constant prediction, the first thing to be learnt, gives 0.995.
+            #expect(validation[0] > 1.1)
+            #expect(validation[1] < 0.95)
+        }
+    }
+
+    @Test func aResumedRunEqualsOneThatNeverStopped() throws {
+        try withShards { path in
+            let options = ["--epochs", "3", "--validation", "\(path)/val"]
+            let whole = try crate(pretrainArguments(path, run: "whole", options), ranks: 2)
+            try #require(whole.status == 0, "\(whole.errors)")
+            // What a stop after the second of three epochs leaves: no later checkpoint, a log that runs ahead.
+            try FileManager.default.copyItem(atPath: "\(path)/whole", toPath: "\(path)/stopped")
+            try FileManager.default.removeItem(atPath: "\(path)/stopped/checkpoints/step-0000000012")
+            let refused = try crate(pretrainArguments(path, run: "stopped", options), ranks: 2)
+            #expect(refused.status != 0 && refused.failureLines.first?.contains("--resume") == true)
+            let other = try crate(
+                pretrainArguments(path, run: "stopped", options + ["--resume", "--seed", "5"]), ranks: 2)
+            #expect(other.status != 0 && other.failureLines.first?.contains("seed was 0 and is now 5") == true)
+            let resumed = try crate(pretrainArguments(path, run: "stopped", options + ["--resume"]), ranks: 2)
+            #expect(resumed.status == 0, "\(resumed.errors)")
+            #expect(resumed.output.contains("going on from"))
+            for file in ["model.safetensors", "optimizer.safetensors", "manifest.json"] {
+                let name = "checkpoints/step-0000000012/\(file)"
+                #expect(
+                    try Data(contentsOf: URL(fileURLWithPath: "\(path)/stopped/\(name)"))
+                        == Data(contentsOf: URL(fileURLWithPath: "\(path)/whole/\(name)")), "\(file)")
+            }
+            for key in ["step", "loss", "lr", "validation_loss"] {
+                let values = try logged(key, "\(path)/stopped")
+                #expect(try values == logged(key, "\(path)/whole"), "\(key)")
+                #expect(!values.isEmpty)
+            }
+        }
+    }
+
+    @Test func evaluationIsTheSameOnAnyNumberOfRanks() throws {
+        try withShards { path in
+            let trained = try crate(
+                pretrainArguments(path, run: "run", ["--epochs", "1", "--validation", "\(path)/val"]))
+            try #require(trained.status == 0, "\(trained.errors)")
+            let arguments = ["evaluate", "--checkpoint", "\(path)/run", "--data", "\(path)/val"]
+            let alone = try crate(arguments).output
+            let loss = try #require(try logged("validation_loss", "\(path)/run").last)
+            #expect(alone.hasPrefix(String(format: "validation loss %.6f over 13 samples", loss)))
+            for ranks in [1, 2, 4] {
+                let result = try crate(arguments, ranks: ranks)
+                #expect(result.output.replacingOccurrences(of: "\r", with: "") == alone, "\(ranks) ranks")
+            }
+        }
+    }
+}
