@@ -60,7 +60,7 @@ let package = Package(
             swiftSettings: swiftSettings),
         tests("FilesTests", ["Files"]),
         tests("KernelsTests", ["Buffers", "Kernels"]),
-        tests("ImagesTests", ["Files", "Images", "Kernels"]),
+        tests("ImagesTests", ["Files", "Images", "Kernels"], resources: [.copy("Fixtures")]),
         tests("ShardsTests", ["Files", "Shards", "Images", "Buffers"]),
         tests("CrateModelTests", ["Files", "Buffers", "CrateModel"]),
         tests("CheckpointsTests", ["Files", "Buffers", "CrateModel", "Checkpoints"]),

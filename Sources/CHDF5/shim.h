@@ -17,5 +17,10 @@ static inline hid_t crate_h5_file_access(void) { return H5P_FILE_ACCESS; }
 static inline unsigned crate_h5_read_only(void) { return H5F_ACC_RDONLY; }
 static inline unsigned crate_h5_truncate(void) { return H5F_ACC_TRUNC; }
 
-// The library prints its error stack by itself unless told otherwise, once a thread.
-static inline void crate_h5_silence_errors(void) { H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
+// Called before other calls, on each thread. The library prints its error stack by itself unless told otherwise, once
+// a thread. And at exit it tries again to close files whose closing failed, such as on a full disk, and crashes;
+// everything here is closed by its owner, so it need not.
+static inline void crate_h5_prepare(void) {
+    H5dont_atexit();
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}

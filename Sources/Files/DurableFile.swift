@@ -30,7 +30,12 @@ public enum DurableFile {
             throw error
         }
         close(descriptor)
-        try rename(partial, to: path)
+        do {
+            try rename(partial, to: path)
+        } catch {
+            unlink(partial)
+            throw error
+        }
     }
 
     /// Syncs a file that another library wrote under its temporary name, and gives it its final name.

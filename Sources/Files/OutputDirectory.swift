@@ -43,7 +43,8 @@ public struct OutputDirectory: Sendable {
         let parent = (path as NSString).deletingLastPathComponent
         if errno == ENOENT && !parent.isEmpty && parent != path {
             _ = try create(parent)
-            return try create(path)
+            guard mkdir(path, 0o755) == 0 else { throw systemFailure("cannot create \(path)") }
+            return true
         }
         var status = stat()
         guard errno == EEXIST, stat(path, &status) == 0 else { throw systemFailure("cannot create \(path)") }

@@ -1,20 +1,13 @@
 import Files
 
-/// Decodes JPEG and PNG. Keeps a JPEG decompressor, so one decoder serves many images, one at a time.
-public struct ImageDecoder: ~Copyable {
-    private let jpeg: JPEGDecoder
-
-    /// Throws `Failure` when there is no memory for the decompressor.
-    public init() throws {
-        jpeg = try JPEGDecoder()
-    }
-
+/// Decodes JPEG and PNG.
+public enum ImageDecoder {
     /// The image that `bytes` hold, whatever the file was called: the first bytes tell JPEG from PNG.
     ///
     /// Grey becomes RGB, alpha is dropped. Throws `Failure` when the bytes are of another kind, damaged or cut
     /// short, or claim more than `Image.maximumPixelCount` pixels.
-    public func decode(_ bytes: UnsafeRawBufferPointer) throws -> Image {
-        if bytes.starts(with: [0xFF, 0xD8, 0xFF]) { return try jpeg.decode(bytes) }
+    public static func decode(_ bytes: UnsafeRawBufferPointer) throws -> Image {
+        if bytes.starts(with: [0xFF, 0xD8, 0xFF]) { return try JPEGDecoder().decode(bytes) }
         if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) { return try decodePNG(bytes) }
         throw Failure(
             bytes.isEmpty ? "the file is empty" : "neither a JPEG nor a PNG image",
@@ -22,7 +15,7 @@ public struct ImageDecoder: ~Copyable {
     }
 
     /// The image that `bytes` hold; see `decode(_: UnsafeRawBufferPointer)`.
-    public func decode(_ bytes: [UInt8]) throws -> Image {
+    public static func decode(_ bytes: [UInt8]) throws -> Image {
         try bytes.withUnsafeBytes { try decode($0) }
     }
 }

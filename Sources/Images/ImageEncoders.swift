@@ -2,8 +2,8 @@ import CPNG
 import CTurboJPEG
 import Files
 
-/// Encodes JPEG. Keeps a compressor, so one encoder serves many images, one at a time.
-public struct JPEGEncoder: ~Copyable {
+/// Encodes JPEG.
+public enum JPEGEncoder {
     /// How finely colour is stored beside brightness.
     public enum Subsampling: Sendable {
         /// 4:4:4, colour at every pixel.
@@ -12,20 +12,12 @@ public struct JPEGEncoder: ~Copyable {
         case halved
     }
 
-    private let handle: tjhandle
-
-    /// Throws `Failure` when there is no memory for the compressor.
-    public init() throws {
+    /// `image` as JPEG of quality 95. Throws `Failure` when the image is larger than JPEG allows.
+    public static func encode(_ image: Image, subsampling: Subsampling = .halved) throws -> [UInt8] {
         guard let handle = tjInitCompress() else {
             throw Failure("cannot start the JPEG encoder", hint: "free some memory")
         }
-        self.handle = handle
-    }
-
-    deinit { tjDestroy(handle) }
-
-    /// `image` as JPEG of quality 95. Throws `Failure` when the image is larger than JPEG allows.
-    public func encode(_ image: Image, subsampling: Subsampling = .halved) throws -> [UInt8] {
+        defer { tjDestroy(handle) }
         var encoded: UnsafeMutablePointer<UInt8>?
         var count: UInt = 0
         defer { tjFree(encoded) }

@@ -1,7 +1,10 @@
 import CTurboJPEG
 import Files
 
-/// A TurboJPEG decompressor with its default, accurate transforms.
+/// A TurboJPEG decompressor with its default, accurate transforms, for one image.
+///
+/// For one, because after damaged data TurboJPEG 2.1 goes on in the middle of a header and rejects the next image,
+/// too; making a decompressor takes microseconds.
 struct JPEGDecoder: ~Copyable {
     private let handle: tjhandle
 

@@ -62,9 +62,7 @@ public struct Resampler: ~Copyable {
         for row in 0..<framing.window.height {
             let destination = output + row * rowCount
             forEachVector(ofRow: row, count: rowCount) { sum, column, remaining in
-                var values = SIMD16<Float>(sum) * unit
-                values.replace(with: 0, where: values .< 0)
-                values.replace(with: 255, where: values .> 255)
+                let values = SIMD16<Float>(clamped(sum)) * unit
                 let target = UnsafeMutableRawPointer(destination + column)
                 if remaining >= 16 {
                     target.storeBytes(of: values, as: SIMD16<Float>.self)
@@ -207,14 +205,21 @@ extension Resampler {
 /// The nearest of 0...255 to each weighted sum.
 @inline(__always)
 private func rounded(_ sum: SIMD16<Int32>) -> SIMD16<UInt8> {
-    levels(sum &+ (1 << (ResamplingTable.fractionBits - 1)))
+    levels(sum &+ SIMD16(repeating: 1 << (ResamplingTable.fractionBits - 1)))
 }
 
 /// The whole part of each weighted sum, clamped to 0...255.
 @inline(__always)
 private func levels(_ sum: SIMD16<Int32>) -> SIMD16<UInt8> {
-    var whole = sum &>> ResamplingTable.fractionBits
-    whole.replace(with: 0, where: whole .< 0)
-    whole.replace(with: 255, where: whole .> 255)
-    return SIMD16<UInt8>(truncatingIfNeeded: whole)
+    SIMD16<UInt8>(truncatingIfNeeded: clamped(sum) &>> ResamplingTable.fractionBits)
+}
+
+/// Each weighted sum, clamped to 0...255.
+///
+/// Spelt with shifts, which compile to one instruction each; comparisons and `clamped` go lane by lane.
+@inline(__always)
+private func clamped(_ sum: SIMD16<Int32>) -> SIMD16<Int32> {
+    let highest = SIMD16<Int32>(repeating: 255 << ResamplingTable.fractionBits)
+    let below = highest &- (sum & ~(sum &>> 31))
+    return highest &- (below & ~(below &>> 31))
 }

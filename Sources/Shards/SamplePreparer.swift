@@ -1,8 +1,8 @@
+import Buffers
 import Dispatch
 import Files
 import Foundation
 import Images
-import Buffers
 
 /// What is known of a file after it was read: a sample, or why there is none.
 enum PreparedSample: Sendable {
@@ -58,13 +58,11 @@ final class SamplePreparer {
 /// One thread's tools.
 private final class Worker {
     private let grid: PatchGrid
-    private let decoder: ImageDecoder
     private var resampler: Resampler
     private let square: OwnedBuffer<UInt8>
 
     init(grid: PatchGrid) throws {
         self.grid = grid
-        decoder = try ImageDecoder()
         resampler = try Resampler()
         square = try OwnedBuffer(count: grid.valueCount)
     }
@@ -73,7 +71,7 @@ private final class Worker {
         _ item: ShardSource.Item, of source: ShardSource, into patches: UnsafeMutablePointer<UInt8>
     ) -> PreparedSample {
         do {
-            let image = try decoder.decode(source.bytes(of: item))
+            let image = try ImageDecoder.decode(source.bytes(of: item))
             try resampler.resample(
                 image.pixels, width: image.width, height: image.height, rowBytes: 3 * image.width,
                 framing: .shortSide(ofWidth: image.width, height: image.height, to: grid.imageSize),

@@ -24,7 +24,7 @@ public final class ShardReader {
     ///
     /// Throws `Failure` naming the file when it cannot be opened, lacks a dataset or has other shapes or types.
     public init(directory: String, shard: Int, index: ShardIndex) throws {
-        crate_h5_silence_errors()
+        crate_h5_prepare()
         let entry = index.shards[shard]
         let grid = try index.grid()
         let path = (directory as NSString).appendingPathComponent(entry.file)
@@ -62,7 +62,7 @@ public final class ShardReader {
     /// bytes do not have the recorded checksum.
     public func read(sample: Int, into target: UnsafeMutablePointer<UInt8>) throws {
         try demandSample(sample)
-        crate_h5_silence_errors()
+        crate_h5_prepare()
         let failure = Failure("cannot read sample \(sample) of \(path)", hint: restoreHint)
         let start: [hsize_t] = [hsize_t(sample), 0, 0]
         let extents: [hsize_t] = [1, hsize_t(grid.patchCount), hsize_t(grid.valuesPerPatch)]
@@ -82,7 +82,7 @@ public final class ShardReader {
     /// Throws `Failure` when there is no such sample or the key cannot be read.
     public func key(sample: Int) throws -> String {
         try demandSample(sample)
-        crate_h5_silence_errors()
+        crate_h5_prepare()
         return try ShardContents(file: file.id, path: path).string("keys", at: sample, count: count)
     }
 

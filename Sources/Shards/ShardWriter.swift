@@ -19,7 +19,7 @@ struct ShardWriter: ~Copyable {
     ///
     /// Throws `Failure` when the file cannot be created.
     init(path: String, grid: PatchGrid, capacity: Int) throws {
-        crate_h5_silence_errors()
+        crate_h5_prepare()
         let failure = Failure("cannot create \(path)", hint: "check the directory and the free space")
         let access = try makeUnlockedAccess(orThrow: failure)
         let file = try HDF5Handle(
@@ -53,7 +53,7 @@ struct ShardWriter: ~Copyable {
     /// Throws `Failure` when the shard is full or cannot be written.
     mutating func append(patches values: UnsafePointer<UInt8>, checksum: UInt32, label: Int, key: String) throws {
         guard !isFull else { throw Failure("\(path) is full", hint: "start another shard") }
-        crate_h5_silence_errors()
+        crate_h5_prepare()
         let offset: [hsize_t] = [hsize_t(count), 0, 0]
         try check(
             H5Dwrite_chunk(patches.id, crate_h5_default(), 0, offset, grid.valueCount, values),
@@ -67,7 +67,7 @@ struct ShardWriter: ~Copyable {
     ///
     /// Throws `Failure` when that fails; the file is removed then.
     consuming func finish() throws -> ShardIndex.Shard {
-        crate_h5_silence_errors()
+        crate_h5_prepare()
         let failure = writeFailure
         try check(
             H5Dset_extent(patches.id, [count, grid.patchCount, grid.valuesPerPatch].map { hsize_t($0) }),

@@ -45,14 +45,13 @@ struct SynthesizeCommand: ParsableCommand {
                 throw systemFailure("cannot create \(output.file(name))")
             }
         }
-        let encoder = try JPEGEncoder()
         var line = ProgressLine(unit: "images")
         try line.during { line in
             for number in 0..<images {
                 let label = number % classes
                 let image = try Drawing.image(number: number, label: label, side: imageSize, seed: seed)
                 let file = output.file(names[label] + "/" + padded(number / classes, width: 5) + ".jpg")
-                try write(encoder.encode(image), to: file)
+                try write(JPEGEncoder.encode(image), to: file)
                 line.report(number + 1, of: images)
             }
         }

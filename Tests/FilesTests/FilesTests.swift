@@ -1,0 +1,123 @@
+import Files
+import Foundation
+import Testing
+
+/// A new empty directory, removed with all in it when `body` is done.
+func withTemporaryDirectory<Result>(_ body: (String) throws -> Result) throws -> Result {
+    let path = NSTemporaryDirectory() + "crate-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    return try body(path)
+}
+
+func names(in directory: String) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: directory).sorted()
+}
+
+@Suite struct ChecksumTests {
+    @Test func hasTheKnownValue() {
+        let digits = Array("123456789".utf8)
+        #expect(digits.withUnsafeBytes { Checksum(of: $0).value } == 0xCBF4_3926)
+        #expect(Checksum().value == 0)
+        #expect(Checksum(of: UnsafeRawBufferPointer(start: nil, count: 0)) == Checksum())
+    }
+
+    @Test func goesOnOverPieces() {
+        let bytes = (0..<1000).map { UInt8(truncatingIfNeeded: $0 &* 37) }
+        bytes.withUnsafeBytes { all in
+            var checksum = Checksum()
+            checksum.update(UnsafeRawBufferPointer(rebasing: all[..<123]))
+            checksum.update(UnsafeRawBufferPointer(rebasing: all[123...]))
+            #expect(checksum == Checksum(of: all))
+        }
+    }
+}
+
+@Suite struct DurableFileTests {
+    @Test func writesAndReplacesWhole() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/file"
+            try DurableFile.write([1, 2, 3], to: path)
+            #expect(FileManager.default.contents(atPath: path) == Data([1, 2, 3]))
+            try DurableFile.write([9], to: path)
+            #expect(FileManager.default.contents(atPath: path) == Data([9]))
+            #expect(try names(in: directory) == ["file"])
+        }
+    }
+
+    @Test func joinsPieces() throws {
+        try withTemporaryDirectory { directory in
+            let pieces: [[UInt8]] = [[1, 2], [], [3]]
+            try pieces[0].withUnsafeBytes { first in
+                try pieces[1].withUnsafeBytes { second in
+                    try pieces[2].withUnsafeBytes { third in
+                        try DurableFile.write([first, second, third], to: directory + "/file")
+                    }
+                }
+            }
+            #expect(FileManager.default.contents(atPath: directory + "/file") == Data([1, 2, 3]))
+        }
+    }
+
+    @Test func failureLeavesNothing() throws {
+        try withTemporaryDirectory { directory in
+            // The final name is taken by a directory, which a file cannot replace.
+            try FileManager.default.createDirectory(
+                atPath: directory + "/taken/inside", withIntermediateDirectories: true)
+            let failure = #expect(throws: Failure.self) { try DurableFile.write([1], to: directory + "/taken") }
+            #expect(try #require(failure).problem.contains("taken"))
+            #expect(try names(in: directory) == ["taken"])
+
+            #expect(throws: Failure.self) { try DurableFile.write([1], to: directory + "/missing/file") }
+            #expect(try names(in: directory) == ["taken"])
+        }
+    }
+
+    @Test func commitsWhatAnotherWrote() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/file"
+            #expect(throws: Failure.self) { try DurableFile.commit(partialOf: path) }
+            try Data([7]).write(to: URL(fileURLWithPath: DurableFile.partialPath(of: path)))
+            try DurableFile.commit(partialOf: path)
+            #expect(try names(in: directory) == ["file"])
+        }
+    }
+}
+
+@Suite struct FailureTests {
+    @Test func isOneLine() {
+        let failure = Failure("bad name \"a\nb\u{7}\"", hint: "rename it")
+        #expect(failure.description == "bad name \"a?b?\"; rename it")
+    }
+}
+
+@Suite struct OutputDirectoryTests {
+    @Test func createsOrTakesAnEmptyDirectory() throws {
+        try withTemporaryDirectory { directory in
+            let deep = try OutputDirectory(directory + "/a/b")
+            #expect(try names(in: directory + "/a") == ["b"])
+            #expect(deep.file("x") == directory + "/a/b/x")
+            // Not this one's own creation, so it stays.
+            try OutputDirectory(directory + "/a/b").remove()
+            #expect(try names(in: directory + "/a") == ["b"])
+            deep.remove()
+            #expect(try names(in: directory + "/a").isEmpty)
+        }
+    }
+
+    @Test func rejectsWhatCannotBeFilled() throws {
+        try withTemporaryDirectory { directory in
+            try DurableFile.write([1], to: directory + "/file")
+            let full = #expect(throws: Failure.self) { try OutputDirectory(directory) }
+            #expect(try #require(full).problem.contains("not empty"))
+            let file = #expect(throws: Failure.self) { try OutputDirectory(directory + "/file") }
+            #expect(try #require(file).problem.contains("not a directory"))
+            #expect(throws: Failure.self) { try OutputDirectory(directory + "/file/below") }
+            let inside = #expect(throws: Failure.self) {
+                try OutputDirectory(directory + "/new", outside: directory)
+            }
+            #expect(try #require(inside).problem.contains("inside"))
+            #expect(try names(in: directory) == ["file"])
+        }
+    }
+}

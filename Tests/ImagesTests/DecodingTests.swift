@@ -1,0 +1,91 @@
+import Files
+import Foundation
+import Images
+import Testing
+
+@Suite struct DecodingTests {
+    @Test(arguments: [
+        "rgb.jpg", "grey.jpg", "cmyk.jpg", "ycck.jpg", "progressive.jpg", "extraneous.jpg", "rgb.png", "grey.png",
+        "palette.png", "rgba.png", "deep.png", "gamma.png",
+    ])
+    func decodesToThePixelsOfPillow(name: String) throws {
+        let image = try ImageDecoder.decode(fixture(name))
+        #expect(image.width == 24)
+        #expect(image.height == 20)
+        #expect(image.pixels == (try fixture(name + ".rgb")))
+    }
+
+    @Test(arguments: [
+        ("truncated.jpg", "end early"), ("truncated.png", "data"), ("vast.png", "too large"),
+        ("rgb.jpg.rgb", "neither a JPEG nor a PNG"),
+    ])
+    func rejectsWhatIsNoWholeImage(name: String, reason: String) throws {
+        let bytes = try fixture(name)
+        let failure = #expect(throws: Failure.self) { try ImageDecoder.decode(bytes) }
+        #expect(try #require(failure).problem.contains(reason), "\(failure!.problem)")
+    }
+
+    @Test func rejectsNoBytes() throws {
+        let failure = #expect(throws: Failure.self) { try ImageDecoder.decode([]) }
+        #expect(failure?.problem == "the file is empty")
+    }
+
+    @Test func rejectsEveryBeginningOfAJPEG() throws {
+        let whole = try fixture("rgb.jpg")
+        for count in 0..<whole.count - 2 {
+            let rejection = Result { try ImageDecoder.decode(Array(whole[..<count])) }
+            if case .success = rejection { Issue.record("accepted \(count) of \(whole.count) bytes") }
+        }
+        #expect(try ImageDecoder.decode(whole).width == 24)
+    }
+
+    @Test func rejectsTruncationBehindAnotherWarning() throws {
+        // Nonsense in front of a marker gives the first warning, and only the first is reported.
+        let whole = try fixture("rgb.jpg")
+        let table = try #require((2..<whole.count).first { whole[$0] == 0xFF && whole[$0 + 1] == 0xDB })
+        let noisy = whole[..<table] + [0x12, 0x34] + whole[table...]
+        #expect(try ImageDecoder.decode(Array(noisy)).pixels == fixture("rgb.jpg.rgb"))
+        #expect(throws: Failure.self) { try ImageDecoder.decode(Array(noisy.dropLast(200))) }
+    }
+
+    @Test func rejectsAJPEGThatClaimsMoreThanTheLimit() throws {
+        var bytes = try fixture("rgb.jpg")
+        let frame = try #require((2..<bytes.count).first { bytes[$0] == 0xFF && bytes[$0 + 1] == 0xC0 })
+        for offset in 5..<9 { bytes[frame + offset] = 0xFE }
+        let failure = #expect(throws: Failure.self) { try ImageDecoder.decode(bytes) }
+        #expect(try #require(failure).problem.contains("too large"))
+    }
+
+    @Test func anyDamageIsAnErrorOrAnImage() throws {
+        for name in ["rgb.jpg", "progressive.jpg", "palette.png", "rgba.png"] {
+            let whole = try fixture(name)
+            for position in whole.indices {
+                var bytes = whole
+                bytes[position] ^= 0x55
+                guard let image = try? ImageDecoder.decode(bytes) else { continue }
+                #expect(image.pixels.count == image.width * image.height * 3)
+            }
+            #expect(try ImageDecoder.decode(whole).width == 24)
+        }
+    }
+
+    @Test func pngSurvivesARoundTrip() throws {
+        let image = try patternedImage(width: 37, height: 23)
+        #expect(try ImageDecoder.decode(PNGEncoder.encode(image)) == image)
+    }
+
+    @Test(arguments: [(JPEGEncoder.Subsampling.none, 12), (.halved, 30)])
+    func jpegKeepsTheImage(subsampling: JPEGEncoder.Subsampling, tolerance: Int) throws {
+        let image = try ImageDecoder.decode(fixture("picture.png"))
+        let decoded = try ImageDecoder.decode(JPEGEncoder.encode(image, subsampling: subsampling))
+        let differences = zip(decoded.pixels, image.pixels).map { abs(Int($0) - Int($1)) }
+        #expect(decoded.width == image.width && decoded.height == image.height)
+        #expect(differences.reduce(0, +) < tolerance * differences.count / 2)
+    }
+
+    @Test func anImageHasThePixelsOfItsSize() {
+        #expect(throws: Failure.self) { try Image(width: 2, height: 2, pixels: [0, 0, 0]) }
+        #expect(throws: Failure.self) { try Image(width: 0, height: 2, pixels: []) }
+        #expect(throws: Failure.self) { try Image(width: .max, height: 2, pixels: []) }
+    }
+}

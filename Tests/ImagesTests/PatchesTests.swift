@@ -1,0 +1,50 @@
+import Files
+import Images
+import Testing
+
+@Suite struct PatchesTests {
+    @Test(arguments: [(32, 8), (32, 32), (6, 1), (48, 16)])
+    func patchifyAndUnpatchifyAreInverse(side: Int, patchSize: Int) throws {
+        let image = try patternedImage(width: side, height: side)
+        let grid = try PatchGrid(imageSize: side, patchSize: patchSize)
+        var patches = [UInt8](repeating: 0, count: grid.valueCount)
+        grid.patchify(image.pixels, into: &patches)
+        var restored = [UInt8](repeating: 0, count: grid.valueCount)
+        grid.unpatchify(patches, into: &restored)
+        #expect(restored == image.pixels)
+    }
+
+    @Test func patchesAreByRowsOfTheGrid() throws {
+        let grid = try PatchGrid(imageSize: 4, patchSize: 2)
+        #expect(grid.patchCount == 4 && grid.valuesPerPatch == 12)
+        let image = (0..<48).map { UInt8($0) }
+        var patches = [UInt8](repeating: 0, count: 48)
+        grid.patchify(image, into: &patches)
+        #expect(patches[..<12] == [0, 1, 2, 3, 4, 5, 12, 13, 14, 15, 16, 17])
+        #expect(patches[12..<24] == [6, 7, 8, 9, 10, 11, 18, 19, 20, 21, 22, 23])
+        #expect(patches[24..<30] == [24, 25, 26, 27, 28, 29])
+    }
+
+    @Test(arguments: [(0, 1), (32, 0), (32, 5), (32, 64), (5000, 10), (-32, 8), (32, -8)])
+    func rejectsSizesThatDoNotFit(side: Int, patchSize: Int) {
+        #expect(throws: Failure.self) { try PatchGrid(imageSize: side, patchSize: patchSize) }
+    }
+
+    @Test(arguments: [(32, 16), (8, 4), (6, 3), (64, 32)])
+    func normalisesByChannel(side: Int, patchSize: Int) throws {
+        let grid = try PatchGrid(imageSize: side, patchSize: patchSize)
+        let mean = SIMD3<Float>(0.485, 0.456, 0.406)
+        let deviation = SIMD3<Float>(0.229, 0.224, 0.225)
+        let image = try patternedImage(width: side, height: side)
+        var result = [Float](repeating: .nan, count: grid.valueCount)
+        normalisedPatches(
+            from: image.pixels.map { Float($0) }, side: side, patchSize: patchSize, mean: mean, deviation: deviation,
+            into: &result)
+        var patches = [UInt8](repeating: 0, count: grid.valueCount)
+        grid.patchify(image.pixels, into: &patches)
+        for (index, value) in patches.enumerated() {
+            let expected = (Float(value) / 255 - mean[index % 3]) / deviation[index % 3]
+            #expect(abs(result[index] - expected) < 2e-6)
+        }
+    }
+}

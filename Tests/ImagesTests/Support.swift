@@ -1,0 +1,32 @@
+import Foundation
+import Images
+import Testing
+
+/// The bytes of a file in Fixtures.
+func fixture(_ name: String) throws -> [UInt8] {
+    let url = try #require(Bundle.module.url(forResource: "Fixtures/" + name, withExtension: nil))
+    return try [UInt8](Data(contentsOf: url))
+}
+
+/// The largest difference between two arrays; they must have the same count.
+func largestDifference(_ a: [UInt8], _ b: [UInt8]) throws -> Int {
+    try #require(a.count == b.count)
+    return zip(a, b).map { abs(Int($0) - Int($1)) }.max() ?? 0
+}
+
+/// The directory that holds `imagenet-sample`, if the environment names one.
+let realData = ProcessInfo.processInfo.environment["CRATE_DATA"]
+
+/// A picture with slopes, edges and noise.
+func patternedImage(width: Int, height: Int) throws -> Image {
+    var pixels: [UInt8] = []
+    var noise: UInt32 = 1
+    for row in 0..<height {
+        for column in 0..<width {
+            noise = noise &* 1_664_525 &+ 1_013_904_223
+            let isLight = (row / 7 + column / 5) % 2 == 0
+            pixels += [UInt8(column * 255 / width), isLight ? 250 : 5, UInt8(noise >> 24)]
+        }
+    }
+    return try Image(width: width, height: height, pixels: pixels)
+}

@@ -1,0 +1,129 @@
+import Files
+import Foundation
+import Images
+import Shards
+import Testing
+
+@Suite struct DamageTests {
+    /// Shards nine images, then hands over the directory.
+    private func withShards(_ body: (String) throws -> Void) throws {
+        try withTemporaryDirectory { directory in
+            _ = try makeSource(directory + "/in")
+            try shard(directory + "/in", to: directory + "/out")
+            try body(directory + "/out")
+        }
+    }
+
+    @Test func aChangedByteIsNoticed() throws {
+        try withShards { directory in
+            // The patches of sample 5 (row 1 of the second shard), found in the file by their bytes.
+            var intact = try ShardDirectory(path: directory)
+            var patches = [UInt8](repeating: 0, count: 3072)
+            try intact.read(sample: 5, into: &patches)
+            let path = directory + "/shard-00001.h5"
+            var data = try Data(contentsOf: URL(fileURLWithPath: path))
+            let place = try #require(data.range(of: Data(patches)))
+            data[place.lowerBound + 1000] ^= 1
+            try data.write(to: URL(fileURLWithPath: path))
+
+            var shards = try ShardDirectory(path: directory)
+            let failure = try failure { _ = try image(5, of: &shards) }
+            #expect(failure.problem.contains("sample 1 of") && failure.problem.contains("shard-00001.h5"))
+            #expect(failure.hint.contains("shard the source again"))
+            // The others are still good.
+            #expect(try image(4, of: &shards).count == 3072)
+        }
+    }
+
+    @Test func aShortOrMissingShardIsNoticedAtOnce() throws {
+        try withShards { directory in
+            let path = directory + "/shard-00001.h5"
+            let data = try Data(contentsOf: URL(fileURLWithPath: path))
+            try data.dropLast(100).write(to: URL(fileURLWithPath: path))
+            let short = try failure { _ = try ShardDirectory(path: directory) }
+            #expect(short.problem.contains("shard-00001.h5") && short.problem.contains("bytes"))
+            try FileManager.default.removeItem(atPath: path)
+            let missing = try failure { _ = try ShardDirectory(path: directory) }
+            #expect(missing.problem.contains("shard-00001.h5 is missing"))
+        }
+    }
+
+    @Test func aFileThatIsNotHDF5IsNoticed() throws {
+        try withShards { directory in
+            let index = try ShardIndex.load(directory: directory)
+            try write([UInt8](repeating: 7, count: index.shards[0].bytes), to: directory + "/shard-00000.h5")
+            var shards = try ShardDirectory(path: directory)
+            let failure = try failure { _ = try shards.label(sample: 0) }
+            #expect(failure.problem.contains("shard-00000.h5 as an HDF5 file"))
+        }
+    }
+
+    @Test func otherShapesThanTheIndexSaysAreNoticed() throws {
+        try withShards { directory in
+            try editIndex(of: directory) { $0["patchSize"] = 16 }
+            var shards = try ShardDirectory(path: directory)
+            let failure = try failure { _ = try shards.label(sample: 0) }
+            #expect(failure.problem.contains("/patches has shape [4, 16, 192] and should have [4, 4, 768]"))
+        }
+    }
+
+    @Test func labelsBeyondTheClassesAreNoticed() throws {
+        try withShards { directory in
+            try editIndex(of: directory) { $0["classes"] = ["ape", "bee"] }
+            var shards = try ShardDirectory(path: directory)
+            #expect(try shards.label(sample: 0) == 0)
+            let failure = try failure { _ = try shards.label(sample: 8) }
+            #expect(failure.problem.contains("label"))
+        }
+    }
+
+    /// What is done to the index, and a word of the failure.
+    static let contradictions: [(key: String, value: any Sendable, word: String)] = [
+        ("formatVersion", 2, "version 2"), ("encoding", "jpeg", "encoding"), ("patchSize", 7, "divide"),
+        ("patchSize", 0, "divide"), ("imageSize", 8192, "not in"), ("imageSize", -32, "not in"), ("total", 8, "total"),
+        ("mean", [0.5], "three values"), ("std", [0.5, 0.5, 7.0], "0...1"), ("classes", ["ape", "ape"], "same name"),
+        ("shards", "none", "not a shard index"), ("shards", [Int](), "total"),
+    ]
+
+    @Test(arguments: contradictions.indices)
+    func aContradictoryIndexIsRejected(number: Int) throws {
+        let (key, value, word) = DamageTests.contradictions[number]
+        try withShards { directory in
+            try editIndex(of: directory) { $0[key] = value }
+            let failure = try failure { _ = try ShardIndex.load(directory: directory) }
+            #expect(failure.problem.contains(word) && failure.problem.contains("index.json"), "\(failure)")
+        }
+    }
+
+    static let badEntries: [(key: String, value: any Sendable, word: String)] = [
+        ("file", "../shard-00000.h5", "plain file name"), ("file", "", "plain file name"),
+        ("file", ".h5", "plain file name"), ("file", "shard-00001.h5", "same file"), ("count", 0, "cannot hold"),
+        ("count", -4, "cannot hold"), ("count", 1 << 40, "cannot hold"), ("count", 3, "total"),
+        ("bytes", -1, "cannot hold"), ("bytes", 20_000, "should have"),
+    ]
+
+    @Test(arguments: badEntries.indices)
+    func aBadShardEntryIsRejected(number: Int) throws {
+        let (key, value, word) = DamageTests.badEntries[number]
+        try withShards { directory in
+            try editIndex(of: directory) { index in
+                var shards = index["shards"] as? [[String: Any]] ?? []
+                shards[0][key] = value
+                index["shards"] = shards
+            }
+            let failure = try failure { _ = try ShardIndex.load(directory: directory) }
+            #expect(failure.problem.contains(word), "\(failure)")
+        }
+    }
+
+    @Test func aDirectoryWithoutAnIndexIsNotFinished() throws {
+        try withShards { directory in
+            try write(Array("{".utf8), to: directory + "/index.json")
+            let broken = try failure { _ = try ShardIndex.load(directory: directory) }
+            #expect(broken.problem.contains("not a shard index"))
+            try FileManager.default.removeItem(atPath: directory + "/index.json")
+            let missing = try failure { _ = try ShardIndex.load(directory: directory) }
+            #expect(missing.hint.contains("crate shard"))
+        }
+    }
+}

@@ -1,0 +1,163 @@
+import Files
+import Foundation
+import Images
+import Shards
+import Testing
+
+@Suite struct ShardingTests {
+    @Test func whatGoesInComesOut() throws {
+        try withTemporaryDirectory { directory in
+            let images = try makeSource(directory + "/in")
+            var calls: [Int] = []
+            let summary = try Sharding.run(
+                source: directory + "/in", output: directory + "/out",
+                grid: PatchGrid(imageSize: 32, patchSize: 8), shardSize: 4, isStrict: true
+            ) { done, total in
+                calls.append(done)
+                #expect(total == 9)
+            }
+            #expect(calls == Array(1...9))
+            #expect(summary.images == 9 && summary.classes == 3 && summary.shards == 3 && summary.skipped == 0)
+            #expect(
+                try names(in: directory + "/out")
+                    == ["index.json", "shard-00000.h5", "shard-00001.h5", "shard-00002.h5"])
+
+            // One open file at a time, and samples out of order: every read opens a shard.
+            var shards = try ShardDirectory(path: directory + "/out", openLimit: 1)
+            #expect(shards.count == 9)
+            #expect(shards.index.classes == ["ape", "bee", "cow"])
+            #expect(shards.index.shards.map(\.count) == [4, 4, 1])
+            #expect(summary.bytes == shards.index.shards.reduce(0) { $0 + $1.bytes })
+            for sample in [8, 0, 5, 4, 3, 7, 1, 2, 6] {
+                #expect(try image(sample, of: &shards) == images[sample].pixels)
+                #expect(try shards.label(sample: sample) == sample / 3)
+                #expect(try shards.key(sample: sample) == "\(["ape", "bee", "cow"][sample / 3])/\(sample % 3).png")
+                #expect(shards.location(of: sample) == (sample / 4, sample % 4))
+            }
+            let beyond = try failure { _ = try shards.label(sample: 9) }
+            #expect(beyond.problem.contains("no sample 9"))
+        }
+    }
+
+    @Test func statisticsAreThoseOfAllPixels() throws {
+        try withTemporaryDirectory { directory in
+            let images = try makeSource(directory + "/in")
+            try shard(directory + "/in", to: directory + "/out")
+            let index = try ShardIndex.load(directory: directory + "/out")
+            let values = images.flatMap(\.pixels)
+            for channel in 0..<3 {
+                let own = stride(from: channel, to: values.count, by: 3).map { Double(values[$0]) / 255 }
+                let mean = own.reduce(0, +) / Double(own.count)
+                let variance = own.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(own.count)
+                #expect(abs(index.mean[channel] - mean) < 1e-12)
+                #expect(abs(index.std[channel] - variance.squareRoot()) < 1e-12)
+            }
+        }
+    }
+
+    @Test func fileChecksumsAreThoseOfTheFiles() throws {
+        try withTemporaryDirectory { directory in
+            _ = try makeSource(directory + "/in")
+            try shard(directory + "/in", to: directory + "/out")
+            for entry in try ShardIndex.load(directory: directory + "/out").shards {
+                let data = try Data(contentsOf: URL(fileURLWithPath: directory + "/out/" + entry.file))
+                #expect(data.count == entry.bytes)
+                #expect(data.withUnsafeBytes { Checksum(of: $0).value } == entry.checksum)
+            }
+        }
+    }
+
+    /// Adds to the nine images of `makeSource` four that cannot be read, and entries that are no images at all.
+    private func addUnreadable(_ source: String) throws {
+        let whole = try JPEGEncoder.encode(Drawing.image(number: 1, label: 1, side: 32, seed: 0))
+        try write(Array("not an image".utf8), to: source + "/ape/text.jpg")
+        try write([], to: source + "/bee/empty.jpg")
+        try write(Array(whole.dropLast(whole.count / 3)), to: source + "/bee/short.jpg")
+        try write([0xFF, 0xD8, 0xFF], to: source + "/dog/only.jpg")
+        try write(Array("x".utf8), to: source + "/ape/.hidden")
+        try write(Array("x".utf8), to: source + "/beside.txt")
+        try write(whole, to: source + "/ape/directory.jpg/inside.jpg")
+    }
+
+    @Test func whatCannotBeReadIsListedAndLeftOut() throws {
+        try withTemporaryDirectory { directory in
+            let images = try makeSource(directory + "/in")
+            try addUnreadable(directory + "/in")
+            let summary = try shard(directory + "/in", to: directory + "/out")
+            #expect(summary.images == 9 && summary.skipped == 4 && summary.classes == 4)
+
+            let text = try String(contentsOfFile: directory + "/out/skipped.txt", encoding: .utf8)
+            let lines = text.split(separator: "\n").map { $0.split(separator: "\t") }
+            #expect(lines.map { String($0[0]) } == ["ape/text.jpg", "bee/empty.jpg", "bee/short.jpg", "dog/only.jpg"])
+            #expect(lines.allSatisfy { $0.count == 2 && !$0[1].isEmpty })
+            #expect(lines[2][1].contains("end early"))
+
+            var shards = try ShardDirectory(path: directory + "/out")
+            #expect(shards.index.classes == ["ape", "bee", "cow", "dog"])
+            for sample in 0..<9 { #expect(try image(sample, of: &shards) == images[sample].pixels) }
+        }
+    }
+
+    @Test func strictKeepsTheListAndNothingElse() throws {
+        try withTemporaryDirectory { directory in
+            _ = try makeSource(directory + "/in")
+            try addUnreadable(directory + "/in")
+            let failure = try failure { try shard(directory + "/in", to: directory + "/out", isStrict: true) }
+            #expect(failure.problem.contains("4 of 13"))
+            #expect(failure.hint.contains("skipped.txt"))
+            #expect(try names(in: directory + "/out") == ["skipped.txt"])
+        }
+    }
+
+    @Test func nothingReadableIsAFailure() throws {
+        try withTemporaryDirectory { directory in
+            try write([1, 2, 3], to: directory + "/in/ape/a.jpg")
+            let failure = try failure { try shard(directory + "/in", to: directory + "/out") }
+            #expect(failure.problem.contains("none of the 1 files"))
+            #expect(try names(in: directory + "/out") == ["skipped.txt"])
+        }
+    }
+
+    @Test func unusableSourcesAndOutputsAreNamed() throws {
+        try withTemporaryDirectory { directory in
+            let missing = try failure { try shard(directory + "/missing", to: directory + "/out") }
+            #expect(missing.problem.contains(directory + "/missing"))
+
+            try FileManager.default.createDirectory(
+                atPath: directory + "/empty/class", withIntermediateDirectories: true)
+            let empty = try failure { try shard(directory + "/empty/class", to: directory + "/out") }
+            #expect(empty.problem.contains("no class directories"))
+            let hollow = try failure { try shard(directory + "/empty", to: directory + "/out") }
+            #expect(hollow.problem.contains("have no files"))
+            #expect(try names(in: directory) == ["empty"])
+
+            _ = try makeSource(directory + "/in")
+            let inside = try failure { try shard(directory + "/in", to: directory + "/in/out") }
+            #expect(inside.problem.contains("inside"))
+            let full = try failure { try shard(directory + "/in", to: directory + "/empty") }
+            #expect(full.problem.contains("not empty"))
+            let file = try failure { try shard(directory + "/in", to: directory + "/in/ape/0.png") }
+            #expect(file.problem.contains("not a directory"))
+            #expect(try names(in: directory) == ["empty", "in"])
+            #expect(try names(in: directory + "/in") == ["ape", "bee", "cow"])
+        }
+    }
+
+    @Test(
+        .enabled(
+            if: ProcessInfo.processInfo.environment["CRATE_DATA"] != nil,
+            "CRATE_DATA does not name a directory with imagenet-sample"))
+    func realImagesAreAllRead() throws {
+        let data = try #require(ProcessInfo.processInfo.environment["CRATE_DATA"])
+        try withTemporaryDirectory { directory in
+            let summary = try Sharding.run(
+                source: data + "/imagenet-sample/val", output: directory + "/out",
+                grid: PatchGrid(imageSize: 256, patchSize: 16), shardSize: 64, isStrict: true
+            ) { _, _ in }
+            #expect(summary.images == 100 && summary.shards == 2 && summary.skipped == 0)
+            let index = try ShardIndex.load(directory: directory + "/out")
+            // ImageNet's own are 0.485, 0.456, 0.406.
+            for (mean, usual) in zip(index.mean, [0.485, 0.456, 0.406]) { #expect(abs(mean - usual) < 0.06) }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import Files
+import Foundation
+import Images
+import Shards
+import Testing
+
+/// A new empty directory, removed with all in it when `body` is done.
+func withTemporaryDirectory<Result>(_ body: (String) throws -> Result) throws -> Result {
+    let path = NSTemporaryDirectory() + "crate-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    return try body(path)
+}
+
+func names(in directory: String) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: directory).sorted()
+}
+
+func write(_ bytes: [UInt8], to path: String) throws {
+    let directory = (path as NSString).deletingLastPathComponent
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+}
+
+/// Three classes of three drawn PNG images of 32 pixels, so that nothing is lost on the way into a shard.
+func makeSource(_ path: String) throws -> [Image] {
+    var images: [Image] = []
+    for label in 0..<3 {
+        for number in 0..<3 {
+            let image = try Drawing.image(number: 3 * label + number, label: label, side: 32, seed: 4)
+            try write(PNGEncoder.encode(image), to: "\(path)/\(["ape", "bee", "cow"][label])/\(number).png")
+            images.append(image)
+        }
+    }
+    return images
+}
+
+/// Shards `source` into `output` as images of 32 pixels in patches of 8, four to a file.
+@discardableResult
+func shard(_ source: String, to output: String, isStrict: Bool = false) throws -> Sharding.Summary {
+    try Sharding.run(
+        source: source, output: output, grid: PatchGrid(imageSize: 32, patchSize: 8), shardSize: 4,
+        isStrict: isStrict
+    ) { _, _ in }
+}
+
+/// The image of a sample of a directory made by `shard(_:to:)`.
+func image(_ sample: Int, of directory: inout ShardDirectory) throws -> [UInt8] {
+    let grid = try directory.index.grid()
+    var patches = [UInt8](repeating: 0, count: grid.valueCount)
+    try directory.read(sample: sample, into: &patches)
+    var pixels = patches
+    grid.unpatchify(patches, into: &pixels)
+    return pixels
+}
+
+/// Changes the JSON object in `directory/index.json`.
+func editIndex(of directory: String, _ edit: (inout [String: Any]) -> Void) throws {
+    let url = URL(fileURLWithPath: directory + "/index.json")
+    var object = try #require(JSONSerialization.jsonObject(with: Data(contentsOf: url)) as? [String: Any])
+    edit(&object)
+    try JSONSerialization.data(withJSONObject: object).write(to: url)
+}
+
+/// The failure that `body` throws; a test fails where it throws none.
+func failure(of body: () throws -> Void) throws -> Failure {
+    try #require(#expect(throws: Failure.self) { try body() })
+}
