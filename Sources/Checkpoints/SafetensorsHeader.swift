@@ -61,7 +61,9 @@ struct SafetensorsHeader {
             tensors[name] = TensorEntry(type: type, shape: shape, range: offsets[0]..<offsets[1])
         }
         var end = 0
-        for entry in tensors.values.sorted(by: { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) }) {
+        for entry in tensors.values.sorted(by: {
+            ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
+        }) {
             guard entry.range.lowerBound == end else { throw damaged("its tensors overlap or leave a hole") }
             end = entry.range.upperBound
         }

@@ -33,7 +33,8 @@ func exponential(_ x: Vector) -> Vector {
     let clamped = x.replacing(with: -87, where: isTooSmall)
     let shifted = roundingShift + clamped * 1.442_695_04
     let n = shifted - roundingShift
-    let r = clamped.addingProduct(n, Vector(repeating: -0.693_359_375)).addingProduct(n, Vector(repeating: 2.121_944_4e-4))
+    let r = clamped.addingProduct(n, Vector(repeating: -0.693_359_375)).addingProduct(
+        n, Vector(repeating: 2.121_944_4e-4))
     var p = Vector(repeating: 1.984_127e-4)
     p = Vector(repeating: 1.388_888_9e-3).addingProduct(p, r)
     p = Vector(repeating: 8.333_333_8e-3).addingProduct(p, r)

@@ -123,7 +123,8 @@ private func makeLoader(_ path: String, _ configuration: PretrainConfiguration) 
 private func summary(_ configuration: PretrainConfiguration, _ model: MaskedAutoencoder, ranks: Int) -> String {
     let (schedule, shape) = (configuration.schedule, configuration.model)
     return String(
-        format: "%d rank%@, %.1f M parameters (width %d, depth %d + %d, %d heads), %d samples, %d steps of %d, peak lr %.2e",
+        format:
+            "%d rank%@, %.1f M parameters (width %d, depth %d + %d, %d heads), %d samples, %d steps of %d, peak lr %.2e",
         ranks, ranks == 1 ? "" : "s", Double(model.layout.parameterCount) / 1e6, shape.dim, shape.depth,
         shape.decoderDepth, shape.heads, configuration.sampleCount, schedule.totalSteps, configuration.batchSize,
         schedule.peak)

@@ -24,7 +24,8 @@ struct PretrainCommand: ParsableCommand {
         try runWithWorld { world in
             let modelConfiguration = try world.agree { try model.configuration() }
             let sampleCount = try world.agree { try ShardIndex.load(directory: files.data).total }
-            let configuration = try recipe.configuration(modelConfiguration, sampleCount: sampleCount, ranks: world.size)
+            let configuration = try recipe.configuration(
+                modelConfiguration, sampleCount: sampleCount, ranks: world.size)
             let options = PretrainOptions(
                 data: files.data, validation: files.validation, run: RunDirectory(path: files.run),
                 resumes: files.resume, evaluateEvery: files.evaluateEvery, saveEvery: files.saveEvery)

@@ -11,7 +11,9 @@ struct CommandResult {
     let errors: String
 
     /// The program's own error lines; mpirun adds some of its own about the exit codes.
-    var failureLines: [String] { errors.split(separator: "\n").map(String.init).filter { $0.contains("crate: error: ") } }
+    var failureLines: [String] {
+        errors.split(separator: "\n").map(String.init).filter { $0.contains("crate: error: ") }
+    }
 }
 
 /// The program, which is built next to the tests.

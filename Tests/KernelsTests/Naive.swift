@@ -68,7 +68,8 @@ enum Naive {
                 line = line.map { ($0 - mean) / (variance + 1e-6).squareRoot() }
             }
             let squares = line.enumerated().reduce(0) { sum, value in
-                sum + (prediction[patch, value.offset] - value.element) * (prediction[patch, value.offset] - value.element)
+                sum + (prediction[patch, value.offset] - value.element)
+                    * (prediction[patch, value.offset] - value.element)
             }
             return total + squares / Double(line.count)
         }
