@@ -1,4 +1,3 @@
-import Files
 import Foundation
 
 /// Zeroed, aligned memory with one owner; freed when the owner goes.
@@ -49,25 +48,4 @@ public struct Arena: ~Copyable, @unchecked Sendable {
         bytes += count * MemoryLayout<Float>.stride
         return pointer
     }
-}
-
-private func allocateZeroed<Element: BitwiseCopyable>(
-    _ count: Int, of type: Element.Type
-) throws -> UnsafeMutablePointer<Element> {
-    let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
-    guard count >= 0, !overflow, bytes < Int.max / 2 else {
-        throw Failure("cannot allocate \(count) elements", hint: "check the sizes asked for")
-    }
-    let hugePage = 1 << 21
-    let isLarge = bytes >= 2 * hugePage
-    let padded = (bytes / 64 + 1) * 64
-    var memory: UnsafeMutableRawPointer?
-    guard posix_memalign(&memory, isLarge ? hugePage : 64, padded) == 0, let memory else {
-        throw Failure(
-            "cannot allocate \(padded / 1_048_576) MiB",
-            hint: "lower --micro-batch or the model size, or use fewer ranks on this machine")
-    }
-    if isLarge { madvise(memory, padded, 14 /* MADV_HUGEPAGE, which Glibc's module leaves out */) }
-    memset(memory, 0, padded)
-    return memory.bindMemory(to: Element.self, capacity: count)
 }

@@ -45,7 +45,9 @@ public struct CheckpointStore: Sendable {
     /// checkpoint or none. A step that is there already and undamaged is left alone: equal steps are equal states.
     /// Throws `Failure` with the system's reason.
     @discardableResult
-    public func save(_ state: TrainingState, of model: MaskedAutoencoder, step: Int, samples: Int) throws -> String {
+    public func save(
+        _ state: TrainingState, of model: MaskedAutoencoder, maskRatio: Double, step: Int, samples: Int
+    ) throws -> String {
         let path = "\(directory)/\(Self.prefix)\(String(repeating: "0", count: max(0, 10 - "\(step)".count)))\(step)"
         if (try? Manifest.verified(in: path)) != nil { return path }
         let partial = DurableFile.partialPath(of: path)
@@ -58,7 +60,9 @@ public struct CheckpointStore: Sendable {
             throw Failure("cannot write checkpoints to \(directory)", hint: "check the directory's permissions")
         }
         let parameters = model.layout.parameters
-        let metadata = ["config": try encoded(model.configuration), "format": "pt"]
+        let metadata = [
+            "config": try encoded(model.configuration), "mask_ratio": "\(maskRatio)", "format": "pt",
+        ]
         let modelFile = try writeSafetensors(
             parameters.map { NamedTensor($0.name, $0.shape, state.parameters + $0.offset) }, metadata: metadata,
             to: "\(partial)/\(Self.modelFile)")
@@ -123,16 +127,19 @@ public struct CheckpointStore: Sendable {
         return "\(newest.path)/\(modelFile)"
     }
 
-    /// The configuration that a model file carries in its metadata.
-    public static func configuration(ofModelFile path: String) throws -> ModelConfiguration {
+    /// What a model file says of itself in its metadata: the model, and the fraction of patches hidden in training.
+    public static func description(
+        ofModelFile path: String
+    ) throws -> (configuration: ModelConfiguration, maskRatio: Double) {
         let reader = try SafetensorsReader(path: path)
         guard let text = reader.metadata["config"],
-            let configuration = try? JSONDecoder().decode(ModelConfiguration.self, from: Data(text.utf8))
+            let configuration = try? JSONDecoder().decode(ModelConfiguration.self, from: Data(text.utf8)),
+            let maskRatio = reader.metadata["mask_ratio"].flatMap(Double.init)
         else {
             throw Failure("\(path) carries no model configuration", hint: "give a file that crate wrote")
         }
         try configuration.validate()
-        return configuration
+        return (configuration, maskRatio)
     }
 
     /// Fills the flat buffer `parameters` from the model file at `path`. Tensors that the layout does not have are

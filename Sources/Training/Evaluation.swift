@@ -48,15 +48,15 @@ public struct CheckpointEvaluation: Sendable {
 
 /// The validation loss of the checkpoint that `path` means (see `CheckpointStore.modelFile`) on the shards in `data`.
 ///
-/// Every rank reads the checkpoint. Collective: all ranks get the loss, or all throw.
+/// `maskRatio` nil takes the ratio of the training. Every rank reads the checkpoint. Collective: all ranks get the loss, or all throw.
 public func evaluateCheckpoint(
-    _ path: String, data: String, maskRatio: Double, world: World
+    _ path: String, data: String, maskRatio: Double?, world: World
 ) throws -> CheckpointEvaluation {
     // Larger chunks gain nothing; the same chunks on any number of ranks give the same bits.
     let chunk = 8
     var warnings: [Failure] = []
     let file = try world.agree { try CheckpointStore.modelFile(at: path) { warnings.append($0) } }
-    let configuration = try world.agree { try CheckpointStore.configuration(ofModelFile: file) }
+    let (configuration, trainedRatio) = try world.agree { try CheckpointStore.description(ofModelFile: file) }
     let model = MaskedAutoencoder(configuration)
     let parameters = try world.agree { try OwnedBuffer<Float>(count: model.layout.bufferCount) }
     try world.agree {
@@ -65,7 +65,7 @@ public func evaluateCheckpoint(
     var loader = try world.agree {
         try BatchLoader(
             path: data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
-            maskRatio: maskRatio, seed: 0, capacity: chunk)
+            maskRatio: maskRatio ?? trainedRatio, seed: 0, capacity: chunk)
     }
     let workspace = try world.agree { try Workspace(configuration, images: chunk) }
     let loss = try evaluate(

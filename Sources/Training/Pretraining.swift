@@ -107,7 +107,8 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
             try world.agree {
                 guard isCoordinator else { return }
                 try options.run.checkpoints.save(
-                    optimizer.state, of: model, step: done, samples: done * configuration.batchSize)
+                    optimizer.state, of: model, maskRatio: configuration.maskRatio, step: done,
+                    samples: done * configuration.batchSize)
             }
         }
     }

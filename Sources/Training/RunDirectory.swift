@@ -39,12 +39,12 @@ public struct RunDirectory: Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         try DurableFile.write([UInt8](encoder.encode(configuration)), to: configurationPath)
-        try keepLog(through: newest?.manifest.step ?? 0)
+        try keepLog(through: newest?.manifest.step ?? -1)
         return newest
     }
 
     private func demandEqual(_ configuration: PretrainConfiguration) throws {
-        guard let data = manager(contentsOf: configurationPath),
+        guard let data = FileManager.default.contents(atPath: configurationPath),
             let stored = try? JSONDecoder().decode(PretrainConfiguration.self, from: data)
         else {
             throw Failure("\(configurationPath) is damaged", hint: "restore it, or change --run")
@@ -61,11 +61,9 @@ public struct RunDirectory: Sendable {
             hint: "resume with the options it was started with, or change --run")
     }
 
-    private func manager(contentsOf path: String) -> Data? { FileManager.default.contents(atPath: path) }
-
-    /// Drops the log's lines of later steps, which will be written again.
+    /// Drops the log's lines of later steps, which will be written again; all of them for step -1.
     private func keepLog(through step: Int) throws {
-        guard let data = manager(contentsOf: logPath) else { return }
+        guard let data = FileManager.default.contents(atPath: logPath) else { return }
         let lines = data.split(separator: UInt8(ascii: "\n")).filter { line in
             guard let entry = try? RunLog.decoder.decode(LogEntry.self, from: Data(line)) else { return false }
             return entry.step <= step

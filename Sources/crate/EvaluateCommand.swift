@@ -17,8 +17,8 @@ struct EvaluateCommand: ParsableCommand {
     var checkpoint: String
     @Option(help: ArgumentHelp("Shard directory to evaluate on.", valueName: "dir"))
     var data: String
-    @Option(help: ArgumentHelp("Fraction of the patches that is hidden.", valueName: "x"))
-    var maskRatio = 0.75
+    @Option(help: ArgumentHelp("Fraction of the patches that is hidden (default: as in training).", valueName: "x"))
+    var maskRatio: Double?
 
     func run() throws {
         try runWithWorld { world in

@@ -49,9 +49,8 @@ struct FileOptions: ParsableArguments {
     var saveEvery = 1
 
     func validate() throws {
-        guard evaluateEvery > 0, saveEvery > 0 else {
-            throw ValidationError("--evaluate-every and --save-every take whole numbers from 1 up.")
-        }
+        try demandCount("--evaluate-every", evaluateEvery, upTo: 1_000_000)
+        try demandCount("--save-every", saveEvery, upTo: 1_000_000)
     }
 }
 
@@ -110,13 +109,11 @@ struct RecipeOptions: ParsableArguments {
     var seed: UInt64 = 0
 
     func validate() throws {
-        guard batchSize > 0 else { throw ValidationError("--batch-size takes a whole number from 1 up.") }
         guard epochs == nil || steps == nil else { throw ValidationError("Give --epochs or --steps, not both.") }
-        for (name, value) in [("--epochs", epochs), ("--steps", steps), ("--micro-batch", microBatch)] {
-            guard (value ?? 1) > 0, (value ?? 1) < 1 << 40 else {
-                throw ValidationError("\(name) takes a whole number from 1 up.")
-            }
-        }
+        try demandCount("--batch-size", batchSize, upTo: 1_000_000)
+        try demandCount("--micro-batch", microBatch ?? 1, upTo: 1_000_000)
+        try demandCount("--epochs", epochs ?? 1, upTo: 1_000_000)
+        try demandCount("--steps", steps ?? 1, upTo: 1_000_000_000)
         let reals = [
             ("--blr", blr), ("--lr", lr ?? 0), ("--clip", clip), ("--warmup-epochs", warmupEpochs ?? 0),
             ("--weight-decay", weightDecay),
@@ -139,5 +136,12 @@ struct RecipeOptions: ParsableArguments {
             microBatch: microBatch ?? PretrainConfiguration.defaultMicroBatch(batchSize: batchSize, ranks: ranks),
             schedule: schedule, weightDecay: weightDecay, clip: clip > 0 ? clip : nil, maskRatio: maskRatio,
             seed: seed, sampleCount: sampleCount)
+    }
+}
+
+/// The bounds keep products of these numbers, such as samples of a whole run, far from the limits of Int.
+private func demandCount(_ option: String, _ value: Int, upTo largest: Int) throws {
+    guard (1...largest).contains(value) else {
+        throw ValidationError("\(option) takes a whole number from 1 to \(largest).")
     }
 }

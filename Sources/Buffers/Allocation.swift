@@ -1,0 +1,45 @@
+import Files
+import Foundation
+
+/// `count` zeroed elements: aligned to 64 bytes, from 4 MiB on to huge pages, padded with zeros to a whole vector.
+///
+/// Throws `Failure` when the memory is not to be had. The kernel would grant it all the same and stop the process when
+/// it is written, without a word; so what is free is looked up first.
+func allocateZeroed<Element: BitwiseCopyable>(
+    _ count: Int, of type: Element.Type
+) throws -> UnsafeMutablePointer<Element> {
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
+    guard count >= 0, !overflow, bytes < Int.max / 2 else {
+        throw Failure("cannot allocate \(count) elements", hint: "check the sizes asked for")
+    }
+    let hugePage = 1 << 21
+    let isLarge = bytes >= 2 * hugePage
+    let padded = (bytes / 64 + 1) * 64
+    let failure = Failure(
+        "no memory for another \(padded / 1_048_576) MiB",
+        hint: "lower --micro-batch or the model size, or use fewer ranks on this machine")
+    if isLarge, let free = availableMemory(), free < padded { throw failure }
+    var memory: UnsafeMutableRawPointer?
+    guard posix_memalign(&memory, isLarge ? hugePage : 64, padded) == 0, let memory else { throw failure }
+    if isLarge { madvise(memory, padded, 14 /* MADV_HUGEPAGE, which Glibc's module leaves out */) }
+    memset(memory, 0, padded)
+    return memory.bindMemory(to: Element.self, capacity: count)
+}
+
+/// Bytes that this process can still take: what the machine has free, within the limit of the process's control group.
+/// Nil where the system does not say.
+func availableMemory() -> Int? {
+    func number(in path: String) -> Int? {
+        (try? String(contentsOfFile: path, encoding: .utf8)).flatMap {
+            Int($0.trimmingCharacters(in: .whitespacesAndNewlines))
+        }
+    }
+    let fields = (try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8))?
+        .split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }?.split(separator: " ")
+    guard let fields, fields.count > 1, let kilobytes = Int(fields[1]) else { return nil }
+    let group = "/sys/fs/cgroup"
+    guard let limit = number(in: "\(group)/memory.max"), let used = number(in: "\(group)/memory.current") else {
+        return kilobytes * 1024
+    }
+    return min(kilobytes * 1024, limit - used)
+}
