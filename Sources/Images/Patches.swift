@@ -70,54 +70,58 @@ public func normalisedPatches(
     from hwc: UnsafePointer<Float>, side: Int, patchSize: Int, mean: SIMD3<Float>, deviation: SIMD3<Float>,
     into patches: UnsafeMutablePointer<Float>
 ) {
-    let factor = 1 / (255 * deviation)
-    let offset = -mean / deviation
+    let map = ChannelMap(factor: 1 / (255 * deviation), offset: -mean / deviation)
     let perSide = side / patchSize
     let run = patchSize * 3
     var target = patches
     for gridRow in 0..<perSide {
         for gridColumn in 0..<perSide {
             for row in 0..<patchSize {
-                let source = hwc + ((gridRow * patchSize + row) * side + gridColumn * patchSize) * 3
-                normaliseRun(source, count: run, factor: factor, offset: offset, into: target)
+                map.apply(
+                    to: hwc + ((gridRow * patchSize + row) * side + gridColumn * patchSize) * 3, count: run,
+                    into: target)
                 target += run
             }
         }
     }
 }
 
-/// Writes `count` values x (whole RGB pixels) as factor * x + offset of their channel.
-@inline(__always)
-private func normaliseRun(
-    _ source: UnsafePointer<Float>, count: Int, factor: SIMD3<Float>, offset: SIMD3<Float>,
-    into target: UnsafeMutablePointer<Float>
-) {
-    // Sixteen pixels are three vectors; the channel of a lane repeats every three vectors.
-    typealias Vector = SIMD16<Float>
-    let input = UnsafeRawPointer(source)
-    let output = UnsafeMutableRawPointer(target)
-    var index = 0
-    while index + 48 <= count {
-        for part in 0..<3 {
-            let bytes = 4 * (index + 16 * part)
-            // Vector `part` starts with channel (16 * part) mod 3 = part.
-            let values = (input + bytes).loadUnaligned(as: Vector.self)
-            let result = values * lanes(of: factor, from: part) + lanes(of: offset, from: part)
-            (output + bytes).storeBytes(of: result, as: Vector.self)
-        }
-        index += 48
-    }
-    while index < count {
-        let channel = index % 3
-        target[index] = source[index] * factor[channel] + offset[channel]
-        index += 1
-    }
-}
+/// x -> factor x + offset of x's channel, for whole RGB pixels.
+///
+/// Sixteen pixels fill three vectors, of which vector `part` begins with channel (16 part) mod 3 = part.
+private struct ChannelMap {
+    private typealias Vector = SIMD16<Float>
+    private let factors: (Vector, Vector, Vector)
+    private let offsets: (Vector, Vector, Vector)
 
-/// The three values repeated over sixteen lanes, beginning with that of channel `first`.
-@inline(__always)
-private func lanes(of values: SIMD3<Float>, from first: Int) -> SIMD16<Float> {
-    var result = SIMD16<Float>()
-    for lane in 0..<16 { result[lane] = values[(lane + first) % 3] }
-    return result
+    init(factor: SIMD3<Float>, offset: SIMD3<Float>) {
+        func lanes(_ values: SIMD3<Float>, from first: Int) -> Vector {
+            var result = Vector()
+            for lane in 0..<16 { result[lane] = values[(lane + first) % 3] }
+            return result
+        }
+        factors = (lanes(factor, from: 0), lanes(factor, from: 1), lanes(factor, from: 2))
+        offsets = (lanes(offset, from: 0), lanes(offset, from: 1), lanes(offset, from: 2))
+    }
+
+    /// Writes `count` mapped values of `source`, which begins with a pixel, to `target`.
+    @inline(__always)
+    func apply(to source: UnsafePointer<Float>, count: Int, into target: UnsafeMutablePointer<Float>) {
+        let input = UnsafeRawPointer(source)
+        let output = UnsafeMutableRawPointer(target)
+        var index = 0
+        while index + 48 <= count {
+            let first = (input + 4 * index).loadUnaligned(as: Vector.self)
+            let second = (input + 4 * index + 64).loadUnaligned(as: Vector.self)
+            let third = (input + 4 * index + 128).loadUnaligned(as: Vector.self)
+            (output + 4 * index).storeBytes(of: first * factors.0 + offsets.0, as: Vector.self)
+            (output + 4 * index + 64).storeBytes(of: second * factors.1 + offsets.1, as: Vector.self)
+            (output + 4 * index + 128).storeBytes(of: third * factors.2 + offsets.2, as: Vector.self)
+            index += 48
+        }
+        while index < count {
+            target[index] = source[index] * factors.0[index % 3] + offsets.0[index % 3]
+            index += 1
+        }
+    }
 }

@@ -48,6 +48,13 @@ func makeStringType(orThrow failure: @autoclosure () -> Failure) throws -> HDF5H
     return type
 }
 
+/// How datasets are created: without the time, so that the same samples give the same file.
+func makeDatasetCreation(orThrow failure: @autoclosure () -> Failure) throws -> HDF5Handle {
+    let creation = try HDF5Handle(H5Pcreate(crate_h5_dataset_creation()), closedBy: H5Pclose, orThrow: failure())
+    try check(H5Pset_obj_track_times(creation.id, false), orThrow: failure())
+    return creation
+}
+
 /// Access without file locks: shards are never written while they are read, and many cluster file systems
 /// refuse to lock.
 func makeUnlockedAccess(orThrow failure: @autoclosure () -> Failure) throws -> HDF5Handle {

@@ -94,9 +94,10 @@ struct ShardWriter: ~Copyable {
 extension ShardWriter {
     private func writeDataset<Value: BitwiseCopyable>(_ name: String, _ type: hid_t, _ values: [Value]) throws {
         let space = try makeSpace([values.count], orThrow: writeFailure)
+        let creation = try makeDatasetCreation(orThrow: writeFailure)
         var dataset = try HDF5Handle(
             H5Dcreate2(
-                file.id, name, type, space.id, crate_h5_default(), crate_h5_default(), crate_h5_default()),
+                file.id, name, type, space.id, crate_h5_default(), creation.id, crate_h5_default()),
             closedBy: H5Dclose, orThrow: writeFailure)
         try check(
             H5Dwrite(
@@ -134,7 +135,7 @@ extension ShardWriter {
 /// The dataset of the patches. One chunk a sample: it is written and read whole, without passing through a cache.
 private func makePatches(file: hid_t, grid: PatchGrid, capacity: Int, orThrow failure: Failure) throws -> HDF5Handle {
     let space = try makeSpace([capacity, grid.patchCount, grid.valuesPerPatch], orThrow: failure)
-    let creation = try HDF5Handle(H5Pcreate(crate_h5_dataset_creation()), closedBy: H5Pclose, orThrow: failure)
+    let creation = try makeDatasetCreation(orThrow: failure)
     let chunk: [hsize_t] = [1, hsize_t(grid.patchCount), hsize_t(grid.valuesPerPatch)]
     try check(H5Pset_chunk(creation.id, 3, chunk), orThrow: failure)
     return try HDF5Handle(

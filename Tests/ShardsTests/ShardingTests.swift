@@ -67,6 +67,18 @@ import Testing
         }
     }
 
+    @Test func theSameSourceGivesTheSameFiles() throws {
+        try withTemporaryDirectory { directory in
+            _ = try makeSource(directory + "/in")
+            try shard(directory + "/in", to: directory + "/one")
+            try shard(directory + "/in", to: directory + "/two")
+            for name in try names(in: directory + "/one") {
+                let one = try Data(contentsOf: URL(fileURLWithPath: directory + "/one/" + name))
+                #expect(try Data(contentsOf: URL(fileURLWithPath: directory + "/two/" + name)) == one)
+            }
+        }
+    }
+
     /// Adds to the nine images of `makeSource` four that cannot be read, and entries that are no images at all.
     private func addUnreadable(_ source: String) throws {
         let whole = try JPEGEncoder.encode(Drawing.image(number: 1, label: 1, side: 32, seed: 0))
