@@ -35,7 +35,8 @@ struct Progress {
     }
 
     private func write(_ text: String) {
-        FileHandle.standardOutput.write(Data(text.utf8))
+        // Nobody listening, or a full disk behind a redirection, is no reason to stop training.
+        try? FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
     }
 
     private func duration(_ seconds: Double) -> String {

@@ -19,5 +19,5 @@ func runWithWorld(_ body: (World) throws -> Void) throws {
 
 /// Prints `text` on the error output, with the program's name in front.
 func printError(_ text: String) {
-    FileHandle.standardError.write(Data("crate: \(text)\n".utf8))
+    try? FileHandle.standardError.write(contentsOf: Data("crate: \(text)\n".utf8))
 }

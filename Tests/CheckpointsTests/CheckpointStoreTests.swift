@@ -3,6 +3,7 @@ import Checkpoints
 import CrateModel
 import Files
 import Foundation
+import TestSupport
 import Testing
 
 /// A small model's state with values that say where they belong.

@@ -1,15 +1,8 @@
 import Checkpoints
 import Files
 import Foundation
+import TestSupport
 import Testing
-
-/// A directory that is removed when the body ends.
-func withTemporaryDirectory(_ body: (String) throws -> Void) throws {
-    let path = NSTemporaryDirectory() + "crate-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    try body(path)
-}
 
 @Suite struct SafetensorsTests {
     @Test func whatIsWrittenIsRead() throws {

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What a command did.
@@ -52,22 +53,21 @@ func run(_ arguments: [String], environment: [String: String]? = nil) throws -> 
 /// A directory with small drawn shards, `train` (images of `imageSize` pixels in patches of 8) and `val`, removed after
 /// the body.
 func withShards(train: Int = 64, validation: Int = 13, _ body: (String) throws -> Void) throws {
-    let path = NSTemporaryDirectory() + "crate-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    for (name, count, seed) in [("train", train, 1), ("val", validation, 2)] {
-        let drawn = try crate([
-            "synthesize", "\(path)/\(name)-images", "--images", "\(count)", "--classes", "4", "--seed", "\(seed)",
-            "--image-size", "40",
-        ])
-        try #require(drawn.status == 0, "\(drawn.errors)")
-        let sharded = try crate([
-            "shard", "\(path)/\(name)-images", "\(path)/\(name)", "--image-size", "40", "--patch-size", "8",
-            "--shard-size", "40",
-        ])
-        try #require(sharded.status == 0, "\(sharded.errors)")
+    try withTemporaryDirectory { path in
+        for (name, count, seed) in [("train", train, 1), ("val", validation, 2)] {
+            let drawn = try crate([
+                "synthesize", "\(path)/\(name)-images", "--images", "\(count)", "--classes", "4", "--seed", "\(seed)",
+                "--image-size", "40",
+            ])
+            try #require(drawn.status == 0, "\(drawn.errors)")
+            let sharded = try crate([
+                "shard", "\(path)/\(name)-images", "\(path)/\(name)", "--image-size", "40", "--patch-size", "8",
+                "--shard-size", "40",
+            ])
+            try #require(sharded.status == 0, "\(sharded.errors)")
+        }
+        try body(path)
     }
-    try body(path)
 }
 
 /// `pretrain` of a small model on the shards of `withShards`.

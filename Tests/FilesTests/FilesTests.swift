@@ -1,18 +1,7 @@
 import Files
 import Foundation
+import TestSupport
 import Testing
-
-/// A new empty directory, removed with all in it when `body` is done.
-func withTemporaryDirectory<Result>(_ body: (String) throws -> Result) throws -> Result {
-    let path = NSTemporaryDirectory() + "crate-" + UUID().uuidString
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    return try body(path)
-}
-
-func names(in directory: String) throws -> [String] {
-    try FileManager.default.contentsOfDirectory(atPath: directory).sorted()
-}
 
 @Suite struct ChecksumTests {
     @Test func hasTheKnownValue() {

@@ -2,6 +2,7 @@ import Files
 import Foundation
 import Images
 import Shards
+import TestSupport
 import Testing
 
 @Suite struct DamageTests {
