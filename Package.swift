@@ -39,8 +39,9 @@ let package = Package(
         systemLibrary("CZlib", pkgConfig: "zlib", debian: "zlib1g-dev"),
         library("Files", ["CZlib"]),
         library("Buffers", ["Files"]),
+        library("Threads", []),
         library("Kernels", ["Buffers", "COpenBLAS"]),
-        library("CrateModel", ["Files", "Buffers", "Kernels"]),
+        library("CrateModel", ["Files", "Buffers", "Threads", "Kernels"]),
         library("Images", ["Files", "Buffers", "Kernels", "CTurboJPEG", "CPNG"]),
         library("Shards", ["Files", "Buffers", "Kernels", "Images", "CHDF5"]),
         library("Collectives", ["Files", "Buffers", "COpenMPI"]),
@@ -48,12 +49,12 @@ let package = Package(
         library(
             "Training",
             [
-                "Files", "Buffers", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints",
+                "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints",
             ]),
         .executableTarget(
             name: "crate",
             dependencies: [
-                "Files", "Buffers", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints",
+                "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints",
                 "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -63,9 +64,10 @@ let package = Package(
         tests("KernelsTests", ["Buffers", "Kernels"]),
         tests("ImagesTests", ["TestSupport", "Files", "Images", "Kernels"], resources: [.copy("Fixtures")]),
         tests("ShardsTests", ["TestSupport", "Files", "Shards", "Images", "Buffers"]),
-        tests("CrateModelTests", ["Files", "Buffers", "CrateModel"]),
+        tests("ThreadsTests", ["Threads"]),
+        tests("CrateModelTests", ["Files", "Buffers", "Threads", "CrateModel"]),
         tests("CheckpointsTests", ["TestSupport", "Files", "Buffers", "CrateModel", "Checkpoints"]),
-        tests("TrainingTests", ["Files", "Training"], resources: [.copy("Golden")]),
+        tests("TrainingTests", ["Files", "Threads", "Training"], resources: [.copy("Golden")]),
         tests("CommandTests", ["TestSupport", "crate"]),
     ]
 )

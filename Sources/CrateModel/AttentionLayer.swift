@@ -19,9 +19,9 @@ struct AttentionLayer: Sendable {
         let attended: UnsafeMutablePointer<Float>  // O, (M, D)
         let sum: UnsafeMutablePointer<Float>  // y, (M, D)
 
-        init(_ shape: AttentionShape, in arena: inout Arena) throws {
+        init(_ shape: AttentionShape, threads: Int, in arena: inout Arena) throws {
             let (rows, dim) = (shape.images * shape.tokens, shape.heads * shape.headDim)
-            norm = try .init(rows: rows, dim: dim, in: &arena)
+            norm = try .init(rows: rows, dim: dim, threads: threads, in: &arena)
             u = try arena.floats(rows * dim)
             probabilities = try arena.floats(shape.scoreCountOfAll)
             attended = try arena.floats(rows * dim)
@@ -44,16 +44,20 @@ struct AttentionLayer: Sendable {
     }
 
     /// Leaves y in `saved.sum`.
-    func forward(_ x: UnsafePointer<Float>, _ pass: Pass, _ saved: Saved) {
+    func forward(_ x: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved) {
         norm.forward(x, pass, saved.norm)
         multiply(pass.tokens(saved.norm.output), pass.weight(subspaces).transposed, into: pass.tokens(saved.u))
         subspaceAttention(
-            saved.u, probabilities: saved.probabilities, output: saved.attended, shape: pass.shape)
+            pass.own(saved.u), probabilities: probabilities(pass, saved), output: pass.own(saved.attended),
+            shape: pass.shape)
         guard let output else {
-            return add(x, saved.attended, sign: sign, count: pass.count, into: saved.sum)
+            return add(
+                pass.own(x), pass.own(saved.attended), sign: sign, count: pass.rows * pass.dim,
+                into: pass.own(saved.sum))
         }
         addRow(
-            x, bias: pass.parameters + output.bias, sign: sign, rows: pass.rows, dim: pass.dim, into: saved.sum)
+            pass.own(x), bias: pass.parameters + output.bias, sign: sign, rows: pass.rows, dim: pass.dim,
+            into: pass.own(saved.sum))
         multiply(
             pass.tokens(saved.attended), pass.weight(output.weight).transposed, into: pass.tokens(saved.sum),
             scale: sign, isAdding: true)
@@ -64,26 +68,31 @@ struct AttentionLayer: Sendable {
     ///     dO = sign d W_o;  dW_o += sign d^T O;  db_o += sign sum d;  dU from dO;  dW_u += dU^T LN(x)
     ///     dx = d + LN backward (dU W_u)
     func backward(
-        _ d: UnsafeMutablePointer<Float>, x: UnsafePointer<Float>, _ pass: Pass, _ saved: Saved, _ scratch: Scratch
+        _ d: UnsafeMutablePointer<Float>, x: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved,
+        _ scratch: Scratch
     ) {
         let (dAttended, du) = (scratch.first, scratch.second)
+        pass.sync()
         if let output {
             multiply(pass.tokens(d), pass.weight(output.weight), into: pass.tokens(dAttended), scale: sign)
-            multiply(
-                pass.tokens(d).transposed, pass.tokens(saved.attended), into: pass.weightGradient(output.weight),
-                scale: sign, isAdding: true)
-            addColumnSums(d, sign: sign, rows: pass.rows, dim: pass.dim, to: pass.gradients + output.bias)
+            pass.addWeightGradient(output.weight, d, saved.attended, scale: sign)
+            pass.addBiasGradient(output.bias, d, sign: sign)
         } else {
-            scale(d, by: sign, count: pass.count, into: dAttended)
+            scale(pass.own(d), by: sign, count: pass.rows * pass.dim, into: pass.own(dAttended))
         }
         subspaceAttentionBackward(
-            dAttended, u: saved.u, probabilities: saved.probabilities, into: du, scratch: scratch.scores,
-            shape: pass.shape)
-        multiply(
-            pass.tokens(du).transposed, pass.tokens(saved.norm.output), into: pass.weightGradient(subspaces),
-            isAdding: true)
+            pass.own(dAttended), u: pass.own(saved.u), probabilities: probabilities(pass, saved),
+            into: pass.own(du), scratch: scratch.scores + pass.thread * pass.shape.scoreCount, shape: pass.shape)
+        pass.sync()
+        pass.addWeightGradient(subspaces, du, saved.norm.output)
         let dNormed = scratch.first
         multiply(pass.tokens(du), pass.weight(subspaces), into: pass.tokens(dNormed))
         norm.backward(dNormed, x: x, pass, saved.norm, into: d, isAdding: true)
+        pass.sync()
+    }
+
+    /// This thread's images' part of A.
+    private func probabilities(_ pass: Pass, _ saved: Saved) -> UnsafeMutablePointer<Float> {
+        saved.probabilities + pass.firstImage * pass.shape.heads * pass.shape.scoreCount
     }
 }

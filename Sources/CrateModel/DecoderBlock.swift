@@ -18,11 +18,11 @@ struct DecoderBlock: Sendable {
         /// z', (M, D).
         var output: UnsafeMutablePointer<Float> { attention.sum }
 
-        init(_ shape: AttentionShape, in arena: inout Arena) throws {
+        init(_ shape: AttentionShape, threads: Int, in arena: inout Arena) throws {
             let (rows, dim) = (shape.images * shape.tokens, shape.heads * shape.headDim)
-            norm = try .init(rows: rows, dim: dim, in: &arena)
+            norm = try .init(rows: rows, dim: dim, threads: threads, in: &arena)
             synthesised = try arena.floats(rows * dim)
-            attention = try .init(shape, in: &arena)
+            attention = try .init(shape, threads: threads, in: &arena)
         }
     }
 
@@ -35,23 +35,23 @@ struct DecoderBlock: Sendable {
     }
 
     /// Leaves z' in `saved.output`.
-    func forward(_ z: UnsafePointer<Float>, _ pass: Pass, _ saved: Saved) {
+    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved) {
         norm.forward(z, pass, saved.norm)
         multiply(
             pass.tokens(saved.norm.output), pass.weight(dictionary).transposed, into: pass.tokens(saved.synthesised))
         attention.forward(saved.synthesised, pass, saved.attention)
     }
 
-    /// d, the gradient of z', becomes the gradient of z.
+    /// d, the gradient of z', becomes the gradient of z: with dh that of h, dW += dh^T LN(z), dLN(z) = dh W.
     func backward(
-        _ d: UnsafeMutablePointer<Float>, z: UnsafePointer<Float>, _ pass: Pass, _ saved: Saved, _ scratch: Scratch
+        _ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved,
+        _ scratch: Scratch
     ) {
         attention.backward(d, x: saved.synthesised, pass, saved.attention, scratch)
-        multiply(
-            pass.tokens(d).transposed, pass.tokens(saved.norm.output), into: pass.weightGradient(dictionary),
-            isAdding: true)
+        pass.addWeightGradient(dictionary, d, saved.norm.output)
         let dNormed = scratch.first
         multiply(pass.tokens(d), pass.weight(dictionary), into: pass.tokens(dNormed))
+        pass.sync()
         norm.backward(dNormed, x: z, pass, saved.norm, into: d, isAdding: false)
     }
 }

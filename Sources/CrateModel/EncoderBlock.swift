@@ -17,10 +17,10 @@ struct EncoderBlock: Sendable {
         let residual: UnsafeMutablePointer<Float>  // r, (M, D)
         let output: UnsafeMutablePointer<Float>  // z', (M, D)
 
-        init(_ shape: AttentionShape, in arena: inout Arena) throws {
+        init(_ shape: AttentionShape, threads: Int, in arena: inout Arena) throws {
             let (rows, dim) = (shape.images * shape.tokens, shape.heads * shape.headDim)
-            attention = try .init(shape, in: &arena)
-            norm = try .init(rows: rows, dim: dim, in: &arena)
+            attention = try .init(shape, threads: threads, in: &arena)
+            norm = try .init(rows: rows, dim: dim, threads: threads, in: &arena)
             residual = try arena.floats(rows * dim)
             output = try arena.floats(rows * dim)
         }
@@ -36,23 +36,27 @@ struct EncoderBlock: Sendable {
     }
 
     /// Leaves z' in `saved.output`.
-    func forward(_ z: UnsafePointer<Float>, _ pass: Pass, _ saved: Saved) {
+    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved) {
         attention.forward(z, pass, saved.attention)
         norm.forward(saved.attention.sum, pass, saved.norm)
         ista(
-            saved.norm.output, dictionary: pass.parameters + dictionary, step: step, rows: pass.rows, dim: pass.dim,
-            residual: saved.residual, into: saved.output)
+            pass.own(saved.norm.output), dictionary: pass.parameters + dictionary, step: step, rows: pass.rows,
+            dim: pass.dim, residual: pass.own(saved.residual), into: pass.own(saved.output))
     }
 
-    /// d, the gradient of z', becomes the gradient of z.
+    /// d, the gradient of z', becomes the gradient of z. With e, q and r as in `istaBackward`: dW += eta r^T e - q^T x.
     func backward(
-        _ d: UnsafeMutablePointer<Float>, z: UnsafePointer<Float>, _ pass: Pass, _ saved: Saved, _ scratch: Scratch
+        _ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved,
+        _ scratch: Scratch
     ) {
-        let dNormed = scratch.first
+        let (dNormed, q) = (scratch.first, scratch.second)
         istaBackward(
-            d, x: saved.norm.output, dictionary: pass.parameters + dictionary, residual: saved.residual,
-            y: saved.output, step: step, rows: pass.rows, dim: pass.dim, into: dNormed, q: scratch.second,
-            dDictionary: pass.gradients + dictionary)
+            pass.own(d), dictionary: pass.parameters + dictionary, y: pass.own(saved.output), step: step,
+            rows: pass.rows, dim: pass.dim, into: pass.own(dNormed), q: pass.own(q))
+        pass.sync()
+        pass.addWeightGradient(dictionary, saved.residual, d, scale: step.size)
+        pass.addWeightGradient(dictionary, q, saved.norm.output, scale: -1)
+        pass.sync()
         norm.backward(dNormed, x: saved.attention.sum, pass, saved.norm, into: d, isAdding: false)
         attention.backward(d, x: z, pass, saved.attention, scratch)
     }

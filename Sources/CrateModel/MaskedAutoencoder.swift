@@ -47,28 +47,7 @@ public struct MaskedAutoencoder: Sendable {
     public func forward(
         _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
     ) {
-        let pass = makePass(batch.images, parameters, gradients: parameters, workspace)
-        embedding.forward(batch, pass, workspace.embedding, into: workspace.tokens)
-        var z = workspace.tokens
-        for (block, saved) in zip(encoder, workspace.encoder) {
-            block.forward(z, pass, saved)
-            z = saved.output
-        }
-        norm.forward(z, pass, workspace.norm)
-        z = workspace.norm.output
-        for (block, saved) in zip(decoder, workspace.decoder) {
-            block.forward(z, pass, saved)
-            z = saved.output
-        }
-        decoderNorm.forward(z, pass, workspace.decoderNorm)
-        let valueCount = configuration.patchValueCount
-        let predicted = workspace.predictions
-        multiply(
-            pass.tokens(workspace.decoderNorm.output),
-            Matrix(parameters + prediction.weight, valueCount, pass.dim).transposed,
-            into: Matrix(predicted, pass.rows, valueCount))
-        addRow(
-            predicted, bias: parameters + prediction.bias, sign: 1, rows: pass.rows, dim: valueCount, into: predicted)
+        run(batch.images, parameters, gradients: parameters, workspace) { forward(batch, $0, $1) }
     }
 
     /// The loss of the predictions of the last `forward`: image n's sum over its hidden patches goes to
@@ -78,11 +57,18 @@ public struct MaskedAutoencoder: Sendable {
         _ batch: MaskedBatch, gradientScale: Float?, imageLosses: UnsafeMutablePointer<Double>,
         workspace: borrowing Workspace
     ) {
-        reconstructionLoss(
-            prediction: workspace.predictions, patches: batch.patches, mask: batch.mask, images: batch.images,
-            patchCount: configuration.patchCount, valueCount: configuration.patchValueCount,
-            normalisesTargets: configuration.normalisesTargets, gradientScale: gradientScale,
-            imageLosses: imageLosses)
+        let (memory, team) = (workspace.activations, workspace.team)
+        let (patchCount, valueCount) = (configuration.patchCount, configuration.patchValueCount)
+        team.run { thread in
+            let part = team.part(thread, of: batch.images)
+            let first = part.lowerBound
+            reconstructionLoss(
+                prediction: memory.predictions + first * configuration.tokenCount * valueCount,
+                patches: batch.patches + first * patchCount * valueCount, mask: batch.mask + first * patchCount,
+                images: part.count, patchCount: patchCount, valueCount: valueCount,
+                normalisesTargets: configuration.normalisesTargets, gradientScale: gradientScale,
+                imageLosses: imageLosses + first)
+        }
     }
 
     /// Adds the gradient of the loss to `gradients`, from the state that `forward` and `loss` left.
@@ -90,45 +76,95 @@ public struct MaskedAutoencoder: Sendable {
         _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         workspace: borrowing Workspace
     ) {
-        let pass = makePass(batch.images, parameters, gradients: gradients, workspace)
-        let (d, scratch) = (workspace.gradient, workspace.scratch)
-        predictionBackward(pass, workspace)
-        let decoded = workspace.decoder[decoder.count - 1].output
-        decoderNorm.backward(scratch.first, x: decoded, pass, workspace.decoderNorm, into: d, isAdding: false)
+        run(batch.images, parameters, gradients: gradients, workspace) { backward(batch, $0, $1) }
+    }
+
+    private func forward(_ batch: MaskedBatch, _ pass: Pass, _ memory: Activations) {
+        embedding.forward(batch, pass, memory.embedding, into: memory.tokens)
+        var z = memory.tokens
+        for (block, saved) in zip(encoder, memory.encoder) {
+            block.forward(z, pass, saved)
+            z = saved.output
+        }
+        norm.forward(z, pass, memory.norm)
+        z = memory.norm.output
+        for (block, saved) in zip(decoder, memory.decoder) {
+            block.forward(z, pass, saved)
+            z = saved.output
+        }
+        decoderNorm.forward(z, pass, memory.decoderNorm)
+        // The embedding gathered its patches where the predictions go.
+        pass.sync()
+        let valueCount = configuration.patchValueCount
+        multiply(
+            pass.tokens(memory.decoderNorm.output),
+            Matrix(pass.parameters + prediction.weight, valueCount, pass.dim).transposed,
+            into: pass.tokens(memory.predictions, width: valueCount))
+        let predicted = pass.own(memory.predictions, width: valueCount)
+        addRow(
+            predicted, bias: pass.parameters + prediction.bias, sign: 1, rows: pass.rows, dim: valueCount,
+            into: predicted)
+    }
+
+    private func backward(_ batch: MaskedBatch, _ pass: Pass, _ memory: Activations) {
+        let (d, scratch) = (memory.gradient, memory.scratch)
+        predictionBackward(pass, memory)
+        let decoded = memory.decoder[decoder.count - 1].output
+        decoderNorm.backward(scratch.first, x: decoded, pass, memory.decoderNorm, into: d, isAdding: false)
         for index in decoder.indices.reversed() {
-            let z = index == 0 ? workspace.norm.output : workspace.decoder[index - 1].output
-            decoder[index].backward(d, z: z, pass, workspace.decoder[index], scratch)
+            let z = index == 0 ? memory.norm.output : memory.decoder[index - 1].output
+            decoder[index].backward(d, z: z, pass, memory.decoder[index], scratch)
         }
-        let encoded = workspace.encoder[encoder.count - 1].output
-        norm.backward(d, x: encoded, pass, workspace.norm, into: d, isAdding: false)
+        let encoded = memory.encoder[encoder.count - 1].output
+        norm.backward(d, x: encoded, pass, memory.norm, into: d, isAdding: false)
         for index in encoder.indices.reversed() {
-            let z = index == 0 ? workspace.tokens : workspace.encoder[index - 1].output
-            encoder[index].backward(d, z: z, pass, workspace.encoder[index], scratch)
+            let z = index == 0 ? memory.tokens : memory.encoder[index - 1].output
+            encoder[index].backward(d, z: z, pass, memory.encoder[index], scratch)
         }
-        embedding.backward(d, batch, pass, workspace.embedding)
+        embedding.backward(d, batch, pass, memory.embedding)
+        if pass.thread == 0 { collectGradients(pass, memory) }
     }
 
     /// dW += dP^T x, db += sum dP, and dx = dP W into the first scratch matrix.
-    private func predictionBackward(_ pass: Pass, _ workspace: borrowing Workspace) {
+    private func predictionBackward(_ pass: Pass, _ memory: Activations) {
         let valueCount = configuration.patchValueCount
-        let dPrediction = Matrix(workspace.predictions, pass.rows, valueCount)
+        pass.addWeightGradient(
+            prediction.weight, memory.predictions, memory.decoderNorm.output, outputs: valueCount)
+        pass.addBiasGradient(prediction.bias, memory.predictions, width: valueCount)
         multiply(
-            dPrediction.transposed, pass.tokens(workspace.decoderNorm.output),
-            into: Matrix(pass.gradients + prediction.weight, valueCount, pass.dim), isAdding: true)
-        addColumnSums(
-            workspace.predictions, sign: 1, rows: pass.rows, dim: valueCount, to: pass.gradients + prediction.bias)
-        multiply(
-            dPrediction, Matrix(pass.parameters + prediction.weight, valueCount, pass.dim),
-            into: pass.tokens(workspace.scratch.first))
+            pass.tokens(memory.predictions, width: valueCount),
+            Matrix(pass.parameters + prediction.weight, valueCount, pass.dim), into: pass.tokens(memory.scratch.first))
     }
 
-    private func makePass(
+    /// The embedding's `sync` was after the last norm, so every thread's sums are complete.
+    private func collectGradients(_ pass: Pass, _ memory: Activations) {
+        for (block, saved) in zip(encoder, memory.encoder) {
+            block.norm.collectGradients(pass, saved.norm)
+            block.attention.norm.collectGradients(pass, saved.attention.norm)
+        }
+        for (block, saved) in zip(decoder, memory.decoder) {
+            block.norm.collectGradients(pass, saved.norm)
+            block.attention.norm.collectGradients(pass, saved.attention.norm)
+        }
+        norm.collectGradients(pass, memory.norm)
+        decoderNorm.collectGradients(pass, memory.decoderNorm)
+    }
+
+    /// Runs `body` on every thread of the workspace's team, each with its images.
+    private func run(
         _ images: Int, _ parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
-        _ workspace: borrowing Workspace
-    ) -> Pass {
-        precondition(images > 0 && images <= workspace.shape.images, "a batch larger than its workspace")
-        var shape = workspace.shape
-        shape.images = images
-        return Pass(shape: shape, parameters: parameters, gradients: gradients)
+        _ workspace: borrowing Workspace, _ body: (Pass, Activations) -> Void
+    ) {
+        let (memory, team) = (workspace.activations, workspace.team)
+        precondition(images > 0 && images <= memory.shape.images, "a batch larger than its workspace")
+        team.run { thread in
+            let part = team.part(thread, of: images)
+            var shape = memory.shape
+            shape.images = part.count
+            let pass = Pass(
+                shape: shape, firstImage: part.lowerBound, allImages: images, parameters: parameters,
+                gradients: gradients, thread: thread, team: team)
+            body(pass, memory)
+        }
     }
 }

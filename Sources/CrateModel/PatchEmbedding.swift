@@ -56,72 +56,95 @@ struct PatchEmbedding: Sendable {
 
     /// Writes the tokens z (N, T, D).
     func forward(_ batch: MaskedBatch, _ pass: Pass, _ memory: Memory, into z: UnsafeMutablePointer<Float>) {
-        let visible = gatherVisiblePatches(batch, into: memory.values)
-        for d in 0..<dim {
+        for d in pass.team.part(pass.thread, of: dim) {
             for v in 0..<valueCount {
                 memory.weight[d * valueCount + v] = pass.parameters[weight + d * valueCount + storedColumn(v)]
             }
         }
+        let images = pass.firstImage..<pass.firstImage + pass.shape.images
+        let visible = gatherVisiblePatches(batch, images, into: memory.values)
+        let embedded = memory.embedded + images.lowerBound * patchCount * dim
+        pass.sync()
         multiply(
-            Matrix(memory.values, visible, valueCount), Matrix(memory.weight, dim, valueCount).transposed,
-            into: Matrix(memory.embedded, visible, dim))
-        addRow(
-            memory.embedded, bias: pass.parameters + bias, sign: 1, rows: visible, dim: dim, into: memory.embedded)
-        var embedded = UnsafePointer(memory.embedded)
+            Matrix(memory.values + images.lowerBound * patchCount * valueCount, visible, valueCount),
+            Matrix(memory.weight, dim, valueCount).transposed, into: Matrix(embedded, visible, dim))
+        addRow(embedded, bias: pass.parameters + bias, sign: 1, rows: visible, dim: dim, into: embedded)
+        var next = embedded
         positions.withUnsafeBufferPointer { positions in
-            for image in 0..<batch.images {
-                for token in 0...patchCount {
-                    let source: UnsafePointer<Float>
-                    if token == 0 {
-                        source = UnsafePointer(pass.parameters + classToken)
-                    } else if batch.mask[image * patchCount + token - 1] != 0 {
-                        source = UnsafePointer(pass.parameters + maskToken)
-                    } else {
-                        source = embedded
-                        embedded += dim
-                    }
-                    let row = z + (image * (patchCount + 1) + token) * dim
-                    add(source, positions.baseAddress! + token * dim, sign: 1, count: dim, into: row)
-                }
+            forEachToken(batch, images) { token, row, isVisible in
+                let fixed = pass.parameters + (token == 0 ? classToken : maskToken)
+                add(
+                    isVisible ? next : fixed, positions.baseAddress! + token * dim, sign: 1, count: dim,
+                    into: z + row * dim)
+                if isVisible { next += dim }
             }
         }
     }
 
     /// From dz (N, T, D): dW_e += (visible rows)^T x; db_e, class and mask token += the sums of their rows.
-    func backward(_ dz: UnsafePointer<Float>, _ batch: MaskedBatch, _ pass: Pass, _ memory: Memory) {
-        let visible = gatherVisiblePatches(batch, into: memory.values)
-        var embedded = memory.embedded
-        for image in 0..<batch.images {
-            for token in 0...patchCount {
-                let row = dz + (image * (patchCount + 1) + token) * dim
-                if token > 0, batch.mask[image * patchCount + token - 1] == 0 {
-                    embedded.update(from: row, count: dim)
-                    embedded += dim
-                } else {
-                    let sums = pass.gradients + (token == 0 ? classToken : maskToken)
-                    add(sums, row, sign: 1, count: dim, into: sums)
-                }
-            }
+    func backward(_ dz: UnsafeMutablePointer<Float>, _ batch: MaskedBatch, _ pass: Pass, _ memory: Memory) {
+        let images = pass.firstImage..<pass.firstImage + pass.shape.images
+        _ = gatherVisiblePatches(batch, images, into: memory.values)
+        var next = memory.embedded + images.lowerBound * patchCount * dim
+        forEachToken(batch, images) { _, row, isVisible in
+            guard isVisible else { return }
+            next.update(from: dz + row * dim, count: dim)
+            next += dim
         }
-        addColumnSums(memory.embedded, sign: 1, rows: visible, dim: dim, to: pass.gradients + bias)
-        multiply(
-            Matrix(memory.embedded, visible, dim).transposed, Matrix(memory.values, visible, valueCount),
-            into: Matrix(memory.weight, dim, valueCount))
-        for d in 0..<dim {
+        pass.sync()
+        // From here on a thread owns some of the D channels, over the images of all threads.
+        let part = pass.team.part(pass.thread, of: dim, grain: 16)
+        guard !part.isEmpty else { return }
+        forEachToken(batch, 0..<batch.images) { token, row, isVisible in
+            guard !isVisible else { return }
+            let sums = pass.gradients + (token == 0 ? classToken : maskToken) + part.lowerBound
+            add(sums, dz + row * dim + part.lowerBound, sign: 1, count: part.count, into: sums)
+        }
+        let gradient = Matrix(memory.weight + part.lowerBound * valueCount, part.count, valueCount)
+        for thread in 0..<pass.team.count {
+            let images = pass.team.part(thread, of: batch.images)
+            let visible = visibleCount(batch, images)
+            let embedded = memory.embedded + images.lowerBound * patchCount * dim + part.lowerBound
+            let values = memory.values + images.lowerBound * patchCount * valueCount
+            addColumnSums(
+                embedded, sign: 1, rows: visible, columns: part.count, stride: dim,
+                to: pass.gradients + bias + part.lowerBound)
+            multiply(
+                Matrix(embedded, visible, part.count, stride: dim).transposed, Matrix(values, visible, valueCount),
+                into: gradient, isAdding: thread > 0)
+        }
+        for d in part {
             for v in 0..<valueCount {
                 pass.gradients[weight + d * valueCount + storedColumn(v)] += memory.weight[d * valueCount + v]
             }
         }
     }
 
-    /// Packs the visible patches and returns their number.
-    private func gatherVisiblePatches(_ batch: MaskedBatch, into values: UnsafeMutablePointer<Float>) -> Int {
-        var visible = 0
-        for patch in 0..<batch.images * patchCount where batch.mask[patch] == 0 {
-            (values + visible * valueCount).update(from: batch.patches + patch * valueCount, count: valueCount)
-            visible += 1
+    /// Packs the visible patches of `images`, from the place of the first of them on, and returns their number.
+    private func gatherVisiblePatches(
+        _ batch: MaskedBatch, _ images: Range<Int>, into values: UnsafeMutablePointer<Float>
+    ) -> Int {
+        let patches = images.lowerBound * patchCount..<images.upperBound * patchCount
+        var next = values + patches.lowerBound * valueCount
+        for patch in patches where batch.mask[patch] == 0 {
+            next.update(from: batch.patches + patch * valueCount, count: valueCount)
+            next += valueCount
         }
-        return visible
+        return visibleCount(batch, images)
+    }
+
+    private func visibleCount(_ batch: MaskedBatch, _ images: Range<Int>) -> Int {
+        (images.lowerBound * patchCount..<images.upperBound * patchCount).count { batch.mask[$0] == 0 }
+    }
+
+    /// Calls `body` with every token of `images`, its row in (N, T), and whether it is a visible patch.
+    private func forEachToken(_ batch: MaskedBatch, _ images: Range<Int>, _ body: (Int, Int, Bool) -> Void) {
+        for image in images {
+            for token in 0...patchCount {
+                let isVisible = token > 0 && batch.mask[image * patchCount + token - 1] == 0
+                body(token, image * (patchCount + 1) + token, isVisible)
+            }
+        }
     }
 
     /// Published weights are (channel, row, column), patches are (row, column, channel).

@@ -21,17 +21,24 @@ public func addRow(
     }
 }
 
-/// sums += sign * (sum of the rows of x (M, D)).
+/// sums += sign * (sum of the rows of x (M, columns)), rows of x `stride` apart.
 public func addColumnSums(
-    _ x: UnsafePointer<Float>, sign: Float, rows: Int, dim: Int, to sums: UnsafeMutablePointer<Float>
+    _ x: UnsafePointer<Float>, sign: Float, rows: Int, columns: Int, stride: Int,
+    to sums: UnsafeMutablePointer<Float>
 ) {
-    var i = 0
-    while i < dim {
-        let lanes = dim &- i
-        var total = Vector.zero
-        for row in 0..<rows { total += load(x + (row &* dim &+ i), lanes) }
-        store(load(sums + i, lanes) + total * sign, sums + i, lanes)
-        i &+= 16
+    // A few rows at a time, so that each stays one run of memory and the sums stay in the first cache.
+    var top = 0
+    while top < rows {
+        let bottom = min(top &+ 8, rows)
+        var i = 0
+        while i < columns {
+            let lanes = columns &- i
+            var total = Vector.zero
+            for row in top..<bottom { total += load(x + (row &* stride &+ i), lanes) }
+            store(load(sums + i, lanes) + total * sign, sums + i, lanes)
+            i &+= 16
+        }
+        top = bottom
     }
 }
 

@@ -40,13 +40,13 @@ public func ista(
 ///
 ///     dx = e + q - q W;  dW += eta r^T e - q^T x
 ///
-/// dy becomes e. dx (M, D) is overwritten; q (M, D) is scratch.
+/// dy becomes e; dx and q (M, D) are overwritten. The gradient of W, a sum over all rows, is left to the caller, who
+/// may have rows of other threads to add.
 public func istaBackward(
-    _ dy: UnsafeMutablePointer<Float>, x: UnsafeMutablePointer<Float>, dictionary: UnsafeMutablePointer<Float>,
-    residual: UnsafeMutablePointer<Float>, y: UnsafePointer<Float>, step: IstaStep, rows: Int, dim: Int,
-    into dx: UnsafeMutablePointer<Float>, q: UnsafeMutablePointer<Float>, dDictionary: UnsafeMutablePointer<Float>
+    _ dy: UnsafeMutablePointer<Float>, dictionary: UnsafeMutablePointer<Float>, y: UnsafePointer<Float>,
+    step: IstaStep, rows: Int, dim: Int, into dx: UnsafeMutablePointer<Float>, q: UnsafeMutablePointer<Float>
 ) {
-    let (weight, dWeight) = (Matrix(dictionary, dim, dim), Matrix(dDictionary, dim, dim))
+    let weight = Matrix(dictionary, dim, dim)
     let (masked, reduced) = (Matrix(dy, rows, dim), Matrix(q, rows, dim))
     let count = rows &* dim
     var i = 0
@@ -56,13 +56,6 @@ public func istaBackward(
         i &+= 16
     }
     multiply(masked, weight.transposed, into: reduced, scale: step.size)
-    i = 0
-    while i < count {
-        let lanes = count &- i
-        store(load(dy + i, lanes) + load(q + i, lanes), dx + i, lanes)
-        i &+= 16
-    }
+    add(dy, q, sign: 1, count: count, into: dx)
     multiply(reduced, weight, into: Matrix(dx, rows, dim), scale: -1, isAdding: true)
-    multiply(Matrix(residual, rows, dim).transposed, masked, into: dWeight, scale: step.size, isAdding: true)
-    multiply(reduced.transposed, Matrix(x, rows, dim), into: dWeight, scale: -1, isAdding: true)
 }

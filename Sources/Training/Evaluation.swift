@@ -4,6 +4,7 @@ import Collectives
 import CrateModel
 import Files
 import Shards
+import Threads
 
 /// The mean loss over all samples of `loader`, each framed and masked in a way that is always the same.
 ///
@@ -50,7 +51,7 @@ public struct CheckpointEvaluation: Sendable {
 ///
 /// `maskRatio` nil takes the ratio of the training. Every rank reads the checkpoint. Collective: all ranks get the loss, or all throw.
 public func evaluateCheckpoint(
-    _ path: String, data: String, maskRatio: Double?, world: World
+    _ path: String, data: String, maskRatio: Double?, threads: Int, world: World
 ) throws -> CheckpointEvaluation {
     // Larger chunks gain nothing; the same chunks on any number of ranks give the same bits.
     let chunk = 8
@@ -67,7 +68,7 @@ public func evaluateCheckpoint(
             path: data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
             maskRatio: maskRatio ?? trainedRatio, seed: 0, capacity: chunk)
     }
-    let workspace = try world.agree { try Workspace(configuration, images: chunk) }
+    let workspace = try world.agree { try Workspace(configuration, images: chunk, team: ThreadTeam(count: threads)) }
     let loss = try evaluate(
         model, parameters: parameters.pointer, workspace: workspace, loader: &loader, chunk: chunk, world: world)
     return CheckpointEvaluation(loss: loss, samples: loader.count, file: file, warnings: warnings)

@@ -3,6 +3,7 @@ import CrateModel
 import Files
 import Foundation
 import Kernels
+import Threads
 
 /// The relative L2 errors of all tensors of one kind, such as the same weight in every block.
 public struct ComparisonRow: Sendable {
@@ -16,11 +17,11 @@ public struct ComparisonRow: Sendable {
     public var worstTensor = ""
 }
 
-/// Runs the golden case at `path` and compares everything that it stores: the outputs of every block, the
+/// Runs the golden case at `path` on `threads` threads and compares everything that it stores: the outputs of every block, the
 /// predictions, the loss, every gradient, and the AdamW steps' losses and final parameters.
 ///
 /// A value that is not finite counts as an infinite error. Throws `Failure` when the file is not a complete case.
-public func compareWithGoldenCase(at path: String) throws -> [ComparisonRow] {
+public func compareWithGoldenCase(at path: String, threads: Int = 1) throws -> [ComparisonRow] {
     let golden = try GoldenCase(path: path)
     let model = golden.model
     let optimizer = try Optimizer(model.layout, rule: AdamW(weightDecay: 0.05))
@@ -28,7 +29,8 @@ public func compareWithGoldenCase(at path: String) throws -> [ComparisonRow] {
         try golden.file.read(
             "model.\(parameter.name)", shape: parameter.shape, into: optimizer.parameters.pointer + parameter.offset)
     }
-    let workspace = try Workspace(model.configuration, images: golden.images)
+    let workspace = try Workspace(
+        model.configuration, images: golden.images, team: ThreadTeam(count: threads))
     var table = ComparisonTable()
     table.add("model.decoder_pos_embed", model.positions, try golden.expected("model.decoder_pos_embed"))
     try compareFirstPass(golden, optimizer, workspace, &table)

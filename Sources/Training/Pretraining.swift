@@ -5,6 +5,7 @@ import Files
 import Foundation
 import Kernels
 import Shards
+import Threads
 
 /// Where a pretraining run reads and writes, and how often it looks up.
 public struct PretrainOptions: Sendable {
@@ -21,9 +22,13 @@ public struct PretrainOptions: Sendable {
     /// Epochs from one checkpoint to the next.
     public var saveEvery: Int
 
+    /// Threads of a rank.
+    public var threads: Int
+
     /// The options of a run in `run` on the shards in `data`.
     public init(
-        data: String, validation: String?, run: RunDirectory, resumes: Bool, evaluateEvery: Int, saveEvery: Int
+        data: String, validation: String?, run: RunDirectory, resumes: Bool, evaluateEvery: Int, saveEvery: Int,
+        threads: Int
     ) {
         self.data = data
         self.validation = validation
@@ -31,6 +36,7 @@ public struct PretrainOptions: Sendable {
         self.resumes = resumes
         self.evaluateEvery = evaluateEvery
         self.saveEvery = saveEvery
+        self.threads = threads
     }
 }
 
@@ -48,7 +54,10 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
     var validation = try world.agree {
         try options.validation == nil ? nil : makeLoader(options.validation!, configuration)
     }
-    let workspace = try world.agree { try Workspace(configuration.model, images: configuration.microBatch) }
+    let team = ThreadTeam(count: options.threads)
+    let workspace = try world.agree {
+        try Workspace(configuration.model, images: configuration.microBatch, team: team)
+    }
     let optimizer = try world.agree {
         try Optimizer(model.layout, rule: AdamW(weightDecay: configuration.weightDecay))
     }

@@ -19,6 +19,7 @@ struct PretrainCommand: ParsableCommand {
     @OptionGroup(title: "Data and run") var files: FileOptions
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions
+    @OptionGroup(title: "Speed") var threads: ThreadOptions
 
     func run() throws {
         try runWithWorld { world in
@@ -28,7 +29,8 @@ struct PretrainCommand: ParsableCommand {
                 modelConfiguration, sampleCount: sampleCount, ranks: world.size)
             let options = PretrainOptions(
                 data: files.data, validation: files.validation, run: RunDirectory(path: files.run),
-                resumes: files.resume, evaluateEvery: files.evaluateEvery, saveEvery: files.saveEvery)
+                resumes: files.resume, evaluateEvery: files.evaluateEvery, saveEvery: files.saveEvery,
+                threads: threads.threads)
             try pretrain(configuration, options, world: world)
         }
     }
@@ -137,6 +139,13 @@ struct RecipeOptions: ParsableArguments {
             schedule: schedule, weightDecay: weightDecay, clip: clip > 0 ? clip : nil, maskRatio: maskRatio,
             seed: seed, sampleCount: sampleCount)
     }
+}
+
+struct ThreadOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Threads of a rank; give mpirun as many cores a rank.", valueName: "n"))
+    var threads = 1
+
+    func validate() throws { try demandCount("--threads", threads, upTo: 1024) }
 }
 
 /// The bounds keep products of these numbers, such as samples of a whole run, far from the limits of Int.

@@ -3,6 +3,7 @@ import CrateModel
 import Files
 import Foundation
 import Testing
+import Threads
 
 @Suite struct ModelConfigurationTests {
     /// Published counts include both position tables and `decoder_embed`, which take no part in the computation.
@@ -99,9 +100,9 @@ import Testing
             return (losses, Array(gradients.elements))
         }
 
-        let used = try Workspace(configuration, images: 3)
+        let used = try Workspace(configuration, images: 3, team: ThreadTeam(count: 1))
         _ = pass(images: 3, from: 0, in: used)
-        let fresh = try Workspace(configuration, images: 1)
+        let fresh = try Workspace(configuration, images: 1, team: ThreadTeam(count: 1))
         let (afterAnother, alone) = (pass(images: 1, from: 3, in: used), pass(images: 1, from: 3, in: fresh))
         #expect(afterAnother.0 == alone.0)
         #expect(afterAnother.1 == alone.1)

@@ -13,7 +13,7 @@ import Testing
         #expect(relativeError(copy(result), Grid(rows, dim) { grid[$0, $1] - bias.doubles[$1] }.values) < 1e-6)
 
         let sums = try buffer(bias.floats)
-        addColumnSums(x.floats, sign: -1, rows: rows, dim: dim, to: sums.pointer)
+        addColumnSums(x.floats, sign: -1, rows: rows, columns: dim, stride: dim, to: sums.pointer)
         let expected = (0..<dim).map { column in
             bias.doubles[column] - (0..<rows).reduce(0) { $0 + grid[$1, column] }
         }

@@ -30,8 +30,15 @@ import Testing
         let q = try OwnedBuffer<Float>(count: rows * dim)
         let dw = try buffer(before.floats)
         istaBackward(
-            dy.pointer, x: x.pointer, dictionary: w.pointer, residual: residual.pointer, y: y.pointer, step: step,
-            rows: rows, dim: dim, into: dx.pointer, q: q.pointer, dDictionary: dw.pointer)
+            dy.pointer, dictionary: w.pointer, y: y.pointer, step: step, rows: rows, dim: dim, into: dx.pointer,
+            q: q.pointer)
+        let dWeight = Matrix(dw.pointer, dim, dim)
+        multiply(
+            Matrix(residual.pointer, rows, dim).transposed, Matrix(dy.pointer, rows, dim), into: dWeight,
+            scale: step.size, isAdding: true)
+        multiply(
+            Matrix(q.pointer, rows, dim).transposed, Matrix(x.pointer, rows, dim), into: dWeight, scale: -1,
+            isAdding: true)
         let expectedX = Naive.gradient(xValues.doubles) { dot(naive($0, wValues.doubles), upstream.doubles) }
         #expect(relativeError(copy(dx), expectedX) < 1e-5)
         let expectedW = Naive.gradient(wValues.doubles) { dot(naive(xValues.doubles, $0), upstream.doubles) }
