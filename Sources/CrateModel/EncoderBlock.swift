@@ -38,10 +38,12 @@ struct EncoderBlock: Sendable {
     /// Leaves z' in `saved.output`.
     func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved) {
         attention.forward(z, pass, saved.attention)
+        pass.finish(.mssa)
         norm.forward(saved.attention.sum, pass, saved.norm)
         ista(
             pass.own(saved.norm.output), dictionary: pass.parameters + dictionary, step: step, rows: pass.rows,
             dim: pass.dim, residual: pass.own(saved.residual), into: pass.own(saved.output))
+        pass.finish(.ista)
     }
 
     /// d, the gradient of z', becomes the gradient of z. With e, q and r as in `istaBackward`: dW += eta r^T e - q^T x.
@@ -58,7 +60,9 @@ struct EncoderBlock: Sendable {
         pass.addWeightGradient(dictionary, q, saved.norm.output, scale: -1)
         pass.sync()
         norm.backward(dNormed, x: saved.attention.sum, pass, saved.norm, into: d, isAdding: false)
+        pass.finish(.ista)
         attention.backward(d, x: z, pass, saved.attention, scratch)
+        pass.finish(.mssa)
     }
 }
 

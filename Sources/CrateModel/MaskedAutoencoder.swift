@@ -57,7 +57,9 @@ public struct MaskedAutoencoder: Sendable {
         _ batch: MaskedBatch, gradientScale: Float?, imageLosses: UnsafeMutablePointer<Double>,
         workspace: borrowing Workspace
     ) {
-        let (memory, team) = (workspace.activations, workspace.team)
+        let (memory, team, clock) = (workspace.activations, workspace.team, workspace.clock)
+        clock.start()
+        defer { clock.finish(.loss) }
         let (patchCount, valueCount) = (configuration.patchCount, configuration.patchValueCount)
         team.run { thread in
             let part = team.part(thread, of: batch.images)
@@ -81,6 +83,7 @@ public struct MaskedAutoencoder: Sendable {
 
     private func forward(_ batch: MaskedBatch, _ pass: Pass, _ memory: Activations) {
         embedding.forward(batch, pass, memory.embedding, into: memory.tokens)
+        pass.finish(.embedding)
         var z = memory.tokens
         for (block, saved) in zip(encoder, memory.encoder) {
             block.forward(z, pass, saved)
@@ -92,6 +95,7 @@ public struct MaskedAutoencoder: Sendable {
             block.forward(z, pass, saved)
             z = saved.output
         }
+        pass.finish(.decoder)
         decoderNorm.forward(z, pass, memory.decoderNorm)
         // The embedding gathered its patches where the predictions go.
         pass.sync()
@@ -104,6 +108,7 @@ public struct MaskedAutoencoder: Sendable {
         addRow(
             predicted, bias: pass.parameters + prediction.bias, sign: 1, rows: pass.rows, dim: valueCount,
             into: predicted)
+        pass.finish(.loss)
     }
 
     private func backward(_ batch: MaskedBatch, _ pass: Pass, _ memory: Activations) {
@@ -111,18 +116,21 @@ public struct MaskedAutoencoder: Sendable {
         predictionBackward(pass, memory)
         let decoded = memory.decoder[decoder.count - 1].output
         decoderNorm.backward(scratch.first, x: decoded, pass, memory.decoderNorm, into: d, isAdding: false)
+        pass.finish(.loss)
         for index in decoder.indices.reversed() {
             let z = index == 0 ? memory.norm.output : memory.decoder[index - 1].output
             decoder[index].backward(d, z: z, pass, memory.decoder[index], scratch)
         }
         let encoded = memory.encoder[encoder.count - 1].output
         norm.backward(d, x: encoded, pass, memory.norm, into: d, isAdding: false)
+        pass.finish(.decoder)
         for index in encoder.indices.reversed() {
             let z = index == 0 ? memory.tokens : memory.encoder[index - 1].output
             encoder[index].backward(d, z: z, pass, memory.encoder[index], scratch)
         }
         embedding.backward(d, batch, pass, memory.embedding)
         if pass.thread == 0 { collectGradients(pass, memory) }
+        pass.finish(.embedding)
     }
 
     /// dW += dP^T x, db += sum dP, and dx = dP W into the first scratch matrix.
@@ -155,7 +163,8 @@ public struct MaskedAutoencoder: Sendable {
         _ images: Int, _ parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         _ workspace: borrowing Workspace, _ body: (Pass, Activations) -> Void
     ) {
-        let (memory, team) = (workspace.activations, workspace.team)
+        let (memory, team, clock) = (workspace.activations, workspace.team, workspace.clock)
+        clock.start()
         precondition(images > 0 && images <= memory.shape.images, "a batch larger than its workspace")
         team.run { thread in
             let part = team.part(thread, of: images)
@@ -163,7 +172,7 @@ public struct MaskedAutoencoder: Sendable {
             shape.images = part.count
             let pass = Pass(
                 shape: shape, firstImage: part.lowerBound, allImages: images, parameters: parameters,
-                gradients: gradients, thread: thread, team: team)
+                gradients: gradients, thread: thread, team: team, clock: clock)
             body(pass, memory)
         }
     }

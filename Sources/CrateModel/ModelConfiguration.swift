@@ -64,6 +64,16 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     /// Channels a head (P).
     public var headDim: Int { dim / heads }
 
+    /// Floating-point operations of the products of one training image, forward and backward:
+    ///
+    ///     2 T D^2 (12 depth + 9 decoderDepth) + 10 T^2 D (depth + decoderDepth) + 6 L D V
+    public var operationsPerImage: Double {
+        let (tokens, dim) = (Double(tokenCount), Double(dim))
+        let weights = 2 * tokens * dim * dim * Double(12 * depth + 9 * decoderDepth)
+        let scores = 10 * tokens * tokens * dim * Double(depth + decoderDepth)
+        return weights + scores + 6 * Double(patchCount) * dim * Double(patchValueCount)
+    }
+
     /// Throws `Failure` when the extents do not fit together or are beyond any use; also for a decoded value.
     public func validate() throws {
         try check("image size", imageSize, in: 1...4096)

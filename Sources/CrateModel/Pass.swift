@@ -21,6 +21,7 @@ struct Pass {
     let gradients: UnsafeMutablePointer<Float>
     let thread: Int
     let team: ThreadTeam
+    let clock: PartClock
 
     var dim: Int { shape.heads * shape.headDim }
     /// This thread's rows.
@@ -43,6 +44,11 @@ struct Pass {
 
     /// Waits for the other threads: what they wrote can be read, what they read can be overwritten.
     func sync() { team.sync() }
+
+    /// Tells the stopwatch that `part` ends here.
+    func finish(_ part: PassPart) {
+        if thread == 0 { clock.finish(part) }
+    }
 
     /// This thread's part of the gradient of the weight (outputs, inputs) at `offset`: dW += scale dy^T x over all
     /// rows, dy (M, outputs), x (M, inputs); both widths are D where nothing else is said.

@@ -45,15 +45,24 @@ struct Activations {
 public struct Workspace: ~Copyable {
     let activations: Activations
     let team: ThreadTeam
+    let clock: PartClock
     private let arena: Arena
+    private let partSeconds: OwnedBuffer<Double>
 
     /// Memory for micro-batches of up to `images` images. Throws `Failure` when it is not to be had.
     public init(_ configuration: ModelConfiguration, images: Int, team: ThreadTeam) throws {
         var arena = Arena()
-        activations = try Activations(configuration, images: images, threads: team.count, in: &arena)
+        let activations = try Activations(configuration, images: images, threads: team.count, in: &arena)
+        let partSeconds = try OwnedBuffer<Double>(count: PartClock.count)
+        self.activations = activations
         self.team = team
+        clock = PartClock(partSeconds.pointer)
         self.arena = arena
+        self.partSeconds = partSeconds
     }
+
+    /// Seconds that the passes have spent on `part` since the workspace was made.
+    public func seconds(of part: PassPart) -> Double { partSeconds.pointer[part.rawValue] }
 
     /// Bytes of all buffers.
     public var bytes: Int { arena.bytes }

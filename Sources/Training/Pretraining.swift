@@ -107,7 +107,8 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
             step: done, epoch: configuration.epoch(after: done), loss: result.loss,
             lr: configuration.schedule.rate(at: step), gradNorm: result.gradientNorm,
             imagesPerSecond: Double(configuration.batchSize) / seconds, dataSeconds: result.dataSeconds,
-            computeSeconds: result.computeSeconds, communicationSeconds: result.communicationSeconds)
+            computeSeconds: result.passSeconds + result.optimizerSeconds,
+            communicationSeconds: result.communicationSeconds)
         try record(entry)
         progress.show(entry, seconds: seconds)
 
@@ -124,7 +125,7 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
     progress.say("done: \(options.run.path) holds \(total) steps")
 }
 
-private func makeLoader(_ path: String, _ configuration: PretrainConfiguration) throws -> BatchLoader {
+func makeLoader(_ path: String, _ configuration: PretrainConfiguration) throws -> BatchLoader {
     try BatchLoader(
         path: path, imageSize: configuration.model.imageSize, patchSize: configuration.model.patchSize,
         maskRatio: configuration.maskRatio, seed: configuration.seed, capacity: configuration.microBatch)

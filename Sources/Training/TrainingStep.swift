@@ -9,9 +9,14 @@ struct StepResult {
     let loss: Double
     /// The global norm of the gradients before clipping.
     let gradientNorm: Double
-    var dataSeconds = 0.0
-    var computeSeconds = 0.0
-    var communicationSeconds = 0.0
+    /// Reading and augmenting.
+    let dataSeconds: Double
+    /// Forward and backward passes.
+    let passSeconds: Double
+    /// Summing over the ranks, waiting included.
+    let communicationSeconds: Double
+    /// Gradient norm, clipping and AdamW.
+    let optimizerSeconds: Double
 }
 
 /// One optimiser step: every rank's micro-batches forward and backward, the sum of the gradients over all ranks,
@@ -21,7 +26,7 @@ func runStep(
     _ optimizer: borrowing Optimizer, _ workspace: borrowing Workspace, _ loader: inout BatchLoader, _ world: World
 ) throws -> StepResult {
     var watch = Stopwatch()
-    var (dataSeconds, computeSeconds) = (0.0, 0.0)
+    var (dataSeconds, passSeconds) = (0.0, 0.0)
     let hidden = model.configuration.patchCount - loader.visiblePatches
     let gradientScale = 1 / (Double(configuration.batchSize) * Double(hidden))
     let perRank = configuration.batchSize / world.size
@@ -33,7 +38,7 @@ func runStep(
     try world.agree {
         for first in stride(from: 0, to: perRank, by: configuration.microBatch) {
             let position = firstPosition + first
-            computeSeconds += watch.lap()
+            passSeconds += watch.lap()
             try loader.loadTraining(positions: position..<position + configuration.microBatch)
             dataSeconds += watch.lap()
             let batch = MaskedBatch(
@@ -48,7 +53,7 @@ func runStep(
                 batch, parameters: optimizer.parameters.pointer, gradients: optimizer.gradients.pointer,
                 workspace: workspace)
         }
-        computeSeconds += watch.lap()
+        passSeconds += watch.lap()
     }
 
     // ---- the sum over all ranks ----
@@ -66,10 +71,9 @@ func runStep(
     }
     optimizer.update(
         step: step, rate: configuration.schedule.rate(at: step), norm: norm, clip: configuration.clip)
-    computeSeconds += watch.lap()
     return StepResult(
-        loss: loss[0], gradientNorm: norm, dataSeconds: dataSeconds, computeSeconds: computeSeconds,
-        communicationSeconds: communicationSeconds)
+        loss: loss[0], gradientNorm: norm, dataSeconds: dataSeconds, passSeconds: passSeconds,
+        communicationSeconds: communicationSeconds, optimizerSeconds: watch.lap())
 }
 
 /// Seconds from one lap to the next.

@@ -10,7 +10,7 @@ struct Crate: ParsableCommand {
         abstract: "Pretrain CRATE-MAE, the white-box masked autoencoder, on CPU clusters.",
         subcommands: [
             SynthesizeCommand.self, ShardCommand.self, PretrainCommand.self, EvaluateCommand.self,
-            CompareCommand.self,
+            CompareCommand.self, BenchCommand.self,
         ])
 
     static func main() {

@@ -149,7 +149,7 @@ struct ThreadOptions: ParsableArguments {
 }
 
 /// The bounds keep products of these numbers, such as samples of a whole run, far from the limits of Int.
-private func demandCount(_ option: String, _ value: Int, upTo largest: Int) throws {
+func demandCount(_ option: String, _ value: Int, upTo largest: Int) throws {
     guard (1...largest).contains(value) else {
         throw ValidationError("\(option) takes a whole number from 1 to \(largest).")
     }

@@ -1,0 +1,100 @@
+import Collectives
+import CrateModel
+import Files
+import Foundation
+import Kernels
+import Shards
+import Threads
+
+/// How fast training is on this machine.
+public struct BenchmarkResult: Codable, Sendable {
+    /// Images a second over all ranks.
+    public struct Rate: Codable, Sendable {
+        /// The median of the steps.
+        public let median: Double
+        /// The slowest step.
+        public let min: Double
+        /// The fastest step.
+        public let max: Double
+    }
+
+    /// Ranks, threads of a rank, images of a step and of a pass.
+    public let ranks, threads, batchSize, microBatch: Int
+    /// The type that products are computed in.
+    public let precision: String
+    /// Images a second over all ranks.
+    public let imagesPerSecond: Rate
+    /// Billions of operations of one image (`ModelConfiguration.operationsPerImage`).
+    public let gflopPerImage: Double
+    /// The rate of products alone, over all threads of all ranks at once, in billions of operations a second.
+    public let productGflops: Double
+    /// What the steps reach of that rate.
+    public let fractionOfProductBound: Double
+    /// The largest resident memory of a rank in bytes.
+    public let peakMemoryBytes: Int
+    /// Seconds of a step (the mean), and of its parts on rank 0.
+    public let stepSeconds: Double
+    /// Seconds of a step's parts on rank 0, means over the steps.
+    public let seconds: [String: Double]
+}
+
+/// Measures the rate of products, then `steps` training steps (after one that is not counted) on the shards in `data`.
+/// Collective; all ranks get the result, but for the parts, which are each rank's own.
+public func benchmark(
+    _ configuration: PretrainConfiguration, data: String, threads: Int, steps: Int, world: World
+) throws -> BenchmarkResult {
+    _ = try configuration.samplesPerRank(ranks: world.size)
+    let model = MaskedAutoencoder(configuration.model)
+    let team = ThreadTeam(count: threads)
+    var loader = try world.agree { try makeLoader(data, configuration) }
+    let workspace = try world.agree { try Workspace(configuration.model, images: configuration.microBatch, team: team) }
+    let optimizer = try world.agree {
+        try Optimizer(model.layout, rule: AdamW(weightDecay: configuration.weightDecay))
+    }
+    model.layout.initialise(optimizer.parameters.pointer, seed: configuration.seed)
+    let productRate = try measureProducts(configuration.model, team, world)
+
+    var (rates, stepSeconds): ([Double], [Double]) = ([], [])
+    var seconds: [String: Double] = [:]
+    for step in 0...steps {
+        let before = PassPart.allCases.map { workspace.seconds(of: $0) }
+        var watch = Stopwatch()
+        let result = try runStep(step, configuration, model, optimizer, workspace, &loader, world)
+        let elapsed = watch.lap()
+        guard step > 0 else { continue }
+        stepSeconds.append(elapsed)
+        rates.append(Double(configuration.batchSize) / elapsed)
+        for (part, start) in zip(PassPart.allCases, before) {
+            seconds["\(part)", default: 0] += (workspace.seconds(of: part) - start) / Double(steps)
+        }
+        seconds["data", default: 0] += result.dataSeconds / Double(steps)
+        seconds["reduction", default: 0] += result.communicationSeconds / Double(steps)
+        seconds["optimizer", default: 0] += result.optimizerSeconds / Double(steps)
+    }
+    rates.sort()
+    let median = (rates[(rates.count - 1) / 2] + rates[rates.count / 2]) / 2
+    var usage = rusage()
+    getrusage(Int32(RUSAGE_SELF.rawValue), &usage)
+    return BenchmarkResult(
+        ranks: world.size, threads: threads, batchSize: configuration.batchSize, microBatch: configuration.microBatch,
+        precision: "fp32", imagesPerSecond: .init(median: median, min: rates[0], max: rates[rates.count - 1]),
+        gflopPerImage: configuration.model.operationsPerImage * 1e-9, productGflops: productRate * 1e-9,
+        fractionOfProductBound: median * configuration.model.operationsPerImage / productRate,
+        peakMemoryBytes: -world.minimum(-usage.ru_maxrss * 1024),
+        stepSeconds: stepSeconds.reduce(0, +) / Double(steps), seconds: seconds)
+}
+
+/// The rate of all threads of all ranks together, all at work at the same time.
+private func measureProducts(_ model: ModelConfiguration, _ team: ThreadTeam, _ world: World) throws -> Double {
+    let rates = UnsafeMutablePointer<Double>.allocate(capacity: team.count)
+    defer { rates.deallocate() }
+    var sum = [0.0]
+    world.sum(&sum)  // so that all ranks start together
+    team.run { thread in
+        rates[thread] = (try? productRate(dim: model.dim, rows: 8 * model.tokenCount, repetitions: 30)) ?? .nan
+    }
+    sum = [(0..<team.count).reduce(0) { $0 + rates[$1] }]
+    world.sum(&sum)
+    guard sum[0].isFinite else { throw Failure("no memory to measure products", hint: "use fewer threads") }
+    return sum[0]
+}

@@ -1,0 +1,92 @@
+import ArgumentParser
+import Files
+import Foundation
+import Images
+import Shards
+import Training
+
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measure the rate of products and of training steps on this machine.",
+        discussion: """
+            crate bench --model base --batch-size 32 --threads 2
+            mpirun -n 2 crate bench --model tiny --batch-size 64 --json
+            """)
+
+    @OptionGroup(title: "Model") var model: ModelOptions
+    @Option(help: ArgumentHelp("Images of a step over all ranks.", valueName: "images"))
+    var batchSize = 32
+    @Option(help: ArgumentHelp("Images of one pass on a rank (default: up to 8).", valueName: "images"))
+    var microBatch: Int?
+    @Option(help: ArgumentHelp("Steps to measure, after one that is not counted.", valueName: "n"))
+    var steps = 5
+    @OptionGroup var threads: ThreadOptions
+    @Flag(help: "Print one JSON object instead of the table.")
+    var json = false
+
+    func validate() throws {
+        try demandCount("--steps", steps, upTo: 100_000)
+        try demandCount("--batch-size", batchSize, upTo: 1_000_000)
+        try demandCount("--micro-batch", microBatch ?? 1, upTo: 1_000_000)
+    }
+
+    func run() throws {
+        try runWithWorld { world in
+            let modelConfiguration = try world.agree { try model.configuration() }
+            var recipe = try RecipeOptions.parse(["--steps", "\(steps + 2)", "--batch-size", "\(batchSize)"])
+            recipe.microBatch = microBatch
+            let data = NSTemporaryDirectory() + "crate-bench-\(UUID().uuidString)"
+            defer { try? FileManager.default.removeItem(atPath: data) }
+            let sampleCount = 64
+            try world.agree { try makeShards(data, count: sampleCount) }
+            let configuration = try recipe.configuration(
+                modelConfiguration, sampleCount: sampleCount, ranks: world.size)
+            let result = try benchmark(
+                configuration, data: "\(data)/shards", threads: threads.threads, steps: steps, world: world)
+            if world.rank == 0 { json ? try printJSON(result) : printTable(result) }
+        }
+    }
+
+    /// Drawn images as crops of ImageNet's size come, a directory a rank.
+    private func makeShards(_ path: String, count: Int) throws {
+        let images = "\(path)/images/drawn"
+        try FileManager.default.createDirectory(atPath: images, withIntermediateDirectories: true)
+        let stored = (model.imageSize * 8 / 7 + model.patchSize - 1) / model.patchSize * model.patchSize
+        for number in 0..<count {
+            let image = try Drawing.image(number: number, label: number % 10, side: stored, seed: 0)
+            try DurableFile.write(
+                try JPEGEncoder.encode(image, subsampling: .halved), to: "\(images)/\(number).jpg")
+        }
+        _ = try Sharding.run(
+            source: "\(path)/images", output: "\(path)/shards",
+            grid: try PatchGrid(imageSize: stored, patchSize: model.patchSize), shardSize: count, isStrict: true
+        ) { _, _ in }
+    }
+
+    private func printJSON(_ result: BenchmarkResult) throws {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.sortedKeys]
+        print(String(decoding: try encoder.encode(result), as: UTF8.self))
+    }
+
+    private func printTable(_ result: BenchmarkResult) {
+        func line(_ name: String, _ text: String) { print("\(name.padded(to: 14))  \(text)") }
+        let rate = result.imagesPerSecond
+        line(
+            "set-up",
+            "\(result.ranks) ranks of \(result.threads) threads, batch \(result.batchSize) in passes of \(result.microBatch), \(result.precision)"
+        )
+        line("products", String(format: "%.1f GFLOP/s", result.productGflops))
+        line(
+            "images/s", String(format: "%.2f median, %.2f slowest, %.2f fastest step", rate.median, rate.min, rate.max))
+        line("an image", String(format: "%.2f GFLOP", result.gflopPerImage))
+        line("of the bound", String(format: "%.3f", result.fractionOfProductBound))
+        line("peak memory", "\(result.peakMemoryBytes >> 20) MiB a rank")
+        line("step", String(format: "%.4f s", result.stepSeconds))
+        for (part, seconds) in result.seconds.sorted(by: { $0.value > $1.value }) {
+            line("  \(part)", String(format: "%.4f s  %5.1f%%", seconds, 100 * seconds / result.stepSeconds))
+        }
+    }
+}
