@@ -32,6 +32,7 @@ let package = Package(
     ],
     targets: [
         systemLibrary("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
+        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         systemLibrary("COpenMPI", pkgConfig: "ompi-c", debian: "libopenmpi-dev"),
         systemLibrary("CHDF5", pkgConfig: "hdf5", debian: "libhdf5-dev"),
         systemLibrary("CTurboJPEG", pkgConfig: "libturbojpeg", debian: "libturbojpeg0-dev"),
@@ -40,7 +41,7 @@ let package = Package(
         library("Files", ["CZlib"]),
         library("Buffers", ["Files"]),
         library("Threads", []),
-        library("Kernels", ["Buffers", "COpenBLAS"]),
+        library("Kernels", ["Buffers", "COpenBLAS", "COneDNN"]),
         library("CrateModel", ["Files", "Buffers", "Threads", "Kernels"]),
         library("Images", ["Files", "Buffers", "Kernels", "CTurboJPEG", "CPNG"]),
         library("Shards", ["Files", "Buffers", "Kernels", "Images", "CHDF5"]),

@@ -167,6 +167,7 @@ public struct MaskedAutoencoder: Sendable {
         clock.start()
         precondition(images > 0 && images <= memory.shape.images, "a batch larger than its workspace")
         team.run { thread in
+            useSingleThreadedProducts()
             let part = team.part(thread, of: images)
             var shape = memory.shape
             shape.images = part.count

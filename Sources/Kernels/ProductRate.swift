@@ -14,6 +14,7 @@ public func productRate(dim: Int, rows: Int, repetitions: Int) throws -> Double 
     let (tokens, weight, result) = (
         Matrix(a.pointer, rows, dim), Matrix(b.pointer, dim, dim), Matrix(c.pointer, rows, dim)
     )
+    useSingleThreadedProducts()
     var best = 0.0
     for _ in 0..<repetitions {
         for shape in 0..<3 {

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Files
 import Foundation
-import Kernels
 
 @main
 struct Crate: ParsableCommand {
@@ -14,7 +13,6 @@ struct Crate: ParsableCommand {
         ])
 
     static func main() {
-        useSingleThreadedProducts()
         do {
             var command = try parseAsRoot()
             try command.run()
