@@ -40,7 +40,13 @@ public struct Matrix {
 @inline(__always)
 public func multiply(_ a: Matrix, _ b: Matrix, into c: Matrix, scale: Float = 1, isAdding: Bool = false) {
     precondition(a.columns == b.rows && a.rows == c.rows && b.columns == c.columns && !c.isTransposed)
-    guard c.rows > 0 else { return }
+    guard c.rows > 0, a.columns > 0 else {
+        // A thread without images. oneDNN leaves C alone then, where the empty sum is zero.
+        if !isAdding {
+            for row in 0..<c.rows { (c.pointer + row * c.stride).update(repeating: 0, count: c.columns) }
+        }
+        return
+    }
     if b.isTransposed && a.columns <= 128 {
         cblas_sgemm(
             CblasRowMajor, a.isTransposed ? CblasTrans : CblasNoTrans, CblasTrans, blasint(c.rows),

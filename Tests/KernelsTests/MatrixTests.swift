@@ -3,7 +3,7 @@ import Kernels
 import Testing
 
 @Suite struct MatrixTests {
-    @Test(arguments: [(3, 5, 7), (16, 16, 16), (33, 1, 20), (1, 40, 2)])
+    @Test(arguments: [(3, 5, 7), (16, 16, 16), (33, 1, 20), (1, 40, 2), (5, 4, 200)])
     func productsEqualTheNaiveOnes(m: Int, n: Int, k: Int) throws {
         for (aTransposed, bTransposed) in [(false, false), (true, false), (false, true), (true, true)] {
             let (a, b, c) = (Values(m * k, key: 1), Values(k * n, key: 2), Values(m * n, key: 3))
@@ -18,6 +18,20 @@ import Testing
             let expected = Grid(m, n, c.doubles) + (-0.5) * (aGrid * bGrid)
             #expect(relativeError(copy(result), expected.values) < 1e-6)
         }
+    }
+
+    @Test func theSumOfNothingIsZero() throws {
+        let (a, b) = (Values(1, key: 1), Values(1, key: 2))
+        let left = try buffer(a.floats)
+        let right = try buffer(b.floats)
+        let result = try buffer(Values(6, key: 3).floats)
+        let before = copy(result)
+        multiply(
+            Matrix(left.pointer, 0, 2).transposed, Matrix(right.pointer, 0, 3), into: Matrix(result.pointer, 2, 3),
+            isAdding: true)
+        #expect(copy(result) == before)
+        multiply(Matrix(left.pointer, 0, 2).transposed, Matrix(right.pointer, 0, 3), into: Matrix(result.pointer, 2, 3))
+        #expect(copy(result) == [0, 0, 0, 0, 0, 0])
     }
 
     @Test func aStrideLeavesTheOtherColumnsAlone() throws {
