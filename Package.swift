@@ -28,7 +28,7 @@ let package = Package(
     name: "crate",
     products: [.executable(name: "crate", targets: ["crate"])],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
     ],
     targets: [
         systemLibrary("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
@@ -45,17 +45,19 @@ let package = Package(
         library("CrateModel", ["Files", "Buffers", "Threads", "Kernels"]),
         library("Images", ["Files", "Buffers", "Kernels", "CTurboJPEG", "CPNG"]),
         library("Shards", ["Files", "Buffers", "Kernels", "Images", "CHDF5"]),
-        library("Collectives", ["Files", "Buffers", "COpenMPI"]),
+        library("Collectives", ["Files", "COpenMPI"]),
         library("Checkpoints", ["Files", "Buffers", "CrateModel"]),
         library(
             "Training",
             [
-                "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints",
+                "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives",
+                "Checkpoints",
             ]),
         .executableTarget(
             name: "crate",
             dependencies: [
-                "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints",
+                "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives",
+                "Checkpoints",
                 "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -68,7 +70,7 @@ let package = Package(
         tests("ThreadsTests", ["Threads"]),
         tests("CrateModelTests", ["Files", "Buffers", "Threads", "CrateModel"]),
         tests("CheckpointsTests", ["TestSupport", "Files", "Buffers", "CrateModel", "Checkpoints"]),
-        tests("TrainingTests", ["Files", "Threads", "Training"], resources: [.copy("Golden")]),
+        tests("TrainingTests", ["Files", "Buffers", "Kernels", "Training"], resources: [.copy("Golden")]),
         tests("CommandTests", ["TestSupport", "crate"]),
     ]
 )

@@ -17,7 +17,7 @@ func allocateZeroed<Element: BitwiseCopyable>(
     let padded = (bytes / 64 + 1) * 64
     let failure = Failure(
         "no memory for another \(padded / 1_048_576) MiB",
-        hint: "lower --micro-batch or the model size, or use fewer ranks on this machine")
+        hint: "free some memory, use fewer ranks on this machine, or choose a smaller size or --micro-batch")
     if isLarge, let free = availableMemory(), free < padded { throw failure }
     var memory: UnsafeMutableRawPointer?
     guard posix_memalign(&memory, isLarge ? hugePage : 64, padded) == 0, let memory else { throw failure }
@@ -29,17 +29,20 @@ func allocateZeroed<Element: BitwiseCopyable>(
 /// Bytes that this process can still take: what the machine has free, within the limit of the process's control group.
 /// Nil where the system does not say.
 func availableMemory() -> Int? {
-    func number(in path: String) -> Int? {
-        (try? String(contentsOfFile: path, encoding: .utf8)).flatMap {
-            Int($0.trimmingCharacters(in: .whitespacesAndNewlines))
-        }
+    func text(_ path: String) -> String? { try? String(contentsOfFile: path, encoding: .utf8) }
+    func field(_ name: String, in path: String) -> Int? {
+        let line = text(path)?.split(separator: "\n").first { $0.hasPrefix(name + " ") || $0.hasPrefix(name + ":") }
+        return line.flatMap { Int($0.split(separator: " ")[1]) }
     }
-    let fields = (try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8))?
-        .split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }?.split(separator: " ")
-    guard let fields, fields.count > 1, let kilobytes = Int(fields[1]) else { return nil }
+    func number(in path: String) -> Int? {
+        text(path).flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+    }
+    guard let kilobytes = field("MemAvailable", in: "/proc/meminfo") else { return nil }
     let group = "/sys/fs/cgroup"
     guard let limit = number(in: "\(group)/memory.max"), let used = number(in: "\(group)/memory.current") else {
         return kilobytes * 1024
     }
-    return min(kilobytes * 1024, limit - used)
+    // Cached files count as used, though the kernel gives them up when the memory is wanted.
+    let cached = ["inactive_file", "active_file"].reduce(0) { $0 + (field($1, in: "\(group)/memory.stat") ?? 0) }
+    return min(kilobytes * 1024, limit - used + cached)
 }

@@ -33,8 +33,6 @@ public struct OwnedBuffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Senda
 /// Zeroed, aligned blocks that share one owner and are freed together; the memory of a whole model's pass.
 public struct Arena: ~Copyable, @unchecked Sendable {
     private var blocks: [UnsafeMutableRawPointer] = []
-    /// Bytes handed out so far.
-    public private(set) var bytes = 0
 
     /// An arena that holds nothing yet.
     public init() {}
@@ -45,7 +43,6 @@ public struct Arena: ~Copyable, @unchecked Sendable {
     public mutating func floats(_ count: Int) throws -> UnsafeMutablePointer<Float> {
         let pointer = try allocateZeroed(count, of: Float.self)
         blocks.append(pointer)
-        bytes += count * MemoryLayout<Float>.stride
         return pointer
     }
 }

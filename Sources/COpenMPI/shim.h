@@ -4,12 +4,10 @@
 #include <mpi.h>
 
 static inline MPI_Comm crate_mpi_comm_world(void) { return MPI_COMM_WORLD; }
-static inline MPI_Comm crate_mpi_comm_null(void) { return MPI_COMM_NULL; }
 static inline MPI_Datatype crate_mpi_float(void) { return MPI_FLOAT; }
 static inline MPI_Datatype crate_mpi_double(void) { return MPI_DOUBLE; }
 static inline MPI_Datatype crate_mpi_int64(void) { return MPI_INT64_T; }
 static inline MPI_Datatype crate_mpi_byte(void) { return MPI_BYTE; }
 static inline MPI_Op crate_mpi_sum(void) { return MPI_SUM; }
 static inline MPI_Op crate_mpi_min(void) { return MPI_MIN; }
-static inline MPI_Op crate_mpi_max(void) { return MPI_MAX; }
 static inline void *crate_mpi_in_place(void) { return MPI_IN_PLACE; }

@@ -53,39 +53,54 @@ public struct CheckpointStore: Sendable {
         let partial = DurableFile.partialPath(of: path)
         let manager = FileManager.default
         do {
-            if manager.fileExists(atPath: partial) { try manager.removeItem(atPath: partial) }
+            for leftover in names() where leftover.hasSuffix(DurableFile.partialSuffix) {
+                try manager.removeItem(atPath: "\(directory)/\(leftover)")
+            }
             try manager.createDirectory(atPath: partial, withIntermediateDirectories: true)
             if manager.fileExists(atPath: path) { try manager.removeItem(atPath: path) }
         } catch {
             throw Failure("cannot write checkpoints to \(directory)", hint: "check the directory's permissions")
         }
+        do {
+            try write(state, of: model, maskRatio: maskRatio, step: step, samples: samples, to: partial)
+            try DurableFile.rename(partial, to: path)
+        } catch {
+            // What a full disk has half of would keep it full.
+            try? manager.removeItem(atPath: partial)
+            throw error
+        }
+        return path
+    }
+
+    private func write(
+        _ state: TrainingState, of model: MaskedAutoencoder, maskRatio: Double, step: Int, samples: Int,
+        to directory: String
+    ) throws {
         let parameters = model.layout.parameters
         let metadata = [
             "config": try encoded(model.configuration), "mask_ratio": "\(maskRatio)", "format": "pt",
         ]
         let modelFile = try writeSafetensors(
             parameters.map { NamedTensor($0.name, $0.shape, state.parameters + $0.offset) }, metadata: metadata,
-            to: "\(partial)/\(Self.modelFile)")
+            to: "\(directory)/\(Self.modelFile)")
         let moments = [("first", state.firstMoments), ("second", state.secondMoments)]
         let optimizerFile = try writeSafetensors(
             moments.flatMap { prefix, buffer in
                 parameters.map { NamedTensor("\(prefix).\($0.name)", $0.shape, buffer + $0.offset) }
-            }, metadata: [:], to: "\(partial)/\(Self.optimizerFile)")
+            }, metadata: [:], to: "\(directory)/\(Self.optimizerFile)")
         let manifest = Manifest(
             formatVersion: Manifest.currentVersion, step: step, samples: samples,
             files: [Self.modelFile: modelFile, Self.optimizerFile: optimizerFile])
-        try DurableFile.write([UInt8](encoded(manifest).utf8), to: "\(partial)/\(Manifest.fileName)")
-        try DurableFile.rename(partial, to: path)
-        return path
+        try DurableFile.write([UInt8](encoded(manifest).utf8), to: "\(directory)/\(Manifest.fileName)")
     }
 
     /// The newest complete and undamaged checkpoint, or nil where there is none. Damaged ones are passed to `report`.
-    public func newest(report: (Failure) -> Void) throws -> (path: String, manifest: Manifest)? {
+    public func newest(report: (Failure) -> Void) -> (path: String, manifest: Manifest)? {
         for path in paths().reversed() {
             do {
                 return (path, try Manifest.verified(in: path))
-            } catch let failure as Failure {
-                report(failure)
+            } catch {
+                report((error as? Failure) ?? Failure("cannot read \(path): \(error)", hint: "check the disk"))
             }
         }
         return nil
@@ -93,9 +108,12 @@ public struct CheckpointStore: Sendable {
 
     /// The checkpoints' paths by ascending step.
     public func paths() -> [String] {
+        names().filter { !$0.hasSuffix(DurableFile.partialSuffix) }.sorted().map { "\(directory)/\($0)" }
+    }
+
+    private func names() -> [String] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-        return names.filter { $0.hasPrefix(Self.prefix) && !$0.hasSuffix(DurableFile.partialSuffix) }
-            .sorted().map { "\(directory)/\($0)" }
+        return names.filter { $0.hasPrefix(Self.prefix) }
     }
 
     /// Fills `state` from the checkpoint at `path`, which must be of this model.
@@ -120,7 +138,7 @@ public struct CheckpointStore: Sendable {
             _ = try Manifest.verified(in: path)
             return "\(path)/\(modelFile)"
         }
-        guard let newest = try CheckpointStore(run: path).newest(report: report) else {
+        guard let newest = CheckpointStore(run: path).newest(report: report) else {
             throw Failure(
                 "\(path) holds no checkpoint", hint: "give a run, one of its checkpoints, or a .safetensors file")
         }

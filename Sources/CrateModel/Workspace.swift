@@ -64,9 +64,6 @@ public struct Workspace: ~Copyable {
     /// Seconds that the passes have spent on `part` since the workspace was made.
     public func seconds(of part: PassPart) -> Double { partSeconds.pointer[part.rawValue] }
 
-    /// Bytes of all buffers.
-    public var bytes: Int { arena.bytes }
-
     /// What the model predicts for every token, the class token's row first, (N, T, V). After
     /// `MaskedAutoencoder.loss` with a gradient scale: the gradient of it.
     public var predictions: UnsafePointer<Float> { UnsafePointer(activations.predictions) }

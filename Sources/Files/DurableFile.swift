@@ -46,6 +46,8 @@ public enum DurableFile {
     }
 
     /// Renames `source` to `destination` in one step, so that it survives a power cut afterwards.
+    ///
+    /// Throws `Failure` with the system's reason. When only the directory cannot be synced, the new name is there.
     public static func rename(_ source: String, to destination: String) throws {
         guard Foundation.rename(source, destination) == 0 else {
             throw systemFailure("cannot rename \(source) to \(destination)")

@@ -53,10 +53,11 @@ public func multiply(_ a: Matrix, _ b: Matrix, into c: Matrix, scale: Float = 1,
             blasint(c.columns), blasint(a.columns), scale, a.pointer, blasint(a.stride), b.pointer,
             blasint(b.stride), isAdding ? 1 : 0, c.pointer, blasint(c.stride))
     } else {
-        dnnl_sgemm(
+        let status = dnnl_sgemm(
             letter(a), letter(b), dnnl_dim_t(c.rows), dnnl_dim_t(c.columns), dnnl_dim_t(a.columns), scale, a.pointer,
             dnnl_dim_t(a.stride), b.pointer, dnnl_dim_t(b.stride), isAdding ? 1 : 0, c.pointer,
             dnnl_dim_t(c.stride))
+        precondition(status == dnnl_success, "oneDNN has no memory for a product")
     }
 }
 

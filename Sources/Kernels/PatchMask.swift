@@ -1,4 +1,5 @@
-/// How many of `patchCount` patches stay visible at mask ratio `ratio`: floor(patchCount (1 - ratio)).
+/// How many of `patchCount` patches stay visible at mask ratio `ratio`: floor(patchCount (1 - ratio)),
+/// for a ratio in 0...1.
 public func visiblePatchCount(patchCount: Int, ratio: Double) -> Int {
     Int(Double(patchCount) * (1 - ratio))
 }

@@ -43,8 +43,9 @@ public struct BatchLoader: ~Copyable {
                 hint: "shard with --patch-size \(patchSize), or pretrain with --patch-size \(stored.patchSize)")
         }
         guard directory.count > 0 else { throw Failure("\(path) holds no samples", hint: "shard some images") }
-        let visible = visiblePatchCount(patchCount: input.patchCount, ratio: maskRatio)
-        guard maskRatio > 0, maskRatio < 1, visible > 0 else {
+        let isRatio = maskRatio > 0 && maskRatio < 1
+        let visible = isRatio ? visiblePatchCount(patchCount: input.patchCount, ratio: maskRatio) : 0
+        guard visible > 0, visible < input.patchCount else {
             throw Failure(
                 "mask ratio \(maskRatio) hides none or all of \(input.patchCount) patches",
                 hint: "choose --mask-ratio between 0 and 1, such as 0.75")

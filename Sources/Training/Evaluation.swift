@@ -68,6 +68,7 @@ public func evaluateCheckpoint(
             path: data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
             maskRatio: maskRatio ?? trainedRatio, seed: 0, capacity: chunk)
     }
+    try demandEqualCounts(loader.count, data, world)
     let workspace = try world.agree { try Workspace(configuration, images: chunk, team: ThreadTeam(count: threads)) }
     let loss = try evaluate(
         model, parameters: parameters.pointer, workspace: workspace, loader: &loader, chunk: chunk, world: world)

@@ -15,10 +15,11 @@ struct GoldenCase: ~Copyable {
     let patches: [Float]  // (2 N, L, V)
     let masks: [UInt8]  // (2 N, L)
 
+    /// What the case leaves out has the defaults of the PyTorch model.
     private struct Configuration: Decodable {
         let kind: String
-        let imageSize, patch, dim, depth, heads, batch: Int
-        let decoderDepth: Int?
+        let batch: Int
+        let imageSize, patch, dim, depth, heads, decoderDepth: Int?
         let normPix: Bool?
         let lambd: Double?
     }
@@ -38,13 +39,14 @@ struct GoldenCase: ~Copyable {
             throw Failure("\(path) is a case of kind \(settings.kind)", hint: "give one of kind mae")
         }
         let configuration = try ModelConfiguration(
-            imageSize: settings.imageSize, patchSize: settings.patch, dim: settings.dim,
-            depth: settings.depth, decoderDepth: settings.decoderDepth, heads: settings.heads,
+            imageSize: settings.imageSize ?? 224, patchSize: settings.patch ?? 16, dim: settings.dim ?? 384,
+            depth: settings.depth ?? 12, decoderDepth: settings.decoderDepth, heads: settings.heads ?? 6,
             lambda: settings.lambd ?? 0.5, normalisesTargets: settings.normPix ?? false)
         let (images, size) = (settings.batch, configuration.imageSize)
         let pixels = try requiredValues("input.images", in: file)
         let masks = try requiredValues("input.masks", in: file)
-        guard images > 0, file.tensors["input.images"]?.shape == [2 * images, ModelConfiguration.channels, size, size],
+        guard (1...100_000).contains(images),
+            file.tensors["input.images"]?.shape == [2 * images, ModelConfiguration.channels, size, size],
             masks.count == 2 * images * configuration.patchCount
         else {
             throw Failure("the inputs of \(path) do not fit its configuration", hint: "make the case again")

@@ -51,9 +51,11 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
     // ---- everything that can be refused, and all memory ----
     _ = try configuration.samplesPerRank(ranks: world.size)
     var loader = try world.agree { try makeLoader(options.data, configuration) }
+    try demandEqualCounts(loader.count, options.data, world)
     var validation = try world.agree {
         try options.validation == nil ? nil : makeLoader(options.validation!, configuration)
     }
+    if let path = options.validation { try demandEqualCounts(validation?.count ?? 0, path, world) }
     let team = ThreadTeam(count: options.threads)
     let workspace = try world.agree {
         try Workspace(configuration.model, images: configuration.microBatch, team: team)
@@ -82,6 +84,7 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
         world.broadcast(buffer, count: model.layout.bufferCount, from: 0)
     }
     var progress = Progress(isTalking: isCoordinator, totalSteps: total, remaining: total - start)
+    defer { progress.endLine() }
     for warning in warnings { progress.say("warning: \(warning)") }
     progress.say(summary(configuration, model, ranks: world.size))
     if let resumed { progress.say("going on from \(resumed.path)") }
@@ -129,6 +132,18 @@ func makeLoader(_ path: String, _ configuration: PretrainConfiguration) throws -
     try BatchLoader(
         path: path, imageSize: configuration.model.imageSize, patchSize: configuration.model.patchSize,
         maskRatio: configuration.maskRatio, seed: configuration.seed, capacity: configuration.microBatch)
+}
+
+/// Ranks that read copies of their own may hold different ones; they would wait for each other forever.
+func demandEqualCounts(_ count: Int, _ path: String, _ world: World) throws {
+    let least = world.minimum(count)
+    try world.agree {
+        guard count == least else {
+            throw Failure(
+                "\(path) holds \(count) samples on rank \(world.rank) and \(least) on another",
+                hint: "give all ranks the same shards")
+        }
+    }
 }
 
 private func summary(_ configuration: PretrainConfiguration, _ model: MaskedAutoencoder, ranks: Int) -> String {

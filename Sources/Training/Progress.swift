@@ -7,6 +7,7 @@ struct Progress {
     private let totalSteps: Int
     private let linesEvery: Int
     private var secondsPerStep: Double?
+    private var isLineOpen = false
 
     /// Only rank 0 is `isTalking`. Of the `remaining` steps about fifty get a line of their own, and at most one in five.
     init(isTalking: Bool, totalSteps: Int, remaining: Int) {
@@ -16,8 +17,9 @@ struct Progress {
     }
 
     /// A message on a line of its own.
-    func say(_ text: String) {
+    mutating func say(_ text: String) {
         guard isTalking else { return }
+        isLineOpen = false
         write(isTerminal ? "\r\u{1B}[K\(text)\n" : "\(text)\n")
     }
 
@@ -31,7 +33,14 @@ struct Progress {
         let text = String(
             format: "step %d/%d  epoch %.2f  loss %.4f  lr %.2e  %.1f images/s  %@ left", entry.step, totalSteps,
             entry.epoch, entry.loss ?? .nan, entry.lr ?? .nan, entry.imagesPerSecond ?? .nan, duration(left))
+        isLineOpen = isTerminal
         write(isTerminal ? "\r\u{1B}[K\(text)" : "\(text)\n")
+    }
+
+    /// Ends the line in place, so that what follows, such as an error, starts on its own.
+    mutating func endLine() {
+        if isLineOpen { write("\n") }
+        isLineOpen = false
     }
 
     private func write(_ text: String) {

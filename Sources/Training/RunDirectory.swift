@@ -31,10 +31,15 @@ public struct RunDirectory: Sendable {
             throw Failure("cannot write to the run directory \(path)", hint: "check its permissions, or change --run")
         }
         let isUsed = manager.fileExists(atPath: configurationPath)
+        guard isUsed || (checkpoints.paths().isEmpty && !manager.fileExists(atPath: logPath)) else {
+            throw Failure(
+                "\(path) holds a log or checkpoints, but no config.json to say whose",
+                hint: "restore it, or change --run")
+        }
         guard resumes || !isUsed else {
             throw Failure("\(path) holds a run already", hint: "add --resume to go on with it, or change --run")
         }
-        let newest = isUsed ? try checkpoints.newest(report: report) : nil
+        let newest = isUsed ? checkpoints.newest(report: report) : nil
         if newest != nil { try demandEqual(configuration) }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

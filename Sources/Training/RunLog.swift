@@ -52,7 +52,7 @@ struct RunLog: ~Copyable {
         do {
             try handle.write(contentsOf: line)
         } catch {
-            throw systemFailure("cannot write \(path)")
+            throw Failure("cannot write \(path): \(error.localizedDescription)", hint: "check the disk")
         }
     }
 }

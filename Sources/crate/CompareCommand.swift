@@ -10,7 +10,7 @@ struct CompareCommand: ParsableCommand {
     @Argument(help: "The golden case, a safetensors file with its configuration in the metadata.")
     var path: String
 
-    @Option(name: .customLong("tolerance"), help: "Largest relative L2 error that passes.")
+    @Option(help: "Largest relative L2 error that passes.")
     var tolerance = 1e-5
 
     func run() throws {

@@ -13,6 +13,8 @@ struct Crate: ParsableCommand {
         ])
 
     static func main() {
+        // A reader that goes away, such as `| head`, is no reason to stop.
+        signal(SIGPIPE, SIG_IGN)
         do {
             var command = try parseAsRoot()
             try command.run()

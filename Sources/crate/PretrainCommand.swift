@@ -24,7 +24,8 @@ struct PretrainCommand: ParsableCommand {
     func run() throws {
         try runWithWorld { world in
             let modelConfiguration = try world.agree { try model.configuration() }
-            let sampleCount = try world.agree { try ShardIndex.load(directory: files.data).total }
+            let ownCount = try world.agree { try ShardIndex.load(directory: files.data).total }
+            let sampleCount = world.broadcast(ownCount, from: 0)
             let configuration = try recipe.configuration(
                 modelConfiguration, sampleCount: sampleCount, ranks: world.size)
             let options = PretrainOptions(

@@ -48,14 +48,14 @@ private struct Example: ~Copyable {
     @Test func theNewestCheckpointComesBack() throws {
         try withTemporaryDirectory { run in
             let store = CheckpointStore(run: run)
-            let empty = try store.newest { _ in }
+            let empty = store.newest { _ in }
             #expect(empty == nil)
             let (older, newer) = (5, 100_000)
             for (step, offset) in [(older, Float(1)), (newer, 2)] {
                 let example = try Example(offset: offset)
                 try store.save(example.state, of: example.model, maskRatio: 0.6, step: step, samples: 8 * step)
             }
-            let newest = try #require(try store.newest { Issue.record($0) })
+            let newest = try #require(store.newest { Issue.record($0) })
             #expect(newest.manifest.step == newer && newest.manifest.samples == 8 * newer)
             #expect(newest.path.hasSuffix("/checkpoints/step-0000100000"))
             let (loaded, expected) = (try Example(offset: 0).values, try Example(offset: 2).values)
@@ -80,7 +80,7 @@ private struct Example: ~Copyable {
             data[data.count / 2] ^= 0xFF
             try data.write(to: URL(fileURLWithPath: path))
             var reports: [Failure] = []
-            let newest = try store.newest { reports.append($0) }
+            let newest = store.newest { reports.append($0) }
             #expect(newest?.manifest.step == 1)
             #expect(reports.count == 1 && reports[0].problem.contains(file))
         }
@@ -92,7 +92,7 @@ private struct Example: ~Copyable {
             let example = try Example(offset: 1)
             let path = try store.save(example.state, of: example.model, maskRatio: 0.6, step: 3, samples: 8)
             try FileManager.default.moveItem(atPath: path, toPath: path + ".partial")
-            let newest = try store.newest { Issue.record($0) }
+            let newest = store.newest { Issue.record($0) }
             #expect(newest == nil)
             // The leftover is no obstacle for writing the same step.
             try store.save(example.state, of: example.model, maskRatio: 0.6, step: 3, samples: 8)

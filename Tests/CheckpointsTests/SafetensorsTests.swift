@@ -1,3 +1,4 @@
+import Buffers
 import Checkpoints
 import Files
 import Foundation
@@ -8,10 +9,16 @@ import Testing
     @Test func whatIsWrittenIsRead() throws {
         try withTemporaryDirectory { directory in
             let path = "\(directory)/a.safetensors"
-            let (a, b): ([Float], [Float]) = ([1, -2, 3.5, .pi, 0, 7], [42])
+            let a: [Float] = [1, -2, 3.5, .pi, 0, 7]
+            let stored42 = try OwnedBuffer<Float>(count: 1)
+            let storedA = try OwnedBuffer<Float>(count: 6)
+            storedA.pointer.update(from: a, count: 6)
+            stored42.pointer[0] = 42
             try writeSafetensors(
-                [NamedTensor("x.a", [2, 3], a), NamedTensor("b", [1], b), NamedTensor("none", [0, 4], b)],
-                metadata: ["config": "{\"quotes\": \"ü\"}"], to: path)
+                [
+                    NamedTensor("x.a", [2, 3], storedA.pointer), NamedTensor("b", [1], stored42.pointer),
+                    NamedTensor("none", [0, 4], stored42.pointer),
+                ], metadata: ["config": "{\"quotes\": \"ü\"}"], to: path)
             let reader = try SafetensorsReader(path: path)
             #expect(reader.metadata == ["config": "{\"quotes\": \"ü\"}"])
             #expect(Set(reader.tensors.keys) == ["x.a", "b", "none"])

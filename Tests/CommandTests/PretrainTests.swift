@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 @Suite(.serialized) struct PretrainTests {
-    @Test func theLossDoesNotDependOnTheNumberOfRanks() throws {
+    @Test func theLossDoesNotDependOnTheNumberOfRanksAndThreads() throws {
         try withShards { path in
             for ranks in [1, 2, 4] {
                 let result = try crate(
@@ -10,13 +10,16 @@ import Testing
                     ranks: ranks)
                 #expect(result.status == 0, "\(result.errors)")
             }
+            let threaded = try crate(
+                pretrainArguments(path, run: "run-threads", ["--steps", "10", "--threads", "2"]), ranks: 2)
+            #expect(threaded.status == 0, "\(threaded.errors)")
             let reference = try logged("loss", "\(path)/run1")
             try #require(reference.count == 10)
-            for ranks in [2, 4] {
-                let losses = try logged("loss", "\(path)/run\(ranks)")
+            for run in ["run2", "run4", "run-threads"] {
+                let losses = try logged("loss", "\(path)/\(run)")
                 try #require(losses.count == 10)
                 for (loss, expected) in zip(losses, reference) {
-                    #expect(abs(loss - expected) <= 1e-5 * expected, "\(ranks) ranks")
+                    #expect(abs(loss - expected) <= 1e-5 * expected, "\(run)")
                 }
             }
         }

@@ -1,0 +1,64 @@
+import Buffers
+import Foundation
+import Kernels
+import Testing
+import Training
+
+@Suite struct OptimizerTests {
+    private func layout() -> ParameterLayout {
+        var layout = ParameterLayout()
+        _ = layout.append("weight", [5, 4], initial: .constant(0))
+        _ = layout.append("bias", [3], initial: .constant(0))
+        return layout
+    }
+
+    /// The trained values after two updates from gradients `scale` sin(i), the second from doubled ones.
+    private func trained(scale: Double, clip: Double?) throws -> [Float] {
+        let optimizer = try Optimizer(layout(), rule: AdamW(weightDecay: 0.1))
+        for step in 0..<2 {
+            optimizer.clearGradients()
+            for parameter in optimizer.layout.parameters {
+                for i in parameter.offset..<parameter.offset + parameter.count {
+                    optimizer.gradients.pointer[i] = Float(scale * Double(step + 1) * sin(Double(i)))
+                }
+            }
+            optimizer.update(step: step, rate: 0.01, norm: optimizer.gradientNorm, clip: clip)
+        }
+        return optimizer.layout.parameters.flatMap { parameter in
+            (0..<parameter.count).map { optimizer.parameters.pointer[parameter.offset + $0] }
+        }
+    }
+
+    /// Gradients over the limit are brought down to it: twice as large or not, they give the same update.
+    @Test func gradientsAreClippedToTheirGlobalNorm() throws {
+        let (clipped, larger) = (try trained(scale: 10, clip: 0.5), try trained(scale: 40, clip: 0.5))
+        for (a, b) in zip(clipped, larger) { #expect(abs(a - b) <= 1e-6) }
+        let free = try trained(scale: 10, clip: nil)
+        #expect(zip(clipped, free).contains { abs($0 - $1) > 1e-4 }, "the second gradient is cut to the first's size")
+    }
+
+    @Test func smallGradientsAreLeftAlone() throws {
+        #expect(try trained(scale: 1e-3, clip: 1) == trained(scale: 1e-3, clip: nil))
+    }
+}
+
+@Suite struct PretrainConfigurationTests {
+    private func configuration(batch: Int, microBatch: Int, samples: Int = 600) throws -> PretrainConfiguration {
+        PretrainConfiguration(
+            model: try .init(imageSize: 32, patchSize: 8, dim: 48, depth: 1, heads: 3, normalisesTargets: true),
+            batchSize: batch, microBatch: microBatch,
+            schedule: LearningRate(peak: 1, warmupSteps: 0, totalSteps: 75), weightDecay: 0, clip: nil,
+            maskRatio: 0.75, seed: 0, sampleCount: samples)
+    }
+
+    @Test func aBatchMustDivide() throws {
+        #expect(try configuration(batch: 32, microBatch: 4).samplesPerRank(ranks: 2) == 16)
+        #expect(throws: (any Error).self) { try configuration(batch: 33, microBatch: 1).samplesPerRank(ranks: 2) }
+        #expect(throws: (any Error).self) { try configuration(batch: 32, microBatch: 3).samplesPerRank(ranks: 2) }
+    }
+
+    @Test(arguments: [(32, 1, 8), (32, 2, 8), (12, 2, 6), (28, 2, 7), (2, 2, 1), (22, 1, 2)])
+    func theDefaultMicroBatchDivides(batch: Int, ranks: Int, expected: Int) {
+        #expect(PretrainConfiguration.defaultMicroBatch(batchSize: batch, ranks: ranks) == expected)
+    }
+}
