@@ -49,24 +49,19 @@ let package = Package(
         library("Checkpoints", ["Files", "Buffers", "CrateModel"]),
         library(
             "Training",
-            [
-                "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives",
-                "Checkpoints",
-            ]),
+            ["Files", "Buffers", "Threads", "Kernels", "CrateModel", "Shards", "Collectives", "Checkpoints"]),
         .executableTarget(
             name: "crate",
             dependencies: [
-                "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives",
-                "Checkpoints",
-                "Training",
+                "Files", "CrateModel", "Images", "Shards", "Collectives", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
         tests("FilesTests", ["TestSupport", "Files"]),
         tests("KernelsTests", ["Buffers", "Kernels"]),
-        tests("ImagesTests", ["TestSupport", "Files", "Images", "Kernels"], resources: [.copy("Fixtures")]),
-        tests("ShardsTests", ["TestSupport", "Files", "Shards", "Images", "Buffers"]),
+        tests("ImagesTests", ["Files", "Images", "Kernels"], resources: [.copy("Fixtures")]),
+        tests("ShardsTests", ["TestSupport", "Files", "Shards", "Images"]),
         tests("ThreadsTests", ["Threads"]),
         tests("CrateModelTests", ["Files", "Buffers", "Threads", "CrateModel"]),
         tests("CheckpointsTests", ["TestSupport", "Files", "Buffers", "CrateModel", "Checkpoints"]),

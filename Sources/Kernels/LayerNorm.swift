@@ -87,8 +87,3 @@ public func layerNormBackward(
         }
     }
 }
-
-@inline(never)
-private func clear(_ vector: inout Vector, from lanes: Int) {
-    for lane in lanes..<16 { vector[lane] = 0 }
-}

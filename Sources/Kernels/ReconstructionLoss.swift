@@ -64,9 +64,7 @@ private func squaredError(
     while i < count {
         let lanes = count &- i
         var difference = load(prediction + i, lanes) - (load(target + i, lanes) - mean) * scale
-        if lanes < 16 {
-            for lane in lanes..<16 { difference[lane] = 0 }
-        }
+        if lanes < 16 { clear(&difference, from: lanes) }
         squares += difference * difference
         if gradientScale != nil { store(difference * factor, prediction + i, lanes) }
         i &+= 16

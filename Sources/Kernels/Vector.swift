@@ -22,6 +22,12 @@ func store(_ vector: Vector, _ destination: UnsafeMutablePointer<Float>, _ lanes
     }
 }
 
+/// Sets the elements behind the last one of a row to zero, so that they add nothing to a sum.
+@inline(never)
+func clear(_ vector: inout Vector, from lanes: Int) {
+    for lane in lanes..<16 { vector[lane] = 0 }
+}
+
 /// e^x with a relative error under 1e-7; 0 below -87.
 ///
 /// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by a polynomial of degree 7, 2^n by the exponent's bits. Adding
