@@ -44,12 +44,12 @@ struct AttentionLayer: Sendable {
     }
 
     /// Leaves y in `saved.sum`.
-    func forward(_ x: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved) {
+    func forward(_ x: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved, _ scratch: Scratch) {
         norm.forward(x, pass, saved.norm)
         multiply(pass.tokens(saved.norm.output), pass.weight(subspaces).transposed, into: pass.tokens(saved.u))
         subspaceAttention(
             pass.own(saved.u), probabilities: probabilities(pass, saved), output: pass.own(saved.attended),
-            shape: pass.shape)
+            scratch: scratch.head(pass), shape: pass.shape)
         guard let output else {
             return add(
                 pass.own(x), pass.own(saved.attended), sign: sign, count: pass.rows * pass.dim,
@@ -82,7 +82,7 @@ struct AttentionLayer: Sendable {
         }
         subspaceAttentionBackward(
             pass.own(dAttended), u: pass.own(saved.u), probabilities: probabilities(pass, saved),
-            into: pass.own(du), scratch: scratch.scores + pass.thread * pass.shape.scoreCount, shape: pass.shape)
+            into: pass.own(du), scratch: scratch.head(pass), shape: pass.shape)
         pass.sync()
         pass.addWeightGradient(subspaces, du, saved.norm.output)
         let dNormed = scratch.first

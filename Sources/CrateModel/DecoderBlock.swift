@@ -35,11 +35,11 @@ struct DecoderBlock: Sendable {
     }
 
     /// Leaves z' in `saved.output`.
-    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved) {
+    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved, _ scratch: Scratch) {
         norm.forward(z, pass, saved.norm)
         multiply(
             pass.tokens(saved.norm.output), pass.weight(dictionary).transposed, into: pass.tokens(saved.synthesised))
-        attention.forward(saved.synthesised, pass, saved.attention)
+        attention.forward(saved.synthesised, pass, saved.attention, scratch)
     }
 
     /// d, the gradient of z', becomes the gradient of z: with dh that of h, dW += dh^T LN(z), dLN(z) = dh W.

@@ -9,60 +9,76 @@ struct EncoderBlock: Sendable {
     let attention: AttentionLayer
     let norm: NormLayer
     let dictionary: Int  // W (D, D)
+    let map: Int  // B (D, D), among the prepared weights; see `istaMap`
     let step: IstaStep
 
     struct Saved {
         let attention: AttentionLayer.Saved
         let norm: NormLayer.Saved
-        let residual: UnsafeMutablePointer<Float>  // r, (M, D)
         let output: UnsafeMutablePointer<Float>  // z', (M, D)
 
         init(_ shape: AttentionShape, threads: Int, in arena: inout Arena) throws {
             let (rows, dim) = (shape.images * shape.tokens, shape.heads * shape.headDim)
             attention = try .init(shape, threads: threads, in: &arena)
             norm = try .init(rows: rows, dim: dim, threads: threads, in: &arena)
-            residual = try arena.floats(rows * dim)
             output = try arena.floats(rows * dim)
         }
     }
 
-    init(_ name: String, _ configuration: ModelConfiguration, in layout: inout ParameterLayout) {
+    init(
+        _ name: String, _ configuration: ModelConfiguration, in layout: inout ParameterLayout,
+        prepared: inout PreparedLayout
+    ) {
         let dim = configuration.dim
         attention = AttentionLayer(
             "\(name).layers.0.0", dim: dim, heads: configuration.heads, sign: 1, in: &layout)
         norm = NormLayer("\(name).layers.0.1.norm", dim: dim, epsilon: 1e-5, in: &layout)
         dictionary = layout.append("\(name).layers.0.1.fn.weight", [dim, dim], initial: .dictionary(dim: dim))
+        map = prepared.append(dim * dim)
         step = IstaStep(size: Float(ModelConfiguration.istaStepSize), lambda: Float(configuration.lambda))
     }
 
     /// Leaves z' in `saved.output`.
-    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved) {
-        attention.forward(z, pass, saved.attention)
+    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved, _ scratch: Scratch) {
+        attention.forward(z, pass, saved.attention, scratch)
         pass.finish(.mssa)
         norm.forward(saved.attention.sum, pass, saved.norm)
         ista(
-            pass.own(saved.norm.output), dictionary: pass.parameters + dictionary, step: step, rows: pass.rows,
-            dim: pass.dim, residual: pass.own(saved.residual), into: pass.own(saved.output))
+            pass.own(saved.norm.output), map: pass.prepared + map, step: step, rows: pass.rows, dim: pass.dim,
+            into: pass.own(saved.output))
         pass.finish(.ista)
     }
 
-    /// d, the gradient of z', becomes the gradient of z. With e, q and r as in `istaBackward`: dW += eta r^T e - q^T x.
+    /// d, the gradient of z', becomes the gradient of z. With e as in `istaBackward`: dB += LN(h)^T e, in the place of dW.
     func backward(
         _ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved,
         _ scratch: Scratch
     ) {
-        let (dNormed, q) = (scratch.first, scratch.second)
+        let dNormed = scratch.first
         istaBackward(
-            pass.own(d), dictionary: pass.parameters + dictionary, y: pass.own(saved.output), step: step,
-            rows: pass.rows, dim: pass.dim, into: pass.own(dNormed), q: pass.own(q))
+            pass.own(d), map: pass.prepared + map, y: pass.own(saved.output), rows: pass.rows, dim: pass.dim,
+            into: pass.own(dNormed))
         pass.sync()
-        pass.addWeightGradient(dictionary, saved.residual, d, scale: step.size)
-        pass.addWeightGradient(dictionary, q, saved.norm.output, scale: -1)
+        pass.addWeightGradient(dictionary, saved.norm.output, d)
         pass.sync()
         norm.backward(dNormed, x: saved.attention.sum, pass, saved.norm, into: d, isAdding: false)
         pass.finish(.ista)
         attention.backward(d, x: z, pass, saved.attention, scratch)
         pass.finish(.mssa)
+    }
+
+    /// B from W.
+    func prepare(_ parameters: UnsafeMutablePointer<Float>, into prepared: UnsafeMutablePointer<Float>, dim: Int) {
+        istaMap(parameters + dictionary, step: step, dim: dim, into: prepared + map)
+    }
+
+    /// dW from dB, in place. B itself is used up as scratch.
+    func finishGradient(
+        _ gradients: UnsafeMutablePointer<Float>, parameters: UnsafeMutablePointer<Float>,
+        prepared: UnsafeMutablePointer<Float>, dim: Int
+    ) {
+        istaMapBackward(
+            gradients + dictionary, dictionary: parameters + dictionary, step: step, dim: dim, scratch: prepared + map)
     }
 }
 

@@ -19,14 +19,18 @@ public struct MaskedAutoencoder: Sendable {
     let decoder: [DecoderBlock]
     let decoderNorm: NormLayer
     let prediction: (weight: Int, bias: Int)  // (V, D), (V)
+    let prepared: PreparedLayout
 
     /// The model of `configuration`.
     public init(_ configuration: ModelConfiguration) {
         self.configuration = configuration
         let (dim, valueCount) = (configuration.dim, configuration.patchValueCount)
         var layout = ParameterLayout()
-        embedding = PatchEmbedding(configuration, in: &layout)
-        encoder = (0..<configuration.depth).map { EncoderBlock("blocks.\($0)", configuration, in: &layout) }
+        var prepared = PreparedLayout()
+        embedding = PatchEmbedding(configuration, in: &layout, prepared: &prepared)
+        encoder = (0..<configuration.depth).map {
+            EncoderBlock("blocks.\($0)", configuration, in: &layout, prepared: &prepared)
+        }
         norm = NormLayer("norm", dim: dim, epsilon: 1e-6, in: &layout)
         decoder = (0..<configuration.decoderDepth).map {
             DecoderBlock("decoder_blocks.\($0)", configuration, in: &layout)
@@ -38,10 +42,45 @@ public struct MaskedAutoencoder: Sendable {
             layout.append("decoder_pred.bias", [valueCount], initial: .constant(0))
         )
         self.layout = layout
+        self.prepared = prepared
     }
 
     /// The fixed position table that is added to the tokens, (T, D).
     public var positions: [Float] { embedding.positions }
+
+    /// Makes of the parameters what products take instead. To be called whenever the parameters have changed, before
+    /// the first `forward`.
+    public func prepare(parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace) {
+        let (prepared, team, clock) = (workspace.prepared, workspace.team, workspace.clock)
+        clock.start()
+        defer { clock.finish(.ista) }
+        team.run { thread in
+            useSingleThreadedProducts()
+            for index in team.part(thread, of: encoder.count) {
+                encoder[index].prepare(parameters, into: prepared, dim: configuration.dim)
+            }
+            if thread == 0 { embedding.prepare(parameters, into: prepared) }
+        }
+    }
+
+    /// Completes the gradients, when the last micro-batch has gone backward: those of prepared weights become those of
+    /// the parameters. After it the weights must be prepared anew.
+    public func finishGradients(
+        _ gradients: UnsafeMutablePointer<Float>, parameters: UnsafeMutablePointer<Float>,
+        workspace: borrowing Workspace
+    ) {
+        let (prepared, team, clock) = (workspace.prepared, workspace.team, workspace.clock)
+        clock.start()
+        defer { clock.finish(.ista) }
+        team.run { thread in
+            useSingleThreadedProducts()
+            for index in team.part(thread, of: encoder.count) {
+                encoder[index].finishGradient(
+                    gradients, parameters: parameters, prepared: prepared, dim: configuration.dim)
+            }
+            if thread == 0 { embedding.finishGradient(gradients, prepared: prepared) }
+        }
+    }
 
     /// Encoder and decoder forward; every block's output and the predictions stay in the workspace.
     public func forward(
@@ -73,7 +112,8 @@ public struct MaskedAutoencoder: Sendable {
         }
     }
 
-    /// Adds the gradient of the loss to `gradients`, from the state that `forward` and `loss` left.
+    /// Adds the gradient of the loss to `gradients`, from the state that `forward` and `loss` left. They are complete after
+    /// `finishGradients`.
     public func backward(
         _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         workspace: borrowing Workspace
@@ -86,13 +126,13 @@ public struct MaskedAutoencoder: Sendable {
         pass.finish(.embedding)
         var z = memory.tokens
         for (block, saved) in zip(encoder, memory.encoder) {
-            block.forward(z, pass, saved)
+            block.forward(z, pass, saved, memory.scratch)
             z = saved.output
         }
         norm.forward(z, pass, memory.norm)
         z = memory.norm.output
         for (block, saved) in zip(decoder, memory.decoder) {
-            block.forward(z, pass, saved)
+            block.forward(z, pass, saved, memory.scratch)
             z = saved.output
         }
         pass.finish(.decoder)
@@ -164,6 +204,7 @@ public struct MaskedAutoencoder: Sendable {
         _ workspace: borrowing Workspace, _ body: (Pass, Activations) -> Void
     ) {
         let (memory, team, clock) = (workspace.activations, workspace.team, workspace.clock)
+        let prepared = workspace.prepared
         clock.start()
         precondition(images > 0 && images <= memory.shape.images, "a batch larger than its workspace")
         team.run { thread in
@@ -173,7 +214,7 @@ public struct MaskedAutoencoder: Sendable {
             shape.images = part.count
             let pass = Pass(
                 shape: shape, firstImage: part.lowerBound, allImages: images, parameters: parameters,
-                gradients: gradients, thread: thread, team: team, clock: clock)
+                prepared: prepared, gradients: gradients, thread: thread, team: team, clock: clock)
             body(pass, memory)
         }
     }

@@ -17,6 +17,8 @@ struct Pass {
     let allImages: Int
     /// The flat parameter buffer.
     let parameters: UnsafeMutablePointer<Float>
+    /// What `MaskedAutoencoder.prepare` made of the parameters.
+    let prepared: UnsafeMutablePointer<Float>
     /// The flat gradient buffer, to which gradients are added. Not touched by a forward pass.
     let gradients: UnsafeMutablePointer<Float>
     let thread: Int
@@ -76,19 +78,21 @@ struct Pass {
     }
 }
 
-/// Memory that the backward pass uses and nothing remembers.
+/// Memory that a pass uses and nothing remembers.
 struct Scratch {
     /// (M, D).
     let first: UnsafeMutablePointer<Float>
     /// (M, D).
     let second: UnsafeMutablePointer<Float>
-    /// One head's scores for each thread, (T, stride) each.
-    let scores: UnsafeMutablePointer<Float>
+    private let heads: UnsafeMutablePointer<Float>
 
     init(_ shape: AttentionShape, threads: Int, in arena: inout Arena) throws {
         let count = shape.images * shape.tokens * shape.heads * shape.headDim
         first = try arena.floats(count)
         second = try arena.floats(count)
-        scores = try arena.floats(threads * shape.scoreCount)
+        heads = try arena.floats(threads * shape.scratchCount)
     }
+
+    /// What a thread works on one head with.
+    func head(_ pass: Pass) -> UnsafeMutablePointer<Float> { heads + pass.thread * pass.shape.scratchCount }
 }

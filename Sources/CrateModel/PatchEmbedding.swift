@@ -26,6 +26,7 @@ struct PatchEmbedding: Sendable {
     let classToken: Int  // (1, 1, D)
     let maskToken: Int  // (1, 1, D)
     let weight: Int  // W_e (D, 3, p, p)
+    let columns: Int  // W_e with its columns in the order of V, (D, V), among the prepared weights
     let bias: Int  // b_e (D)
     let patchCount: Int
     let valueCount: Int
@@ -36,10 +37,11 @@ struct PatchEmbedding: Sendable {
     struct Memory {
         let values: UnsafeMutablePointer<Float>  // visible patches, (N L, V)
         let embedded: UnsafeMutablePointer<Float>  // (N L, D)
-        let weight: UnsafeMutablePointer<Float>  // W_e or its gradient with columns in the order of V, (D, V)
     }
 
-    init(_ configuration: ModelConfiguration, in layout: inout ParameterLayout) {
+    init(
+        _ configuration: ModelConfiguration, in layout: inout ParameterLayout, prepared: inout PreparedLayout
+    ) {
         dim = configuration.dim
         patchCount = configuration.patchCount
         valueCount = configuration.patchValueCount
@@ -50,24 +52,19 @@ struct PatchEmbedding: Sendable {
         maskToken = layout.append("mask_token", [1, 1, dim], initial: .normal(deviation: 0.02))
         weight = layout.append(
             "patch_embed.proj.weight", [dim, ModelConfiguration.channels, side, side], initial: .uniform(bound: xavier))
+        columns = prepared.append(dim * valueCount)
         bias = layout.append(
             "patch_embed.proj.bias", [dim], initial: .uniform(bound: 1 / Double(valueCount).squareRoot()))
     }
 
     /// Writes the tokens z (N, T, D).
     func forward(_ batch: MaskedBatch, _ pass: Pass, _ memory: Memory, into z: UnsafeMutablePointer<Float>) {
-        for d in pass.team.part(pass.thread, of: dim) {
-            for v in 0..<valueCount {
-                memory.weight[d * valueCount + v] = pass.parameters[weight + d * valueCount + storedColumn(v)]
-            }
-        }
         let images = pass.firstImage..<pass.firstImage + pass.shape.images
         let visible = gatherVisiblePatches(batch, images, into: memory.values)
         let embedded = memory.embedded + images.lowerBound * patchCount * dim
-        pass.sync()
         multiply(
             Matrix(memory.values + images.lowerBound * patchCount * valueCount, visible, valueCount),
-            Matrix(memory.weight, dim, valueCount).transposed, into: Matrix(embedded, visible, dim))
+            Matrix(pass.prepared + columns, dim, valueCount).transposed, into: Matrix(embedded, visible, dim))
         addRow(embedded, bias: pass.parameters + bias, sign: 1, rows: visible, dim: dim, into: embedded)
         var next = embedded
         positions.withUnsafeBufferPointer { positions in
@@ -81,7 +78,7 @@ struct PatchEmbedding: Sendable {
         }
     }
 
-    /// From dz (N, T, D): dW_e += (visible rows)^T x; db_e, class and mask token += the sums of their rows.
+    /// From dz (N, T, D): dW_e += (visible rows)^T x, its columns in the order of V; db_e, class and mask token += the sums of their rows.
     func backward(_ dz: UnsafeMutablePointer<Float>, _ batch: MaskedBatch, _ pass: Pass, _ memory: Memory) {
         let images = pass.firstImage..<pass.firstImage + pass.shape.images
         _ = gatherVisiblePatches(batch, images, into: memory.values)
@@ -100,7 +97,7 @@ struct PatchEmbedding: Sendable {
             let sums = pass.gradients + (token == 0 ? classToken : maskToken) + part.lowerBound
             add(sums, dz + row * dim + part.lowerBound, sign: 1, count: part.count, into: sums)
         }
-        let gradient = Matrix(memory.weight + part.lowerBound * valueCount, part.count, valueCount)
+        let gradient = Matrix(pass.gradients + weight + part.lowerBound * valueCount, part.count, valueCount)
         for thread in 0..<pass.team.count {
             let images = pass.team.part(thread, of: batch.images)
             let visible = visibleCount(batch, images)
@@ -111,12 +108,24 @@ struct PatchEmbedding: Sendable {
                 to: pass.gradients + bias + part.lowerBound)
             multiply(
                 Matrix(embedded, visible, part.count, stride: dim).transposed, Matrix(values, visible, valueCount),
-                into: gradient, isAdding: thread > 0)
+                into: gradient, isAdding: true)
         }
-        for d in part {
-            for v in 0..<valueCount {
-                pass.gradients[weight + d * valueCount + storedColumn(v)] += memory.weight[d * valueCount + v]
-            }
+    }
+
+    /// The weight with its columns in the order of V.
+    func prepare(_ parameters: UnsafePointer<Float>, into prepared: UnsafeMutablePointer<Float>) {
+        for d in 0..<dim {
+            let (stored, row) = (parameters + weight + d * valueCount, prepared + columns + d * valueCount)
+            for v in 0..<valueCount { row[v] = stored[storedColumn(v)] }
+        }
+    }
+
+    /// The weight's gradient from the order of V to the stored one. The first prepared row is used up as scratch.
+    func finishGradient(_ gradients: UnsafeMutablePointer<Float>, prepared: UnsafeMutablePointer<Float>) {
+        for d in 0..<dim {
+            let (row, copy) = (gradients + weight + d * valueCount, prepared + columns)
+            copy.update(from: row, count: valueCount)
+            for v in 0..<valueCount { row[storedColumn(v)] = copy[v] }
         }
     }
 

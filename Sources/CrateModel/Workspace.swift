@@ -35,26 +35,39 @@ struct Activations {
         scratch = try Scratch(shape, threads: threads, in: &arena)
         predictions = try arena.floats(rows * configuration.patchValueCount)
         // The embedding runs before the predictions exist and after their gradient is used up.
-        embedding = PatchEmbedding.Memory(
-            values: predictions, embedded: scratch.first,
-            weight: try arena.floats(dim * configuration.patchValueCount))
+        embedding = PatchEmbedding.Memory(values: predictions, embedded: scratch.first)
+    }
+}
+
+/// Where in the workspace the prepared weights lie: what products take in place of a parameter as it is stored.
+struct PreparedLayout {
+    private(set) var count = 0
+
+    /// Room for `count` elements; returns its offset.
+    mutating func append(_ count: Int) -> Int {
+        defer { self.count += (count + 15) / 16 * 16 }
+        return self.count
     }
 }
 
 /// All memory of a forward and backward pass over a micro-batch, allocated once, and the threads that run it.
 public struct Workspace: ~Copyable {
     let activations: Activations
+    let prepared: UnsafeMutablePointer<Float>
     let team: ThreadTeam
     let clock: PartClock
     private let arena: Arena
     private let partSeconds: OwnedBuffer<Double>
 
     /// Memory for micro-batches of up to `images` images. Throws `Failure` when it is not to be had.
-    public init(_ configuration: ModelConfiguration, images: Int, team: ThreadTeam) throws {
+    public init(_ model: MaskedAutoencoder, images: Int, team: ThreadTeam) throws {
+        let configuration = model.configuration
         var arena = Arena()
         let activations = try Activations(configuration, images: images, threads: team.count, in: &arena)
+        let prepared = try arena.floats(model.prepared.count)
         let partSeconds = try OwnedBuffer<Double>(count: PartClock.count)
         self.activations = activations
+        self.prepared = prepared
         self.team = team
         clock = PartClock(partSeconds.pointer)
         self.arena = arena

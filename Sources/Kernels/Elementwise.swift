@@ -72,3 +72,18 @@ public func scale(
         i &+= 16
     }
 }
+
+/// target = source (rows, columns), whose rows are `stride` and `targetStride` apart.
+func copyRows(
+    _ source: UnsafePointer<Float>, stride: Int, rows: Int, columns: Int, to target: UnsafeMutablePointer<Float>,
+    targetStride: Int
+) {
+    for row in 0..<rows {
+        let (from, to) = (source + row &* stride, target + row &* targetStride)
+        var i = 0
+        while i < columns {
+            store(load(from + i, columns &- i), to + i, columns &- i)
+            i &+= 16
+        }
+    }
+}

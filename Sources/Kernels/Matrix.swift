@@ -35,8 +35,8 @@ public struct Matrix {
 
 /// C = scale A B, or C = C + scale A B when `isAdding`, on the calling thread.
 ///
-/// A is (m, k), B is (k, n), C is (m, n). oneDNN is up to a tenth faster than OpenBLAS in all shapes that matter, but
-/// for A B^T over few k, the scores of a head (BENCHMARKS.md has the figures).
+/// A is (m, k), B is (k, n), C is (m, n). oneDNN is up to a tenth faster than OpenBLAS in the shapes that matter, but for
+/// A^T B on processors without AVX-512 (BENCHMARKS.md has the figures).
 @inline(__always)
 public func multiply(_ a: Matrix, _ b: Matrix, into c: Matrix, scale: Float = 1, isAdding: Bool = false) {
     precondition(a.columns == b.rows && a.rows == c.rows && b.columns == c.columns && !c.isTransposed)
@@ -47,9 +47,9 @@ public func multiply(_ a: Matrix, _ b: Matrix, into c: Matrix, scale: Float = 1,
         }
         return
     }
-    if b.isTransposed && a.columns <= 128 {
+    if a.isTransposed && !hasWideVectors {
         cblas_sgemm(
-            CblasRowMajor, a.isTransposed ? CblasTrans : CblasNoTrans, CblasTrans, blasint(c.rows),
+            CblasRowMajor, CblasTrans, b.isTransposed ? CblasTrans : CblasNoTrans, blasint(c.rows),
             blasint(c.columns), blasint(a.columns), scale, a.pointer, blasint(a.stride), b.pointer,
             blasint(b.stride), isAdding ? 1 : 0, c.pointer, blasint(c.stride))
     } else {
@@ -60,6 +60,12 @@ public func multiply(_ a: Matrix, _ b: Matrix, into c: Matrix, scale: Float = 1,
         precondition(status == dnnl_success, "oneDNN has no memory for a product")
     }
 }
+
+/// Whether oneDNN computes with AVX-512. Its sets of instructions are sets of bits.
+private let hasWideVectors: Bool = {
+    let wide = dnnl_cpu_isa_avx512_core.rawValue
+    return dnnl_get_effective_cpu_isa().rawValue & wide == wide
+}()
 
 @inline(__always)
 private func letter(_ matrix: Matrix) -> CChar { CChar(matrix.isTransposed ? 84 : 78) }  // "T" : "N"

@@ -1,11 +1,8 @@
 // T tokens; scores are (T, T) with rows `stride` apart, a multiple of 16 that is at least T. What lies between
 // T and the stride is padding: it holds zeros after the forward pass, so that whole vectors may be read.
 
-/// The distance of the rows of a matrix of scores over `tokens` tokens.
-public func scoreStride(tokens: Int) -> Int { (tokens + 15) / 16 * 16 }
-
-/// A = softmax(S) row by row, in place: exp(s - max) / sum of exp(s - max).
-func softmaxRows(_ scores: UnsafeMutablePointer<Float>, tokens: Int, stride: Int) {
+/// A = softmax(scale S) row by row, in place: exp(scale (s - max)) / sum of exp(scale (s - max)), scale > 0.
+func softmaxRows(_ scores: UnsafeMutablePointer<Float>, scale: Float, tokens: Int, stride: Int) {
     let tail = tokens & 15
     for row in 0..<tokens {
         let line = scores + row &* stride
@@ -23,7 +20,7 @@ func softmaxRows(_ scores: UnsafeMutablePointer<Float>, tokens: Int, stride: Int
         var total = Vector.zero
         i = 0
         while i < tokens {
-            let value = exponential(load(line + i, 16) - maximum)
+            let value = exponential((load(line + i, 16) - maximum) * scale)
             store(value, line + i, 16)
             total += value
             i &+= 16
@@ -37,9 +34,10 @@ func softmaxRows(_ scores: UnsafeMutablePointer<Float>, tokens: Int, stride: Int
     }
 }
 
-/// dS = A * (dA - rowsum(A * dA)), in place of dA. The row sum equals rowsum(dO * O), at less cost.
+/// dS = scale A * (dA - rowsum(A * dA)), in place of dA. The row sum equals rowsum(dO * O), at less cost.
 func softmaxRowsBackward(
-    _ gradient: UnsafeMutablePointer<Float>, probabilities: UnsafePointer<Float>, tokens: Int, stride: Int
+    _ gradient: UnsafeMutablePointer<Float>, probabilities: UnsafePointer<Float>, scale: Float, tokens: Int,
+    stride: Int
 ) {
     for row in 0..<tokens {
         let line = gradient + row &* stride
@@ -53,32 +51,8 @@ func softmaxRowsBackward(
         let shift = projection.sum()
         i = 0
         while i < tokens {
-            store((load(line + i, 16) - shift) * load(weights + i, 16), line + i, 16)
+            store((load(line + i, 16) - shift) * (load(weights + i, 16) * scale), line + i, 16)
             i &+= 16
         }
-    }
-}
-
-/// G = G + G^T in place, tile by tile so that both tiles stay in the first cache.
-func symmetrise(_ matrix: UnsafeMutablePointer<Float>, tokens: Int, stride: Int) {
-    let tile = 16
-    var top = 0
-    while top < tokens {
-        let bottom = min(top &+ tile, tokens)
-        var left = top
-        while left < tokens {
-            let right = min(left &+ tile, tokens)
-            for row in top..<bottom {
-                var column = max(left, row)
-                while column < right {
-                    let sum = matrix[row &* stride &+ column] + matrix[column &* stride &+ row]
-                    matrix[row &* stride &+ column] = sum
-                    matrix[column &* stride &+ row] = sum
-                    column &+= 1
-                }
-            }
-            left &+= tile
-        }
-        top &+= tile
     }
 }

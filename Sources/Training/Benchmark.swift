@@ -47,7 +47,7 @@ public func benchmark(
     let model = MaskedAutoencoder(configuration.model)
     let team = ThreadTeam(count: threads)
     var loader = try world.agree { try makeLoader(data, configuration) }
-    let workspace = try world.agree { try Workspace(configuration.model, images: configuration.microBatch, team: team) }
+    let workspace = try world.agree { try Workspace(model, images: configuration.microBatch, team: team) }
     let optimizer = try world.agree {
         try Optimizer(model.layout, rule: AdamW(weightDecay: configuration.weightDecay))
     }

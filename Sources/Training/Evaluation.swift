@@ -17,6 +17,7 @@ public func evaluate(
 ) throws -> Double {
     let count = loader.count
     var losses = [Double](repeating: 0, count: count)
+    model.prepare(parameters: parameters, workspace: workspace)
     try world.agree {
         for first in stride(from: world.rank * chunk, to: count, by: world.size * chunk) {
             let samples = first..<min(first + chunk, count)
@@ -69,7 +70,7 @@ public func evaluateCheckpoint(
             maskRatio: maskRatio ?? trainedRatio, seed: 0, capacity: chunk)
     }
     try demandEqualCounts(loader.count, data, world)
-    let workspace = try world.agree { try Workspace(configuration, images: chunk, team: ThreadTeam(count: threads)) }
+    let workspace = try world.agree { try Workspace(model, images: chunk, team: ThreadTeam(count: threads)) }
     let loss = try evaluate(
         model, parameters: parameters.pointer, workspace: workspace, loader: &loader, chunk: chunk, world: world)
     return CheckpointEvaluation(loss: loss, samples: loader.count, file: file, warnings: warnings)

@@ -29,8 +29,7 @@ public func compareWithGoldenCase(at path: String, threads: Int = 1) throws -> [
         try golden.file.read(
             "model.\(parameter.name)", shape: parameter.shape, into: optimizer.parameters.pointer + parameter.offset)
     }
-    let workspace = try Workspace(
-        model.configuration, images: golden.images, team: ThreadTeam(count: threads))
+    let workspace = try Workspace(model, images: golden.images, team: ThreadTeam(count: threads))
     var table = ComparisonTable()
     table.add("model.decoder_pos_embed", model.positions, try golden.expected("model.decoder_pos_embed"))
     try compareFirstPass(golden, optimizer, workspace, &table)
@@ -95,6 +94,7 @@ private func runPass(
     let (model, hidden) = (golden.model, golden.hiddenCount(half))
     var imageLosses = [Double](repeating: 0, count: golden.images)
     optimizer.clearGradients()
+    model.prepare(parameters: optimizer.parameters.pointer, workspace: workspace)
     golden.withHalf(half) { batch in
         model.forward(batch, parameters: optimizer.parameters.pointer, workspace: workspace)
         inspect(workspace)
@@ -103,6 +103,8 @@ private func runPass(
             batch, parameters: optimizer.parameters.pointer, gradients: optimizer.gradients.pointer,
             workspace: workspace)
     }
+    model.finishGradients(
+        optimizer.gradients.pointer, parameters: optimizer.parameters.pointer, workspace: workspace)
     return imageLosses.reduce(0, +) / Double(hidden)
 }
 

@@ -35,6 +35,7 @@ func runStep(
 
     // ---- this rank's share of the batch ----
     optimizer.clearGradients()
+    model.prepare(parameters: optimizer.parameters.pointer, workspace: workspace)
     try world.agree {
         for first in stride(from: 0, to: perRank, by: configuration.microBatch) {
             let position = firstPosition + first
@@ -53,6 +54,8 @@ func runStep(
                 batch, parameters: optimizer.parameters.pointer, gradients: optimizer.gradients.pointer,
                 workspace: workspace)
         }
+        model.finishGradients(
+            optimizer.gradients.pointer, parameters: optimizer.parameters.pointer, workspace: workspace)
         passSeconds += watch.lap()
     }
 

@@ -91,18 +91,21 @@ import Threads
                     let batch = MaskedBatch(
                         patches: patches.baseAddress! + first * 9 * 192, mask: mask.baseAddress! + first * 9,
                         images: images)
+                    model.prepare(parameters: parameters.pointer, workspace: workspace)
                     model.forward(batch, parameters: parameters.pointer, workspace: workspace)
                     model.loss(batch, gradientScale: 0.1, imageLosses: &losses, workspace: workspace)
                     model.backward(
                         batch, parameters: parameters.pointer, gradients: gradients.pointer, workspace: workspace)
+                    model.finishGradients(
+                        gradients.pointer, parameters: parameters.pointer, workspace: workspace)
                 }
             }
             return (losses, Array(gradients.elements))
         }
 
-        let used = try Workspace(configuration, images: 3, team: ThreadTeam(count: 1))
+        let used = try Workspace(model, images: 3, team: ThreadTeam(count: 1))
         _ = pass(images: 3, from: 0, in: used)
-        let fresh = try Workspace(configuration, images: 1, team: ThreadTeam(count: 1))
+        let fresh = try Workspace(model, images: 1, team: ThreadTeam(count: 1))
         let (afterAnother, alone) = (pass(images: 1, from: 3, in: used), pass(images: 1, from: 3, in: fresh))
         #expect(afterAnother.0 == alone.0)
         #expect(afterAnother.1 == alone.1)

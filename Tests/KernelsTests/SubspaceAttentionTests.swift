@@ -43,8 +43,10 @@ struct AttentionCase: CustomTestStringConvertible {
         let u = try buffer(values.floats)
         let output = try OwnedBuffer<Float>(count: test.count)
         let probabilities = try OwnedBuffer<Float>(count: test.shape.scoreCountOfAll)
+        let scratch = try OwnedBuffer<Float>(count: test.shape.scratchCount)
         subspaceAttention(
-            u.pointer, probabilities: probabilities.pointer, output: output.pointer, shape: test.shape)
+            u.pointer, probabilities: probabilities.pointer, output: output.pointer, scratch: scratch.pointer,
+            shape: test.shape)
         #expect(relativeError(copy(output), test.naive(values.doubles)) < 1e-6)
         let sums = copy(probabilities).reduce(0, +)
         let rows = Double(test.shape.images * test.shape.heads * test.shape.tokens)
@@ -59,9 +61,10 @@ struct AttentionCase: CustomTestStringConvertible {
         let du = try OwnedBuffer<Float>(count: test.count)
         let dOutput = try buffer(upstream.floats)
         let probabilities = try OwnedBuffer<Float>(count: test.shape.scoreCountOfAll)
-        let scratch = try OwnedBuffer<Float>(count: test.shape.scoreCount)
+        let scratch = try OwnedBuffer<Float>(count: test.shape.scratchCount)
         subspaceAttention(
-            u.pointer, probabilities: probabilities.pointer, output: output.pointer, shape: test.shape)
+            u.pointer, probabilities: probabilities.pointer, output: output.pointer, scratch: scratch.pointer,
+            shape: test.shape)
         subspaceAttentionBackward(
             dOutput.pointer, u: u.pointer, probabilities: probabilities.pointer, into: du.pointer,
             scratch: scratch.pointer, shape: test.shape)
@@ -75,7 +78,10 @@ struct AttentionCase: CustomTestStringConvertible {
         let u = try buffer(values.floats)
         let output = try OwnedBuffer<Float>(count: 24)
         let probabilities = try OwnedBuffer<Float>(count: shape.scoreCountOfAll)
-        subspaceAttention(u.pointer, probabilities: probabilities.pointer, output: output.pointer, shape: shape)
+        let scratch = try OwnedBuffer<Float>(count: shape.scratchCount)
+        subspaceAttention(
+            u.pointer, probabilities: probabilities.pointer, output: output.pointer, scratch: scratch.pointer,
+            shape: shape)
         #expect(copy(output).allSatisfy { $0.isFinite })
         #expect(copy(probabilities).allSatisfy { (0...1).contains($0) })
     }

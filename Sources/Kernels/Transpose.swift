@@ -1,0 +1,79 @@
+// Square matrices are worked on in blocks of 16 x 16, which stay in the first cache; their extent is a multiple of 16.
+
+/// Column `column` of the 16 x 16 block at `block`, as a vector.
+@inline(__always)
+private func column(_ block: UnsafePointer<Float>, _ stride: Int) -> Vector {
+    Vector(
+        block[0], block[stride], block[2 &* stride], block[3 &* stride], block[4 &* stride], block[5 &* stride],
+        block[6 &* stride], block[7 &* stride], block[8 &* stride], block[9 &* stride], block[10 &* stride],
+        block[11 &* stride], block[12 &* stride], block[13 &* stride], block[14 &* stride], block[15 &* stride])
+}
+
+/// The 16 x 16 block at `target` becomes the transpose of the one at `source`.
+@inline(__always)
+private func transposeBlock(
+    _ source: UnsafePointer<Float>, _ sourceStride: Int, to target: UnsafeMutablePointer<Float>, _ targetStride: Int
+) {
+    for line in 0..<16 { store(column(source + line, sourceStride), target + line &* targetStride, 16) }
+}
+
+/// target (columns, rows) = the transpose of source (rows, columns). Both extents are multiples of 16.
+func transpose(
+    _ source: UnsafePointer<Float>, stride: Int, rows: Int, columns: Int, to target: UnsafeMutablePointer<Float>,
+    targetStride: Int
+) {
+    var row = 0
+    while row < rows {
+        var column = 0
+        while column < columns {
+            transposeBlock(
+                source + (row &* stride &+ column), stride, to: target + (column &* targetStride &+ row), targetStride)
+            column &+= 16
+        }
+        row &+= 16
+    }
+}
+
+/// Fills what is left of the diagonal blocks from what is right of them, so that the matrix is symmetric.
+func mirror(_ matrix: UnsafeMutablePointer<Float>, extent: Int) {
+    var top = 16
+    while top < extent {
+        var left = 0
+        while left < top {
+            transposeBlock(
+                matrix + (left &* extent &+ top), extent, to: matrix + (top &* extent &+ left), extent)
+            left &+= 16
+        }
+        top &+= 16
+    }
+}
+
+/// G = G + G^T in place.
+func symmetrise(_ matrix: UnsafeMutablePointer<Float>, extent: Int) {
+    var top = 0
+    while top < extent {
+        symmetriseDiagonal(matrix + (top &* extent &+ top), extent)
+        var left = 0
+        while left < top {
+            let lower = matrix + (top &* extent &+ left)
+            let upper = matrix + (left &* extent &+ top)
+            for line in 0..<16 {
+                let sums = load(lower + line &* extent, 16) + column(upper + line, extent)
+                store(sums, lower + line &* extent, 16)
+            }
+            transposeBlock(lower, extent, to: upper, extent)
+            left &+= 16
+        }
+        top &+= 16
+    }
+}
+
+private func symmetriseDiagonal(_ block: UnsafeMutablePointer<Float>, _ stride: Int) {
+    for row in 0..<16 {
+        for column in row..<16 {
+            let sum = block[row &* stride &+ column] + block[column &* stride &+ row]
+            block[row &* stride &+ column] = sum
+            block[column &* stride &+ row] = sum
+        }
+    }
+}
