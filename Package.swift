@@ -53,7 +53,7 @@ let package = Package(
         .executableTarget(
             name: "crate",
             dependencies: [
-                "Files", "CrateModel", "Images", "Shards", "Collectives", "Training",
+                "Files", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
@@ -63,7 +63,7 @@ let package = Package(
         tests("ImagesTests", ["Files", "Images", "Kernels"], resources: [.copy("Fixtures")]),
         tests("ShardsTests", ["TestSupport", "Files", "Shards", "Images"]),
         tests("ThreadsTests", ["Threads"]),
-        tests("CrateModelTests", ["Files", "Buffers", "Threads", "CrateModel"]),
+        tests("CrateModelTests", ["Files", "Buffers", "Threads", "Kernels", "CrateModel"]),
         tests("CheckpointsTests", ["TestSupport", "Files", "Buffers", "CrateModel", "Checkpoints"]),
         tests("TrainingTests", ["Files", "Buffers", "Kernels", "Training"], resources: [.copy("Golden")]),
         tests("CommandTests", ["TestSupport", "crate"]),

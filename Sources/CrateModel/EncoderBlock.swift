@@ -8,8 +8,7 @@ import Kernels
 struct EncoderBlock: Sendable {
     let attention: AttentionLayer
     let norm: NormLayer
-    let dictionary: Int  // W (D, D)
-    let map: Int  // B (D, D), among the prepared weights; see `istaMap`
+    let map: Weight  // G (D, D), see `istaMap`; its parameter is the dictionary W (D, D)
     let step: IstaStep
 
     struct Saved {
@@ -17,10 +16,10 @@ struct EncoderBlock: Sendable {
         let norm: NormLayer.Saved
         let output: UnsafeMutablePointer<Float>  // z', (M, D)
 
-        init(_ shape: AttentionShape, threads: Int, in arena: inout Arena) throws {
+        init(_ shape: AttentionShape, _ format: OperandFormat, threads: Int, in arena: inout Arena) throws {
             let (rows, dim) = (shape.images * shape.tokens, shape.heads * shape.headDim)
-            attention = try .init(shape, threads: threads, in: &arena)
-            norm = try .init(rows: rows, dim: dim, threads: threads, in: &arena)
+            attention = try .init(shape, format, threads: threads, in: &arena)
+            norm = try .init(rows: rows, dim: dim, format, threads: threads, in: &arena)
             output = try arena.floats(rows * dim)
         }
     }
@@ -31,54 +30,55 @@ struct EncoderBlock: Sendable {
     ) {
         let dim = configuration.dim
         attention = AttentionLayer(
-            "\(name).layers.0.0", dim: dim, heads: configuration.heads, sign: 1, in: &layout)
+            "\(name).layers.0.0", dim: dim, heads: configuration.heads, sign: 1, in: &layout, prepared: &prepared)
         norm = NormLayer("\(name).layers.0.1.norm", dim: dim, epsilon: 1e-5, in: &layout)
-        dictionary = layout.append("\(name).layers.0.1.fn.weight", [dim, dim], initial: .dictionary(dim: dim))
-        map = prepared.append(dim * dim)
+        map = prepared.append(
+            layout.append("\(name).layers.0.1.fn.weight", [dim, dim], initial: .dictionary(dim: dim)), dim, dim,
+            isDerived: true)
         step = IstaStep(size: Float(ModelConfiguration.istaStepSize), lambda: Float(configuration.lambda))
     }
 
     /// Leaves z' in `saved.output`.
-    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved, _ scratch: Scratch) {
-        attention.forward(z, pass, saved.attention, scratch)
+    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved) {
+        attention.forward(z, pass, saved.attention)
         pass.finish(.mssa)
         norm.forward(saved.attention.sum, pass, saved.norm)
         ista(
-            pass.own(saved.norm.output), map: pass.prepared + map, step: step, rows: pass.rows, dim: pass.dim,
-            into: pass.own(saved.output))
+            pass.own(saved.norm.output), norm.rows(of: saved.attention.sum, pass, saved.norm),
+            map: pass.prepared.operand(map), step: step, into: pass.own(saved.output))
         pass.finish(.ista)
     }
 
-    /// d, the gradient of z', becomes the gradient of z. With e as in `istaBackward`: dB += LN(h)^T e, in the place of dW.
-    func backward(
-        _ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved,
-        _ scratch: Scratch
-    ) {
-        let dNormed = scratch.first
+    /// d, the gradient of z', becomes the gradient of z. With e as in `istaBackward`: dG += LN(h)^T e, in the place of dW.
+    func backward(_ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved) {
+        let (factor, product) = (pass.factorMemory(for: d), pass.scratch.product)
         istaBackward(
-            pass.own(d), map: pass.prepared + map, y: pass.own(saved.output), rows: pass.rows, dim: pass.dim,
-            into: pass.own(dNormed))
+            pass.own(d), map: pass.prepared.operand(map), y: pass.own(saved.output), rows: pass.rows, dim: pass.dim,
+            factor: pass.own(factor), product: pass.own(product))
         pass.sync()
-        pass.addWeightGradient(dictionary, saved.norm.output, d)
+        pass.addGradient(of: map, saved.norm.output, factor)
         pass.sync()
-        norm.backward(dNormed, x: saved.attention.sum, pass, saved.norm, into: d, isAdding: false)
+        norm.backward(product, skip: d, x: saved.attention.sum, pass, saved.norm, into: d, isAdding: false)
         pass.finish(.ista)
-        attention.backward(d, x: z, pass, saved.attention, scratch)
+        attention.backward(d, x: z, pass, saved.attention)
         pass.finish(.mssa)
     }
 
-    /// B from W.
-    func prepare(_ parameters: UnsafeMutablePointer<Float>, into prepared: UnsafeMutablePointer<Float>, dim: Int) {
-        istaMap(parameters + dictionary, step: step, dim: dim, into: prepared + map)
+    /// G from W.
+    func prepare(
+        _ parameters: UnsafeMutablePointer<Float>, into prepared: PreparedWeights, scratch: UnsafeMutablePointer<Float>
+    ) {
+        istaMap(
+            parameters + map.offset, step: step, dim: map.inputs, into: prepared.operand(map), scratch: scratch)
     }
 
-    /// dW from dB, in place. B itself is used up as scratch.
+    /// dW from dG, in place.
     func finishGradient(
         _ gradients: UnsafeMutablePointer<Float>, parameters: UnsafeMutablePointer<Float>,
-        prepared: UnsafeMutablePointer<Float>, dim: Int
+        scratch: UnsafeMutablePointer<Float>
     ) {
         istaMapBackward(
-            gradients + dictionary, dictionary: parameters + dictionary, step: step, dim: dim, scratch: prepared + map)
+            gradients + map.offset, dictionary: parameters + map.offset, step: step, dim: map.inputs, scratch: scratch)
     }
 }
 

@@ -18,7 +18,7 @@ public struct MaskedAutoencoder: Sendable {
     let norm: NormLayer
     let decoder: [DecoderBlock]
     let decoderNorm: NormLayer
-    let prediction: (weight: Int, bias: Int)  // (V, D), (V)
+    let prediction: (weight: Weight, bias: Int)  // (V, D), (V)
     let prepared: PreparedLayout
 
     /// The model of `configuration`.
@@ -33,12 +33,14 @@ public struct MaskedAutoencoder: Sendable {
         }
         norm = NormLayer("norm", dim: dim, epsilon: 1e-6, in: &layout)
         decoder = (0..<configuration.decoderDepth).map {
-            DecoderBlock("decoder_blocks.\($0)", configuration, in: &layout)
+            DecoderBlock("decoder_blocks.\($0)", configuration, in: &layout, prepared: &prepared)
         }
         decoderNorm = NormLayer("decoder_norm", dim: dim, epsilon: 1e-6, in: &layout)
         let xavier = (6 / Double(dim + valueCount)).squareRoot()
         prediction = (
-            layout.append("decoder_pred.weight", [valueCount, dim], initial: .uniform(bound: xavier)),
+            prepared.append(
+                layout.append("decoder_pred.weight", [valueCount, dim], initial: .uniform(bound: xavier)), valueCount,
+                dim),
             layout.append("decoder_pred.bias", [valueCount], initial: .constant(0))
         )
         self.layout = layout
@@ -48,38 +50,43 @@ public struct MaskedAutoencoder: Sendable {
     /// The fixed position table that is added to the tokens, (T, D).
     public var positions: [Float] { embedding.positions }
 
-    /// Makes of the parameters what products take instead. To be called whenever the parameters have changed, before
-    /// the first `forward`.
+    /// Makes of the parameters what products take. To be called whenever the parameters have changed, before the first
+    /// `forward`.
     public func prepare(parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace) {
-        let (prepared, team, clock) = (workspace.prepared, workspace.team, workspace.clock)
-        clock.start()
-        defer { clock.finish(.ista) }
-        team.run { thread in
-            useSingleThreadedProducts()
-            for index in team.part(thread, of: encoder.count) {
-                encoder[index].prepare(parameters, into: prepared, dim: configuration.dim)
-            }
-            if thread == 0 { embedding.prepare(parameters, into: prepared) }
+        let (prepared, team) = (workspace.prepared, workspace.team)
+        deriveOnAllThreads(workspace) { thread, blocks, scratch in
+            for block in encoder[blocks] { block.prepare(parameters, into: prepared, scratch: scratch) }
+            if thread == 0 { embedding.prepare(parameters, into: prepared, scratch: scratch) }
+            prepared.copy(team.part(thread, of: prepared.layout.copied.count), from: parameters)
         }
     }
 
-    /// Completes the gradients, when the last micro-batch has gone backward: those of prepared weights become those of
-    /// the parameters. After it the weights must be prepared anew.
+    /// Completes the gradients, when the last micro-batch has gone backward: those of what was derived become those of
+    /// the parameters.
     public func finishGradients(
         _ gradients: UnsafeMutablePointer<Float>, parameters: UnsafeMutablePointer<Float>,
         workspace: borrowing Workspace
     ) {
-        let (prepared, team, clock) = (workspace.prepared, workspace.team, workspace.clock)
+        deriveOnAllThreads(workspace) { thread, blocks, scratch in
+            for block in encoder[blocks] {
+                block.finishGradient(gradients, parameters: parameters, scratch: scratch)
+            }
+            if thread == 0 { embedding.finishGradient(gradients, scratch: scratch) }
+        }
+    }
+
+    /// Runs `body` on every thread with its number, its part of the encoder's blocks, and its scratch.
+    private func deriveOnAllThreads(
+        _ workspace: borrowing Workspace, _ body: (Int, Range<Int>, UnsafeMutablePointer<Float>) -> Void
+    ) {
+        let (team, clock) = (workspace.team, workspace.clock)
+        let (scratch, count) = (workspace.derivation, workspace.derivationCount)
         clock.start()
-        defer { clock.finish(.ista) }
         team.run { thread in
             useSingleThreadedProducts()
-            for index in team.part(thread, of: encoder.count) {
-                encoder[index].finishGradient(
-                    gradients, parameters: parameters, prepared: prepared, dim: configuration.dim)
-            }
-            if thread == 0 { embedding.finishGradient(gradients, prepared: prepared) }
+            body(thread, team.part(thread, of: encoder.count), scratch + thread * count)
         }
+        clock.finish(.ista)
     }
 
     /// Encoder and decoder forward; every block's output and the predictions stay in the workspace.
@@ -89,14 +96,12 @@ public struct MaskedAutoencoder: Sendable {
         run(batch.images, parameters, gradients: parameters, workspace) { forward(batch, $0, $1) }
     }
 
-    /// The loss of the predictions of the last `forward`: image n's sum over its hidden patches goes to
+    /// The loss of the predictions of the last `forward`: image n's sum over its hidden patches goes to the workspace's
     /// `imageLosses[n]`. With `gradientScale` the predictions in the workspace become the gradient.
     /// See `reconstructionLoss`.
-    public func loss(
-        _ batch: MaskedBatch, gradientScale: Float?, imageLosses: UnsafeMutablePointer<Double>,
-        workspace: borrowing Workspace
-    ) {
+    public func loss(_ batch: MaskedBatch, gradientScale: Float?, workspace: borrowing Workspace) {
         let (memory, team, clock) = (workspace.activations, workspace.team, workspace.clock)
+        let imageLosses = workspace.losses.pointer
         clock.start()
         defer { clock.finish(.loss) }
         let (patchCount, valueCount) = (configuration.patchCount, configuration.patchValueCount)
@@ -122,17 +127,17 @@ public struct MaskedAutoencoder: Sendable {
     }
 
     private func forward(_ batch: MaskedBatch, _ pass: Pass, _ memory: Activations) {
-        embedding.forward(batch, pass, memory.embedding, into: memory.tokens)
+        embedding.forward(batch, pass, values: patchValues(pass, memory), into: memory.tokens)
         pass.finish(.embedding)
         var z = memory.tokens
         for (block, saved) in zip(encoder, memory.encoder) {
-            block.forward(z, pass, saved, memory.scratch)
+            block.forward(z, pass, saved)
             z = saved.output
         }
         norm.forward(z, pass, memory.norm)
-        z = memory.norm.output
+        z = memory.normed
         for (block, saved) in zip(decoder, memory.decoder) {
-            block.forward(z, pass, saved, memory.scratch)
+            block.forward(z, pass, saved)
             z = saved.output
         }
         pass.finish(.decoder)
@@ -141,8 +146,7 @@ public struct MaskedAutoencoder: Sendable {
         pass.sync()
         let valueCount = configuration.patchValueCount
         multiply(
-            pass.tokens(memory.decoderNorm.output),
-            Matrix(pass.parameters + prediction.weight, valueCount, pass.dim).transposed,
+            pass.tokens(memory.decoderNorm.output), pass.matrix(prediction.weight).transposed,
             into: pass.tokens(memory.predictions, width: valueCount))
         let predicted = pass.own(memory.predictions, width: valueCount)
         addRow(
@@ -152,23 +156,23 @@ public struct MaskedAutoencoder: Sendable {
     }
 
     private func backward(_ batch: MaskedBatch, _ pass: Pass, _ memory: Activations) {
-        let (d, scratch) = (memory.gradient, memory.scratch)
+        let d = memory.gradient
         predictionBackward(pass, memory)
         let decoded = memory.decoder[decoder.count - 1].output
-        decoderNorm.backward(scratch.first, x: decoded, pass, memory.decoderNorm, into: d, isAdding: false)
+        decoderNorm.backward(pass.scratch.product, x: decoded, pass, memory.decoderNorm, into: d, isAdding: false)
         pass.finish(.loss)
         for index in decoder.indices.reversed() {
-            let z = index == 0 ? memory.norm.output : memory.decoder[index - 1].output
-            decoder[index].backward(d, z: z, pass, memory.decoder[index], scratch)
+            let z = index == 0 ? memory.normed : memory.decoder[index - 1].output
+            decoder[index].backward(d, z: z, pass, memory.decoder[index])
         }
         let encoded = memory.encoder[encoder.count - 1].output
-        norm.backward(d, x: encoded, pass, memory.norm, into: d, isAdding: false)
+        norm.backward(Operand(d), x: encoded, pass, memory.norm, into: d, isAdding: false)
         pass.finish(.decoder)
         for index in encoder.indices.reversed() {
             let z = index == 0 ? memory.tokens : memory.encoder[index - 1].output
-            encoder[index].backward(d, z: z, pass, memory.encoder[index], scratch)
+            encoder[index].backward(d, z: z, pass, memory.encoder[index])
         }
-        embedding.backward(d, batch, pass, memory.embedding)
+        embedding.backward(d, batch, pass, values: patchValues(pass, memory))
         if pass.thread == 0 { collectGradients(pass, memory) }
         pass.finish(.embedding)
     }
@@ -176,12 +180,18 @@ public struct MaskedAutoencoder: Sendable {
     /// dW += dP^T x, db += sum dP, and dx = dP W into the first scratch matrix.
     private func predictionBackward(_ pass: Pass, _ memory: Activations) {
         let valueCount = configuration.patchValueCount
-        pass.addWeightGradient(
-            prediction.weight, memory.predictions, memory.decoderNorm.output, outputs: valueCount)
+        let upstream = pass.factor(memory.predictions, in: pass.scratch.predictionGradient, width: valueCount)
+        pass.sync()
+        pass.addGradient(of: prediction.weight, upstream, memory.decoderNorm.output)
         pass.addBiasGradient(prediction.bias, memory.predictions, width: valueCount)
         multiply(
-            pass.tokens(memory.predictions, width: valueCount),
-            Matrix(pass.parameters + prediction.weight, valueCount, pass.dim), into: pass.tokens(memory.scratch.first))
+            pass.tokens(upstream, width: valueCount), pass.matrix(prediction.weight),
+            into: pass.tokens(pass.scratch.product))
+    }
+
+    /// Memory for the visible patches: the embedding runs before the predictions exist and after their gradient is used up.
+    private func patchValues(_ pass: Pass, _ memory: Activations) -> Operand {
+        Operand(memory.predictions, pass.prepared.format)
     }
 
     /// The embedding's `sync` was after the last norm, so every thread's sums are complete.
@@ -204,17 +214,17 @@ public struct MaskedAutoencoder: Sendable {
         _ workspace: borrowing Workspace, _ body: (Pass, Activations) -> Void
     ) {
         let (memory, team, clock) = (workspace.activations, workspace.team, workspace.clock)
-        let prepared = workspace.prepared
+        let (whole, prepared, scratch) = (workspace.shape, workspace.prepared, workspace.scratch)
         clock.start()
-        precondition(images > 0 && images <= memory.shape.images, "a batch larger than its workspace")
+        precondition(images > 0 && images <= whole.images, "a batch larger than its workspace")
         team.run { thread in
             useSingleThreadedProducts()
             let part = team.part(thread, of: images)
-            var shape = memory.shape
+            var shape = whole
             shape.images = part.count
             let pass = Pass(
                 shape: shape, firstImage: part.lowerBound, allImages: images, parameters: parameters,
-                prepared: prepared, gradients: gradients, thread: thread, team: team, clock: clock)
+                prepared: prepared, gradients: gradients, scratch: scratch, thread: thread, team: team, clock: clock)
             body(pass, memory)
         }
     }

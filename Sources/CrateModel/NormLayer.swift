@@ -10,13 +10,18 @@ struct NormLayer: Sendable {
     /// What the backward pass needs: the row statistics, and the output for the layer that follows. Threads other than
     /// the first sum the gradients of weight and bias in memory of their own.
     struct Saved {
-        let output: UnsafeMutablePointer<Float>  // (M, D)
+        let output: Operand  // (M, D)
         let mean: UnsafeMutablePointer<Float>  // (M)
         let inverseDeviation: UnsafeMutablePointer<Float>  // (M)
         let partialGradients: UnsafeMutablePointer<Float>  // (threads - 1, 2, D)
 
-        init(rows: Int, dim: Int, threads: Int, in arena: inout Arena) throws {
-            output = try arena.floats(rows * dim)
+        init(rows: Int, dim: Int, _ format: OperandFormat, threads: Int, in arena: inout Arena) throws {
+            let output = try arena.operands(rows * dim, format)
+            try self.init(rows: rows, dim: dim, threads: threads, output: output, in: &arena)
+        }
+
+        init(rows: Int, dim: Int, threads: Int, output: Operand, in arena: inout Arena) throws {
+            self.output = output
             mean = try arena.floats(rows)
             inverseDeviation = try arena.floats(rows)
             partialGradients = try arena.floats((threads - 1) * 2 * dim)
@@ -30,16 +35,14 @@ struct NormLayer: Sendable {
     }
 
     func forward(_ x: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved) {
-        layerNorm(
-            pass.own(x), weight: pass.parameters + weight, bias: pass.parameters + bias, epsilon: epsilon,
-            rows: pass.rows, dim: pass.dim, into: pass.own(saved.output), mean: pass.own(saved.mean, width: 1),
-            inverseDeviation: pass.own(saved.inverseDeviation, width: 1))
+        layerNorm(rows(of: x, pass, saved), epsilon: epsilon, into: pass.own(saved.output))
     }
 
-    /// dx (+)= the gradient of the input x. `collectGradients` completes the gradients of weight and bias.
+    /// dx (+)= the gradient of the input x; dy, or dy + `skip`, is that of the output. `collectGradients` completes the
+    /// gradients of weight and bias.
     func backward(
-        _ dy: UnsafeMutablePointer<Float>, x: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved,
-        into dx: UnsafeMutablePointer<Float>, isAdding: Bool
+        _ dy: Operand, skip: UnsafeMutablePointer<Float>? = nil, x: UnsafeMutablePointer<Float>, _ pass: Pass,
+        _ saved: Saved, into dx: UnsafeMutablePointer<Float>, isAdding: Bool
     ) {
         var (dweight, dbias) = (pass.gradients + weight, pass.gradients + bias)
         if pass.thread > 0 {
@@ -48,19 +51,25 @@ struct NormLayer: Sendable {
             dweight.update(repeating: 0, count: 2 * pass.dim)
         }
         layerNormBackward(
-            pass.own(dy), x: pass.own(x), weight: pass.parameters + weight, mean: pass.own(saved.mean, width: 1),
-            inverseDeviation: pass.own(saved.inverseDeviation, width: 1), rows: pass.rows, dim: pass.dim,
-            into: pass.own(dx), isAdding: isAdding, dweight: dweight, dbias: dbias)
+            pass.own(dy), skip: skip.map { pass.own($0) }, rows(of: x, pass, saved), into: pass.own(dx),
+            isAdding: isAdding, dweight: dweight, dbias: dbias)
+    }
+
+    /// This thread's rows of the input x.
+    func rows(of x: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved) -> NormalisedRows {
+        NormalisedRows(
+            pass.own(x), weight: pass.parameters + weight, bias: pass.parameters + bias,
+            mean: pass.own(saved.mean, width: 1), inverseDeviation: pass.own(saved.inverseDeviation, width: 1),
+            rows: pass.rows, dim: pass.dim)
     }
 
     /// Adds what the other threads summed. For one thread, when all have done the backward pass.
     func collectGradients(_ pass: Pass, _ saved: Saved) {
         for part in 0..<pass.team.count - 1 {
             let sums = saved.partialGradients + part * 2 * pass.dim
-            for (offset, sum) in [(weight, sums), (bias, sums + pass.dim)] {
-                let gradient = pass.gradients + offset
-                add(gradient, sum, sign: 1, count: pass.dim, into: gradient)
-            }
+            let (dweight, dbias) = (pass.gradients + weight, pass.gradients + bias)
+            add(dweight, Operand(sums), count: pass.dim, into: dweight)
+            add(dbias, Operand(sums + pass.dim), count: pass.dim, into: dbias)
         }
     }
 }

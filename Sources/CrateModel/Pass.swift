@@ -17,10 +17,11 @@ struct Pass {
     let allImages: Int
     /// The flat parameter buffer.
     let parameters: UnsafeMutablePointer<Float>
-    /// What `MaskedAutoencoder.prepare` made of the parameters.
-    let prepared: UnsafeMutablePointer<Float>
+    /// What `MaskedAutoencoder.prepare` made of it.
+    let prepared: PreparedWeights
     /// The flat gradient buffer, to which gradients are added. Not touched by a forward pass.
     let gradients: UnsafeMutablePointer<Float>
+    let scratch: Scratch
     let thread: Int
     let team: ThreadTeam
     let clock: PartClock
@@ -30,19 +31,42 @@ struct Pass {
     var rows: Int { shape.images * shape.tokens }
     /// The rows of all threads.
     var allRows: Int { allImages * shape.tokens }
+    /// What this thread works on one head with.
+    var head: UnsafeMutablePointer<Float> { scratch.heads + thread * shape.scratchCount }
 
     /// This thread's rows of the matrix (M, width) at `pointer`; `width` is D where nothing else is said.
     func own(_ pointer: UnsafeMutablePointer<Float>, width: Int? = nil) -> UnsafeMutablePointer<Float> {
         pointer + firstImage * shape.tokens * (width ?? dim)
     }
 
-    /// This thread's rows of the matrix (M, width) at `pointer`.
-    func tokens(_ pointer: UnsafeMutablePointer<Float>, width: Int? = nil) -> Matrix {
-        Matrix(own(pointer, width: width), rows, width ?? dim)
+    /// This thread's rows of the matrix (M, width) of `operand`.
+    func own(_ operand: Operand, width: Int? = nil) -> Operand {
+        operand + firstImage * shape.tokens * (width ?? dim)
     }
 
-    /// The square weight matrix at `offset` of the layout.
-    func weight(_ offset: Int) -> Matrix { Matrix(parameters + offset, dim, dim) }
+    /// This thread's rows of the matrix (M, width) of `operand`.
+    func tokens(_ operand: Operand, width: Int? = nil) -> Matrix {
+        Matrix(own(operand, width: width), rows, width ?? dim)
+    }
+
+    /// This thread's rows of the matrix (M, width) at `pointer`.
+    func tokens(_ pointer: UnsafeMutablePointer<Float>, width: Int? = nil) -> Matrix {
+        tokens(Operand(pointer), width: width)
+    }
+
+    /// Where the running gradient d (M, D) is to be written as a factor: d itself where floats are factors.
+    func factorMemory(for d: UnsafeMutablePointer<Float>) -> Operand {
+        prepared.format == .float32 ? Operand(d) : scratch.upstream
+    }
+
+    /// x (M, width) as a factor: itself, or its copy in `memory`, of which this writes its own rows.
+    func factor(_ x: UnsafeMutablePointer<Float>, in memory: Operand, width: Int? = nil) -> Operand {
+        guard prepared.format != .float32 else { return Operand(x) }
+        convert(own(x, width: width), count: rows * (width ?? dim), into: own(memory, width: width))
+        return memory
+    }
+
+    func matrix(_ weight: Weight) -> Matrix { prepared.matrix(weight, parameters: parameters) }
 
     /// Waits for the other threads: what they wrote can be read, what they read can be overwritten.
     func sync() { team.sync() }
@@ -52,19 +76,14 @@ struct Pass {
         if thread == 0 { clock.finish(part) }
     }
 
-    /// This thread's part of the gradient of the weight (outputs, inputs) at `offset`: dW += scale dy^T x over all
-    /// rows, dy (M, outputs), x (M, inputs); both widths are D where nothing else is said.
-    func addWeightGradient(
-        _ offset: Int, _ dy: UnsafeMutablePointer<Float>, _ x: UnsafeMutablePointer<Float>, scale: Float = 1,
-        outputs: Int? = nil, inputs: Int? = nil
-    ) {
-        let (outputs, inputs) = (outputs ?? dim, inputs ?? dim)
-        let part = team.part(thread, of: outputs, grain: 16)
+    /// This thread's part of the gradient of `weight`: dW += dy^T x over all rows, dy (M, outputs), x (M, inputs).
+    func addGradient(of weight: Weight, _ dy: Operand, _ x: Operand) {
+        let part = team.part(thread, of: weight.outputs, grain: 16)
         guard !part.isEmpty else { return }
         multiply(
-            Matrix(dy + part.lowerBound, allRows, part.count, stride: outputs).transposed,
-            Matrix(x, allRows, inputs),
-            into: Matrix(gradients + offset + part.lowerBound * inputs, part.count, inputs), scale: scale,
+            Matrix(dy + part.lowerBound, allRows, part.count, stride: weight.outputs).transposed,
+            Matrix(x, allRows, weight.inputs),
+            into: Matrix(gradients + weight.offset + part.lowerBound * weight.inputs, part.count, weight.inputs),
             isAdding: true)
     }
 
@@ -82,17 +101,29 @@ struct Pass {
 struct Scratch {
     /// (M, D).
     let first: UnsafeMutablePointer<Float>
-    /// (M, D).
-    let second: UnsafeMutablePointer<Float>
-    private let heads: UnsafeMutablePointer<Float>
+    /// (M, D), in the format of factors.
+    let second: Operand
+    /// The running gradient as a factor, (M, D); without memory where floats are factors.
+    let upstream: Operand
+    /// The gradient of the predictions as a factor, (M, V); without memory where floats are factors.
+    let predictionGradient: Operand
+    /// One head's matrices for each thread.
+    fileprivate let heads: UnsafeMutablePointer<Float>
 
-    init(_ shape: AttentionShape, threads: Int, in arena: inout Arena) throws {
-        let count = shape.images * shape.tokens * shape.heads * shape.headDim
-        first = try arena.floats(count)
-        second = try arena.floats(count)
+    init(
+        _ shape: AttentionShape, valueCount: Int, _ format: OperandFormat, threads: Int, in arena: inout Arena
+    ) throws {
+        let rows = shape.images * shape.tokens
+        let dim = shape.heads * shape.headDim
+        first = try arena.floats(rows * dim)
+        second = try arena.operands(rows * dim, format)
+        upstream = try arena.operands(format == .float32 ? 0 : rows * dim, format)
+        predictionGradient = try arena.operands(format == .float32 ? 0 : rows * valueCount, format)
         heads = try arena.floats(threads * shape.scratchCount)
     }
 
-    /// What a thread works on one head with.
-    func head(_ pass: Pass) -> UnsafeMutablePointer<Float> { heads + pass.thread * pass.shape.scratchCount }
+    /// The first matrix in `format`.
+    func first(_ format: OperandFormat) -> Operand { Operand(first, format) }
+    /// The first matrix in the format of products that are no factors.
+    var product: Operand { Operand(first, second.format.result) }
 }

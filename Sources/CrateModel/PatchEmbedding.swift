@@ -25,19 +25,12 @@ public struct MaskedBatch {
 struct PatchEmbedding: Sendable {
     let classToken: Int  // (1, 1, D)
     let maskToken: Int  // (1, 1, D)
-    let weight: Int  // W_e (D, 3, p, p)
-    let columns: Int  // W_e with its columns in the order of V, (D, V), among the prepared weights
+    let weight: Weight  // W_e with its columns in the order of V, (D, V); its parameter is (D, 3, p, p)
     let bias: Int  // b_e (D)
     let patchCount: Int
     let valueCount: Int
     let dim: Int
     let positions: [Float]  // (T, D)
-
-    /// Memory of a pass. `values` and `embedded` may be scratch of other layers.
-    struct Memory {
-        let values: UnsafeMutablePointer<Float>  // visible patches, (N L, V)
-        let embedded: UnsafeMutablePointer<Float>  // (N L, D)
-    }
 
     init(
         _ configuration: ModelConfiguration, in layout: inout ParameterLayout, prepared: inout PreparedLayout
@@ -50,94 +43,95 @@ struct PatchEmbedding: Sendable {
         let xavier = (6 / Double(dim + valueCount)).squareRoot()
         classToken = layout.append("cls_token", [1, 1, dim], initial: .normal(deviation: 0.02))
         maskToken = layout.append("mask_token", [1, 1, dim], initial: .normal(deviation: 0.02))
-        weight = layout.append(
+        let offset = layout.append(
             "patch_embed.proj.weight", [dim, ModelConfiguration.channels, side, side], initial: .uniform(bound: xavier))
-        columns = prepared.append(dim * valueCount)
+        weight = prepared.append(offset, dim, valueCount, isDerived: true)
         bias = layout.append(
             "patch_embed.proj.bias", [dim], initial: .uniform(bound: 1 / Double(valueCount).squareRoot()))
     }
 
-    /// Writes the tokens z (N, T, D).
-    func forward(_ batch: MaskedBatch, _ pass: Pass, _ memory: Memory, into z: UnsafeMutablePointer<Float>) {
+    /// Writes the tokens z (N, T, D). `values` (N L, V) is memory for visible patches as factors; the first scratch matrix
+    /// takes what is embedded.
+    func forward(_ batch: MaskedBatch, _ pass: Pass, values: Operand, into z: UnsafeMutablePointer<Float>) {
         let images = pass.firstImage..<pass.firstImage + pass.shape.images
-        let visible = gatherVisiblePatches(batch, images, into: memory.values)
-        let embedded = memory.embedded + images.lowerBound * patchCount * dim
+        let visible = gatherVisiblePatches(batch, images, into: values)
+        let embedded = pass.own(pass.scratch.first)
         multiply(
-            Matrix(memory.values + images.lowerBound * patchCount * valueCount, visible, valueCount),
-            Matrix(pass.prepared + columns, dim, valueCount).transposed, into: Matrix(embedded, visible, dim))
+            Matrix(values + images.lowerBound * patchCount * valueCount, visible, valueCount),
+            Matrix(pass.prepared.operand(weight), dim, valueCount).transposed, into: Matrix(embedded, visible, dim))
         addRow(embedded, bias: pass.parameters + bias, sign: 1, rows: visible, dim: dim, into: embedded)
         var next = embedded
         positions.withUnsafeBufferPointer { positions in
             forEachToken(batch, images) { token, row, isVisible in
                 let fixed = pass.parameters + (token == 0 ? classToken : maskToken)
                 add(
-                    isVisible ? next : fixed, positions.baseAddress! + token * dim, sign: 1, count: dim,
+                    isVisible ? next : fixed, Operand(positions.baseAddress! + token * dim), count: dim,
                     into: z + row * dim)
                 if isVisible { next += dim }
             }
         }
     }
 
-    /// From dz (N, T, D): dW_e += (visible rows)^T x, its columns in the order of V; db_e, class and mask token += the sums of their rows.
-    func backward(_ dz: UnsafeMutablePointer<Float>, _ batch: MaskedBatch, _ pass: Pass, _ memory: Memory) {
+    /// From dz (N, T, D): dW_e += (visible rows)^T x, its columns in the order of V; db_e, class and mask token += the
+    /// sums of their rows.
+    func backward(_ dz: UnsafeMutablePointer<Float>, _ batch: MaskedBatch, _ pass: Pass, values: Operand) {
         let images = pass.firstImage..<pass.firstImage + pass.shape.images
-        _ = gatherVisiblePatches(batch, images, into: memory.values)
-        var next = memory.embedded + images.lowerBound * patchCount * dim
+        _ = gatherVisiblePatches(batch, images, into: values)
+        let upstream = pass.scratch.first(pass.prepared.format)
+        var next = pass.own(upstream)
         forEachToken(batch, images) { _, row, isVisible in
             guard isVisible else { return }
-            next.update(from: dz + row * dim, count: dim)
-            next += dim
+            convert(dz + row * dim, count: dim, into: next)
+            next = next + dim
         }
         pass.sync()
         // From here on a thread owns some of the D channels, over the images of all threads.
         let part = pass.team.part(pass.thread, of: dim, grain: 16)
         guard !part.isEmpty else { return }
         forEachToken(batch, 0..<batch.images) { token, row, isVisible in
-            guard !isVisible else { return }
-            let sums = pass.gradients + (token == 0 ? classToken : maskToken) + part.lowerBound
-            add(sums, dz + row * dim + part.lowerBound, sign: 1, count: part.count, into: sums)
+            let offset = token == 0 ? classToken : isVisible ? bias : maskToken
+            let sums = pass.gradients + offset + part.lowerBound
+            add(sums, Operand(dz + row * dim + part.lowerBound), count: part.count, into: sums)
         }
-        let gradient = Matrix(pass.gradients + weight + part.lowerBound * valueCount, part.count, valueCount)
+        let gradient = Matrix(pass.gradients + weight.offset + part.lowerBound * valueCount, part.count, valueCount)
         for thread in 0..<pass.team.count {
-            let images = pass.team.part(thread, of: batch.images)
-            let visible = visibleCount(batch, images)
-            let embedded = memory.embedded + images.lowerBound * patchCount * dim + part.lowerBound
-            let values = memory.values + images.lowerBound * patchCount * valueCount
-            addColumnSums(
-                embedded, sign: 1, rows: visible, columns: part.count, stride: dim,
-                to: pass.gradients + bias + part.lowerBound)
+            let first = pass.team.part(thread, of: batch.images)
+            let visible = visibleCount(batch, first)
+            let rows = upstream + (first.lowerBound * (patchCount + 1) * dim + part.lowerBound)
             multiply(
-                Matrix(embedded, visible, part.count, stride: dim).transposed, Matrix(values, visible, valueCount),
-                into: gradient, isAdding: true)
+                Matrix(rows, visible, part.count, stride: dim).transposed,
+                Matrix(values + first.lowerBound * patchCount * valueCount, visible, valueCount), into: gradient,
+                isAdding: true)
         }
     }
 
-    /// The weight with its columns in the order of V.
-    func prepare(_ parameters: UnsafePointer<Float>, into prepared: UnsafeMutablePointer<Float>) {
+    /// The weight with its columns in the order of V. `scratch`: V floats.
+    func prepare(
+        _ parameters: UnsafePointer<Float>, into prepared: PreparedWeights, scratch: UnsafeMutablePointer<Float>
+    ) {
         for d in 0..<dim {
-            let (stored, row) = (parameters + weight + d * valueCount, prepared + columns + d * valueCount)
-            for v in 0..<valueCount { row[v] = stored[storedColumn(v)] }
+            let stored = parameters + weight.offset + d * valueCount
+            for v in 0..<valueCount { scratch[v] = stored[storedColumn(v)] }
+            convert(scratch, count: valueCount, into: prepared.operand(weight) + d * valueCount)
         }
     }
 
-    /// The weight's gradient from the order of V to the stored one. The first prepared row is used up as scratch.
-    func finishGradient(_ gradients: UnsafeMutablePointer<Float>, prepared: UnsafeMutablePointer<Float>) {
+    /// The weight's gradient from the order of V to the stored one. `scratch`: V floats.
+    func finishGradient(_ gradients: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>) {
         for d in 0..<dim {
-            let (row, copy) = (gradients + weight + d * valueCount, prepared + columns)
-            copy.update(from: row, count: valueCount)
-            for v in 0..<valueCount { row[storedColumn(v)] = copy[v] }
+            let row = gradients + weight.offset + d * valueCount
+            scratch.update(from: row, count: valueCount)
+            for v in 0..<valueCount { row[storedColumn(v)] = scratch[v] }
         }
     }
 
     /// Packs the visible patches of `images`, from the place of the first of them on, and returns their number.
-    private func gatherVisiblePatches(
-        _ batch: MaskedBatch, _ images: Range<Int>, into values: UnsafeMutablePointer<Float>
-    ) -> Int {
+    private func gatherVisiblePatches(_ batch: MaskedBatch, _ images: Range<Int>, into values: Operand) -> Int {
         let patches = images.lowerBound * patchCount..<images.upperBound * patchCount
         var next = values + patches.lowerBound * valueCount
         for patch in patches where batch.mask[patch] == 0 {
-            next.update(from: batch.patches + patch * valueCount, count: valueCount)
-            next += valueCount
+            convert(batch.patches + patch * valueCount, count: valueCount, into: next)
+            next = next + valueCount
         }
         return visibleCount(batch, images)
     }

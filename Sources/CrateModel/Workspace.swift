@@ -4,78 +4,92 @@ import Threads
 
 // N images of a micro-batch, L patches, T = L + 1 tokens, M = N T rows, D channels, V values a patch.
 
-/// Where a pass finds its memory.
+/// What a forward pass leaves for the backward pass.
 struct Activations {
-    let shape: AttentionShape
     let tokens: UnsafeMutablePointer<Float>  // z before the first block, (M, D)
     let encoder: [EncoderBlock.Saved]
     let norm: NormLayer.Saved
     let decoder: [DecoderBlock.Saved]
     let decoderNorm: NormLayer.Saved
     let gradient: UnsafeMutablePointer<Float>  // the running gradient of a block's output, (M, D)
-    let scratch: Scratch
     let predictions: UnsafeMutablePointer<Float>  // (N, T, V)
-    let embedding: PatchEmbedding.Memory
 
-    init(_ configuration: ModelConfiguration, images: Int, threads: Int, in arena: inout Arena) throws {
-        shape = AttentionShape(
-            images: images, tokens: configuration.tokenCount, heads: configuration.heads,
-            headDim: configuration.headDim)
-        let (rows, dim) = (images * configuration.tokenCount, configuration.dim)
+    /// What goes from the encoder into the decoder, (M, D).
+    let normed: UnsafeMutablePointer<Float>
+
+    init(
+        _ configuration: ModelConfiguration, _ shape: AttentionShape, _ format: OperandFormat, threads: Int,
+        in arena: inout Arena
+    ) throws {
+        let (rows, dim) = (shape.images * shape.tokens, configuration.dim)
         tokens = try arena.floats(rows * dim)
         var encoder: [EncoderBlock.Saved] = []
-        for _ in 0..<configuration.depth { encoder.append(try .init(shape, threads: threads, in: &arena)) }
+        for _ in 0..<configuration.depth { encoder.append(try .init(shape, format, threads: threads, in: &arena)) }
         self.encoder = encoder
-        norm = try .init(rows: rows, dim: dim, threads: threads, in: &arena)
+        // Goes into the decoder's first norm, not into a product.
+        normed = try arena.floats(rows * dim)
+        norm = try .init(rows: rows, dim: dim, threads: threads, output: Operand(normed), in: &arena)
         var decoder: [DecoderBlock.Saved] = []
-        for _ in 0..<configuration.decoderDepth { decoder.append(try .init(shape, threads: threads, in: &arena)) }
+        for _ in 0..<configuration.decoderDepth {
+            decoder.append(try .init(shape, format, threads: threads, in: &arena))
+        }
         self.decoder = decoder
-        decoderNorm = try .init(rows: rows, dim: dim, threads: threads, in: &arena)
+        decoderNorm = try .init(rows: rows, dim: dim, format, threads: threads, in: &arena)
         gradient = try arena.floats(rows * dim)
-        scratch = try Scratch(shape, threads: threads, in: &arena)
         predictions = try arena.floats(rows * configuration.patchValueCount)
-        // The embedding runs before the predictions exist and after their gradient is used up.
-        embedding = PatchEmbedding.Memory(values: predictions, embedded: scratch.first)
-    }
-}
-
-/// Where in the workspace the prepared weights lie: what products take in place of a parameter as it is stored.
-struct PreparedLayout {
-    private(set) var count = 0
-
-    /// Room for `count` elements; returns its offset.
-    mutating func append(_ count: Int) -> Int {
-        defer { self.count += (count + 15) / 16 * 16 }
-        return self.count
     }
 }
 
 /// All memory of a forward and backward pass over a micro-batch, allocated once, and the threads that run it.
 public struct Workspace: ~Copyable {
+    /// The precision of the products.
+    public let precision: Precision
+    let shape: AttentionShape
     let activations: Activations
-    let prepared: UnsafeMutablePointer<Float>
+    let scratch: Scratch
+    let prepared: PreparedWeights
+    let derivation: UnsafeMutablePointer<Float>  // scratch of a thread that derives weights, (threads, D, D) or larger
+    let derivationCount: Int
     let team: ThreadTeam
     let clock: PartClock
     private let arena: Arena
     private let partSeconds: OwnedBuffer<Double>
+    let losses: OwnedBuffer<Double>
 
-    /// Memory for micro-batches of up to `images` images. Throws `Failure` when it is not to be had.
-    public init(_ model: MaskedAutoencoder, images: Int, team: ThreadTeam) throws {
-        let configuration = model.configuration
+    /// Memory for micro-batches of up to `images` images of `model`. Throws `Failure` when it is not to be had.
+    public init(_ model: MaskedAutoencoder, images: Int, precision: Precision, team: ThreadTeam) throws {
+        let (configuration, format) = (model.configuration, precision.format)
+        let shape = AttentionShape(
+            images: images, tokens: configuration.tokenCount, heads: configuration.heads,
+            headDim: configuration.headDim)
         var arena = Arena()
-        let activations = try Activations(configuration, images: images, threads: team.count, in: &arena)
-        let prepared = try arena.floats(model.prepared.count)
+        let activations = try Activations(configuration, shape, format, threads: team.count, in: &arena)
+        let scratch = try Scratch(
+            shape, valueCount: configuration.patchValueCount, format, threads: team.count, in: &arena)
+        let prepared = try PreparedWeights(model.prepared, format, in: &arena)
+        let derivationCount = max(configuration.dim * configuration.dim, configuration.patchValueCount)
+        let derivation = try arena.floats(team.count * derivationCount)
         let partSeconds = try OwnedBuffer<Double>(count: PartClock.count)
+        let losses = try OwnedBuffer<Double>(count: images)
+        self.precision = precision
+        self.shape = shape
         self.activations = activations
+        self.scratch = scratch
         self.prepared = prepared
+        self.derivation = derivation
+        self.derivationCount = derivationCount
         self.team = team
         clock = PartClock(partSeconds.pointer)
         self.arena = arena
         self.partSeconds = partSeconds
+        self.losses = losses
     }
 
     /// Seconds that the passes have spent on `part` since the workspace was made.
     public func seconds(of part: PassPart) -> Double { partSeconds.pointer[part.rawValue] }
+
+    /// Each image's loss after `MaskedAutoencoder.loss`, the sum over its hidden patches, (N).
+    public var imageLosses: UnsafeMutableBufferPointer<Double> { losses.elements }
 
     /// What the model predicts for every token, the class token's row first, (N, T, V). After
     /// `MaskedAutoencoder.loss` with a gradient scale: the gradient of it.

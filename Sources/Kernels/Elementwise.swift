@@ -1,3 +1,20 @@
+/// result = base + other, element by element.
+public func add(
+    _ base: UnsafePointer<Float>, _ other: Operand, count: Int, into result: UnsafeMutablePointer<Float>
+) {
+    if other.format == .bfloat16 {
+        let halves = other.elements(BFloat16.self)
+        var i = 0
+        while i < count {
+            let lanes = count &- i
+            store(load(base + i, lanes) + BFloat16.load(halves + i, lanes), result + i, lanes)
+            i &+= 16
+        }
+    } else {
+        add(base, other.floats, sign: 1, count: count, into: result)
+    }
+}
+
 /// result = base + sign * other, element by element. The three may be the same memory.
 public func add(
     _ base: UnsafePointer<Float>, _ other: UnsafePointer<Float>, sign: Float, count: Int,
@@ -62,9 +79,7 @@ public func sumOfSquares(_ x: UnsafePointer<Float>, count: Int) -> Double {
 }
 
 /// result = factor * x, element by element.
-public func scale(
-    _ x: UnsafePointer<Float>, by factor: Float, count: Int, into result: UnsafeMutablePointer<Float>
-) {
+func scale(_ x: UnsafePointer<Float>, by factor: Float, count: Int, into result: UnsafeMutablePointer<Float>) {
     var i = 0
     while i < count {
         let lanes = count &- i
@@ -73,16 +88,17 @@ public func scale(
     }
 }
 
-/// target = source (rows, columns), whose rows are `stride` and `targetStride` apart.
-func copyRows(
-    _ source: UnsafePointer<Float>, stride: Int, rows: Int, columns: Int, to target: UnsafeMutablePointer<Float>,
-    targetStride: Int
+/// target = sign source (rows, columns), whose rows are `stride` and `targetStride` apart.
+@inline(__always)
+func copyRows<Source: OperandElement, Target: OperandElement>(
+    _ source: UnsafePointer<Source>, stride: Int, sign: Float = 1, rows: Int, columns: Int,
+    to target: UnsafeMutablePointer<Target>, targetStride: Int
 ) {
     for row in 0..<rows {
         let (from, to) = (source + row &* stride, target + row &* targetStride)
         var i = 0
         while i < columns {
-            store(load(from + i, columns &- i), to + i, columns &- i)
+            Target.store(Source.load(from + i, columns &- i) * sign, to + i, columns &- i)
             i &+= 16
         }
     }

@@ -12,27 +12,25 @@ public struct IstaStep: Equatable, Sendable {
         self.size = size
         self.lambda = lambda
     }
-
-    /// What a code must exceed to be kept, eta lambda.
-    var threshold: Float { size * lambda }
 }
 
-/// B = I + eta (W - W^T W), so that x + eta (x - x W^T) W = x B: the two products of a gradient step are one, at the cost
+/// G = eta (W - W^T W), so that x + eta (x - x W^T) W = x + x G: the two products of a gradient step are one, at the cost
 /// of one product (D, D) by (D, D) a step of the optimiser.
 ///
-/// dictionary (W) and map (B): (D, D), different memory.
+/// dictionary (W), map (G), scratch: (D, D), different memory.
 public func istaMap(
-    _ dictionary: UnsafeMutablePointer<Float>, step: IstaStep, dim: Int, into map: UnsafeMutablePointer<Float>
+    _ dictionary: UnsafeMutablePointer<Float>, step: IstaStep, dim: Int, into map: Operand,
+    scratch: UnsafeMutablePointer<Float>
 ) {
     let weight = Matrix(dictionary, dim, dim)
-    scale(dictionary, by: step.size, count: dim * dim, into: map)
-    multiply(weight.transposed, weight, into: Matrix(map, dim, dim), scale: -step.size, isAdding: true)
-    for i in 0..<dim { map[i &* dim &+ i] += 1 }
+    scale(dictionary, by: step.size, count: dim * dim, into: scratch)
+    multiply(weight.transposed, weight, into: Matrix(scratch, dim, dim), scale: -step.size, isAdding: true)
+    convert(scratch, count: dim * dim, into: map)
 }
 
-/// Backward of `istaMap`, in place of dB: dW = eta (dB - W (dB + dB^T)).
+/// Backward of `istaMap`, in place of dG: dW = eta (dG - W (dG + dG^T)).
 ///
-/// gradient (dB, then dW), dictionary (W), scratch: (D, D), different memory.
+/// gradient (dG, then dW), dictionary (W), scratch: (D, D), different memory.
 public func istaMapBackward(
     _ gradient: UnsafeMutablePointer<Float>, dictionary: UnsafeMutablePointer<Float>, step: IstaStep, dim: Int,
     scratch: UnsafeMutablePointer<Float>
@@ -48,32 +46,35 @@ public func istaMapBackward(
         isAdding: true)
 }
 
-/// y = relu(x + eta (x - x W^T) W - eta lambda) = relu(x B - eta lambda).
+/// y = relu(x + eta (x - x W^T) W - eta lambda) = relu(x + x G - eta lambda), x the output of a layer norm.
 ///
-/// x, y: (M, D), different memory; map (B): see `istaMap`.
+/// x (M, D) and map (G, see `istaMap`) are factors of one format; `rows` gives x once more, without rounding; y: (M, D).
 public func ista(
-    _ x: UnsafeMutablePointer<Float>, map: UnsafeMutablePointer<Float>, step: IstaStep, rows: Int, dim: Int,
-    into y: UnsafeMutablePointer<Float>
+    _ x: Operand, _ rows: NormalisedRows, map: Operand, step: IstaStep, into y: UnsafeMutablePointer<Float>
 ) {
-    multiply(Matrix(x, rows, dim), Matrix(map, dim, dim), into: Matrix(y, rows, dim))
-    let threshold = step.threshold
-    let count = rows &* dim
-    var i = 0
-    while i < count {
-        let lanes = count &- i
-        let value = load(y + i, lanes) - threshold
-        store(value.replacing(with: 0, where: value .<= 0), y + i, lanes)
-        i &+= 16
+    let dim = rows.dim
+    multiply(Matrix(x, rows.rows, dim), Matrix(map, dim, dim), into: Matrix(y, rows.rows, dim))
+    let threshold = step.size * step.lambda
+    for index in 0..<rows.rows {
+        let row = rows.row(index)
+        let result = y + index &* dim
+        var i = 0
+        while i < dim {
+            let lanes = dim &- i
+            let value = load(result + i, lanes) + row.output(i, lanes) - threshold
+            store(value.replacing(with: 0, where: value .<= 0), result + i, lanes)
+            i &+= 16
+        }
     }
 }
 
-/// Backward of `ista`: e = dy * [y > 0]; dx = e B^T. The gradient of B, x^T e, a sum over all rows, is left to the
+/// Backward of `ista`: e = dy * [y > 0]; dx = e + e G^T. The gradient of G, x^T e, a sum over all rows, is left to the
 /// caller, who may have rows of other threads to add.
 ///
-/// dy becomes e; dx (M, D) is overwritten.
+/// dy becomes e; `factor` (M, D), of the map's format, too, unless it is dy; `product` is overwritten with e G^T.
 public func istaBackward(
-    _ dy: UnsafeMutablePointer<Float>, map: UnsafeMutablePointer<Float>, y: UnsafePointer<Float>, rows: Int, dim: Int,
-    into dx: UnsafeMutablePointer<Float>
+    _ dy: UnsafeMutablePointer<Float>, map: Operand, y: UnsafePointer<Float>, rows: Int, dim: Int, factor: Operand,
+    product: Operand
 ) {
     let count = rows &* dim
     var i = 0
@@ -82,5 +83,6 @@ public func istaBackward(
         store(load(dy + i, lanes).replacing(with: 0, where: load(y + i, lanes) .<= 0), dy + i, lanes)
         i &+= 16
     }
-    multiply(Matrix(dy, rows, dim), Matrix(map, dim, dim).transposed, into: Matrix(dx, rows, dim))
+    if factor.memory != UnsafeMutableRawPointer(dy) { convert(dy, count: count, into: factor) }
+    multiply(Matrix(factor, rows, dim), Matrix(map, dim, dim).transposed, into: Matrix(product, rows, dim))
 }

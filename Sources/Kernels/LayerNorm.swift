@@ -1,43 +1,84 @@
 // M rows (all tokens of all images of a micro-batch), D channels.
 
+/// Rows to be normalised, and what normalises them: y = (x - mean) * inverseDeviation * weight + bias.
+public struct NormalisedRows {
+    let x, weight, bias: UnsafePointer<Float>
+    let mean, inverseDeviation: UnsafeMutablePointer<Float>
+    let rows, dim: Int
+
+    /// x: (M, D); weight, bias: (D); mean, inverseDeviation: (M), written by `layerNorm`.
+    public init(
+        _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>,
+        mean: UnsafeMutablePointer<Float>, inverseDeviation: UnsafeMutablePointer<Float>, rows: Int, dim: Int
+    ) {
+        (self.x, self.weight, self.bias) = (x, weight, bias)
+        (self.mean, self.inverseDeviation) = (mean, inverseDeviation)
+        (self.rows, self.dim) = (rows, dim)
+    }
+
+    /// One row, with its statistics at hand.
+    struct Row {
+        let x, weight, bias: UnsafePointer<Float>
+        let mean, inverseDeviation: Float
+
+        @inline(__always)
+        func normalised(_ i: Int, _ lanes: Int) -> Vector { (load(x + i, lanes) - mean) * inverseDeviation }
+
+        @inline(__always)
+        func output(_ i: Int, _ lanes: Int) -> Vector {
+            normalised(i, lanes) * load(weight + i, lanes) + load(bias + i, lanes)
+        }
+    }
+
+    @inline(__always)
+    func row(_ row: Int) -> Row {
+        Row(x: x + row &* dim, weight: weight, bias: bias, mean: mean[row], inverseDeviation: inverseDeviation[row])
+    }
+}
+
 /// y = (x - mean) / sqrt(var + epsilon) * weight + bias for every row, with the biased variance.
 ///
-/// x, y: (M, D); weight, bias: (D); mean, inverseDeviation: (M), kept for the backward pass.
-public func layerNorm(
-    _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>, epsilon: Float,
-    rows: Int, dim: Int, into y: UnsafeMutablePointer<Float>, mean: UnsafeMutablePointer<Float>,
-    inverseDeviation: UnsafeMutablePointer<Float>
+/// y: (M, D). Mean and 1 / sqrt(var + epsilon) of each row are kept in `rows`.
+public func layerNorm(_ rows: NormalisedRows, epsilon: Float, into y: Operand) {
+    switch y.format {
+    case .float32: layerNorm(rows, epsilon, y.elements(Float.self))
+    case .bfloat16: layerNorm(rows, epsilon, y.elements(BFloat16.self))
+    case .roundedFloat32: layerNorm(rows, epsilon, y.elements(RoundedFloat.self))
+    }
+}
+
+@inline(__always)
+private func layerNorm<Element: OperandElement>(
+    _ rows: NormalisedRows, _ epsilon: Float, _ y: UnsafeMutablePointer<Element>
 ) {
+    let dim = rows.dim
     let scale = 1 / Float(dim)
-    for row in 0..<rows {
-        let source = x + row &* dim
-        let result = y + row &* dim
+    for index in 0..<rows.rows {
+        let source = rows.x + index &* dim
         var total = Vector.zero
         var i = 0
         while i < dim {
             total += load(source + i, dim &- i)
             i &+= 16
         }
-        let rowMean = total.sum() * scale
+        let mean = total.sum() * scale
         var squares = Vector.zero
         i = 0
         while i < dim {
             let lanes = dim &- i
-            var centred = load(source + i, lanes) - rowMean
+            var centred = load(source + i, lanes) - mean
             if lanes < 16 { clear(&centred, from: lanes) }
             squares += centred * centred
             i &+= 16
         }
-        let rowInverse = 1 / (squares.sum() * scale + epsilon).squareRoot()
+        rows.mean[index] = mean
+        rows.inverseDeviation[index] = 1 / (squares.sum() * scale + epsilon).squareRoot()
+        let row = rows.row(index)
         i = 0
         while i < dim {
-            let lanes = dim &- i
-            let normalised = (load(source + i, lanes) - rowMean) * rowInverse
-            store(normalised * load(weight + i, lanes) + load(bias + i, lanes), result + i, lanes)
+            Element.store(row.output(i, dim &- i), y + (index &* dim &+ i), dim &- i)
             i &+= 16
         }
-        mean[row] = rowMean
-        inverseDeviation[row] = rowInverse
     }
 }
 
@@ -45,30 +86,42 @@ public func layerNorm(
 ///
 ///     dx (+)= inverseDeviation * (g - mean(g) - n * mean(g * n));  dweight += sum dy * n;  dbias += sum dy
 ///
-/// dx is added to when `isAdding`, else overwritten; it may be the same memory as dy when not adding.
+/// dx is added to when `isAdding`, else overwritten. `skip`, where given, is a second part of dy; dy or `skip` may be the
+/// same memory as dx when not adding and dy are floats.
 public func layerNormBackward(
-    _ dy: UnsafePointer<Float>, x: UnsafePointer<Float>, weight: UnsafePointer<Float>, mean: UnsafePointer<Float>,
-    inverseDeviation: UnsafePointer<Float>, rows: Int, dim: Int, into dx: UnsafeMutablePointer<Float>,
+    _ dy: Operand, skip: UnsafePointer<Float>? = nil, _ rows: NormalisedRows, into dx: UnsafeMutablePointer<Float>,
     isAdding: Bool, dweight: UnsafeMutablePointer<Float>, dbias: UnsafeMutablePointer<Float>
 ) {
+    if dy.format == .bfloat16 {
+        layerNormBackward(dy.elements(BFloat16.self), skip, rows, dx, isAdding, dweight, dbias)
+    } else {
+        layerNormBackward(dy.floats, skip, rows, dx, isAdding, dweight, dbias)
+    }
+}
+
+@inline(__always)
+private func layerNormBackward<Element: OperandElement>(
+    _ dy: UnsafePointer<Element>, _ skip: UnsafePointer<Float>?, _ rows: NormalisedRows,
+    _ dx: UnsafeMutablePointer<Float>, _ isAdding: Bool, _ dweight: UnsafeMutablePointer<Float>,
+    _ dbias: UnsafeMutablePointer<Float>
+) {
+    let dim = rows.dim
     let scale = 1 / Float(dim)
-    for row in 0..<rows {
-        let source = x + row &* dim
-        let gradient = dy + row &* dim
-        let result = dx + row &* dim
-        let rowMean = mean[row]
-        let rowInverse = inverseDeviation[row]
+    for index in 0..<rows.rows {
+        let row = rows.row(index)
+        let start = index &* dim
         var total = Vector.zero
         var projection = Vector.zero
         var i = 0
         while i < dim {
             // Behind the last element dy and weight read as zeros, so every sum here does too.
             let lanes = dim &- i
-            let upstream = load(gradient + i, lanes)
-            let normalised = (load(source + i, lanes) - rowMean) * rowInverse
+            var upstream = Element.load(dy + (start &+ i), lanes)
+            if let skip { upstream += load(skip + (start &+ i), lanes) }
+            let normalised = row.normalised(i, lanes)
             store(load(dweight + i, lanes) + upstream * normalised, dweight + i, lanes)
             store(load(dbias + i, lanes) + upstream, dbias + i, lanes)
-            let weighted = upstream * load(weight + i, lanes)
+            let weighted = upstream * load(rows.weight + i, lanes)
             total += weighted
             projection += weighted * normalised
             i &+= 16
@@ -78,11 +131,12 @@ public func layerNormBackward(
         i = 0
         while i < dim {
             let lanes = dim &- i
-            let normalised = (load(source + i, lanes) - rowMean) * rowInverse
-            let weighted = load(gradient + i, lanes) * load(weight + i, lanes)
-            var value = (weighted - meanGradient - normalised * meanProjection) * rowInverse
-            if isAdding { value += load(result + i, lanes) }
-            store(value, result + i, lanes)
+            var upstream = Element.load(dy + (start &+ i), lanes)
+            if let skip { upstream += load(skip + (start &+ i), lanes) }
+            let weighted = upstream * load(rows.weight + i, lanes)
+            var value = (weighted - meanGradient - row.normalised(i, lanes) * meanProjection) * row.inverseDeviation
+            if isAdding { value += load(dx + (start &+ i), lanes) }
+            store(value, dx + (start &+ i), lanes)
             i &+= 16
         }
     }

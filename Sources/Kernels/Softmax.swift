@@ -1,8 +1,13 @@
 // T tokens; scores are (T, T) with rows `stride` apart, a multiple of 16 that is at least T. What lies between
 // T and the stride is padding: it holds zeros after the forward pass, so that whole vectors may be read.
 
-/// A = softmax(scale S) row by row, in place: exp(scale (s - max)) / sum of exp(scale (s - max)), scale > 0.
-func softmaxRows(_ scores: UnsafeMutablePointer<Float>, scale: Float, tokens: Int, stride: Int) {
+/// A = softmax(scale S) row by row: exp(scale (s - max)) / sum of exp(scale (s - max)), scale > 0. S is used up; A has rows
+/// of the same stride.
+@inline(__always)
+func softmaxRows<Element: OperandElement>(
+    _ scores: UnsafeMutablePointer<Float>, scale: Float, tokens: Int, stride: Int,
+    into probabilities: UnsafeMutablePointer<Element>
+) {
     let tail = tokens & 15
     for row in 0..<tokens {
         let line = scores + row &* stride
@@ -28,15 +33,16 @@ func softmaxRows(_ scores: UnsafeMutablePointer<Float>, scale: Float, tokens: In
         let inverse = 1 / total.sum()
         i = 0
         while i < tokens {
-            store(load(line + i, 16) * inverse, line + i, 16)
+            Element.store(load(line + i, 16) * inverse, probabilities + (row &* stride &+ i), 16)
             i &+= 16
         }
     }
 }
 
 /// dS = scale A * (dA - rowsum(A * dA)), in place of dA. The row sum equals rowsum(dO * O), at less cost.
-func softmaxRowsBackward(
-    _ gradient: UnsafeMutablePointer<Float>, probabilities: UnsafePointer<Float>, scale: Float, tokens: Int,
+@inline(__always)
+func softmaxRowsBackward<Element: OperandElement>(
+    _ gradient: UnsafeMutablePointer<Float>, probabilities: UnsafePointer<Element>, scale: Float, tokens: Int,
     stride: Int
 ) {
     for row in 0..<tokens {
@@ -45,13 +51,13 @@ func softmaxRowsBackward(
         var projection = Vector.zero
         var i = 0
         while i < tokens {
-            projection += load(line + i, 16) * load(weights + i, 16)
+            projection += load(line + i, 16) * Element.load(weights + i, 16)
             i &+= 16
         }
         let shift = projection.sum()
         i = 0
         while i < tokens {
-            store((load(line + i, 16) - shift) * (load(weights + i, 16) * scale), line + i, 16)
+            store((load(line + i, 16) - shift) * (Element.load(weights + i, 16) * scale), line + i, 16)
             i &+= 16
         }
     }

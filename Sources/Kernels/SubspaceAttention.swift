@@ -27,107 +27,94 @@ public struct AttentionShape: Equatable, Sendable {
     /// P'.
     var headStride: Int { (headDim + 15) / 16 * 16 }
 
+    /// What scores are scaled by, 1 / sqrt(P).
+    var scoreScale: Float { 1 / Float(headDim).squareRoot() }
+
     /// Elements of one head's scores, padding included.
     public var scoreCount: Int { extent * extent }
     /// Elements of all scores of all images, padding included.
     public var scoreCountOfAll: Int { images * heads * scoreCount }
-    /// Elements that a thread needs as scratch, forward or backward.
+    /// Floats that a thread needs as scratch, forward or backward.
     public var scratchCount: Int { 4 * extent * headStride + scoreCount }
 }
 
-/// One thread's scratch, cut up. The padding of `u`, `transposedU` and `upstream` is zero and stays so.
-private struct HeadScratch {
-    let u, transposedU, upstream, result, scores: UnsafeMutablePointer<Float>
-
-    init(_ memory: UnsafeMutablePointer<Float>, _ shape: AttentionShape) {
-        let count = shape.extent * shape.headStride
-        (u, transposedU, upstream) = (memory, memory + count, memory + 2 * count)
-        (result, scores) = (memory + 3 * count, memory + 4 * count)
-    }
-
-    /// Copies a head's U and its transpose.
-    func load(_ corner: UnsafePointer<Float>, _ shape: AttentionShape) {
-        copyRows(
-            corner, stride: shape.dim, rows: shape.tokens, columns: shape.headDim, to: u,
-            targetStride: shape.headStride)
-        transpose(
-            u, stride: shape.headStride, rows: shape.extent, columns: shape.headStride, to: transposedU,
-            targetStride: shape.extent)
-    }
-
-    /// Copies the result to where the head's columns are.
-    func storeResult(_ corner: UnsafeMutablePointer<Float>, _ shape: AttentionShape) {
-        copyRows(
-            result, stride: shape.headStride, rows: shape.tokens, columns: shape.headDim, to: corner,
-            targetStride: shape.dim)
-    }
-}
-
-/// Per image and head: A = softmax(U U^T / sqrt(P)), O = A U.
+/// Per image and head: A = softmax(U U^T / sqrt(P)), O = sign A U.
 ///
-/// Head by head, so that the scores are still in cache for the second product; half of them are computed, since they are
-/// symmetric.
+/// Head by head, so that the scores are still in cache for the second product.
 ///
 /// - Parameters:
 ///   - u: (N T, D).
-///   - probabilities: A, (N, H, E, E), kept for the backward pass.
+///   - probabilities: A, (N, H, E, E), kept for the backward pass; zero before the first use.
 ///   - output: O, (N T, D).
 ///   - scratch: `scratchCount` elements, zero before the first use.
+///
+/// u, probabilities and output are of one format.
 public func subspaceAttention(
-    _ u: UnsafePointer<Float>, probabilities: UnsafeMutablePointer<Float>, output: UnsafeMutablePointer<Float>,
-    scratch: UnsafeMutablePointer<Float>, shape: AttentionShape
+    _ u: Operand, probabilities: Operand, output: Operand, sign: Float, scratch: UnsafeMutablePointer<Float>,
+    shape: AttentionShape
 ) {
-    let (tokens, extent, width) = (shape.tokens, shape.extent, shape.headStride)
-    let head = HeadScratch(scratch, shape)
-    forEachHead(shape) { corner, index in
-        let weights = probabilities + index &* shape.scoreCount
-        head.load(u + corner, shape)
-        tileProductByColumns(
-            TileFactors(head.u, stride: width, head.transposedU, bStride: extent, depth: shape.headDim), rows: tokens,
-            columns: extent, isSymmetric: true, into: weights, stride: extent)
-        mirror(weights, extent: extent)
-        softmaxRows(weights, scale: 1 / Float(shape.headDim).squareRoot(), tokens: tokens, stride: extent)
-        tileProduct(
-            TileFactors(weights, stride: extent, head.u, bStride: width, depth: tokens), rows: tokens, columns: width,
-            into: head.result, stride: width)
-        head.storeResult(output + corner, shape)
+    switch u.format {
+    case .float32: attend(HeadScratch<Float>(scratch, shape), u, probabilities, output, sign)
+    case .bfloat16: attend(HeadScratch<BFloat16>(scratch, shape), u, probabilities, output, sign)
+    case .roundedFloat32: attend(HeadScratch<RoundedFloat>(scratch, shape), u, probabilities, output, sign)
     }
 }
 
-/// Backward of `subspaceAttention`, per image and head:
+/// Backward of `subspaceAttention`, per image and head, with dO the gradient of A U:
 ///
 ///     dA = dO U^T;  dS = A * (dA - rowsum(A * dA)) / sqrt(P);  dU = A^T dO + (dS + dS^T) U
 ///
 /// Three products, since U is query and key at once.
 ///
 /// - Parameters:
-///   - dOutput: dO, (N T, D).
+///   - dOutput: the gradient of the output, sign dO, (N T, D).
 ///   - du: (N T, D), overwritten.
 ///   - scratch: `scratchCount` elements, zero before the first use.
+///
+/// dOutput, u, probabilities and du are of one format.
 public func subspaceAttentionBackward(
-    _ dOutput: UnsafePointer<Float>, u: UnsafePointer<Float>, probabilities: UnsafePointer<Float>,
-    into du: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>, shape: AttentionShape
+    _ dOutput: Operand, u: Operand, probabilities: Operand, into du: Operand, sign: Float,
+    scratch: UnsafeMutablePointer<Float>, shape: AttentionShape
 ) {
-    let (tokens, extent, width) = (shape.tokens, shape.extent, shape.headStride)
-    let head = HeadScratch(scratch, shape)
+    switch u.format {
+    case .float32: attendBackward(HeadScratch<Float>(scratch, shape), dOutput, u, probabilities, du, sign)
+    case .bfloat16: attendBackward(HeadScratch<BFloat16>(scratch, shape), dOutput, u, probabilities, du, sign)
+    case .roundedFloat32: attendBackward(HeadScratch<RoundedFloat>(scratch, shape), dOutput, u, probabilities, du, sign)
+    }
+}
+
+@inline(__always)
+private func attend<Element>(
+    _ head: HeadScratch<Element>, _ u: Operand, _ probabilities: Operand, _ output: Operand, _ sign: Float
+) {
+    let shape = head.shape
     forEachHead(shape) { corner, index in
-        let weights = probabilities + index &* shape.scoreCount
-        head.load(u + corner, shape)
-        copyRows(
-            dOutput + corner, stride: shape.dim, rows: tokens, columns: shape.headDim, to: head.upstream,
-            targetStride: width)
-        tileProductByColumns(
-            TileFactors(head.upstream, stride: width, head.transposedU, bStride: extent, depth: shape.headDim),
-            rows: tokens, columns: extent, isSymmetric: false, into: head.scores, stride: extent)
+        let weights = probabilities.elements(Element.self) + index &* shape.scoreCount
+        head.load(u.elements() + corner)
+        head.multiplyScores(head.u, isSymmetric: true)
+        softmaxRows(
+            head.scores, scale: shape.scoreScale, tokens: shape.tokens, stride: shape.extent, into: weights)
+        head.multiplyValues(weights)
+        head.storeResult(output.elements() + corner, sign: sign)
+    }
+}
+
+@inline(__always)
+private func attendBackward<Element>(
+    _ head: HeadScratch<Element>, _ dOutput: Operand, _ u: Operand, _ probabilities: Operand, _ du: Operand,
+    _ sign: Float
+) {
+    let shape = head.shape
+    forEachHead(shape) { corner, index in
+        let weights = probabilities.elements(Element.self) + index &* shape.scoreCount
+        head.load(u.elements() + corner)
+        head.loadUpstream(dOutput.elements() + corner, sign: sign)
+        head.multiplyScores(head.upstream, isSymmetric: false)
         softmaxRowsBackward(
-            head.scores, probabilities: weights, scale: 1 / Float(shape.headDim).squareRoot(), tokens: tokens,
-            stride: extent)
-        symmetrise(head.scores, extent: extent)
-        tileProduct(
-            TileFactors(transposed: weights, stride: extent, head.upstream, bStride: width, depth: tokens),
-            plus: TileFactors(head.scores, stride: extent, head.u, bStride: width, depth: tokens),
-            rows: tokens, columns: width, into: head.result, stride: width)
-        head.storeResult(du + corner, shape)
+            head.scores, probabilities: weights, scale: shape.scoreScale, tokens: shape.tokens, stride: shape.extent)
+        symmetrise(head.scores, extent: shape.extent)
+        head.multiplyGradient(weights)
+        head.storeResult(du.elements() + corner, sign: 1)
     }
 }
 

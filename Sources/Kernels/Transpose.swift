@@ -1,9 +1,9 @@
 // Square matrices are worked on in blocks of 16 x 16, which stay in the first cache; their extent is a multiple of 16.
 
-/// Column `column` of the 16 x 16 block at `block`, as a vector.
+/// The first column of the 16 x 16 block at `block`, as a vector.
 @inline(__always)
-private func column(_ block: UnsafePointer<Float>, _ stride: Int) -> Vector {
-    Vector(
+private func column<Scalar: SIMDScalar>(_ block: UnsafePointer<Scalar>, _ stride: Int) -> SIMD16<Scalar> {
+    SIMD16(
         block[0], block[stride], block[2 &* stride], block[3 &* stride], block[4 &* stride], block[5 &* stride],
         block[6 &* stride], block[7 &* stride], block[8 &* stride], block[9 &* stride], block[10 &* stride],
         block[11 &* stride], block[12 &* stride], block[13 &* stride], block[14 &* stride], block[15 &* stride])
@@ -11,15 +11,19 @@ private func column(_ block: UnsafePointer<Float>, _ stride: Int) -> Vector {
 
 /// The 16 x 16 block at `target` becomes the transpose of the one at `source`.
 @inline(__always)
-private func transposeBlock(
-    _ source: UnsafePointer<Float>, _ sourceStride: Int, to target: UnsafeMutablePointer<Float>, _ targetStride: Int
+private func transposeBlock<Scalar: SIMDScalar>(
+    _ source: UnsafePointer<Scalar>, _ sourceStride: Int, to target: UnsafeMutablePointer<Scalar>, _ targetStride: Int
 ) {
-    for line in 0..<16 { store(column(source + line, sourceStride), target + line &* targetStride, 16) }
+    for line in 0..<16 {
+        let values = column(source + line, sourceStride)
+        UnsafeMutableRawPointer(target + line &* targetStride).storeBytes(of: values, as: SIMD16<Scalar>.self)
+    }
 }
 
 /// target (columns, rows) = the transpose of source (rows, columns). Both extents are multiples of 16.
-func transpose(
-    _ source: UnsafePointer<Float>, stride: Int, rows: Int, columns: Int, to target: UnsafeMutablePointer<Float>,
+@inline(__always)
+func transpose<Scalar: SIMDScalar>(
+    _ source: UnsafePointer<Scalar>, stride: Int, rows: Int, columns: Int, to target: UnsafeMutablePointer<Scalar>,
     targetStride: Int
 ) {
     var row = 0

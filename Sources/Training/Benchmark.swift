@@ -20,8 +20,8 @@ public struct BenchmarkResult: Codable, Sendable {
 
     /// Ranks, threads of a rank, images of a step and of a pass.
     public let ranks, threads, batchSize, microBatch: Int
-    /// The type that products are computed in.
-    public let precision: String
+    /// The precision of products.
+    public let precision: Precision
     /// Images a second over all ranks.
     public let imagesPerSecond: Rate
     /// Billions of operations of one image (`ModelConfiguration.operationsPerImage`).
@@ -47,12 +47,14 @@ public func benchmark(
     let model = MaskedAutoencoder(configuration.model)
     let team = ThreadTeam(count: threads)
     var loader = try world.agree { try makeLoader(data, configuration) }
-    let workspace = try world.agree { try Workspace(model, images: configuration.microBatch, team: team) }
+    let workspace = try world.agree {
+        try Workspace(model, images: configuration.microBatch, precision: configuration.precision, team: team)
+    }
     let optimizer = try world.agree {
         try Optimizer(model.layout, rule: AdamW(weightDecay: configuration.weightDecay))
     }
     model.layout.initialise(optimizer.parameters.pointer, seed: configuration.seed)
-    let productRate = try measureProducts(configuration.model, team, world)
+    let productRate = try measureProducts(configuration, team, world)
 
     var (rates, stepSeconds): ([Double], [Double]) = ([], [])
     var seconds: [String: Double] = [:]
@@ -77,7 +79,8 @@ public func benchmark(
     getrusage(Int32(RUSAGE_SELF.rawValue), &usage)
     return BenchmarkResult(
         ranks: world.size, threads: threads, batchSize: configuration.batchSize, microBatch: configuration.microBatch,
-        precision: "fp32", imagesPerSecond: .init(median: median, min: rates[0], max: rates[rates.count - 1]),
+        precision: configuration.precision,
+        imagesPerSecond: .init(median: median, min: rates[0], max: rates[rates.count - 1]),
         gflopPerImage: configuration.model.operationsPerImage * 1e-9, productGflops: productRate * 1e-9,
         fractionOfProductBound: median * configuration.model.operationsPerImage / productRate,
         peakMemoryBytes: -world.minimum(-usage.ru_maxrss * 1024),
@@ -85,13 +88,17 @@ public func benchmark(
 }
 
 /// The rate of all threads of all ranks together, all at work at the same time.
-private func measureProducts(_ model: ModelConfiguration, _ team: ThreadTeam, _ world: World) throws -> Double {
+private func measureProducts(
+    _ configuration: PretrainConfiguration, _ team: ThreadTeam, _ world: World
+) throws -> Double {
+    let (model, format) = (configuration.model, configuration.precision.format)
     let rates = UnsafeMutablePointer<Double>.allocate(capacity: team.count)
     defer { rates.deallocate() }
     var sum = [0.0]
     world.sum(&sum)  // so that all ranks start together
     team.run { thread in
-        rates[thread] = (try? productRate(dim: model.dim, rows: 8 * model.tokenCount, repetitions: 30)) ?? .nan
+        rates[thread] =
+            (try? productRate(dim: model.dim, rows: 8 * model.tokenCount, format: format, repetitions: 30)) ?? .nan
     }
     sum = [(0..<team.count).reduce(0) { $0 + rates[$1] }]
     world.sum(&sum)

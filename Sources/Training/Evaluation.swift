@@ -3,6 +3,7 @@ import Checkpoints
 import Collectives
 import CrateModel
 import Files
+import Kernels
 import Shards
 import Threads
 
@@ -25,10 +26,8 @@ public func evaluate(
             let batch = MaskedBatch(
                 patches: loader.patches.pointer, mask: loader.mask.pointer, images: samples.count)
             model.forward(batch, parameters: parameters, workspace: workspace)
-            losses.withUnsafeMutableBufferPointer {
-                model.loss(
-                    batch, gradientScale: nil, imageLosses: $0.baseAddress! + first, workspace: workspace)
-            }
+            model.loss(batch, gradientScale: nil, workspace: workspace)
+            for (sample, loss) in zip(samples, workspace.imageLosses) { losses[sample] = loss }
         }
     }
     world.sum(&losses)
@@ -52,7 +51,7 @@ public struct CheckpointEvaluation: Sendable {
 ///
 /// `maskRatio` nil takes the ratio of the training. Every rank reads the checkpoint. Collective: all ranks get the loss, or all throw.
 public func evaluateCheckpoint(
-    _ path: String, data: String, maskRatio: Double?, threads: Int, world: World
+    _ path: String, data: String, maskRatio: Double?, precision: Precision, threads: Int, world: World
 ) throws -> CheckpointEvaluation {
     // Larger chunks gain nothing; the same chunks on any number of ranks give the same bits.
     let chunk = 8
@@ -70,7 +69,9 @@ public func evaluateCheckpoint(
             maskRatio: maskRatio ?? trainedRatio, seed: 0, capacity: chunk)
     }
     try demandEqualCounts(loader.count, data, world)
-    let workspace = try world.agree { try Workspace(model, images: chunk, team: ThreadTeam(count: threads)) }
+    let workspace = try world.agree {
+        try Workspace(model, images: chunk, precision: precision, team: ThreadTeam(count: threads))
+    }
     let loss = try evaluate(
         model, parameters: parameters.pointer, workspace: workspace, loader: &loader, chunk: chunk, world: world)
     return CheckpointEvaluation(loss: loss, samples: loader.count, file: file, warnings: warnings)

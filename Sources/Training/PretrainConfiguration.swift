@@ -1,5 +1,6 @@
 import CrateModel
 import Files
+import Kernels
 
 /// Everything that decides what a pretraining run computes; stored with it as `config.json`.
 public struct PretrainConfiguration: Codable, Equatable, Sendable {
@@ -9,6 +10,8 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
     public var batchSize: Int
     /// Samples of one forward and backward pass.
     public var microBatch: Int
+    /// The precision of products.
+    public var precision: Precision
     /// The learning rate of every step, and the number of steps.
     public var schedule: LearningRate
     /// AdamW's decoupled weight decay.
@@ -24,12 +27,13 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
 
     /// A run from its parts.
     public init(
-        model: ModelConfiguration, batchSize: Int, microBatch: Int, schedule: LearningRate, weightDecay: Double,
-        clip: Double?, maskRatio: Double, seed: UInt64, sampleCount: Int
+        model: ModelConfiguration, batchSize: Int, microBatch: Int, precision: Precision, schedule: LearningRate,
+        weightDecay: Double, clip: Double?, maskRatio: Double, seed: UInt64, sampleCount: Int
     ) {
         self.model = model
         self.batchSize = batchSize
         self.microBatch = microBatch
+        self.precision = precision
         self.schedule = schedule
         self.weightDecay = weightDecay
         self.clip = clip

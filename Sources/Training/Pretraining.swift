@@ -58,7 +58,7 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
     if let path = options.validation { try demandEqualCounts(validation?.count ?? 0, path, world) }
     let team = ThreadTeam(count: options.threads)
     let workspace = try world.agree {
-        try Workspace(model, images: configuration.microBatch, team: team)
+        try Workspace(model, images: configuration.microBatch, precision: configuration.precision, team: team)
     }
     let optimizer = try world.agree {
         try Optimizer(model.layout, rule: AdamW(weightDecay: configuration.weightDecay))

@@ -31,7 +31,7 @@ func runStep(
     let gradientScale = 1 / (Double(configuration.batchSize) * Double(hidden))
     let perRank = configuration.batchSize / world.size
     let firstPosition = step * configuration.batchSize + world.rank * perRank
-    var imageLosses = [Double](repeating: 0, count: perRank)
+    var lossSum = 0.0
 
     // ---- this rank's share of the batch ----
     optimizer.clearGradients()
@@ -45,11 +45,8 @@ func runStep(
             let batch = MaskedBatch(
                 patches: loader.patches.pointer, mask: loader.mask.pointer, images: configuration.microBatch)
             model.forward(batch, parameters: optimizer.parameters.pointer, workspace: workspace)
-            imageLosses.withUnsafeMutableBufferPointer {
-                model.loss(
-                    batch, gradientScale: Float(gradientScale), imageLosses: $0.baseAddress! + first,
-                    workspace: workspace)
-            }
+            model.loss(batch, gradientScale: Float(gradientScale), workspace: workspace)
+            for loss in workspace.imageLosses.prefix(batch.images) { lossSum += loss }
             model.backward(
                 batch, parameters: optimizer.parameters.pointer, gradients: optimizer.gradients.pointer,
                 workspace: workspace)
@@ -60,7 +57,7 @@ func runStep(
     }
 
     // ---- the sum over all ranks ----
-    var loss = [imageLosses.reduce(0, +) * gradientScale]
+    var loss = [lossSum * gradientScale]
     world.sum(optimizer.gradients.pointer, count: optimizer.gradients.count)
     world.sum(&loss)
     let communicationSeconds = watch.lap()

@@ -21,7 +21,7 @@ struct BenchCommand: ParsableCommand {
     var microBatch: Int?
     @Option(help: ArgumentHelp("Steps to measure, after one that is not counted.", valueName: "n"))
     var steps = 5
-    @OptionGroup var threads: ThreadOptions
+    @OptionGroup var speed: SpeedOptions
     @Flag(help: "Print one JSON object instead of the table.")
     var json = false
 
@@ -41,9 +41,10 @@ struct BenchCommand: ParsableCommand {
             let sampleCount = 64
             try world.agree { try makeShards(data, count: sampleCount) }
             let configuration = try recipe.configuration(
-                modelConfiguration, sampleCount: sampleCount, ranks: world.size)
+                modelConfiguration, sampleCount: sampleCount, precision: speed.announcedPrecision(world),
+                ranks: world.size)
             let result = try benchmark(
-                configuration, data: "\(data)/shards", threads: threads.threads, steps: steps, world: world)
+                configuration, data: "\(data)/shards", threads: speed.threads, steps: steps, world: world)
             if world.rank == 0 { json ? try printJSON(result) : printTable(result) }
         }
     }
@@ -76,7 +77,7 @@ struct BenchCommand: ParsableCommand {
         let rate = result.imagesPerSecond
         line(
             "set-up",
-            "\(result.ranks) ranks of \(result.threads) threads, batch \(result.batchSize) in passes of \(result.microBatch), \(result.precision)"
+            "\(result.ranks) ranks of \(result.threads) threads, batch \(result.batchSize) in passes of \(result.microBatch), \(result.precision.rawValue)"
         )
         line("products", String(format: "%.1f GFLOP/s", result.productGflops))
         line(

@@ -20,12 +20,13 @@ struct EvaluateCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Fraction of the patches that is hidden (default: as in training).", valueName: "x"))
     var maskRatio: Double?
 
-    @OptionGroup var threads: ThreadOptions
+    @OptionGroup var speed: SpeedOptions
 
     func run() throws {
         try runWithWorld { world in
             let result = try evaluateCheckpoint(
-                checkpoint, data: data, maskRatio: maskRatio, threads: threads.threads, world: world)
+                checkpoint, data: data, maskRatio: maskRatio, precision: speed.announcedPrecision(world),
+                threads: speed.threads, world: world)
             guard world.rank == 0 else { return }
             for warning in result.warnings { printError("warning: \(warning)") }
             print("validation loss \(formatted(result.loss)) over \(result.samples) samples, \(result.file)")

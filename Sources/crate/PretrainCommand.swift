@@ -2,6 +2,7 @@ import ArgumentParser
 import Collectives
 import CrateModel
 import Files
+import Kernels
 import Shards
 import Training
 
@@ -19,7 +20,7 @@ struct PretrainCommand: ParsableCommand {
     @OptionGroup(title: "Data and run") var files: FileOptions
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions
-    @OptionGroup(title: "Speed") var threads: ThreadOptions
+    @OptionGroup(title: "Speed") var speed: SpeedOptions
 
     func run() throws {
         try runWithWorld { world in
@@ -27,11 +28,12 @@ struct PretrainCommand: ParsableCommand {
             let ownCount = try world.agree { try ShardIndex.load(directory: files.data).total }
             let sampleCount = world.broadcast(ownCount, from: 0)
             let configuration = try recipe.configuration(
-                modelConfiguration, sampleCount: sampleCount, ranks: world.size)
+                modelConfiguration, sampleCount: sampleCount, precision: speed.announcedPrecision(world),
+                ranks: world.size)
             let options = PretrainOptions(
                 data: files.data, validation: files.validation, run: RunDirectory(path: files.run),
                 resumes: files.resume, evaluateEvery: files.evaluateEvery, saveEvery: files.saveEvery,
-                threads: threads.threads)
+                threads: speed.threads)
             try pretrain(configuration, options, world: world)
         }
     }
@@ -129,7 +131,7 @@ struct RecipeOptions: ParsableArguments {
     }
 
     func configuration(
-        _ model: ModelConfiguration, sampleCount: Int, ranks: Int
+        _ model: ModelConfiguration, sampleCount: Int, precision: Precision, ranks: Int
     ) throws -> PretrainConfiguration {
         let schedule = try LearningRate(
             peak: lr ?? blr * Double(batchSize) / 256, epochs: epochs ?? (steps == nil ? 800 : nil), steps: steps,
@@ -137,16 +139,9 @@ struct RecipeOptions: ParsableArguments {
         return PretrainConfiguration(
             model: model, batchSize: batchSize,
             microBatch: microBatch ?? PretrainConfiguration.defaultMicroBatch(batchSize: batchSize, ranks: ranks),
-            schedule: schedule, weightDecay: weightDecay, clip: clip > 0 ? clip : nil, maskRatio: maskRatio,
-            seed: seed, sampleCount: sampleCount)
+            precision: precision, schedule: schedule, weightDecay: weightDecay, clip: clip > 0 ? clip : nil,
+            maskRatio: maskRatio, seed: seed, sampleCount: sampleCount)
     }
-}
-
-struct ThreadOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Threads of a rank; give mpirun as many cores a rank.", valueName: "n"))
-    var threads = 1
-
-    func validate() throws { try demandCount("--threads", threads, upTo: 1024) }
 }
 
 /// The bounds keep products of these numbers, such as samples of a whole run, far from the limits of Int.

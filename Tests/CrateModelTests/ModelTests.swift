@@ -2,6 +2,7 @@ import Buffers
 import CrateModel
 import Files
 import Foundation
+import Kernels
 import Testing
 import Threads
 
@@ -73,7 +74,8 @@ import Threads
 
 @Suite struct WorkspaceTests {
     /// A batch smaller than the workspace, after a full one, gives what it gives alone: nothing of the earlier pass is left.
-    @Test func aWorkspaceForgetsThePassBefore() throws {
+    @Test(arguments: Precision.allCases)
+    func aWorkspaceForgetsThePassBefore(_ precision: Precision) throws {
         let configuration = try ModelConfiguration(
             imageSize: 24, patchSize: 8, dim: 20, depth: 2, heads: 5, normalisesTargets: true)
         let model = MaskedAutoencoder(configuration)
@@ -85,7 +87,7 @@ import Threads
 
         func pass(images: Int, from first: Int, in workspace: borrowing Workspace) -> ([Double], [Float]) {
             gradients.pointer.update(repeating: 0, count: gradients.count)
-            var losses = [Double](repeating: 0, count: images)
+            var losses: [Double] = []
             patches.withUnsafeBufferPointer { patches in
                 mask.withUnsafeBufferPointer { mask in
                     let batch = MaskedBatch(
@@ -93,7 +95,8 @@ import Threads
                         images: images)
                     model.prepare(parameters: parameters.pointer, workspace: workspace)
                     model.forward(batch, parameters: parameters.pointer, workspace: workspace)
-                    model.loss(batch, gradientScale: 0.1, imageLosses: &losses, workspace: workspace)
+                    model.loss(batch, gradientScale: 0.1, workspace: workspace)
+                    losses = Array(workspace.imageLosses.prefix(images))
                     model.backward(
                         batch, parameters: parameters.pointer, gradients: gradients.pointer, workspace: workspace)
                     model.finishGradients(
@@ -103,9 +106,9 @@ import Threads
             return (losses, Array(gradients.elements))
         }
 
-        let used = try Workspace(model, images: 3, team: ThreadTeam(count: 1))
+        let used = try Workspace(model, images: 3, precision: precision, team: ThreadTeam(count: 1))
         _ = pass(images: 3, from: 0, in: used)
-        let fresh = try Workspace(model, images: 1, team: ThreadTeam(count: 1))
+        let fresh = try Workspace(model, images: 1, precision: precision, team: ThreadTeam(count: 1))
         let (afterAnother, alone) = (pass(images: 1, from: 3, in: used), pass(images: 1, from: 3, in: fresh))
         #expect(afterAnother.0 == alone.0)
         #expect(afterAnother.1 == alone.1)

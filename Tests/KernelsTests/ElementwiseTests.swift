@@ -19,8 +19,11 @@ import Testing
         }
         #expect(relativeError(copy(sums), expected) < 1e-6)
 
-        Kernels.scale(x.floats, by: -3, count: rows * dim, into: result.pointer)
-        #expect(relativeError(copy(result), x.doubles.map { -3 * $0 }) < 1e-6)
+        for format in [OperandFormat.float32, .bfloat16, .roundedFloat32] {
+            let other = try OperandBuffer(Values(rows * dim, key: 3).floats, format)
+            add(x.floats, other.operand, count: rows * dim, into: result.pointer)
+            #expect(relativeError(copy(result), zip(x.doubles, other.doubles).map(+)) < 1e-6)
+        }
         #expect(relativeError([sumOfSquares(x.floats, count: rows * dim)], [dot(x.doubles, x.doubles)]) < 1e-6)
     }
 

@@ -2,53 +2,92 @@ import Buffers
 import Kernels
 import Testing
 
-// Widths on both sides of a whole vector of 16, and the smallest.
-@Suite struct LayerNormTests {
-    let rows = 5
+/// Rows to be normalised, with their statistics and the naive result.
+struct NormCase: ~Copyable {
+    let (x, weight, bias): (Values, Values, Values)
+    let (rows, dim): (Int, Int)
+    private let mean, inverse, xBuffer, weightBuffer, biasBuffer: OwnedBuffer<Float>
 
-    @Test(arguments: [4, 16, 20, 48, 65])
-    func forwardEqualsTheNaiveOne(dim: Int) throws {
+    init(rows: Int, dim: Int, mean: Double = 0) throws {
         let (x, weight, bias) = (
-            Values(rows * dim, key: 1, scale: 2, mean: 3), Values(dim, key: 2), Values(dim, key: 3)
+            Values(rows * dim, key: 1, scale: 2, mean: mean), Values(dim, key: 2), Values(dim, key: 3)
         )
-        let y = try OwnedBuffer<Float>(count: rows * dim)
-        let mean = try OwnedBuffer<Float>(count: rows)
+        let means = try OwnedBuffer<Float>(count: rows)
         let inverse = try OwnedBuffer<Float>(count: rows)
-        layerNorm(
-            x.floats, weight: weight.floats, bias: bias.floats, epsilon: 1e-5, rows: rows, dim: dim, into: y.pointer,
-            mean: mean.pointer, inverseDeviation: inverse.pointer)
-        let expected = Naive.layerNorm(
-            Grid(rows, dim, x.doubles), weight: weight.doubles, bias: bias.doubles, epsilon: 1e-5)
-        #expect(relativeError(copy(y), expected.values) < 1e-6)
+        let xBuffer = try buffer(x.floats)
+        let weightBuffer = try buffer(weight.floats)
+        let biasBuffer = try buffer(bias.floats)
+        (self.x, self.weight, self.bias, self.rows, self.dim) = (x, weight, bias, rows, dim)
+        self.mean = means
+        self.inverse = inverse
+        self.xBuffer = xBuffer
+        self.weightBuffer = weightBuffer
+        self.biasBuffer = biasBuffer
     }
 
-    @Test(arguments: [4, 16, 20, 48, 65], [false, true])
-    func backwardEqualsFiniteDifferences(dim: Int, isAdding: Bool) throws {
-        let (x, weight, bias) = (Values(rows * dim, key: 1), Values(dim, key: 2), Values(dim, key: 3))
-        let (dy, before) = (Values(rows * dim, key: 4), Values(rows * dim, key: 5))
-        let y = try OwnedBuffer<Float>(count: rows * dim)
+    var normalised: NormalisedRows {
+        NormalisedRows(
+            xBuffer.pointer, weight: weightBuffer.pointer, bias: biasBuffer.pointer, mean: mean.pointer,
+            inverseDeviation: inverse.pointer, rows: rows, dim: dim)
+    }
+
+    func naive(_ x: [Double], _ weight: [Double], _ bias: [Double]) -> [Double] {
+        Naive.layerNorm(Grid(rows, dim, x), weight: weight, bias: bias, epsilon: 1e-5).values
+    }
+}
+
+// Widths on both sides of a whole vector of 16, and the smallest.
+@Suite struct LayerNormTests {
+    @Test(arguments: [4, 16, 20, 48, 65], [OperandFormat.float32, .bfloat16, .roundedFloat32])
+    func forwardEqualsTheNaiveOne(dim: Int, format: OperandFormat) throws {
+        let test = try NormCase(rows: 5, dim: dim, mean: 3)
+        let y = try OperandBuffer(count: 5 * dim, format)
+        layerNorm(test.normalised, epsilon: 1e-5, into: y.operand)
+        let expected = test.naive(test.x.doubles, test.weight.doubles, test.bias.doubles)
+        #expect(relativeError(y.doubles, expected) < tolerance(format, fp32: 1e-6))
+    }
+
+    @Test(arguments: [4, 16, 20, 48, 65], [(false, false), (true, false), (false, true)])
+    func backwardEqualsFiniteDifferences(dim: Int, mode: (isAdding: Bool, skips: Bool)) throws {
+        let test = try NormCase(rows: 5, dim: dim)
+        let (dy, before) = (Values(5 * dim, key: 4), Values(5 * dim, key: 5))
+        let y = try OperandBuffer(count: 5 * dim, .float32)
+        let upstream = try OperandBuffer(dy.floats, .float32)
         let dx = try buffer(before.floats)
-        let mean = try OwnedBuffer<Float>(count: rows)
-        let inverse = try OwnedBuffer<Float>(count: rows)
         let dweight = try OwnedBuffer<Float>(count: dim)
         let dbias = try OwnedBuffer<Float>(count: dim)
-        layerNorm(
-            x.floats, weight: weight.floats, bias: bias.floats, epsilon: 1e-5, rows: rows, dim: dim, into: y.pointer,
-            mean: mean.pointer, inverseDeviation: inverse.pointer)
+        layerNorm(test.normalised, epsilon: 1e-5, into: y.operand)
+        // The second part of dy lies where dx goes, as it does in the model.
         layerNormBackward(
-            dy.floats, x: x.floats, weight: weight.floats, mean: mean.pointer, inverseDeviation: inverse.pointer,
-            rows: rows, dim: dim, into: dx.pointer, isAdding: isAdding, dweight: dweight.pointer,
-            dbias: dbias.pointer)
+            upstream.operand, skip: mode.skips ? UnsafePointer(dx.pointer) : nil, test.normalised, into: dx.pointer,
+            isAdding: mode.isAdding, dweight: dweight.pointer, dbias: dbias.pointer)
 
+        let whole = mode.skips ? zip(dy.doubles, before.doubles).map(+) : dy.doubles
         func loss(_ x: [Double], _ weight: [Double], _ bias: [Double]) -> Double {
-            dot(Naive.layerNorm(Grid(rows, dim, x), weight: weight, bias: bias, epsilon: 1e-5).values, dy.doubles)
+            dot(test.naive(x, weight, bias), whole)
         }
-        var expected = Naive.gradient(x.doubles) { loss($0, weight.doubles, bias.doubles) }
-        if isAdding { expected = zip(expected, before.doubles).map(+) }
+        let (x, weight, bias) = (test.x.doubles, test.weight.doubles, test.bias.doubles)
+        var expected = Naive.gradient(x) { loss($0, weight, bias) }
+        if mode.isAdding { expected = zip(expected, before.doubles).map(+) }
         #expect(relativeError(copy(dx), expected) < 1e-5)
-        let expectedWeight = Naive.gradient(weight.doubles) { loss(x.doubles, $0, bias.doubles) }
-        #expect(relativeError(copy(dweight), expectedWeight) < 1e-5)
-        let expectedBias = Naive.gradient(bias.doubles) { loss(x.doubles, weight.doubles, $0) }
-        #expect(relativeError(copy(dbias), expectedBias) < 1e-5)
+        #expect(relativeError(copy(dweight), Naive.gradient(weight) { loss(x, $0, bias) }) < 1e-5)
+        #expect(relativeError(copy(dbias), Naive.gradient(bias) { loss(x, weight, $0) }) < 1e-5)
+    }
+
+    @Test func aGradientInBFloat16IsReadAsOne() throws {
+        let test = try NormCase(rows: 3, dim: 20)
+        let y = try OperandBuffer(count: 60, .float32)
+        layerNorm(test.normalised, epsilon: 1e-5, into: y.operand)
+        let values = Values(60, key: 4).floats
+        let results = try [OperandFormat.bfloat16, .roundedFloat32].map { format in
+            let dx = try OwnedBuffer<Float>(count: 60)
+            let sums = try OwnedBuffer<Float>(count: 64)
+            let dy = try OperandBuffer(values, format)
+            layerNormBackward(
+                dy.operand, test.normalised, into: dx.pointer, isAdding: false,
+                dweight: sums.pointer, dbias: sums.pointer + 32)
+            return copy(dx) + copy(sums)
+        }
+        #expect(results[0] == results[1])
     }
 }

@@ -35,3 +35,43 @@ func relativeError(_ a: [Double], _ b: [Double]) -> Double {
 
 /// sum of a * b: a scalar whose gradient by a is b.
 func dot(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+
+/// The formats whose products this processor can compute.
+let productFormats: [OperandFormat] =
+    [.float32, .roundedFloat32] + (Precision.hasBFloat16Products ? [.bfloat16] : [])
+
+/// The largest relative error of values in `format` beside that of fp32 arithmetic, each value being rounded once.
+func tolerance(_ format: OperandFormat, fp32: Double) -> Double { format == .float32 ? fp32 : 4e-3 }
+
+/// x rounded to 8 bits of precision, to even where two values are as near.
+func nearestBFloat16(_ x: Double) -> Double {
+    guard x.isFinite, x != 0 else { return x }
+    let unit = scalbn(1.0, max(x.exponent, -126).advanced(by: -7))
+    return (x / unit).rounded(.toNearestOrEven) * unit
+}
+
+/// Elements of a format, with zeros behind them as the model's operands have.
+struct OperandBuffer: ~Copyable {
+    private let memory: OwnedBuffer<Float>
+    private let count: Int
+    let operand: Operand
+
+    init(_ values: [Float], _ format: OperandFormat) throws {
+        try self.init(count: values.count, format)
+        convert(values, count: count, into: operand)
+    }
+
+    init(count: Int, _ format: OperandFormat) throws {
+        memory = try OwnedBuffer<Float>(count: count)
+        self.count = count
+        operand = Operand(memory.pointer, format)
+    }
+
+    var doubles: [Double] {
+        let floats = memory.pointer
+        guard operand.format == .bfloat16 else { return (0..<count).map { Double(floats[$0]) } }
+        return floats.withMemoryRebound(to: UInt16.self, capacity: 2 * count) { halves in
+            (0..<count).map { Double(Float(bitPattern: UInt32(halves[$0]) << 16)) }
+        }
+    }
+}

@@ -9,12 +9,26 @@ func goldenPath(_ name: String) throws -> String {
 
 @Suite struct GoldenTests {
     // Four images on three threads: parts of unequal size. On five: one without any.
-    @Test(arguments: [("mae_normalised", 50), ("mae_pixels", 50), ("mae_one_head", 42)], [1, 2, 3, 5])
+    @Test(arguments: [("mae_normalised", 51), ("mae_pixels", 51), ("mae_one_head", 43)], [1, 2, 3, 5])
     func everyTensorIsReproduced(_ test: (name: String, kinds: Int), threads: Int) throws {
         let (name, kinds) = test
-        let rows = try compareWithGoldenCase(at: try goldenPath(name), threads: threads)
+        let rows = try compareWithGoldenCase(at: try goldenPath(name), .fp32(2e-6), threads: threads)
         #expect(rows.count == kinds)
-        for row in rows { #expect(row.worstError < 2e-6, "\(row.worstTensor)") }
+        for row in rows { #expect(row.passes, "\(row.worstTensor) \(row.worstError)") }
+    }
+
+    @Test(arguments: ["mae_normalised", "mae_pixels", "mae_one_head"], [1, 3])
+    func bf16IsAsCloseAsItsPrecisionAllows(name: String, threads: Int) throws {
+        let rows = try compareWithGoldenCase(at: try goldenPath(name), .bf16, threads: threads)
+        let judged = rows.filter { $0.tolerance != nil }
+        #expect(judged.map(\.kind) == ["output.pred", "output.loss", "grad (all)", "step.loss"])
+        for row in judged {
+            // Rounding W_u flips entries of ISTA's codes here (lambda 5): the gradient is off by as much as PyTorch's
+            // autocast is on this case with slightly other weights (0.015 to 0.09).
+            let isUnlucky = name == "mae_pixels" && row.kind == "grad (all)"
+            #expect(isUnlucky ? row.worstError < 0.09 : row.passes, "\(row.kind) \(row.worstError)")
+            #expect(row.worstError > 1e-5, "\(row.kind): products were not in bf16")
+        }
     }
 
     /// One changed value must show: here the last of the file, which belongs to some `step.model` parameter.
@@ -24,14 +38,14 @@ func goldenPath(_ name: String) throws -> String {
         let path = NSTemporaryDirectory() + "changed-\(UUID().uuidString).safetensors"
         try Data(bytes).write(to: URL(fileURLWithPath: path))
         defer { try? FileManager.default.removeItem(atPath: path) }
-        let worst = try compareWithGoldenCase(at: path).max { $0.worstError < $1.worstError }
+        let worst = try compareWithGoldenCase(at: path, .fp32(1e-5)).max { $0.worstError < $1.worstError }
         #expect(try #require(worst).worstError > 0.01)
         #expect(try #require(worst).worstTensor.hasPrefix("step.model."))
     }
 
     @Test func aCaseOfAnotherKindIsRefused() throws {
         let path = try goldenPath("classifier")
-        #expect(throws: Failure.self) { try compareWithGoldenCase(at: path) }
+        #expect(throws: Failure.self) { try compareWithGoldenCase(at: path, .fp32(1e-5)) }
     }
 }
 

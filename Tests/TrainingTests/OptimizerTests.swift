@@ -46,7 +46,7 @@ import Training
     private func configuration(batch: Int, microBatch: Int, samples: Int = 600) throws -> PretrainConfiguration {
         PretrainConfiguration(
             model: try .init(imageSize: 32, patchSize: 8, dim: 48, depth: 1, heads: 3, normalisesTargets: true),
-            batchSize: batch, microBatch: microBatch,
+            batchSize: batch, microBatch: microBatch, precision: .fp32,
             schedule: LearningRate(peak: 1, warmupSteps: 0, totalSteps: 75), weightDecay: 0, clip: nil,
             maskRatio: 0.75, seed: 0, sampleCount: samples)
     }
