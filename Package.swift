@@ -57,6 +57,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
         tests("FilesTests", ["TestSupport", "Files"]),
         tests("KernelsTests", ["Buffers", "Kernels"]),
@@ -65,7 +66,10 @@ let package = Package(
         tests("ThreadsTests", ["Threads"]),
         tests("CrateModelTests", ["Files", "Buffers", "Threads", "Kernels", "CrateModel"]),
         tests("CheckpointsTests", ["TestSupport", "Files", "Buffers", "CrateModel", "Checkpoints"]),
-        tests("TrainingTests", ["Files", "Buffers", "Kernels", "Training"], resources: [.copy("Golden")]),
+        tests(
+            "TrainingTests",
+            ["AllocationCounter", "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Training"],
+            resources: [.copy("Golden")]),
         tests("CommandTests", ["TestSupport", "crate"]),
     ]
 )

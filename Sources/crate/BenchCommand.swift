@@ -1,7 +1,5 @@
 import ArgumentParser
-import Files
 import Foundation
-import Images
 import Shards
 import Training
 
@@ -39,30 +37,17 @@ struct BenchCommand: ParsableCommand {
             let data = NSTemporaryDirectory() + "crate-bench-\(UUID().uuidString)"
             defer { try? FileManager.default.removeItem(atPath: data) }
             let sampleCount = 64
-            try world.agree { try makeShards(data, count: sampleCount) }
+            try world.agree {
+                try DrawnShards.write(
+                    to: data, count: sampleCount, imageSize: model.imageSize, patchSize: model.patchSize)
+            }
             let configuration = try recipe.configuration(
                 modelConfiguration, sampleCount: sampleCount, precision: speed.announcedPrecision(world),
                 ranks: world.size)
             let result = try benchmark(
-                configuration, data: "\(data)/shards", threads: speed.threads, steps: steps, world: world)
+                configuration, data: data, threads: speed.threads, steps: steps, world: world)
             if world.rank == 0 { json ? try printJSON(result) : printTable(result) }
         }
-    }
-
-    /// Drawn images as crops of ImageNet's size come, a directory a rank.
-    private func makeShards(_ path: String, count: Int) throws {
-        let images = "\(path)/images/drawn"
-        try FileManager.default.createDirectory(atPath: images, withIntermediateDirectories: true)
-        let stored = (model.imageSize * 8 / 7 + model.patchSize - 1) / model.patchSize * model.patchSize
-        for number in 0..<count {
-            let image = try Drawing.image(number: number, label: number % 10, side: stored, seed: 0)
-            try DurableFile.write(
-                try JPEGEncoder.encode(image, subsampling: .halved), to: "\(images)/\(number).jpg")
-        }
-        _ = try Sharding.run(
-            source: "\(path)/images", output: "\(path)/shards",
-            grid: try PatchGrid(imageSize: stored, patchSize: model.patchSize), shardSize: count, isStrict: true
-        ) { _, _ in }
     }
 
     private func printJSON(_ result: BenchmarkResult) throws {

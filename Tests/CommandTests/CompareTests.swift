@@ -16,6 +16,13 @@ import Testing
         }
     }
 
+    @Test func bf16IsJudgedByItsOwnTolerances() throws {
+        let result = try crate(["compare", golden("mae_normalised"), "--precision", "bf16"])
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.output.contains("4 of 4 kinds within their tolerance"))
+        #expect(result.output.contains("\ngrad (all) "))
+    }
+
     @Test func aToleranceThatNobodyMeetsFails() throws {
         let result = try crate(["compare", golden("mae_one_head"), "--tolerance", "1e-9"])
         #expect(result.status == 1)

@@ -39,9 +39,31 @@ import Testing
         }
     }
 
-    @Test func aResumedRunEqualsOneThatNeverStopped() throws {
+    /// The same losses as in fp32 up to the rounding of factors, on any number of ranks.
+    @Test func bf16TrainsLikeFp32() throws {
         try withShards { path in
-            let options = ["--epochs", "3", "--validation", "\(path)/val"]
+            for (run, ranks, precision) in [("fp32", 1, "fp32"), ("bf16", 1, "bf16"), ("bf16-2", 2, "bf16")] {
+                let result = try crate(
+                    pretrainArguments(path, run: run, ["--steps", "20", "--precision", precision]), ranks: ranks)
+                #expect(result.status == 0, "\(result.errors)")
+                #expect(result.failureLines.isEmpty)
+                let warnings = result.errors.split(separator: "\n").filter { $0.contains("no bf16 products") }
+                #expect(warnings.count <= (precision == "bf16" ? 1 : 0), "one rank warns")
+            }
+            let losses = try ["fp32", "bf16", "bf16-2"].map { try logged("loss", "\(path)/\($0)") }
+            try #require(losses.allSatisfy { $0.count == 20 })
+            for step in 0..<20 {
+                #expect(abs(losses[1][step] / losses[0][step] - 1) < 1e-2)
+                #expect(abs(losses[2][step] / losses[1][step] - 1) < 1e-3)
+            }
+            #expect(losses[0] != losses[1])
+        }
+    }
+
+    @Test(arguments: ["fp32", "bf16"])
+    func aResumedRunEqualsOneThatNeverStopped(precision: String) throws {
+        try withShards { path in
+            let options = ["--epochs", "3", "--validation", "\(path)/val", "--precision", precision]
             let whole = try crate(pretrainArguments(path, run: "whole", options), ranks: 2)
             try #require(whole.status == 0, "\(whole.errors)")
             // What a stop after the second of three epochs leaves: no later checkpoint, a log that runs ahead.

@@ -22,27 +22,3 @@ import Testing
         }
     }
 }
-
-@Suite(.serialized) struct BenchTests {
-    /// The parts of a step are the whole of it, but for what the stopwatch itself costs.
-    @Test func thePartsAddUpToTheStep() throws {
-        let result = try crate([
-            "bench", "--dim", "96", "--depth", "2", "--heads", "3", "--image-size", "64", "--batch-size", "8",
-            "--steps",
-            "3", "--json",
-        ])
-        try #require(result.status == 0, "\(result.errors)")
-        let object = try #require(try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
-        let parts = try #require(object["seconds"] as? [String: Double])
-        let step = try #require(object["step_seconds"] as? Double)
-        #expect(
-            Set(parts.keys) == [
-                "embedding", "mssa", "ista", "decoder", "loss", "data", "reduction", "optimizer",
-            ])
-        let sum = parts.values.reduce(0, +)
-        #expect(sum <= step * 1.0001 && sum > 0.95 * step)
-        let rates = try #require(object["images_per_second"] as? [String: Double])
-        #expect(rates.keys.sorted() == ["max", "median", "min"])
-        #expect(try #require(object["peak_memory_bytes"] as? Int) > 10 << 20)
-    }
-}

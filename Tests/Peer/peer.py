@@ -1,6 +1,6 @@
 """CRATE-MAE in PyTorch, to measure crate against: training steps on random images, fused AdamW, DDP over gloo.
 
-    python peer.py --model tiny --batch-size 32 --threads 1 [--precision bf16] [--compile] [--ranks 2]
+    python peer.py --model tiny --batch-size 32 --threads 1 [--precision bf16] [--compile] [--ranks 2] [--no-warm-up]
 
 Prints one JSON object: images_per_second (median, min, max over the steps, all ranks together) and
 peak_memory_bytes (of the largest rank). The model is written plainly, as people write it; automatic differentiation
@@ -99,7 +99,8 @@ def train(rank, options, results):
     mask = torch.zeros(batch, GRID * GRID)
     mask[:, :MASKED] = 1
     rates = []
-    for step in range(options.steps + (2 if options.compile else 1)):
+    warm_up = 0 if options.no_warm_up else 2 if options.compile else 1
+    for step in range(options.steps + warm_up):
         start = time.perf_counter()
         with torch.autocast('cpu', torch.bfloat16, enabled=options.precision == 'bf16'):
             loss = runner(images, mask)
@@ -122,6 +123,7 @@ def main():
     parser.add_argument('--precision', choices=['fp32', 'bf16'], default='fp32')
     parser.add_argument('--compile', action='store_true')
     parser.add_argument('--steps', type=int, default=3)
+    parser.add_argument('--no-warm-up', action='store_true', help='count the first step too, as memory does')
     options = parser.parse_args()
     context = torch.multiprocessing.get_context('spawn')
     options.rendezvous = f'/tmp/crate-peer-{os.getpid()}'

@@ -1,0 +1,22 @@
+import Files
+import Foundation
+import Images
+
+/// Shards of drawn images, to measure with where there are no others.
+public enum DrawnShards {
+    /// Writes a shard directory of `count` images to `path`, an eighth larger than `imageSize` as ImageNet's crops are, so
+    /// that reading them costs what theirs does. Throws `Failure` when something cannot be written.
+    public static func write(to path: String, count: Int, imageSize: Int, patchSize: Int) throws {
+        let grid = try PatchGrid(
+            imageSize: (imageSize * 8 / 7 + patchSize - 1) / patchSize * patchSize, patchSize: patchSize)
+        let source = "\(path)-images"
+        defer { try? FileManager.default.removeItem(atPath: source) }
+        try FileManager.default.createDirectory(atPath: "\(source)/drawn", withIntermediateDirectories: true)
+        for number in 0..<count {
+            let image = try Drawing.image(number: number, label: number % 10, side: grid.imageSize, seed: 0)
+            try DurableFile.write(
+                try JPEGEncoder.encode(image, subsampling: .halved), to: "\(source)/drawn/\(number).jpg")
+        }
+        _ = try Sharding.run(source: source, output: path, grid: grid, shardSize: count, isStrict: true) { _, _ in }
+    }
+}

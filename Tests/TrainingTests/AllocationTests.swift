@@ -1,0 +1,73 @@
+import AllocationCounter
+import CrateModel
+import Foundation
+import Kernels
+import Synchronization
+import Testing
+import Threads
+import Training
+
+@Suite struct AllocationTests {
+    /// The first step makes what is made once: primitives, lazy constants. What is left is the closure that a run of a team
+    /// of threads passes on, and a step has eight runs.
+    @Test(arguments: Precision.allCases, [1, 2])
+    func aStepAfterTheFirstAllocatesNothing(precision: Precision, threads: Int) throws {
+        let model = MaskedAutoencoder(
+            try ModelConfiguration(imageSize: 32, patchSize: 8, dim: 48, depth: 2, heads: 3, normalisesTargets: true))
+        let team = ThreadTeam(count: threads)
+        let workspace = try Workspace(model, images: 4, precision: precision, team: team)
+        let optimizer = try Optimizer(model.layout, rule: AdamW(weightDecay: 0.1))
+        model.layout.initialise(optimizer.parameters.pointer, seed: 1)
+        let patches = (0..<4 * 16 * 192).map { sin(Float($0)) }
+        let mask: [UInt8] = (0..<64).map { $0 % 4 == 0 ? 0 : 1 }
+        patches.withUnsafeBufferPointer { patches in
+            mask.withUnsafeBufferPointer { mask in
+                let batch = MaskedBatch(patches: patches.baseAddress!, mask: mask.baseAddress!, images: 4)
+                step(0, model, batch, optimizer, workspace)
+                let ofRuns = counted(team) { for _ in 0..<8 { team.run { _ in } } }
+                let ofStep = counted(team) { step(1, model, batch, optimizer, workspace) }
+                #expect(ofStep == ofRuns && (threads > 1 || ofStep == 0))
+            }
+        }
+    }
+
+    @Test func anAllocationIsCounted() {
+        let before = counted_allocations()
+        count_allocations(true)
+        let values = [Int](unsafeUninitializedCapacity: 1000) { $1 = Int.random(in: 1...1000) }
+        count_allocations(false)
+        #expect(!values.isEmpty && counted_allocations() > before)
+    }
+
+    /// What the threads of `team` allocate in `body`.
+    private func counted(_ team: ThreadTeam, _ body: () -> Void) -> Int {
+        let total = Atomic<Int>(0)
+        team.run { _ in
+            total.subtract(counted_allocations(), ordering: .relaxed)
+            count_allocations(true)
+        }
+        body()
+        team.run { _ in
+            count_allocations(false)
+            total.add(counted_allocations(), ordering: .relaxed)
+        }
+        return total.load(ordering: .relaxed)
+    }
+
+    private func step(
+        _ step: Int, _ model: MaskedAutoencoder, _ batch: MaskedBatch, _ optimizer: borrowing Optimizer,
+        _ workspace: borrowing Workspace
+    ) {
+        let parameters = optimizer.parameters.pointer
+        let gradients = optimizer.gradients.pointer
+        optimizer.clearGradients()
+        model.prepare(parameters: parameters, workspace: workspace)
+        for _ in 0..<2 {
+            model.forward(batch, parameters: parameters, workspace: workspace)
+            model.loss(batch, gradientScale: 0.01, workspace: workspace)
+            model.backward(batch, parameters: parameters, gradients: gradients, workspace: workspace)
+        }
+        model.finishGradients(gradients, parameters: parameters, workspace: workspace)
+        optimizer.update(step: step, rate: 1e-3, norm: optimizer.gradientNorm, clip: 1)
+    }
+}
