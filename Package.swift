@@ -45,7 +45,7 @@ let package = Package(
         library("CrateModel", ["Files", "Buffers", "Threads", "Kernels"]),
         library("Images", ["Files", "Buffers", "Kernels", "CTurboJPEG", "CPNG"]),
         library("Shards", ["Files", "Buffers", "Kernels", "Images", "CHDF5"]),
-        library("Collectives", ["Files", "COpenMPI"]),
+        library("Collectives", ["Files", "Buffers", "Kernels", "COpenMPI"]),
         library("Checkpoints", ["Files", "Buffers", "CrateModel"]),
         library(
             "Training",
@@ -65,6 +65,7 @@ let package = Package(
         tests("ShardsTests", ["TestSupport", "Files", "Shards", "Images"]),
         tests("ThreadsTests", ["Threads"]),
         tests("CrateModelTests", ["Files", "Buffers", "Threads", "Kernels", "CrateModel"]),
+        tests("CollectivesTests", ["Buffers", "Collectives"]),
         tests("CheckpointsTests", ["TestSupport", "Files", "Buffers", "CrateModel", "Checkpoints"]),
         tests(
             "TrainingTests",

@@ -11,3 +11,4 @@ static inline MPI_Datatype crate_mpi_byte(void) { return MPI_BYTE; }
 static inline MPI_Op crate_mpi_sum(void) { return MPI_SUM; }
 static inline MPI_Op crate_mpi_min(void) { return MPI_MIN; }
 static inline void *crate_mpi_in_place(void) { return MPI_IN_PLACE; }
+static inline MPI_Status *crate_mpi_status_ignore(void) { return MPI_STATUS_IGNORE; }

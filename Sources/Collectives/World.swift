@@ -10,7 +10,7 @@ public struct World: @unchecked Sendable {
     public let rank: Int
     /// The number of processes.
     public let size: Int
-    private let communicator: MPI_Comm
+    let communicator: MPI_Comm
 
     /// Starts MPI. Call it once, and `finish` at the end.
     public static func start() throws -> World {
@@ -32,25 +32,15 @@ public struct World: @unchecked Sendable {
     }
 
     /// Replaces `values` by their sum over all ranks.
-    public func sum(_ values: UnsafeMutablePointer<Float>, count: Int) {
-        // MPI counts in 32 bits.
-        let largest = 1 << 28
-        var start = 0
-        while start < count {
-            let piece = min(largest, count - start)
-            MPI_Allreduce(
-                crate_mpi_in_place(), values + start, Int32(piece), crate_mpi_float(), crate_mpi_sum(), communicator)
-            start += piece
-        }
+    public func sum(_ values: UnsafeMutableBufferPointer<Double>) {
+        MPI_Allreduce(
+            crate_mpi_in_place(), values.baseAddress, Int32(values.count), crate_mpi_double(), crate_mpi_sum(),
+            communicator)
     }
 
     /// Replaces `values` by their sum over all ranks.
     public func sum(_ values: inout [Double]) {
-        values.withUnsafeMutableBufferPointer { buffer in
-            _ = MPI_Allreduce(
-                crate_mpi_in_place(), buffer.baseAddress, Int32(buffer.count), crate_mpi_double(), crate_mpi_sum(),
-                communicator)
-        }
+        values.withUnsafeMutableBufferPointer { sum($0) }
     }
 
     /// The least of the ranks' values.

@@ -43,7 +43,7 @@ public struct BenchmarkResult: Codable, Sendable {
 public func benchmark(
     _ configuration: PretrainConfiguration, data: String, threads: Int, steps: Int, world: World
 ) throws -> BenchmarkResult {
-    _ = try configuration.samplesPerRank(ranks: world.size)
+    _ = try configuration.samplesPerVirtualRank(ranks: world.size)
     let model = MaskedAutoencoder(configuration.model)
     let team = ThreadTeam(count: threads)
     var loader = try world.agree { try makeLoader(data, configuration) }
@@ -53,6 +53,9 @@ public func benchmark(
     let optimizer = try world.agree {
         try Optimizer(model.layout, rule: AdamW(weightDecay: configuration.weightDecay))
     }
+    var reduction = try world.agree {
+        try GradientReduction(configuration, gradientCount: model.layout.bufferCount, world: world)
+    }
     model.layout.initialise(optimizer.parameters.pointer, seed: configuration.seed)
     let productRate = try measureProducts(configuration, team, world)
 
@@ -61,7 +64,7 @@ public func benchmark(
     for step in 0...steps {
         let before = PassPart.allCases.map { workspace.seconds(of: $0) }
         var watch = Stopwatch()
-        let result = try runStep(step, configuration, model, optimizer, workspace, &loader, world)
+        let result = try runStep(step, configuration, model, optimizer, workspace, &loader, &reduction, world)
         let elapsed = watch.lap()
         guard step > 0 else { continue }
         stepSeconds.append(elapsed)

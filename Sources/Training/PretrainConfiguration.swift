@@ -8,6 +8,8 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
     public var model: ModelConfiguration
     /// Samples of a step over all ranks.
     public var batchSize: Int
+    /// Parts of a step whose gradients are summed in a tree, the same parts on any number of ranks.
+    public var virtualRanks: Int
     /// Samples of one forward and backward pass.
     public var microBatch: Int
     /// The precision of products.
@@ -27,11 +29,13 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
 
     /// A run from its parts.
     public init(
-        model: ModelConfiguration, batchSize: Int, microBatch: Int, precision: Precision, schedule: LearningRate,
+        model: ModelConfiguration, batchSize: Int, virtualRanks: Int, microBatch: Int, precision: Precision,
+        schedule: LearningRate,
         weightDecay: Double, clip: Double?, maskRatio: Double, seed: UInt64, sampleCount: Int
     ) {
         self.model = model
         self.batchSize = batchSize
+        self.virtualRanks = virtualRanks
         self.microBatch = microBatch
         self.precision = precision
         self.schedule = schedule
@@ -42,14 +46,21 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
         self.sampleCount = sampleCount
     }
 
-    /// Samples of a step on each of `ranks` ranks. Throws `Failure` when the batch does not divide into micro-batches.
-    public func samplesPerRank(ranks: Int) throws -> Int {
-        guard batchSize % ranks == 0 else {
+    /// Samples of a step of each virtual rank. Throws `Failure` when the batch does not divide into virtual ranks and
+    /// micro-batches, or the virtual ranks over `ranks` ranks.
+    public func samplesPerVirtualRank(ranks: Int) throws -> Int {
+        guard virtualRanks > 0, virtualRanks % ranks == 0 else {
             throw Failure(
-                "batch size \(batchSize) does not divide over \(ranks) ranks",
-                hint: "choose --batch-size as a multiple of \(ranks)")
+                "\(virtualRanks) virtual ranks do not divide over \(ranks) ranks",
+                hint: "choose --virtual-ranks as a multiple of \(ranks)")
         }
-        let samples = batchSize / ranks
+        guard batchSize % virtualRanks == 0 else {
+            let parts = virtualRanks == ranks ? "ranks" : "virtual ranks"
+            throw Failure(
+                "batch size \(batchSize) does not divide over \(virtualRanks) \(parts)",
+                hint: "choose --batch-size as a multiple of \(virtualRanks)")
+        }
+        let samples = batchSize / virtualRanks
         guard microBatch > 0, samples % microBatch == 0 else {
             throw Failure(
                 "the \(samples) samples a rank of batch size \(batchSize) do not divide into micro-batches of \(microBatch)",
@@ -58,9 +69,12 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
         return samples
     }
 
-    /// The largest micro-batch of at most 8 that divides the samples of a rank; larger ones gain nothing.
-    public static func defaultMicroBatch(batchSize: Int, ranks: Int) -> Int {
-        let samples = max(1, batchSize / ranks)
+    /// Whether any number of ranks that divides the virtual ranks computes the same bits, on one thread a rank.
+    public var isIndependentOfRanks: Bool { virtualRanks & (virtualRanks - 1) == 0 }
+
+    /// The largest micro-batch of at most 8 that divides the samples of a virtual rank; larger ones gain nothing.
+    public static func defaultMicroBatch(batchSize: Int, virtualRanks: Int) -> Int {
+        let samples = max(1, batchSize / virtualRanks)
         return (1...min(8, samples)).last { samples % $0 == 0 } ?? 1
     }
 

@@ -49,7 +49,7 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
     let isCoordinator = world.rank == 0
 
     // ---- everything that can be refused, and all memory ----
-    _ = try configuration.samplesPerRank(ranks: world.size)
+    _ = try configuration.samplesPerVirtualRank(ranks: world.size)
     var loader = try world.agree { try makeLoader(options.data, configuration) }
     try demandEqualCounts(loader.count, options.data, world)
     var validation = try world.agree {
@@ -62,6 +62,9 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
     }
     let optimizer = try world.agree {
         try Optimizer(model.layout, rule: AdamW(weightDecay: configuration.weightDecay))
+    }
+    var reduction = try world.agree {
+        try GradientReduction(configuration, gradientCount: model.layout.bufferCount, world: world)
     }
 
     // ---- where to start ----
@@ -87,6 +90,10 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
     defer { progress.endLine() }
     for warning in warnings { progress.say("warning: \(warning)") }
     progress.say(summary(configuration, model, ranks: world.size))
+    if !configuration.isIndependentOfRanks {
+        progress.say(
+            "\(configuration.virtualRanks) virtual ranks are no power of two: other numbers of ranks round differently")
+    }
     if let resumed { progress.say("going on from \(resumed.path)") }
 
     // ---- train ----
@@ -104,7 +111,7 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
     if start == 0 { try evaluateNow(after: 0) }
     for step in start..<max(start, total) {
         var watch = Stopwatch()
-        let result = try runStep(step, configuration, model, optimizer, workspace, &loader, world)
+        let result = try runStep(step, configuration, model, optimizer, workspace, &loader, &reduction, world)
         let (done, seconds) = (step + 1, watch.lap())
         let entry = LogEntry(
             step: done, epoch: configuration.epoch(after: done), loss: result.loss,

@@ -54,9 +54,10 @@ public struct RunDirectory: Sendable {
         else {
             throw Failure("\(configurationPath) is damaged", hint: "restore it, or change --run")
         }
-        // How the batch is cut does not change what is computed.
+        // How the batch is cut changes nothing but the rounding of sums.
         var comparable = stored
         comparable.microBatch = configuration.microBatch
+        comparable.virtualRanks = configuration.virtualRanks
         guard comparable != configuration else { return }
         let names = zip(Mirror(reflecting: comparable).children, Mirror(reflecting: configuration).children)
             .filter { "\($0.value)" != "\($1.value)" }

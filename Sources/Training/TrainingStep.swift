@@ -1,3 +1,4 @@
+import Buffers
 import Collectives
 import CrateModel
 import Files
@@ -23,57 +24,76 @@ struct StepResult {
 /// clipping, AdamW. Collective: all ranks do the step, or all throw and no parameter has changed.
 func runStep(
     _ step: Int, _ configuration: PretrainConfiguration, _ model: MaskedAutoencoder,
-    _ optimizer: borrowing Optimizer, _ workspace: borrowing Workspace, _ loader: inout BatchLoader, _ world: World
+    _ optimizer: borrowing Optimizer, _ workspace: borrowing Workspace, _ loader: inout BatchLoader,
+    _ reduction: inout GradientReduction, _ world: World
 ) throws -> StepResult {
     var watch = Stopwatch()
     var (dataSeconds, passSeconds) = (0.0, 0.0)
     let hidden = model.configuration.patchCount - loader.visiblePatches
     let gradientScale = 1 / (Double(configuration.batchSize) * Double(hidden))
-    let perRank = configuration.batchSize / world.size
-    let firstPosition = step * configuration.batchSize + world.rank * perRank
-    var lossSum = 0.0
+    let share = configuration.batchSize / configuration.virtualRanks
+    let ownRanks = configuration.virtualRanks / world.size
+    let (parameters, gradients) = (optimizer.parameters.pointer, optimizer.gradients.pointer)
+    // One a virtual rank; those of other ranks stay zero, so that the sum over all ranks changes none.
+    reduction.losses.pointer.update(repeating: 0, count: configuration.virtualRanks)
 
     // ---- this rank's share of the batch ----
-    optimizer.clearGradients()
-    model.prepare(parameters: optimizer.parameters.pointer, workspace: workspace)
+    model.prepare(parameters: parameters, workspace: workspace)
     try world.agree {
-        for first in stride(from: 0, to: perRank, by: configuration.microBatch) {
-            let position = firstPosition + first
-            passSeconds += watch.lap()
-            try loader.loadTraining(positions: position..<position + configuration.microBatch)
-            dataSeconds += watch.lap()
-            let batch = MaskedBatch(
-                patches: loader.patches.pointer, mask: loader.mask.pointer, images: configuration.microBatch)
-            model.forward(batch, parameters: optimizer.parameters.pointer, workspace: workspace)
-            model.loss(batch, gradientScale: Float(gradientScale), workspace: workspace)
-            for loss in workspace.imageLosses.prefix(batch.images) { lossSum += loss }
-            model.backward(
-                batch, parameters: optimizer.parameters.pointer, gradients: optimizer.gradients.pointer,
-                workspace: workspace)
+        for virtualRank in world.rank * ownRanks..<(world.rank + 1) * ownRanks {
+            optimizer.clearGradients()
+            let firstPosition = step * configuration.batchSize + virtualRank * share
+            for position in stride(from: firstPosition, to: firstPosition + share, by: configuration.microBatch) {
+                passSeconds += watch.lap()
+                try loader.loadTraining(positions: position..<position + configuration.microBatch)
+                dataSeconds += watch.lap()
+                let batch = MaskedBatch(
+                    patches: loader.patches.pointer, mask: loader.mask.pointer, images: configuration.microBatch)
+                model.forward(batch, parameters: parameters, workspace: workspace)
+                model.loss(batch, gradientScale: Float(gradientScale), workspace: workspace)
+                for loss in workspace.imageLosses.prefix(batch.images) { reduction.losses.pointer[virtualRank] += loss }
+                model.backward(batch, parameters: parameters, gradients: gradients, workspace: workspace)
+            }
+            model.finishGradients(gradients, parameters: parameters, workspace: workspace)
+            reduction.leaves.add(gradients)
         }
-        model.finishGradients(
-            optimizer.gradients.pointer, parameters: optimizer.parameters.pointer, workspace: workspace)
         passSeconds += watch.lap()
     }
 
     // ---- the sum over all ranks ----
-    var loss = [lossSum * gradientScale]
-    world.sum(optimizer.gradients.pointer, count: optimizer.gradients.count)
-    world.sum(&loss)
+    reduction.tree.sum(gradients, count: optimizer.gradients.count)
+    world.sum(reduction.losses.elements)
+    let loss = reduction.losses.elements.reduce(0, +) * gradientScale
     let communicationSeconds = watch.lap()
 
     // ---- update ----
     let norm = optimizer.gradientNorm
-    guard loss[0].isFinite, norm.isFinite else {
+    guard loss.isFinite, norm.isFinite else {
         throw Failure(
-            "step \(step + 1) has loss \(loss[0]) and gradient norm \(norm)",
+            "step \(step + 1) has loss \(loss) and gradient norm \(norm)",
             hint: "lower --lr or set --clip, and go on from the last checkpoint with --resume")
     }
     optimizer.update(
         step: step, rate: configuration.schedule.rate(at: step), norm: norm, clip: configuration.clip)
     return StepResult(
-        loss: loss[0], gradientNorm: norm, dataSeconds: dataSeconds, passSeconds: passSeconds,
+        loss: loss, gradientNorm: norm, dataSeconds: dataSeconds, passSeconds: passSeconds,
         communicationSeconds: communicationSeconds, optimizerSeconds: watch.lap())
+}
+
+/// What sums a step's gradients and losses, in the same order on any number of ranks.
+struct GradientReduction: ~Copyable {
+    var leaves: LeafSum
+    let tree: TreeSum
+    let losses: OwnedBuffer<Double>
+
+    init(_ configuration: PretrainConfiguration, gradientCount: Int, world: World) throws {
+        let leaves = try LeafSum(leaves: configuration.virtualRanks / world.size, count: gradientCount)
+        let tree = try TreeSum(world)
+        let losses = try OwnedBuffer<Double>(count: configuration.virtualRanks)
+        self.leaves = leaves
+        self.tree = tree
+        self.losses = losses
+    }
 }
 
 /// Seconds from one lap to the next.

@@ -90,7 +90,13 @@ struct RecipeOptions: ParsableArguments {
     var batchSize = 4096
     @Option(
         help: ArgumentHelp(
-            "Images of one pass on a rank (default: the largest divisor of a rank's share up to 8).",
+            "Parts of a step that are summed in a tree (default: the number of ranks). For a power of two any number "
+                + "of ranks that divides it gives the same bits.",
+            valueName: "n"))
+    var virtualRanks: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Images of one pass on a rank (default: the largest divisor of a virtual rank's share up to 8).",
             valueName: "images"))
     var microBatch: Int?
     @Option(help: ArgumentHelp("Passes over the training set (default: 800).", valueName: "n"))
@@ -117,6 +123,7 @@ struct RecipeOptions: ParsableArguments {
         guard epochs == nil || steps == nil else { throw ValidationError("Give --epochs or --steps, not both.") }
         try demandCount("--batch-size", batchSize, upTo: 1_000_000)
         try demandCount("--micro-batch", microBatch ?? 1, upTo: 1_000_000)
+        try demandCount("--virtual-ranks", virtualRanks ?? 1, upTo: 1_000_000)
         try demandCount("--epochs", epochs ?? 1, upTo: 1_000_000)
         try demandCount("--steps", steps ?? 1, upTo: 1_000_000_000)
         let reals = [
@@ -136,9 +143,11 @@ struct RecipeOptions: ParsableArguments {
         let schedule = try LearningRate(
             peak: lr ?? blr * Double(batchSize) / 256, epochs: epochs ?? (steps == nil ? 800 : nil), steps: steps,
             warmupEpochs: warmupEpochs, sampleCount: sampleCount, batchSize: batchSize)
+        let virtualRanks = virtualRanks ?? ranks
         return PretrainConfiguration(
-            model: model, batchSize: batchSize,
-            microBatch: microBatch ?? PretrainConfiguration.defaultMicroBatch(batchSize: batchSize, ranks: ranks),
+            model: model, batchSize: batchSize, virtualRanks: virtualRanks,
+            microBatch: microBatch
+                ?? PretrainConfiguration.defaultMicroBatch(batchSize: batchSize, virtualRanks: virtualRanks),
             precision: precision, schedule: schedule, weightDecay: weightDecay, clip: clip > 0 ? clip : nil,
             maskRatio: maskRatio, seed: seed, sampleCount: sampleCount)
     }

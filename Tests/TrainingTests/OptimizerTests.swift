@@ -43,22 +43,30 @@ import Training
 }
 
 @Suite struct PretrainConfigurationTests {
-    private func configuration(batch: Int, microBatch: Int, samples: Int = 600) throws -> PretrainConfiguration {
+    private func configuration(batch: Int, microBatch: Int, virtualRanks: Int = 2) throws -> PretrainConfiguration {
         PretrainConfiguration(
             model: try .init(imageSize: 32, patchSize: 8, dim: 48, depth: 1, heads: 3, normalisesTargets: true),
-            batchSize: batch, microBatch: microBatch, precision: .fp32,
+            batchSize: batch, virtualRanks: virtualRanks, microBatch: microBatch, precision: .fp32,
             schedule: LearningRate(peak: 1, warmupSteps: 0, totalSteps: 75), weightDecay: 0, clip: nil,
-            maskRatio: 0.75, seed: 0, sampleCount: samples)
+            maskRatio: 0.75, seed: 0, sampleCount: 600)
     }
 
-    @Test func aBatchMustDivide() throws {
-        #expect(try configuration(batch: 32, microBatch: 4).samplesPerRank(ranks: 2) == 16)
-        #expect(throws: (any Error).self) { try configuration(batch: 33, microBatch: 1).samplesPerRank(ranks: 2) }
-        #expect(throws: (any Error).self) { try configuration(batch: 32, microBatch: 3).samplesPerRank(ranks: 2) }
+    @Test(arguments: [(33, 1, 2, 2), (32, 3, 2, 2), (32, 4, 2, 4), (32, 4, 3, 3), (32, 4, 6, 2), (32, 16, 4, 2)])
+    func whatDoesNotDivideIsRefused(batch: Int, microBatch: Int, virtualRanks: Int, ranks: Int) throws {
+        let configuration = try configuration(batch: batch, microBatch: microBatch, virtualRanks: virtualRanks)
+        #expect(throws: (any Error).self) { try configuration.samplesPerVirtualRank(ranks: ranks) }
+    }
+
+    @Test func aBatchIsDividedOverTheVirtualRanks() throws {
+        #expect(try configuration(batch: 32, microBatch: 4).samplesPerVirtualRank(ranks: 2) == 16)
+        #expect(try configuration(batch: 32, microBatch: 4, virtualRanks: 8).samplesPerVirtualRank(ranks: 2) == 4)
+        let cuts = try [1, 2, 3, 6, 8].map { try configuration(batch: 48, microBatch: 1, virtualRanks: $0) }
+        #expect(cuts.map(\.isIndependentOfRanks) == [true, true, false, false, true])
     }
 
     @Test(arguments: [(32, 1, 8), (32, 2, 8), (12, 2, 6), (28, 2, 7), (2, 2, 1), (22, 1, 2)])
-    func theDefaultMicroBatchDivides(batch: Int, ranks: Int, expected: Int) {
-        #expect(PretrainConfiguration.defaultMicroBatch(batchSize: batch, ranks: ranks) == expected)
+    func theDefaultMicroBatchDivides(batch: Int, virtualRanks: Int, expected: Int) {
+        #expect(
+            PretrainConfiguration.defaultMicroBatch(batchSize: batch, virtualRanks: virtualRanks) == expected)
     }
 }
