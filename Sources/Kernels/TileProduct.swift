@@ -63,10 +63,12 @@ private struct TileSums {
     }
 }
 
-/// C = A B: `rows` rounded up to tiles, `columns` a multiple of 16. For few columns and a deep sum: the rows of A that a
-/// tile needs stay in the first cache for all columns.
+/// C = A B, or A B + A' B': `rows` rounded up to tiles, `columns` a multiple of 16. For few columns and a deep sum: the rows
+/// of A that a tile needs stay in the first cache for all columns.
+@inline(__always)
 func tileProduct(
-    _ factors: TileFactors, rows: Int, columns: Int, into c: UnsafeMutablePointer<Float>, stride: Int
+    _ factors: TileFactors, plus others: TileFactors? = nil, rows: Int, columns: Int,
+    into c: UnsafeMutablePointer<Float>, stride: Int
 ) {
     var row = 0
     while row < rows {
@@ -74,25 +76,7 @@ func tileProduct(
         while column < columns {
             var tile = TileSums()
             tile.add(factors, row: row, column: column)
-            tile.store(to: c + (row &* stride &+ column), stride: stride)
-            column &+= 16
-        }
-        row &+= tileRows
-    }
-}
-
-/// C = A B + A' B', as `tileProduct`.
-func tileProduct(
-    _ factors: TileFactors, plus others: TileFactors, rows: Int, columns: Int, into c: UnsafeMutablePointer<Float>,
-    stride: Int
-) {
-    var row = 0
-    while row < rows {
-        var column = 0
-        while column < columns {
-            var tile = TileSums()
-            tile.add(factors, row: row, column: column)
-            tile.add(others, row: row, column: column)
+            if let others { tile.add(others, row: row, column: column) }
             tile.store(to: c + (row &* stride &+ column), stride: stride)
             column &+= 16
         }
