@@ -32,7 +32,6 @@ extension MaskedAutoencoder {
     ) {
         let (team, clock) = (workspace.team, workspace.clock)
         let (scratch, count) = (workspace.derivation, workspace.derivationCount)
-        clock.start()
         team.run { thread in
             useSingleThreadedProducts()
             body(thread, team.part(thread, of: encoder.count), scratch + thread * count)

@@ -63,7 +63,6 @@ public struct MaskedAutoencoder: Sendable {
     public func loss(_ batch: MaskedBatch, gradientScale: Float?, workspace: borrowing Workspace) {
         let (memory, team, clock) = (workspace.activations, workspace.team, workspace.clock)
         let imageLosses = workspace.losses.pointer
-        clock.start()
         defer { clock.finish(.loss) }
         let (patchCount, valueCount) = (configuration.patchCount, configuration.patchValueCount)
         team.run { thread in
@@ -176,7 +175,6 @@ public struct MaskedAutoencoder: Sendable {
     ) {
         let (memory, team, clock) = (workspace.activations, workspace.team, workspace.clock)
         let (whole, prepared, scratch) = (workspace.shape, workspace.prepared, workspace.scratch)
-        clock.start()
         precondition(images > 0 && images <= whole.images, "a batch larger than its workspace")
         team.run { thread in
             useSingleThreadedProducts()

@@ -24,7 +24,7 @@ struct Pass {
     let scratch: Scratch
     let thread: Int
     let team: ThreadTeam
-    let clock: PartClock
+    let clock: StepClock
 
     var dim: Int { shape.heads * shape.headDim }
     /// This thread's rows.
@@ -72,7 +72,7 @@ struct Pass {
     func sync() { team.sync() }
 
     /// Tells the stopwatch that `part` ends here.
-    func finish(_ part: PassPart) {
+    func finish(_ part: StepPart) {
         if thread == 0 { clock.finish(part) }
     }
 

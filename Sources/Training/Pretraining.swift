@@ -110,17 +110,16 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
     }
     if start == 0 { try evaluateNow(after: 0) }
     for step in start..<max(start, total) {
-        var watch = Stopwatch()
         let result = try runStep(step, configuration, model, optimizer, workspace, &loader, &reduction, world)
-        let (done, seconds) = (step + 1, watch.lap())
+        let (done, seconds) = (step + 1, result.seconds)
         let entry = LogEntry(
             step: done, epoch: configuration.epoch(after: done), loss: result.loss,
             lr: configuration.schedule.rate(at: step), gradNorm: result.gradientNorm,
-            imagesPerSecond: Double(configuration.batchSize) / seconds, dataSeconds: result.dataSeconds,
-            computeSeconds: result.passSeconds + result.optimizerSeconds,
-            communicationSeconds: result.communicationSeconds)
+            imagesPerSecond: Double(configuration.batchSize) / seconds.total, dataSeconds: seconds[.data],
+            computeSeconds: seconds.passes + seconds[.optimizer],
+            communicationSeconds: seconds[.reduction])
         try record(entry)
-        progress.show(entry, seconds: seconds)
+        progress.show(entry, seconds: seconds.total)
 
         if configuration.isDue(every: options.evaluateEvery, after: done) { try evaluateNow(after: done) }
         if configuration.isDue(every: options.saveEvery, after: done) {

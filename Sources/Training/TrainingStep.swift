@@ -10,14 +10,8 @@ struct StepResult {
     let loss: Double
     /// The global norm of the gradients before clipping.
     let gradientNorm: Double
-    /// Reading and augmenting.
-    let dataSeconds: Double
-    /// Forward and backward passes.
-    let passSeconds: Double
-    /// Summing over the ranks, waiting included.
-    let communicationSeconds: Double
-    /// Gradient norm, clipping and AdamW.
-    let optimizerSeconds: Double
+    /// Where this rank's time went.
+    let seconds: StepSeconds
 }
 
 /// One optimiser step: every rank's micro-batches forward and backward, the sum of the gradients over all ranks,
@@ -27,8 +21,8 @@ func runStep(
     _ optimizer: borrowing Optimizer, _ workspace: borrowing Workspace, _ loader: inout BatchLoader,
     _ reduction: inout GradientReduction, _ world: World
 ) throws -> StepResult {
-    var watch = Stopwatch()
-    var (dataSeconds, passSeconds) = (0.0, 0.0)
+    let clock = workspace.clock
+    clock.restart()
     let hidden = model.configuration.patchCount - loader.visiblePatches
     let gradientScale = 1 / (Double(configuration.batchSize) * Double(hidden))
     let share = configuration.batchSize / configuration.virtualRanks
@@ -44,9 +38,8 @@ func runStep(
             optimizer.clearGradients()
             let firstPosition = step * configuration.batchSize + virtualRank * share
             for position in stride(from: firstPosition, to: firstPosition + share, by: configuration.microBatch) {
-                passSeconds += watch.lap()
                 try loader.loadTraining(positions: position..<position + configuration.microBatch)
-                dataSeconds += watch.lap()
+                clock.finish(.data)
                 let batch = MaskedBatch(
                     patches: loader.patches.pointer, mask: loader.mask.pointer, images: configuration.microBatch)
                 model.forward(batch, parameters: parameters, workspace: workspace)
@@ -56,15 +49,15 @@ func runStep(
             }
             model.finishGradients(gradients, parameters: parameters, workspace: workspace)
             reduction.leaves.add(gradients)
+            clock.finish(.reduction)
         }
-        passSeconds += watch.lap()
     }
 
     // ---- the sum over all ranks ----
     reduction.tree.sum(gradients, count: optimizer.gradients.count)
     world.sum(reduction.losses.elements)
     let loss = reduction.losses.elements.reduce(0, +) * gradientScale
-    let communicationSeconds = watch.lap()
+    clock.finish(.reduction)
 
     // ---- update ----
     let norm = optimizer.gradientNorm
@@ -75,9 +68,8 @@ func runStep(
     }
     optimizer.update(
         step: step, rate: configuration.schedule.rate(at: step), norm: norm, clip: configuration.clip)
-    return StepResult(
-        loss: loss, gradientNorm: norm, dataSeconds: dataSeconds, passSeconds: passSeconds,
-        communicationSeconds: communicationSeconds, optimizerSeconds: watch.lap())
+    clock.finish(.optimizer)
+    return StepResult(loss: loss, gradientNorm: norm, seconds: clock.seconds)
 }
 
 /// What sums a step's gradients and losses, in the same order on any number of ranks.
@@ -93,16 +85,5 @@ struct GradientReduction: ~Copyable {
         self.leaves = leaves
         self.tree = tree
         self.losses = losses
-    }
-}
-
-/// Seconds from one lap to the next.
-struct Stopwatch {
-    private var last = ContinuousClock.now
-
-    mutating func lap() -> Double {
-        let now = ContinuousClock.now
-        defer { last = now }
-        return (now - last) / .seconds(1)
     }
 }
