@@ -22,6 +22,8 @@ struct Pass {
     /// The flat gradient buffer, to which gradients are added. Not touched by a forward pass.
     let gradients: UnsafeMutablePointer<Float>
     let scratch: Scratch
+    /// Scratch for what is derived from a weight, (D, D), of all threads together.
+    let derivation: UnsafeMutablePointer<Float>
     let thread: Int
     let team: ThreadTeam
     let clock: StepClock

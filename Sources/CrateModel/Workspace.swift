@@ -50,7 +50,8 @@ public struct Workspace: ~Copyable {
     let prepared: PreparedWeights
     let derivation: UnsafeMutablePointer<Float>  // scratch of a thread that derives weights, (threads, D, D) or larger
     let derivationCount: Int
-    let team: ThreadTeam
+    /// The threads of the passes.
+    public let team: ThreadTeam
     /// Tells apart where the time of a step goes; the passes name their parts, the caller the others.
     public let clock: StepClock
     private let arena: Arena

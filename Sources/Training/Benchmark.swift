@@ -41,28 +41,17 @@ public struct BenchmarkResult: Codable, Sendable {
 /// Measures the rate of products, then `steps` training steps (after one that is not counted) on the shards in `data`.
 /// Collective; all ranks get the result, but for the parts, which are each rank's own.
 public func benchmark(
-    _ configuration: PretrainConfiguration, data: String, threads: Int, steps: Int, world: World
+    _ configuration: PretrainConfiguration, data: String, threads: Int, steps: Int,
+    distribution: DistributionOptions, world: World
 ) throws -> BenchmarkResult {
-    _ = try configuration.samplesPerVirtualRank(ranks: world.size)
-    let model = MaskedAutoencoder(configuration.model)
-    let team = ThreadTeam(count: threads)
-    var loader = try world.agree { try makeLoader(data, configuration) }
-    let workspace = try world.agree {
-        try Workspace(model, images: configuration.microBatch, precision: configuration.precision, team: team)
-    }
-    let optimizer = try world.agree {
-        try Optimizer(model.layout, rule: AdamW(weightDecay: configuration.weightDecay))
-    }
-    var reduction = try world.agree {
-        try GradientReduction(configuration, gradientCount: model.layout.bufferCount, world: world)
-    }
-    model.layout.initialise(optimizer.parameters.pointer, seed: configuration.seed)
-    let productRate = try measureProducts(configuration, team, world)
+    var trainer = try Trainer(configuration, data: data, threads: threads, distribution, world)
+    try trainer.load(from: nil)
+    let productRate = try measureProducts(configuration, trainer.workspace.team, world)
 
     var rates: [Double] = []
     var seconds = StepSeconds()
     for step in 0...steps {
-        let result = try runStep(step, configuration, model, optimizer, workspace, &loader, &reduction, world)
+        let result = try trainer.run(step: step)
         guard step > 0 else { continue }
         rates.append(Double(configuration.batchSize) / result.seconds.total)
         seconds += result.seconds
