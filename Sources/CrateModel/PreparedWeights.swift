@@ -77,6 +77,6 @@ struct PreparedWeights {
 extension Arena {
     /// `count` zeroed elements of `format`.
     mutating func operands(_ count: Int, _ format: OperandFormat) throws -> Operand {
-        Operand(try floats((count * format.stride + 3) / 4), format)
+        Operand(try floats(format.stride == 4 ? count : (count + 1) / 2), format)
     }
 }
