@@ -16,8 +16,8 @@ public struct TreeSum: ~Copyable {
     private let world: World
     private let received: OwnedBuffer<Float>
 
-    /// Large enough that the start of a message costs nothing, small enough to be in cache when it is added.
-    private static let pieceCount = 1 << 20
+    /// The most values of a message: large enough that its start costs nothing, small enough to be in cache when it is added.
+    public static let pieceCount = 1 << 20
 
     /// A tree over the ranks of `world`. Throws `Failure` when there is no memory for a piece of a message.
     public init(_ world: World) throws {

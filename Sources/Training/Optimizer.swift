@@ -28,6 +28,9 @@ public struct Optimizer: ~Copyable {
         self.secondMoments = secondMoments
     }
 
+    /// What the moments take.
+    public var momentByteCount: Int { firstMoments.bytes.count + secondMoments.bytes.count }
+
     /// The buffers that a checkpoint holds.
     public var state: TrainingState {
         TrainingState(

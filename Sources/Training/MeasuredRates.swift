@@ -1,0 +1,58 @@
+import CrateModel
+import Files
+import Foundation
+import Kernels
+
+/// How fast a core computes; what a plan takes from the output of `crate bench --json`.
+public struct MeasuredRates: Equatable, Sendable {
+    /// Operations of bare products a second and core.
+    public let productRate: Double
+    /// What forward and backward passes reach of it, data included; AdamW and the sum over the ranks are left out, since they
+    /// are planned apart.
+    public let productFraction: Double
+
+    /// The smallest fraction among the fp32 rows of BENCHMARKS.md.
+    public static let defaultProductFraction = 0.82
+
+    /// Rates that are known otherwise.
+    public init(productRate: Double, productFraction: Double = Self.defaultProductFraction) {
+        self.productRate = productRate
+        self.productFraction = productFraction
+    }
+
+    /// Reads the file at `path`, measured with `model` in `precision`. Throws `Failure` when it is not, or cannot be read.
+    public init(benchmark path: String, model: ModelConfiguration, precision: Precision) throws {
+        let result = try Self.read(path)
+        let own = model.operationsPerImage * 1e-9
+        guard abs(result.gflopPerImage / own - 1) < 1e-6, result.precision == precision else {
+            throw Failure(
+                String(
+                    format: "%@ was measured with %.4g GFLOP an image in %@, this run has %.4g in %@", path,
+                    result.gflopPerImage, result.precision.rawValue, own, precision.rawValue),
+                hint: "run crate bench --json with the model options and the --precision of this run")
+        }
+        let passSeconds =
+            result.stepSeconds - (result.seconds["reduction"] ?? .nan) - (result.seconds["optimizer"] ?? .nan)
+        let rate = result.productGflops * 1e9
+        productRate = rate / (Double(result.ranks) * Double(result.threads))
+        productFraction = Double(result.batchSize) * model.operationsPerImage / (passSeconds * rate)
+        guard result.ranks > 0, result.threads > 0, productRate > 0, productFraction > 0, productFraction.isFinite
+        else {
+            throw Self.isNone(path)
+        }
+    }
+
+    private static func read(_ path: String) throws -> BenchmarkResult {
+        guard let file = FileHandle(forReadingAtPath: path), let data = try? file.read(upToCount: 1 << 20) else {
+            throw Failure("cannot read \(path)", hint: "write it with crate bench --json > \(path)")
+        }
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        guard let result = try? decoder.decode(BenchmarkResult.self, from: data) else { throw isNone(path) }
+        return result
+    }
+
+    private static func isNone(_ path: String) -> Failure {
+        Failure("\(path) is not what crate bench --json writes", hint: "write it with crate bench --json > \(path)")
+    }
+}

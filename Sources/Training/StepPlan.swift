@@ -1,0 +1,82 @@
+import CrateModel
+import Foundation
+import Kernels
+
+// N images a rank and step, V virtual ranks on R ranks, D channels, n values in the flat buffers.
+
+/// What one step costs on a number of nodes.
+public struct StepPlan: Encodable, Equatable, Sendable {
+    /// Nodes, and ranks over all of them.
+    public let nodes, ranks: Int
+    /// Images of a step on a rank, and of one pass.
+    public let imagesPerRank, microBatch: Int
+    /// Forward and backward passes.
+    public let passSeconds: Double
+    /// ISTA's maps from their dictionaries and back.
+    public let weightSeconds: Double
+    /// Clearing gradients, and adding those of virtual ranks of the same rank.
+    public let sumSeconds: Double
+    /// Gradient norm and AdamW of the rank's part.
+    public let optimizerSeconds: Double
+    /// The sum over the ranks as far as the backward pass hides it.
+    public let hiddenSeconds: Double
+    /// The sum over the ranks as far as it is waited for, the way back of the parameters, and small sums.
+    public let exposedSeconds: Double
+
+    /// Clearing writes 4 bytes a value; adding a virtual rank copies it to wait (8) and adds it (12).
+    private static let (bytesOfClearing, bytesOfLeaf) = (4.0, 20.0)
+    /// The norm reads 4 bytes a value; AdamW reads 16 and writes 12.
+    private static let bytesOfUpdate = 32.0
+    /// Sums a step over a few numbers: the agreement, the losses, the norm.
+    private static let smallSums = 3.0
+
+    /// The step of `configuration` on `nodes` nodes. With g the rate of a rank's products times the fraction reached,
+    ///
+    ///     passes  = N operationsPerImage / g, times u
+    ///     weights = (1 + V / R) depth 2 D^3 / g
+    ///     update  = 32 n / R / memory bandwidth
+    ///
+    /// u is what threads lose that get no image of a micro-batch m: with s = ceil(m / threads) threads / m it is
+    /// (2 s + 1) / 3, since a third of the products, the gradients of weights, are not divided by images.
+    ///
+    /// Throws `Failure` when the batch does not divide.
+    public init(
+        _ configuration: PretrainConfiguration, nodes: Int, _ cluster: ClusterDescription, bucketBytes: Int,
+        wire: Precision
+    ) throws {
+        let ranks = nodes * cluster.ranksPerNode
+        _ = try configuration.samplesPerVirtualRank(ranks: ranks)
+        let (shape, model) = (configuration.model, MaskedAutoencoder(configuration.model))
+        let (threads, values) = (cluster.threads, Double(model.layout.bufferCount))
+        let ownLeaves = Double(configuration.virtualRanks / ranks)
+        let rate = cluster.rates.productRate * cluster.rates.productFraction * Double(threads)
+        let microBatch = configuration.microBatch
+        let rounds = Double((microBatch + threads - 1) / threads * threads) / Double(microBatch)
+        let secondsPerImage = shape.operationsPerImage / rate * (2 * rounds + 1) / 3
+
+        self.nodes = nodes
+        self.ranks = ranks
+        self.microBatch = microBatch
+        imagesPerRank = configuration.batchSize / ranks
+        passSeconds = Double(imagesPerRank) * secondsPerImage
+        weightSeconds = (1 + ownLeaves) * Double(shape.depth) * 2 * pow(Double(shape.dim), 3) / rate
+        sumSeconds =
+            values * (ownLeaves * Self.bytesOfClearing + (ownLeaves - 1) * Self.bytesOfLeaf) / cluster.memoryBandwidth
+        optimizerSeconds = values / Double(ranks) * Self.bytesOfUpdate / cluster.memoryBandwidth
+
+        let tree = TreeTimes(nodes: nodes, cluster)
+        let shares = PassShares(shape, visible: 1 - configuration.maskRatio)
+        let lastPass = Double(microBatch) * secondsPerImage
+        let buckets = shares.buckets(model.layout, bucketCount: bucketBytes / 4, passSeconds: lastPass)
+        let reduction = tree.overlap(buckets, wire: wire, until: shares.backwardShare * lastPass)
+        hiddenSeconds = reduction.whole - reduction.exposed
+        exposedSeconds =
+            reduction.exposed + buckets.reduce(0) { $0 + tree.gather(count: $1.count) }
+            + Self.smallSums * tree.smallSum
+    }
+
+    /// The whole step.
+    public var seconds: Double {
+        passSeconds + weightSeconds + sumSeconds + optimizerSeconds + exposedSeconds
+    }
+}
