@@ -73,10 +73,3 @@ struct PreparedWeights {
         }
     }
 }
-
-extension Arena {
-    /// `count` zeroed elements of `format`.
-    mutating func operands(_ count: Int, _ format: OperandFormat) throws -> Operand {
-        Operand(try floats(format.stride == 4 ? count : (count + 1) / 2), format)
-    }
-}

@@ -50,17 +50,19 @@ public struct Workspace: ~Copyable {
     let prepared: PreparedWeights
     let derivation: UnsafeMutablePointer<Float>  // scratch of a thread that derives weights, (threads, D, D) or larger
     let derivationCount: Int
-    let team: ThreadTeam
-    let clock: PartClock
+    /// The threads of the passes.
+    public let team: ThreadTeam
+    /// Tells apart where the time of a step goes; the passes name their parts, the caller the others.
+    public let clock: StepClock
     private let arena: Arena
-    private let partSeconds: OwnedBuffer<Double>
+    private let clockState: OwnedBuffer<StepClock.State>
     let losses: OwnedBuffer<Double>
 
     /// Memory for micro-batches of up to `images` images of `model`. Throws `Failure` when it is not to be had.
     public init(_ model: MaskedAutoencoder, images: Int, precision: Precision, team: ThreadTeam) throws {
         var arena = Arena()
         let memory = try PassMemory(model, images: images, precision.format, threads: team.count, in: &arena)
-        let partSeconds = try OwnedBuffer<Double>(count: PartClock.count)
+        let clockState = try OwnedBuffer<StepClock.State>(count: 1)
         let losses = try OwnedBuffer<Double>(count: images)
         self.precision = precision
         shape = memory.shape
@@ -70,17 +72,14 @@ public struct Workspace: ~Copyable {
         derivation = memory.derivation
         derivationCount = memory.derivationCount
         self.team = team
-        clock = PartClock(partSeconds.pointer)
+        clock = StepClock(clockState.pointer)
         self.arena = arena
-        self.partSeconds = partSeconds
+        self.clockState = clockState
         self.losses = losses
     }
 
     /// Bytes that passes work on: activations, scratch and prepared weights.
     public var byteCount: Int { arena.byteCount }
-
-    /// Seconds that the passes have spent on `part` since the workspace was made.
-    public func seconds(of part: PassPart) -> Double { partSeconds.pointer[part.rawValue] }
 
     /// Each image's loss after `MaskedAutoencoder.loss`, the sum over its hidden patches, (N).
     public var imageLosses: UnsafeMutableBufferPointer<Double> { losses.elements }

@@ -1,4 +1,5 @@
 import Buffers
+import Collectives
 import CrateModel
 
 // T tokens, L patches, D channels, V values a patch.
@@ -42,27 +43,23 @@ public struct PassShares: Sendable {
         backwardShare = backwards / whole
     }
 
-    /// The flat gradients of `layout` in buckets of `bucketCount` values, what is left over at the end of the buffer; the last
-    /// bucket first, as the backward pass completes them. A forward and a backward pass together take `passSeconds`.
-    public func buckets(_ layout: ParameterLayout, bucketCount: Int, passSeconds: Double) -> [GradientBucket] {
+    /// The buckets of `partition`, of buffers of `layout`, in the order in which the backward pass completes them: the gradients
+    /// of a block at once, those of the prediction and the norms with those of the block next to them (see
+    /// `MaskedAutoencoder.completeBackward`). A forward and a backward pass together take `passSeconds`.
+    public func buckets(_ partition: Partition, of layout: ParameterLayout, passSeconds: Double) -> [GradientBucket] {
         var buckets: [GradientBucket] = []
-        var starts = Array(stride(from: 0, to: layout.bufferCount, by: bucketCount))
-        var (end, ready, module) = (layout.bufferCount, 0.0, Substring())
-        for parameter in layout.parameters.reversed() {
-            let next = Self.module(of: parameter.name)
-            if next != module { ready += share(of: next) * passSeconds }
-            module = next
-            while let start = starts.last, parameter.offset <= start {
-                buckets.append(GradientBucket(count: end - start, ready: ready))
-                end = start
-                starts.removeLast()
-            }
+        var ready = 0.0
+        for module in Self.modules(of: layout).reversed() {
+            ready += share(of: module.name) * passSeconds
+            guard Self.isBlock(module.name) || module.start == 0 else { continue }
+            buckets += partition.buckets.dropFirst(buckets.count).prefix { $0.lowerBound >= module.start }
+                .map { GradientBucket(count: $0.count, ready: ready) }
         }
         return buckets
     }
 
     private func share(of module: Substring) -> Double {
-        if module.contains("blocks.") { return backward.block }
+        if Self.isBlock(module) { return backward.block }
         switch module {
         case "decoder_pred": return backward.prediction
         case "patch_embed": return backward.embedding
@@ -70,10 +67,17 @@ public struct PassShares: Sendable {
         }
     }
 
-    /// What is completed as a whole: a block, or what else has a name.
-    private static func module(of name: String) -> Substring {
-        let parts = name.split(separator: ".")
-        return parts.count > 1 && parts[0].hasSuffix("blocks")
-            ? name.prefix(parts[0].count + 1 + parts[1].count) : parts[0]
+    private static func isBlock(_ module: Substring) -> Bool { module.contains("blocks.") }
+
+    /// The blocks and what else has a name of its own, by their places in the flat buffers.
+    private static func modules(of layout: ParameterLayout) -> [(name: Substring, start: Int)] {
+        var modules: [(name: Substring, start: Int)] = []
+        for parameter in layout.parameters {
+            let parts = parameter.name.split(separator: ".")
+            let isBlock = parts.count > 1 && parts[0].hasSuffix("blocks")
+            let name = isBlock ? parameter.name.prefix(parts[0].count + 1 + parts[1].count) : parts[0]
+            if modules.last?.name != name { modules.append((name, parameter.offset)) }
+        }
+        return modules
     }
 }

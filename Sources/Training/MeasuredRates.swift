@@ -31,8 +31,8 @@ public struct MeasuredRates: Equatable, Sendable {
                     result.gflopPerImage, result.precision.rawValue, own, precision.rawValue),
                 hint: "run crate bench --json with the model options and the --precision of this run")
         }
-        let passSeconds =
-            result.stepSeconds - (result.seconds["reduction"] ?? .nan) - (result.seconds["optimizer"] ?? .nan)
+        func seconds(_ part: StepPart) -> Double { result.seconds["\(part)"] ?? .nan }
+        let passSeconds = result.stepSeconds - seconds(.reduction) - seconds(.optimizer)
         let rate = result.productGflops * 1e9
         productRate = rate / (Double(result.ranks) * Double(result.threads))
         productFraction = Double(result.batchSize) * model.operationsPerImage / (passSeconds * rate)

@@ -1,6 +1,5 @@
 import Collectives
 import CrateModel
-import Kernels
 
 /// Bytes that a rank allocates for training, by kind. The program itself, its libraries and the images being read come on top,
 /// some tens of megabytes.
@@ -17,13 +16,13 @@ public struct MemoryPlan: Encodable, Equatable, Sendable {
     public let scratch: Int
     /// Weights as products take them.
     public let preparedWeights: Int
-    /// Sums of virtual ranks that wait for their other half, see `LeafSum`.
+    /// Sums of virtual ranks that wait for their other half (`LeafSum`).
     public let treeLevels: Int
-    /// Pieces of messages, see `TreeSum`.
+    /// Pieces of messages.
     public let messages: Int
 
-    /// The memory of each of `ranks` ranks. Throws `Failure` when it is beyond what an integer counts.
-    public init(_ configuration: PretrainConfiguration, ranks: Int, threads: Int) throws {
+    /// The memory of the last of `ranks` ranks; others may have some blocks of `Partition` more or less. Throws `Failure` when it is beyond what an integer counts.
+    public init(_ configuration: PretrainConfiguration, ranks: Int, threads: Int, bucketBytes: Int) throws {
         let model = MaskedAutoencoder(configuration.model)
         let workspace = try WorkspaceBytes(
             model, images: configuration.microBatch, precision: configuration.precision, threads: threads)
@@ -31,13 +30,14 @@ public struct MemoryPlan: Encodable, Equatable, Sendable {
         let levels = LeafSum.levelCount(leaves: configuration.virtualRanks / ranks)
         parameters = count * float
         gradients = count * float
-        moments = 2 * ((count + ranks - 1) / ranks) * float
+        let parts = Partition(count: count, bucketCount: bucketBytes / 4, ranks: ranks).parts(of: ranks - 1)
+        moments = 2 * parts.reduce(0) { $0 + $1.count } * float
         activations = workspace.activations
         scratch = workspace.scratch
         preparedWeights = workspace.preparedWeights
         treeLevels = levels * count * float
         // A piece that comes in; in bf16 as much for two of half the size, one each way.
-        messages = ranks == 1 ? 0 : TreeSum.pieceCount * float
+        messages = ranks == 1 ? 0 : GradientExchange.pieceCount * float
     }
 
     /// All kinds together.

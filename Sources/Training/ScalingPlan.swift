@@ -1,7 +1,6 @@
 import CrateModel
 import Files
 import Foundation
-import Kernels
 
 /// What a run costs on a cluster, and on 1, 2, 4, ... of its nodes.
 public struct ScalingPlan: Encodable, Equatable, Sendable {
@@ -43,17 +42,14 @@ public struct ScalingPlan: Encodable, Equatable, Sendable {
     ///
     /// Throws `Failure` when the cluster is none, or the batch does not divide over the ranks of `nodes` nodes.
     public init(
-        nodes: Int, _ cluster: ClusterDescription, bucketMebibytes: Int, wire: Precision,
+        nodes: Int, _ cluster: ClusterDescription, bucketBytes: Int,
         configuration: (_ ranks: Int) throws -> PretrainConfiguration
     ) throws {
         try cluster.validate(nodes: nodes)
-        guard (1...4096).contains(bucketMebibytes) else {
-            throw Failure("--bucket-mb \(bucketMebibytes) is outside 1 to 4096 MiB", hint: "8 is a good start")
-        }
         let ranks = nodes * cluster.ranksPerNode
         let own = try configuration(ranks)
         steps = own.schedule.totalSteps
-        memoryBytes = try MemoryPlan(own, ranks: ranks, threads: cluster.threads)
+        memoryBytes = try MemoryPlan(own, ranks: ranks, threads: cluster.threads, bucketBytes: bucketBytes)
         memoryBytesTotal = memoryBytes.total
 
         var runs: [Run] = []
@@ -62,8 +58,7 @@ public struct ScalingPlan: Encodable, Equatable, Sendable {
         while next <= nodes || stop == nil {
             do {
                 let configuration = try configuration(next * cluster.ranksPerNode)
-                let step = try StepPlan(
-                    configuration, nodes: next, cluster, bucketBytes: bucketMebibytes << 20, wire: wire)
+                let step = try StepPlan(configuration, nodes: next, cluster, bucketBytes: bucketBytes)
                 runs.append(Run(step, configuration, threads: cluster.threads, half: runs.last))
             } catch let failure as Failure where next > nodes {
                 stop = stop ?? (next / 2, failure.problem)

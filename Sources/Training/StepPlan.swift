@@ -1,6 +1,6 @@
+import Collectives
 import CrateModel
 import Foundation
-import Kernels
 
 // N images a rank and step, V virtual ranks on R ranks, D channels, n values in the flat buffers.
 
@@ -20,16 +20,13 @@ public struct StepPlan: Encodable, Equatable, Sendable {
     public let optimizerSeconds: Double
     /// The sum over the ranks as far as the backward pass hides it.
     public let hiddenSeconds: Double
-    /// The sum over the ranks as far as it is waited for, the way back of the parameters, and small sums.
+    /// The sum over the ranks as far as it is waited for, the way back of the parameters, and the report of the step.
     public let exposedSeconds: Double
 
     /// Clearing writes 4 bytes a value; adding a virtual rank copies it to wait (8) and adds it (12).
     private static let (bytesOfClearing, bytesOfLeaf) = (4.0, 20.0)
     /// The norm reads 4 bytes a value; AdamW reads 16 and writes 12.
     private static let bytesOfUpdate = 32.0
-    /// Sums a step over a few numbers: the agreement, the losses, the norm.
-    private static let smallSums = 3.0
-
     /// The step of `configuration` on `nodes` nodes. With g the rate of a rank's products times the fraction reached,
     ///
     ///     passes  = N operationsPerImage / g, times u
@@ -41,8 +38,7 @@ public struct StepPlan: Encodable, Equatable, Sendable {
     ///
     /// Throws `Failure` when the batch does not divide.
     public init(
-        _ configuration: PretrainConfiguration, nodes: Int, _ cluster: ClusterDescription, bucketBytes: Int,
-        wire: Precision
+        _ configuration: PretrainConfiguration, nodes: Int, _ cluster: ClusterDescription, bucketBytes: Int
     ) throws {
         let ranks = nodes * cluster.ranksPerNode
         _ = try configuration.samplesPerVirtualRank(ranks: ranks)
@@ -67,12 +63,18 @@ public struct StepPlan: Encodable, Equatable, Sendable {
         let tree = TreeTimes(nodes: nodes, cluster)
         let shares = PassShares(shape, visible: 1 - configuration.maskRatio)
         let lastPass = Double(microBatch) * secondsPerImage
-        let buckets = shares.buckets(model.layout, bucketCount: bucketBytes / 4, passSeconds: lastPass)
-        let reduction = tree.overlap(buckets, wire: wire, until: shares.backwardShare * lastPass)
+        let partition = Partition(count: model.layout.bufferCount, bucketCount: bucketBytes / 4, ranks: ranks)
+        let buckets = shares.buckets(partition, of: model.layout, passSeconds: lastPass)
+        let reduction = tree.overlap(buckets, wire: configuration.wire, until: shares.backwardShare * lastPass)
         hiddenSeconds = reduction.whole - reduction.exposed
+        // MPI's sum of the report, as if it were done by halves.
+        let report =
+            2
+            * StepReport.count(
+                virtualRanks: configuration.virtualRanks, blocks: partition.blocks, ranks: ranks)
         exposedSeconds =
-            reduction.exposed + buckets.reduce(0) { $0 + tree.gather(count: $1.count) }
-            + Self.smallSums * tree.smallSum
+            reduction.exposed + buckets.reduce(tree.gather(count: report)) { $0 + tree.gather(count: $1.count) }
+            + tree.reduction(count: report, wire: .fp32)
     }
 
     /// The whole step.

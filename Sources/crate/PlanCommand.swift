@@ -17,7 +17,7 @@ struct PlanCommand: ParsableCommand {
             crate plan --model tiny --images 50000 --epochs 200 --batch-size 512 \\
                 --gflops 95 --nodes 2 --link 1 --latency 50 --json
 
-            Options of the model and the recipe are those of pretrain. --gflops is what crate bench prints over the cores it ran \
+            Options of the model, the recipe and the ranks are those of pretrain. --gflops is what crate bench prints over the cores it ran \
             on, best with all cores of a node at work. Not planned: evaluations, checkpoints, waiting for slow nodes, and the \
             core time that messages take. Memory is that of nodes with a processor like this one; the program itself takes \
             some 70 MiB more a rank.
@@ -28,6 +28,7 @@ struct PlanCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Images of the training set; not needed with --steps.", valueName: "n"))
     var images: Int?
     @OptionGroup(title: "Speed") var speed: SpeedOptions
+    @OptionGroup(title: "Ranks") var distribution: DistributionArguments
     @OptionGroup(title: "Cluster") var cluster: ClusterOptions
     @Flag(help: "Print one JSON object instead of the tables.")
     var json = false
@@ -46,7 +47,7 @@ struct PlanCommand: ParsableCommand {
         let rates = try cluster.rates(model, precision)
         let plan = try ScalingPlan(
             nodes: cluster.nodes, cluster.description(rates, threads: speed.threads),
-            bucketMebibytes: cluster.bucketMb, wire: cluster.wire
+            bucketBytes: distribution.options.bucketBytes
         ) { ranks in
             try recipe.configuration(model, sampleCount: images ?? 1, precision: precision, ranks: ranks)
         }
@@ -78,10 +79,6 @@ struct ClusterOptions: ParsableArguments {
     var nodeBandwidth = 1.0
     @Option(help: ArgumentHelp("What a rank reads and writes in memory.", valueName: "GB/s"))
     var memoryBandwidth = 10.0
-    @Option(help: ArgumentHelp("Gradients that are summed over the ranks as a whole.", valueName: "MiB"))
-    var bucketMb = 8
-    @Option(help: ArgumentHelp("Precision of gradients between ranks.", valueName: "fp32|bf16"))
-    var wire = Precision.fp32
 
     func validate() throws {
         guard (gflops == nil) != (bench == nil) else { throw ValidationError("Give --gflops or --bench, one of them.") }

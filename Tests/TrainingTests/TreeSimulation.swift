@@ -1,13 +1,13 @@
 import Collectives
 import Training
 
-/// The tree over the ranks, played message by message: every rank goes through its exchanges one after the other, an exchange
-/// begins when both partners are there, and what is under way at the same time shares the links of the nodes equally.
+/// The exchange of gradients and parameters, played message by message: every rank goes through its exchanges one after the
+/// other, an exchange begins when both partners are there, and what is under way at the same time shares the links of the nodes
+/// equally.
 struct TreeSimulation {
     let nodes: Int
     let cluster: ClusterDescription
-    /// Bytes of a gradient on the wire.
-    let gradientBytes: Double
+    let wire: WireFormat
 
     private enum Action {
         case wait(until: Double)
@@ -23,11 +23,12 @@ struct TreeSimulation {
 
     private var ranks: Int { nodes * cluster.ranksPerNode }
 
-    /// The second at which the last rank holds its part of the sum of all buckets, a rank's own times for their readiness.
+    /// The second at which the last rank holds its part of the sum of all buckets.
     func reduction(_ buckets: [GradientBucket]) -> Double {
         play { rank in
             buckets.flatMap { bucket in
-                [.wait(until: bucket.ready)] + exchanges(rank, count: bucket.count, isGathering: false)
+                [.wait(until: bucket.ready), .work(Double(4 * bucket.count) / cluster.memoryBandwidth)]
+                    + exchanges(rank, count: bucket.count, isGathering: false)
             }
         }
     }
@@ -37,22 +38,25 @@ struct TreeSimulation {
         play { rank in buckets.flatMap { exchanges(rank, count: $0.count, isGathering: true) } }
     }
 
-    /// Halves as `TreeSum` does, then the other way round when gathering.
+    /// Halves by blocks of 4096, the upper half being the larger; the other way round when gathering.
     private func exchanges(_ rank: Int, count: Int, isGathering: Bool) -> [Action] {
         var (whole, steps): (Range<Int>, [[Action]]) = (0..<count, [])
         var distance = 1
         while distance < ranks {
-            let middle = whole.lowerBound + whole.count / 32 * 16
+            let middle = min(whole.lowerBound + (whole.count + 4095) / 4096 / 2 * 4096, whole.upperBound)
             let (lower, upper) = (whole.lowerBound..<middle, middle..<whole.upperBound)
             let (own, other) = rank & distance == 0 ? (lower, upper) : (upper, lower)
             let (sending, receiving) = isGathering ? (own, other) : (other, own)
             var actions: [Action] = []
-            for start in stride(from: 0, to: max(own.count, other.count), by: TreeSum.pieceCount) {
-                let sent = max(0, min(TreeSum.pieceCount, sending.count - start))
-                let received = max(0, min(TreeSum.pieceCount, receiving.count - start))
-                let bytes = isGathering ? 4 : gradientBytes
-                actions.append(.exchange(partner: rank ^ distance, sending: Double(sent) * bytes))
-                if !isGathering { actions.append(.work(Double(received) * 12 / cluster.memoryBandwidth)) }
+            for start in stride(from: 0, to: max(own.count, other.count), by: GradientExchange.pieceCount) {
+                let sent = max(0, min(GradientExchange.pieceCount, sending.count - start))
+                let received = max(0, min(GradientExchange.pieceCount, receiving.count - start))
+                let isRounded = !isGathering && wire == .bf16
+                // Rounding reads 4 bytes and writes 2, or 4 in place; adding reads both, and writes 4.
+                if isRounded { actions.append(.work(Double(6 * sent) / cluster.memoryBandwidth)) }
+                actions.append(.exchange(partner: rank ^ distance, sending: Double(sent) * (isRounded ? 2 : 4)))
+                let moved = isGathering ? 0 : isRounded ? 8 + 10 : 12
+                actions.append(.work(Double(received * moved) / cluster.memoryBandwidth))
             }
             steps.append(actions)
             whole = own
