@@ -11,6 +11,9 @@ public struct MeasuredRates: Equatable, Sendable {
     /// are planned apart.
     public let productFraction: Double
 
+    /// The rate that passes reach.
+    public var reached: Double { productRate * productFraction }
+
     /// The smallest fraction among the fp32 rows of BENCHMARKS.md.
     public static let defaultProductFraction = 0.82
 
@@ -33,13 +36,16 @@ public struct MeasuredRates: Equatable, Sendable {
         }
         func seconds(_ part: StepPart) -> Double { result.seconds["\(part)"] ?? .nan }
         let passSeconds = result.stepSeconds - seconds(.reduction) - seconds(.optimizer)
-        let rate = result.productGflops * 1e9
-        productRate = rate / (Double(result.ranks) * Double(result.threads))
-        productFraction = Double(result.batchSize) * model.operationsPerImage / (passSeconds * rate)
-        guard result.ranks > 0, result.threads > 0, productRate > 0, productFraction > 0, productFraction.isFinite
-        else {
+        let counts = [result.ranks, result.threads, result.batchSize, result.microBatch]
+        guard counts.allSatisfy({ (1...1 << 30).contains($0) }), passSeconds > 0, result.productGflops > 0 else {
             throw Self.isNone(path)
         }
+        let operations = StepOperations(
+            model, images: result.batchSize / result.ranks, microBatch: result.microBatch, virtualRanks: 1,
+            threads: result.threads)
+        productRate = result.productGflops * 1e9 / Double(result.ranks) / Double(result.threads)
+        productFraction =
+            (operations.passes + operations.weights) / passSeconds / productRate / Double(result.threads)
     }
 
     private static func read(_ path: String) throws -> BenchmarkResult {

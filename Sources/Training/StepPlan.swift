@@ -1,8 +1,5 @@
 import Collectives
 import CrateModel
-import Foundation
-
-// N images a rank and step, V virtual ranks on R ranks, D channels, n values in the flat buffers.
 
 /// What one step costs on a number of nodes.
 public struct StepPlan: Encodable, Equatable, Sendable {
@@ -27,51 +24,42 @@ public struct StepPlan: Encodable, Equatable, Sendable {
     private static let (bytesOfClearing, bytesOfLeaf) = (4.0, 20.0)
     /// The norm reads 4 bytes a value; AdamW reads 16 and writes 12.
     private static let bytesOfUpdate = 32.0
-    /// The step of `configuration` on `nodes` nodes. With g the rate of a rank's products times the fraction reached,
-    ///
-    ///     passes  = N operationsPerImage / g, times u
-    ///     weights = (1 + V / R) depth 2 D^3 / g
-    ///     update  = 32 n / R / memory bandwidth
-    ///
-    /// u is what threads lose that get no image of a micro-batch m: with s = ceil(m / threads) threads / m it is
-    /// (2 s + 1) / 3, since a third of the products, the gradients of weights, are not divided by images.
-    ///
-    /// Throws `Failure` when the batch does not divide.
+
+    /// The step of `configuration` on `nodes` nodes: operations (`StepOperations`) over the rate of a rank's products times the
+    /// fraction reached, bytes over the memory's bandwidth, and what `TreeTimes` says. Throws `Failure` when the batch does not
+    /// divide.
     public init(
         _ configuration: PretrainConfiguration, nodes: Int, _ cluster: ClusterDescription, bucketBytes: Int
     ) throws {
         let ranks = nodes * cluster.ranksPerNode
         _ = try configuration.samplesPerVirtualRank(ranks: ranks)
         let (shape, model) = (configuration.model, MaskedAutoencoder(configuration.model))
-        let (threads, values) = (cluster.threads, Double(model.layout.bufferCount))
-        let ownLeaves = Double(configuration.virtualRanks / ranks)
-        let rate = cluster.rates.productRate * cluster.rates.productFraction * Double(threads)
-        let microBatch = configuration.microBatch
-        let rounds = Double((microBatch + threads - 1) / threads * threads) / Double(microBatch)
-        let secondsPerImage = shape.operationsPerImage / rate * (2 * rounds + 1) / 3
+        let (values, ownRanks) = (Double(model.layout.bufferCount), configuration.virtualRanks / ranks)
+        let (ownLeaves, rate) = (Double(ownRanks), cluster.rates.reached * Double(cluster.threads))
 
         self.nodes = nodes
         self.ranks = ranks
-        self.microBatch = microBatch
+        microBatch = configuration.microBatch
         imagesPerRank = configuration.batchSize / ranks
-        passSeconds = Double(imagesPerRank) * secondsPerImage
-        weightSeconds = (1 + ownLeaves) * Double(shape.depth) * 2 * pow(Double(shape.dim), 3) / rate
+        let operations = StepOperations(
+            shape, images: imagesPerRank, microBatch: microBatch, virtualRanks: ownRanks, threads: cluster.threads)
+        passSeconds = operations.passes / rate
+        weightSeconds = operations.weights / rate
         sumSeconds =
             values * (ownLeaves * Self.bytesOfClearing + (ownLeaves - 1) * Self.bytesOfLeaf) / cluster.memoryBandwidth
         optimizerSeconds = values / Double(ranks) * Self.bytesOfUpdate / cluster.memoryBandwidth
 
         let tree = TreeTimes(nodes: nodes, cluster)
         let shares = PassShares(shape, visible: 1 - configuration.maskRatio)
-        let lastPass = Double(microBatch) * secondsPerImage
+        let lastPass = Double(microBatch) * operations.perImage / rate
         let partition = Partition(count: model.layout.bufferCount, bucketCount: bucketBytes / 4, ranks: ranks)
         let buckets = shares.buckets(partition, of: model.layout, passSeconds: lastPass)
         let reduction = tree.overlap(buckets, wire: configuration.wire, until: shares.backwardShare * lastPass)
         hiddenSeconds = reduction.whole - reduction.exposed
-        // MPI's sum of the report, as if it were done by halves.
-        let report =
-            2
-            * StepReport.count(
-                virtualRanks: configuration.virtualRanks, blocks: partition.blocks, ranks: ranks)
+        // MPI's sum of the report of doubles, as if it were done by halves.
+        let doubles = StepReport.count(
+            virtualRanks: configuration.virtualRanks, blocks: partition.blocks, ranks: ranks)
+        let report = 2 * doubles
         exposedSeconds =
             reduction.exposed + buckets.reduce(tree.gather(count: report)) { $0 + tree.gather(count: $1.count) }
             + tree.reduction(count: report, wire: .fp32)

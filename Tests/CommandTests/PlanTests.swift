@@ -56,12 +56,13 @@ import Testing
                 let bench = try object(["bench", "--steps", "1", "--json"] + options)
                 try JSONSerialization.data(withJSONObject: bench).write(to: URL(fileURLWithPath: "\(path)/bench.json"))
                 let seconds = try #require(bench["seconds"] as? [String: Double])
-                let passes =
-                    try #require(bench["step_seconds"] as? Double) - seconds["reduction"]! - seconds["optimizer"]!
+                let others = try #require(seconds["reduction"]) + #require(seconds["optimizer"])
+                let passes = try #require(bench["step_seconds"] as? Double) - others
 
                 let plan = try object(["plan", "--steps", "10", "--bench", "\(path)/bench.json", "--json"] + options)
                 let run = try #require(plan["run"] as? [String: Any])
-                let planned = try #require((run["step"] as? [String: Double])?["pass_seconds"])
+                let step = try #require(run["step"] as? [String: Double])
+                let planned = try #require(step["pass_seconds"]) + #require(step["weight_seconds"])
                 #expect(abs(planned / passes - 1) < 1e-6)
                 memory.append(
                     (
