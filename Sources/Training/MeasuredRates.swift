@@ -49,7 +49,8 @@ public struct MeasuredRates: Equatable, Sendable {
     }
 
     private static func read(_ path: String) throws -> BenchmarkResult {
-        guard let file = FileHandle(forReadingAtPath: path), let data = try? file.read(upToCount: 1 << 20) else {
+        guard let file = FileHandle(forReadingAtPath: path), let data = try? file.read(upToCount: 1 << 20) ?? Data()
+        else {
             throw Failure("cannot read \(path)", hint: "write it with crate bench --json > \(path)")
         }
         let decoder = JSONDecoder()

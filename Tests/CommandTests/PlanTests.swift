@@ -85,6 +85,7 @@ import Testing
     @Test func whatCannotBeIsRefusedInOneLine() throws {
         try withTemporaryDirectory { path in
             try Data("{\"ranks\": 0}".utf8).write(to: URL(fileURLWithPath: "\(path)/other.json"))
+            try Data().write(to: URL(fileURLWithPath: "\(path)/empty.json"))
             let rate = ["--gflops", "95"]
             let cases: [(String, [String])] = [
                 ("--nodes 0 is no power of two", rate + ["--nodes", "0"]),
@@ -101,6 +102,7 @@ import Testing
                 ("--images 0 is outside", rate + ["--images", "0"]),
                 ("cannot read \(path)/none.json", ["--bench", "\(path)/none.json"]),
                 ("other.json is not what", ["--bench", "\(path)/other.json"]),
+                ("empty.json is not what", ["--bench", "\(path)/empty.json"]),
                 ("cannot read \(path)", ["--bench", path]),
                 ("--dim", rate + ["--dim", "99999999"]),
             ]
