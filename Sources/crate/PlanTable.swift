@@ -38,6 +38,7 @@ struct PlanTable {
             ("parameters", memory.parameters), ("gradients", memory.gradients), ("moments", memory.moments),
             ("activations", memory.activations), ("scratch", memory.scratch), ("weights", memory.preparedWeights),
             ("tree levels", memory.treeLevels), ("messages", memory.messages),
+            ("checkpoint", memory.checkpoint),
         ]
         for (kind, bytes) in kinds { line("  \(kind)", mebibytes(bytes)) }
     }
