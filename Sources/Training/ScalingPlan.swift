@@ -48,6 +48,7 @@ public struct ScalingPlan: Encodable, Equatable, Sendable {
         try cluster.validate(nodes: nodes)
         let ranks = nodes * cluster.ranksPerNode
         let own = try configuration(ranks)
+        _ = try own.samplesPerVirtualRank(ranks: ranks)
         steps = own.schedule.totalSteps
         memoryBytes = try MemoryPlan(own, ranks: ranks, threads: cluster.threads, bucketBytes: bucketBytes)
         memoryBytesTotal = memoryBytes.total

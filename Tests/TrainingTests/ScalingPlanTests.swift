@@ -141,7 +141,7 @@ import Training
             refuses("--node-bandwidth") { try plan(cluster(nodeBandwidth: rate * 1e9)) }
         }
         refuses("--latency") { try plan(cluster(latency: -1)) }
-        refuses("does not divide over 8 ranks") { try plan(nodes: 8, good, batch: 12) }
+        refuses("does not divide over 16 ranks") { try plan(nodes: 16, good, batch: 12) }
         refuses("elements") {
             try ScalingPlan(nodes: 1, good, bucketBytes: 8 << 20) { _ in
                 var configuration = try configuration(.large, batch: 1 << 40, virtualRanks: 1, microBatch: 1 << 40)
