@@ -4,6 +4,7 @@
 #include <mpi.h>
 
 static inline MPI_Comm crate_mpi_comm_world(void) { return MPI_COMM_WORLD; }
+static inline MPI_Datatype crate_mpi_float(void) { return MPI_FLOAT; }
 static inline MPI_Datatype crate_mpi_double(void) { return MPI_DOUBLE; }
 static inline MPI_Datatype crate_mpi_int64(void) { return MPI_INT64_T; }
 static inline MPI_Datatype crate_mpi_byte(void) { return MPI_BYTE; }

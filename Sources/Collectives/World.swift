@@ -67,6 +67,18 @@ public struct World: @unchecked Sendable {
         values.withUnsafeMutableBufferPointer { sum($0) }
     }
 
+    /// Replaces `values` by their sum over all ranks, in whatever order MPI adds.
+    public func sum(_ values: UnsafeMutablePointer<Float>, count: Int) {
+        let largest = 1 << 28
+        for start in stride(from: 0, to: count, by: largest) {
+            complete {
+                MPI_Iallreduce(
+                    crate_mpi_in_place(), values + start, Int32(min(largest, count - start)), crate_mpi_float(),
+                    crate_mpi_sum(), control, $0)
+            }
+        }
+    }
+
     /// The least of the ranks' values.
     public func minimum(_ value: Int) -> Int {
         var value = Int64(value)

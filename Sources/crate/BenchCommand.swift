@@ -1,5 +1,6 @@
 import ArgumentParser
 import Collectives
+import CrateModel
 import Foundation
 import Shards
 import Training
@@ -11,6 +12,7 @@ struct BenchCommand: ParsableCommand {
         discussion: """
             crate bench --model base --batch-size 32 --threads 2
             mpirun -n 2 crate bench --model tiny --batch-size 64 --json
+            mpirun -n 2 crate bench --model tiny --exchange
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
@@ -24,6 +26,10 @@ struct BenchCommand: ParsableCommand {
     @OptionGroup(title: "Ranks") var distribution: DistributionArguments
     @Option(help: ArgumentHelp("Gradients between ranks: as they are, or rounded to bf16.", valueName: "fp32|bf16"))
     var wire = WireFormat.fp32
+    @Flag(
+        help:
+            "Measure the exchange of gradients alone, beside MPI_Allreduce and the update of everything on every rank.")
+    var exchange = false
     @Flag(help: "Print one JSON object instead of the table.")
     var json = false
 
@@ -36,6 +42,7 @@ struct BenchCommand: ParsableCommand {
     func run() throws {
         try runWithWorld { world in
             let modelConfiguration = try world.agree { try model.configuration() }
+            if exchange { return try measureExchange(modelConfiguration, world) }
             var recipe = try RecipeOptions.parse(["--steps", "\(steps + 2)", "--batch-size", "\(batchSize)"])
             recipe.microBatch = microBatch
             recipe.wire = wire
@@ -54,6 +61,16 @@ struct BenchCommand: ParsableCommand {
                 distribution: distribution.options, world: world)
             if world.rank == 0 { json ? try printJSON(result) : printTable(result) }
         }
+    }
+
+    private func measureExchange(_ configuration: ModelConfiguration, _ world: World) throws {
+        let result = try benchmarkExchange(
+            MaskedAutoencoder(configuration), wire: wire, distribution: distribution.options, rounds: steps,
+            world: world)
+        guard world.rank == 0 else { return }
+        if json { return try printJSON(result) }
+        print(String(format: "tree, own parts   %.4f s", result.treeSeconds))
+        print(String(format: "MPI_Allreduce     %.4f s", result.allReduceSeconds))
     }
 
     private func printTable(_ result: BenchmarkResult) {

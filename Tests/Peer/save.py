@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""How long torch.save holds up a training loop: the state of a model of so many parameters, with AdamW's moments.
+
+    .venv/bin/python Tests/Peer/save.py --parameters 44638464 --times 5
+"""
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+
+import torch
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--parameters', type=int, required=True)
+    parser.add_argument('--times', type=int, default=5)
+    options = parser.parse_args()
+    names = ('model', 'exp_avg', 'exp_avg_sq')
+    # Pieces of a million, as a model has them.
+    state = {f'{name}.{start}': torch.rand(min(1 << 20, options.parameters - start))
+             for name in names for start in range(0, options.parameters, 1 << 20)}
+    seconds = []
+    with tempfile.TemporaryDirectory() as directory:
+        for _ in range(options.times):
+            start = time.perf_counter()
+            torch.save(state, f'{directory}/state.pth')
+            descriptor = os.open(f'{directory}/state.pth', os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+            seconds.append(time.perf_counter() - start)
+    print(json.dumps({'median': statistics.median(seconds), 'min': min(seconds), 'max': max(seconds)}))
+
+
+if __name__ == '__main__':
+    main()
