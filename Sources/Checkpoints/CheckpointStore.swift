@@ -3,27 +3,9 @@ import CrateModel
 import Files
 import Foundation
 
-/// The flat buffers of a run's state, all of one layout; the memory belongs to somebody else.
-public struct TrainingState {
-    /// The parameters.
-    public let parameters: UnsafeMutablePointer<Float>
-    /// AdamW's first moments.
-    public let firstMoments: UnsafeMutablePointer<Float>
-    /// AdamW's second moments.
-    public let secondMoments: UnsafeMutablePointer<Float>
-
-    /// All three, in the order above.
-    public var buffers: [UnsafeMutablePointer<Float>] { [parameters, firstMoments, secondMoments] }
-
-    /// The state in these three buffers.
-    public init(
-        parameters: UnsafeMutablePointer<Float>, firstMoments: UnsafeMutablePointer<Float>,
-        secondMoments: UnsafeMutablePointer<Float>
-    ) {
-        self.parameters = parameters
-        self.firstMoments = firstMoments
-        self.secondMoments = secondMoments
-    }
+/// AdamW's running means of the gradients and of their squares.
+public enum Moment: String, CaseIterable, Sendable {
+    case first, second
 }
 
 /// The checkpoints of one run directory: `checkpoints/step-0000000100/` with `model.safetensors`,
@@ -39,14 +21,16 @@ public struct CheckpointStore: Sendable {
         directory = "\(run)/checkpoints"
     }
 
-    /// Writes the state after `step` steps and returns the checkpoint's path.
+    /// Writes the state after `step` steps and returns the checkpoint's path: the flat buffer `parameters`, and what `moments`
+    /// gives for each parameter, asked for in the order of the layout, all first moments before all second ones.
     ///
     /// The directory gets its name when all its files are on the disk, so a stop at any moment leaves either the whole
     /// checkpoint or none. A step that is there already and undamaged is left alone: equal steps are equal states.
     /// Throws `Failure` with the system's reason.
     @discardableResult
     public func save(
-        _ state: TrainingState, of model: MaskedAutoencoder, maskRatio: Double, step: Int, samples: Int
+        _ parameters: UnsafePointer<Float>, of model: MaskedAutoencoder, maskRatio: Double, step: Int, samples: Int,
+        moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws -> String {
         let path = "\(directory)/\(Self.prefix)\(String(repeating: "0", count: max(0, 10 - "\(step)".count)))\(step)"
         if (try? Manifest.verified(in: path)) != nil { return path }
@@ -62,7 +46,9 @@ public struct CheckpointStore: Sendable {
             throw Failure("cannot write checkpoints to \(directory)", hint: "check the directory's permissions")
         }
         do {
-            try write(state, of: model, maskRatio: maskRatio, step: step, samples: samples, to: partial)
+            try write(
+                parameters, of: model, maskRatio: maskRatio, step: step, samples: samples, to: partial, moments: moments
+            )
             try DurableFile.rename(partial, to: path)
         } catch {
             // What a full disk has half of would keep it full.
@@ -73,21 +59,21 @@ public struct CheckpointStore: Sendable {
     }
 
     private func write(
-        _ state: TrainingState, of model: MaskedAutoencoder, maskRatio: Double, step: Int, samples: Int,
-        to directory: String
+        _ parameters: UnsafePointer<Float>, of model: MaskedAutoencoder, maskRatio: Double, step: Int, samples: Int,
+        to directory: String, moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws {
-        let parameters = model.layout.parameters
+        let table = model.layout.parameters
         let metadata = [
             "config": try encoded(model.configuration), "mask_ratio": "\(maskRatio)", "format": "pt",
         ]
         let modelFile = try writeSafetensors(
-            parameters.map { NamedTensor($0.name, $0.shape, state.parameters + $0.offset) }, metadata: metadata,
-            to: "\(directory)/\(Self.modelFile)")
-        let moments = [("first", state.firstMoments), ("second", state.secondMoments)]
+            table.map { NamedTensor($0.name, $0.shape) }, metadata: metadata, to: "\(directory)/\(Self.modelFile)"
+        ) { parameters + table[$0].offset }
+        let pairs = Moment.allCases.flatMap { moment in table.map { (moment, $0) } }
         let optimizerFile = try writeSafetensors(
-            moments.flatMap { prefix, buffer in
-                parameters.map { NamedTensor("\(prefix).\($0.name)", $0.shape, buffer + $0.offset) }
-            }, metadata: [:], to: "\(directory)/\(Self.optimizerFile)")
+            pairs.map { NamedTensor("\($0).\($1.name)", $1.shape) }, metadata: [:],
+            to: "\(directory)/\(Self.optimizerFile)"
+        ) { try moments(pairs[$0].0, pairs[$0].1) }
         let manifest = Manifest(
             formatVersion: Manifest.currentVersion, step: step, samples: samples,
             files: [Self.modelFile: modelFile, Self.optimizerFile: optimizerFile])
@@ -116,14 +102,20 @@ public struct CheckpointStore: Sendable {
         return names.filter { $0.hasPrefix(Self.prefix) }
     }
 
-    /// Fills `state` from the checkpoint at `path`, which must be of this model.
-    public static func load(_ state: TrainingState, of model: MaskedAutoencoder, from path: String) throws {
-        try loadParameters(into: state.parameters, layout: model.layout, from: "\(path)/\(modelFile)")
+    /// Fills the flat buffer `parameters` from the checkpoint at `path`, which must be of this model, and passes on the
+    /// moments of one parameter after the other, in the order in which they were written.
+    public static func load(
+        into parameters: UnsafeMutablePointer<Float>, of model: MaskedAutoencoder, from path: String,
+        moments: (Moment, Parameter, UnsafePointer<Float>) throws -> Void
+    ) throws {
+        try loadParameters(into: parameters, layout: model.layout, from: "\(path)/\(modelFile)")
         let reader = try SafetensorsReader(path: "\(path)/\(optimizerFile)")
-        for parameter in model.layout.parameters {
-            let (name, shape, offset) = (parameter.name, parameter.shape, parameter.offset)
-            try reader.read("first.\(name)", shape: shape, into: state.firstMoments + offset)
-            try reader.read("second.\(name)", shape: shape, into: state.secondMoments + offset)
+        let values = try OwnedBuffer<Float>(count: model.layout.parameters.map(\.count).max() ?? 0)
+        for moment in Moment.allCases {
+            for parameter in model.layout.parameters {
+                try reader.read("\(moment).\(parameter.name)", shape: parameter.shape, into: values.pointer)
+                try moments(moment, parameter, values.pointer)
+            }
         }
     }
 

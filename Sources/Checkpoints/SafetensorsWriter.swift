@@ -1,38 +1,35 @@
 import Files
 import Foundation
 
-/// A tensor of floats to be written; the memory belongs to somebody else.
+/// A tensor of floats to be written.
 public struct NamedTensor {
     /// The name in the file.
     public let name: String
     /// Row-major extents.
     public let shape: [Int]
-    /// The elements.
-    public let values: UnsafePointer<Float>
 
-    /// The tensor `name` of extents `shape` at `values`.
-    public init(_ name: String, _ shape: [Int], _ values: UnsafePointer<Float>) {
+    /// The tensor `name` of extents `shape`.
+    public init(_ name: String, _ shape: [Int]) {
         self.name = name
         self.shape = shape
-        self.values = values
     }
 
-    var bytes: UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(start: values, count: shape.reduce(1, *) * MemoryLayout<Float>.stride)
-    }
+    var byteCount: Int { shape.reduce(1, *) * MemoryLayout<Float>.stride }
 }
 
 /// Writes `tensors` as F32 in their order to the safetensors file `path`, whole or not at all.
 ///
+/// `values` gives the elements of the tensor of that index, asked for when it is its turn and used until the next one's.
 /// Returns the file's size and checksum. The bytes depend on nothing but the arguments.
 @discardableResult
 public func writeSafetensors(
-    _ tensors: [NamedTensor], metadata: [String: String], to path: String
+    _ tensors: [NamedTensor], metadata: [String: String], to path: String,
+    values: (Int) throws -> UnsafePointer<Float>
 ) throws -> ManifestFile {
     var header: [String: Any] = ["__metadata__": metadata]
     var offset = 0
     for tensor in tensors {
-        let end = offset + tensor.bytes.count
+        let end = offset + tensor.byteCount
         header[tensor.name] = ["dtype": "F32", "shape": tensor.shape, "data_offsets": [offset, end]]
         offset = end
     }
@@ -40,12 +37,17 @@ public func writeSafetensors(
         try JSONSerialization.data(withJSONObject: header, options: [.sortedKeys, .withoutEscapingSlashes]))
     // The data start at a multiple of 8 so that readers can map them.
     json += [UInt8](repeating: UInt8(ascii: " "), count: (8 - json.count % 8) % 8)
-    let length = withUnsafeBytes(of: UInt64(json.count).littleEndian) { [UInt8]($0) }
-    return try (length + json).withUnsafeBytes { start in
-        let pieces = [start] + tensors.map(\.bytes)
-        try DurableFile.write(pieces, to: path)
-        var checksum = Checksum()
-        for piece in pieces { checksum.update(piece) }
-        return ManifestFile(bytes: start.count + offset, checksum: checksum.value)
+    let start = withUnsafeBytes(of: UInt64(json.count).littleEndian) { [UInt8]($0) } + json
+    var checksum = Checksum()
+    try DurableFile.write(to: path) { append in
+        func add(_ bytes: UnsafeRawBufferPointer) throws {
+            checksum.update(bytes)
+            try append(bytes)
+        }
+        try start.withUnsafeBytes { try add($0) }
+        for (index, tensor) in tensors.enumerated() {
+            try add(UnsafeRawBufferPointer(start: values(index), count: tensor.byteCount))
+        }
     }
+    return ManifestFile(bytes: start.count + offset, checksum: checksum.value)
 }

@@ -9,23 +9,46 @@ extension World {
         do {
             result = try work()
         } catch {
-            try share(failure: failure(from: error))
+            try share(Failure(from: error))
             throw error
         }
-        try share(failure: nil)
+        try share(nil)
         return result
     }
 
-    private func failure(from error: any Error) -> Failure {
-        (error as? Failure) ?? Failure("\(error)", hint: "check the arguments")
-    }
-
-    private func share(failure: Failure?) throws {
+    /// Throws the same `Failure` on every rank, that of the lowest rank that has one, or nothing where none has.
+    public func share(_ failure: Failure?) throws {
         let failed = minimum(failure == nil ? size : rank)
         guard failed < size else { return }
         let text = failure.map { "\($0.problem)\u{0}\($0.hint)" } ?? ""
         let parts = String(decoding: broadcast([UInt8](text.utf8), from: failed), as: UTF8.self)
             .split(separator: "\u{0}", omittingEmptySubsequences: false)
         throw Failure(String(parts[0]), hint: parts.count > 1 ? String(parts[1]) : "")
+    }
+}
+
+extension World {
+    /// Compares what must be the same on all ranks, texts by their names. Throws the same `Failure` on every rank, which
+    /// names the lowest rank that differs from rank 0 and in what.
+    public func demandEqual(_ own: [String: String]) throws {
+        let names = own.keys.sorted()
+        let text = names.map { "\($0)\u{0}\(own[$0]!)" }.joined(separator: "\u{0}")
+        let fields = String(decoding: broadcast([UInt8](text.utf8), from: 0), as: UTF8.self)
+            .split(separator: "\u{0}", omittingEmptySubsequences: false).map(String.init)
+        try agree {
+            for index in stride(from: 0, to: fields.count - 1, by: 2) {
+                let (name, expected) = (fields[index], fields[index + 1])
+                let value = own[name] ?? "nothing"
+                guard value == expected else {
+                    throw Failure(
+                        "rank \(rank) has \(name) \(value), rank 0 has \(expected)",
+                        hint: "give all ranks the same options, shards and program")
+                }
+            }
+            guard names.count == fields.count / 2 else {
+                throw Failure(
+                    "rank \(rank) has other settings than rank 0", hint: "start the same program on all ranks")
+            }
+        }
     }
 }

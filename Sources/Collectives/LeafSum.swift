@@ -6,34 +6,43 @@ import Kernels
 public struct LeafSum: ~Copyable {
     private let levels: OwnedBuffer<Float>
     private let count: Int
-    private let leaves: Int
+    private let wire: WireFormat
     private var added = 0
 
     /// Memory to sum `leaves` leaves of `count` values, none for one leaf. Throws `Failure` when it is not to be had.
-    public init(leaves: Int, count: Int) throws {
+    public init(leaves: Int, count: Int, wire: WireFormat) throws {
         var depth = 0
         while 1 << depth < leaves { depth += 1 }
         levels = try OwnedBuffer<Float>(count: depth * count)
         self.count = count
-        self.leaves = leaves
+        self.wire = wire
     }
 
-    /// Takes the next leaf, whose memory is free afterwards; that of the last one holds the sum of all.
+    /// Takes a leaf that is not the last one. Its memory is free afterwards.
     public mutating func add(_ leaf: UnsafeMutablePointer<Float>) {
         var level = 0
         // Every one bit in the number of leaves before is a sum that waits.
         while added >> level & 1 == 1 {
-            merge(level, into: leaf)
+            merge(level, into: leaf, 0..<count)
             level += 1
         }
         added += 1
-        if added < leaves { return (levels.pointer + level * count).update(from: leaf, count: count) }
-        // Not a power of two: what still waits, the nearest first.
-        for waiting in level..<Int.bitWidth - 1 where (added - 1) >> waiting & 1 == 1 { merge(waiting, into: leaf) }
-        added = 0
+        (levels.pointer + level * count).update(from: leaf, count: count)
     }
 
-    private func merge(_ level: Int, into leaf: UnsafeMutablePointer<Float>) {
-        Kernels.add(levels.pointer + level * count, leaf, sign: 1, count: count, into: leaf)
+    /// Makes `range` of the last leaf the sum of all; what still waits comes the nearest first.
+    public borrowing func complete(_ leaf: UnsafeMutablePointer<Float>, _ range: Range<Int>) {
+        for waiting in 0..<Int.bitWidth - 1 where added >> waiting & 1 == 1 { merge(waiting, into: leaf, range) }
+    }
+
+    /// Forgets the leaves.
+    public mutating func reset() { added = 0 }
+
+    private borrowing func merge(_ level: Int, into leaf: UnsafeMutablePointer<Float>, _ range: Range<Int>) {
+        let (sum, own) = (levels.pointer + (level * count + range.lowerBound), leaf + range.lowerBound)
+        if wire == .bf16 {
+            for addend in [sum, own] { convert(addend, count: range.count, into: Operand(addend, .roundedFloat32)) }
+        }
+        Kernels.add(sum, own, sign: 1, count: range.count, into: own)
     }
 }

@@ -2,73 +2,141 @@ import Buffers
 import COpenMPI
 import Kernels
 
-/// Sums over all ranks in one balanced binary tree over the ranks' numbers: ((0 + 1) + (2 + 3)) + ...
+/// Values of a message: large enough that its start costs nothing, small enough to be in cache when it is added.
+private let pieceCount = 1 << 20
+
+/// How gradients travel between ranks.
+public enum WireFormat: String, CaseIterable, Codable, Sendable {
+    /// As they are.
+    case fp32
+    /// Rounded to bf16, half the bytes. Both addends of every sum of the tree are rounded, inside a rank too, so that the
+    /// number of ranks changes no bit.
+    case bf16
+}
+
+/// Sums buckets over all ranks in one balanced binary tree over the ranks' numbers, ((0 + 1) + (2 + 3)) + ..., and gives
+/// each rank the sum of its part; later gathers what the ranks have made of their parts.
 ///
 /// Recursive vector halving with distance doubling: at distance 1, 2, 4, ... two ranks exchange halves of what they still
-/// work on, and each adds its own; then the halves are gathered the other way round. That sends the least bytes, the large
-/// pieces to the nearest rank. Both add the same two numbers, so all ranks hold the same bits; and they are those of a tree
-/// over more leaves, of which every rank has summed a power of two itself (`LeafSum`).
+/// work on, and each adds its own. That sends the least bytes, the large pieces to the nearest rank; and the sums are those
+/// of a tree over more leaves, of which every rank has summed a power of two itself (`LeafSum`).
 ///
-/// Where the number of ranks is no power of two, those beyond the largest one first give their values to the first ranks:
-/// the same bits for this number of ranks, and others for others.
+/// Where the number of ranks is no power of two, those beyond the largest one own nothing and let the first ranks work for
+/// them: the same bits for this number of ranks, and others for others.
 /// Source: Thakur, Rabenseifner and Gropp, Optimization of Collective Communication Operations in MPICH (2005).
-public struct TreeSum: ~Copyable {
+struct TreeSum: ~Copyable {
     private let world: World
-    private let received: OwnedBuffer<Float>
-
-    /// Large enough that the start of a message costs nothing, small enough to be in cache when it is added.
-    private static let pieceCount = 1 << 20
+    private let wire: WireFormat
+    private let outgoing: Operand
+    private let incoming: Operand
+    private let arena: Arena
 
     /// A tree over the ranks of `world`. Throws `Failure` when there is no memory for a piece of a message.
-    public init(_ world: World) throws {
-        received = try OwnedBuffer<Float>(count: world.size > 1 ? Self.pieceCount : 0)
+    init(_ world: World, wire: WireFormat) throws {
+        let isRounding = wire == .bf16
+        let count = world.size > 1 ? pieceCount : 0
+        var arena = Arena()
+        let outgoing = try arena.operands(isRounding ? count : 0, .bfloat16)
+        let incoming = try arena.operands(count, isRounding ? .bfloat16 : .float32)
+        self.outgoing = outgoing
+        self.incoming = incoming
+        self.arena = arena
         self.world = world
+        self.wire = wire
     }
 
-    /// Replaces `values` by their sum over all ranks. Collective.
-    public borrowing func sum(_ values: UnsafeMutablePointer<Float>, count: Int) {
-        let (rank, everything) = (world.rank, 0..<count)
-        var core = 1
-        while 2 * core <= world.size { core *= 2 }
-        guard rank < core else {
-            exchange(values, sending: everything, receiving: 0..<0, with: rank - core, isAdding: false)
-            return exchange(values, sending: 0..<0, receiving: everything, with: rank - core, isAdding: false)
+    /// Makes `values` of this rank's part of `bucket` the sum over all ranks; its other values are used up. Collective.
+    borrowing func reduce(_ values: UnsafeMutablePointer<Float>, _ bucket: Range<Int>) {
+        let core = Partition.core(of: world.size)
+        if world.rank >= core { return send(values, bucket, to: world.rank - core) }
+        if world.rank + core < world.size { receive(values, bucket, from: world.rank + core) }
+        var (whole, distance) = (bucket, 1)
+        while distance < core {
+            let (own, other) = Partition.halves(of: whole, rank: world.rank, distance: distance)
+            for piece in pieces(max(own.count, other.count)) {
+                exchange(
+                    values, sending: other.part(piece), receiving: own.part(piece), with: world.rank ^ distance,
+                    isAdding: true)
+            }
+            (whole, distance) = (own, 2 * distance)
         }
-        let hasGuest = rank + core < world.size
-        if hasGuest { exchange(values, sending: 0..<0, receiving: everything, with: rank + core, isAdding: true) }
-        reduce(values, everything, distance: 1, core: core)
-        if hasGuest { exchange(values, sending: everything, receiving: 0..<0, with: rank + core, isAdding: false) }
     }
 
-    /// Halves `whole` with the rank at `distance`, goes on with the own half, and gathers the other one when that is summed.
-    private borrowing func reduce(
+    /// Makes `values` of the whole `bucket` what each part's owner has there. Collective.
+    borrowing func gather(_ values: UnsafeMutablePointer<Float>, _ bucket: Range<Int>) {
+        let core = Partition.core(of: world.size)
+        if world.rank < core { gather(values, bucket, distance: 1, core: core) }
+        for piece in pieces(bucket.count) where core < world.size {
+            if world.rank >= core {
+                exchange(
+                    values, sending: 0..<0, receiving: bucket.part(piece), with: world.rank - core, isAdding: false)
+            } else if world.rank + core < world.size {
+                exchange(
+                    values, sending: bucket.part(piece), receiving: 0..<0, with: world.rank + core, isAdding: false)
+            }
+        }
+    }
+
+    private borrowing func gather(
         _ values: UnsafeMutablePointer<Float>, _ whole: Range<Int>, distance: Int, core: Int
     ) {
         guard distance < core else { return }
-        let middle = whole.lowerBound + whole.count / 32 * 16
-        let (lower, upper) = (whole.lowerBound..<middle, middle..<whole.upperBound)
-        let (own, other) = world.rank & distance == 0 ? (lower, upper) : (upper, lower)
-        let partner = world.rank ^ distance
-        exchange(values, sending: other, receiving: own, with: partner, isAdding: true)
-        reduce(values, own, distance: 2 * distance, core: core)
-        exchange(values, sending: own, receiving: other, with: partner, isAdding: false)
+        let (own, other) = Partition.halves(of: whole, rank: world.rank, distance: distance)
+        gather(values, own, distance: 2 * distance, core: core)
+        for piece in pieces(max(own.count, other.count)) {
+            exchange(
+                values, sending: own.part(piece), receiving: other.part(piece), with: world.rank ^ distance,
+                isAdding: false)
+        }
     }
 
-    /// Sends one range of `values` to `partner` and receives another, piece by piece.
+    private borrowing func send(_ values: UnsafeMutablePointer<Float>, _ range: Range<Int>, to partner: Int) {
+        for piece in pieces(range.count) {
+            exchange(values, sending: range.part(piece), receiving: 0..<0, with: partner, isAdding: true)
+        }
+    }
+
+    private borrowing func receive(_ values: UnsafeMutablePointer<Float>, _ range: Range<Int>, from partner: Int) {
+        for piece in pieces(range.count) {
+            exchange(values, sending: 0..<0, receiving: range.part(piece), with: partner, isAdding: true)
+        }
+    }
+
+    private borrowing func pieces(_ count: Int) -> StrideTo<Int> { stride(from: 0, to: count, by: pieceCount) }
+
+    /// Sends one piece of `values` to `partner` and receives another, which replaces what is there or is added to it.
     private borrowing func exchange(
         _ values: UnsafeMutablePointer<Float>, sending: Range<Int>, receiving: Range<Int>, with partner: Int,
         isAdding: Bool
     ) {
-        let partner = Int32(partner)
-        for start in stride(from: 0, to: max(sending.count, receiving.count), by: Self.pieceCount) {
-            let sent = min(Self.pieceCount, max(0, sending.count - start))
-            let expected = min(Self.pieceCount, max(0, receiving.count - start))
-            let target = values + (receiving.lowerBound + (expected > 0 ? start : 0))
-            MPI_Sendrecv(
-                values + (sending.lowerBound + (sent > 0 ? start : 0)), Int32(sent), crate_mpi_float(), partner, 0,
-                isAdding ? received.pointer : target, Int32(expected), crate_mpi_float(), partner, 0,
-                world.communicator, crate_mpi_status_ignore())
-            if isAdding { add(target, received.pointer, sign: 1, count: expected, into: target) }
+        let isRounding = isAdding && wire == .bf16
+        let (source, target) = (values + sending.lowerBound, values + receiving.lowerBound)
+        if isRounding { convert(source, count: sending.count, into: outgoing) }
+        let bytes = isRounding ? 2 : 4
+        withUnsafeTemporaryAllocation(of: MPI_Request?.self, capacity: 2) { requests in
+            requests.initialize(repeating: crate_mpi_request_null())
+            if !receiving.isEmpty {
+                MPI_Irecv(
+                    isAdding ? incoming.memory : UnsafeMutableRawPointer(target), Int32(bytes * receiving.count),
+                    crate_mpi_byte(), Int32(partner), 0, world.gradients, &requests[0])
+            }
+            if !sending.isEmpty {
+                MPI_Isend(
+                    isRounding ? outgoing.memory : UnsafeMutableRawPointer(source), Int32(bytes * sending.count),
+                    crate_mpi_byte(), Int32(partner), 0, world.gradients, &requests[1])
+            }
+            world.watchdog.wait(requests.baseAddress!, count: 2)
         }
+        guard isAdding else { return }
+        if isRounding { convert(target, count: receiving.count, into: Operand(target, .roundedFloat32)) }
+        add(target, incoming, count: receiving.count, into: target)
+    }
+}
+
+extension Range<Int> {
+    /// The piece that starts `offset` behind the beginning; empty where there is none.
+    fileprivate func part(_ offset: Int) -> Range<Int> {
+        let start = Swift.min(lowerBound + offset, upperBound)
+        return start..<Swift.min(start + pieceCount, upperBound)
     }
 }

@@ -56,4 +56,10 @@ struct DecoderBlock: Sendable {
         pass.sync()
         norm.backward(pass.scratch.product, x: z, pass, saved.norm, into: d, isAdding: false)
     }
+
+    /// See `NormLayer.collectGradients`.
+    func collectGradients(_ pass: Pass, _ saved: Saved) {
+        norm.collectGradients(pass, saved.norm)
+        attention.norm.collectGradients(pass, saved.attention.norm)
+    }
 }

@@ -72,13 +72,23 @@ struct EncoderBlock: Sendable {
             parameters + map.offset, step: step, dim: map.inputs, into: prepared.operand(map), scratch: scratch)
     }
 
-    /// dW from dG, in place.
-    func finishGradient(
-        _ gradients: UnsafeMutablePointer<Float>, parameters: UnsafeMutablePointer<Float>,
-        scratch: UnsafeMutablePointer<Float>
-    ) {
+    /// Completes the gradients after the last micro-batch: dW from dG, in place.
+    func completeGradients(_ pass: Pass, _ saved: Saved) {
+        pass.sync()
+        if pass.thread == 0 { collectGradients(pass, saved) }
+        let (gradient, dim) = (pass.gradients + map.offset, map.inputs)
+        let rows = pass.team.part(pass.thread, of: dim, grain: 16)
+        istaMapBackwardSum(gradient, rows: rows, dim: dim, into: pass.derivation)
+        pass.sync()
         istaMapBackward(
-            gradients + map.offset, dictionary: parameters + map.offset, step: step, dim: map.inputs, scratch: scratch)
+            gradient, dictionary: pass.parameters + map.offset, step: step, rows: rows, dim: dim, sum: pass.derivation)
+        pass.sync()
+    }
+
+    /// See `NormLayer.collectGradients`.
+    func collectGradients(_ pass: Pass, _ saved: Saved) {
+        norm.collectGradients(pass, saved.norm)
+        attention.norm.collectGradients(pass, saved.attention.norm)
     }
 }
 

@@ -5,38 +5,16 @@ extension MaskedAutoencoder {
     /// `forward`.
     public func prepare(parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace) {
         let (prepared, team) = (workspace.prepared, workspace.team)
-        deriveOnAllThreads(workspace) { thread, blocks, scratch in
-            for block in encoder[blocks] { block.prepare(parameters, into: prepared, scratch: scratch) }
+        let (derivation, count) = (workspace.derivation, workspace.derivationCount)
+        team.run { thread in
+            useSingleThreadedProducts()
+            let scratch = derivation + thread * count
+            for block in encoder[team.part(thread, of: encoder.count)] {
+                block.prepare(parameters, into: prepared, scratch: scratch)
+            }
             if thread == 0 { embedding.prepare(parameters, into: prepared, scratch: scratch) }
             prepared.copy(team.part(thread, of: prepared.layout.copied.count), from: parameters)
         }
-    }
-
-    /// Completes the gradients, when the last micro-batch has gone backward: those of what was derived become those of
-    /// the parameters.
-    public func finishGradients(
-        _ gradients: UnsafeMutablePointer<Float>, parameters: UnsafeMutablePointer<Float>,
-        workspace: borrowing Workspace
-    ) {
-        deriveOnAllThreads(workspace) { thread, blocks, scratch in
-            for block in encoder[blocks] {
-                block.finishGradient(gradients, parameters: parameters, scratch: scratch)
-            }
-            if thread == 0 { embedding.finishGradient(gradients, scratch: scratch) }
-        }
-    }
-
-    /// Runs `body` on every thread with its number, its part of the encoder's blocks, and its scratch.
-    private func deriveOnAllThreads(
-        _ workspace: borrowing Workspace, _ body: (Int, Range<Int>, UnsafeMutablePointer<Float>) -> Void
-    ) {
-        let (team, clock) = (workspace.team, workspace.clock)
-        let (scratch, count) = (workspace.derivation, workspace.derivationCount)
-        clock.start()
-        team.run { thread in
-            useSingleThreadedProducts()
-            body(thread, team.part(thread, of: encoder.count), scratch + thread * count)
-        }
-        clock.finish(.ista)
+        workspace.clock.finish(.ista)
     }
 }

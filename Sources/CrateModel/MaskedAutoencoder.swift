@@ -63,7 +63,6 @@ public struct MaskedAutoencoder: Sendable {
     public func loss(_ batch: MaskedBatch, gradientScale: Float?, workspace: borrowing Workspace) {
         let (memory, team, clock) = (workspace.activations, workspace.team, workspace.clock)
         let imageLosses = workspace.losses.pointer
-        clock.start()
         defer { clock.finish(.loss) }
         let (patchCount, valueCount) = (configuration.patchCount, configuration.patchValueCount)
         team.run { thread in
@@ -78,13 +77,26 @@ public struct MaskedAutoencoder: Sendable {
         }
     }
 
-    /// Adds the gradient of the loss to `gradients`, from the state that `forward` and `loss` left. They are complete after
-    /// `finishGradients`.
+    /// Adds the gradient of the loss to `gradients`, from the state that `forward` and `loss` left. What is not the last
+    /// micro-batch of a sum.
     public func backward(
         _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         workspace: borrowing Workspace
     ) {
-        run(batch.images, parameters, gradients: gradients, workspace) { backward(batch, $0, $1) }
+        run(batch.images, parameters, gradients: gradients, workspace) {
+            backward(batch, $0, $1, isLast: false, ready: { _ in })
+        }
+    }
+
+    /// Does what `backward` does and completes the gradients. When those from a position of the flat buffer to its end
+    /// are complete, calls `ready` with the position: one call a block, falling to 0, on the calling thread.
+    public func completeBackward(
+        _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
+        workspace: borrowing Workspace, ready: (Int) -> Void
+    ) {
+        run(batch.images, parameters, gradients: gradients, workspace) {
+            backward(batch, $0, $1, isLast: true, ready: ready)
+        }
     }
 
     private func forward(_ batch: MaskedBatch, _ pass: Pass, _ memory: Activations) {
@@ -116,7 +128,9 @@ public struct MaskedAutoencoder: Sendable {
         pass.finish(.loss)
     }
 
-    private func backward(_ batch: MaskedBatch, _ pass: Pass, _ memory: Activations) {
+    private func backward(
+        _ batch: MaskedBatch, _ pass: Pass, _ memory: Activations, isLast: Bool, ready: (Int) -> Void
+    ) {
         let d = memory.gradient
         predictionBackward(pass, memory)
         let decoded = memory.decoder[decoder.count - 1].output
@@ -125,6 +139,7 @@ public struct MaskedAutoencoder: Sendable {
         for index in decoder.indices.reversed() {
             let z = index == 0 ? memory.normed : memory.decoder[index - 1].output
             decoder[index].backward(d, z: z, pass, memory.decoder[index])
+            if isLast { completeDecoder(index, pass, memory, ready) }
         }
         let encoded = memory.encoder[encoder.count - 1].output
         norm.backward(Operand(d), x: encoded, pass, memory.norm, into: d, isAdding: false)
@@ -132,9 +147,14 @@ public struct MaskedAutoencoder: Sendable {
         for index in encoder.indices.reversed() {
             let z = index == 0 ? memory.tokens : memory.encoder[index - 1].output
             encoder[index].backward(d, z: z, pass, memory.encoder[index])
+            if isLast { completeEncoder(index, pass, memory, ready) }
         }
         embedding.backward(d, batch, pass, values: patchValues(pass, memory))
-        if pass.thread == 0 { collectGradients(pass, memory) }
+        if isLast {
+            completeEmbedding(pass, ready)
+        } else if pass.thread == 0 {
+            collectGradients(pass, memory)
+        }
         pass.finish(.embedding)
     }
 
@@ -155,18 +175,37 @@ public struct MaskedAutoencoder: Sendable {
         Operand(memory.predictions, pass.prepared.format)
     }
 
-    /// The embedding's `sync` was after the last norm, so every thread's sums are complete.
+    /// Adds up the norms' gradients of all threads. The embedding's `sync` was after the last norm, so they are there.
     private func collectGradients(_ pass: Pass, _ memory: Activations) {
-        for (block, saved) in zip(encoder, memory.encoder) {
-            block.norm.collectGradients(pass, saved.norm)
-            block.attention.norm.collectGradients(pass, saved.attention.norm)
-        }
-        for (block, saved) in zip(decoder, memory.decoder) {
-            block.norm.collectGradients(pass, saved.norm)
-            block.attention.norm.collectGradients(pass, saved.attention.norm)
-        }
+        for (block, saved) in zip(encoder, memory.encoder) { block.collectGradients(pass, saved) }
+        for (block, saved) in zip(decoder, memory.decoder) { block.collectGradients(pass, saved) }
         norm.collectGradients(pass, memory.norm)
         decoderNorm.collectGradients(pass, memory.decoderNorm)
+    }
+
+    /// Completes the gradients of decoder block `index`, and behind the last block those of the decoder's end.
+    private func completeDecoder(_ index: Int, _ pass: Pass, _ memory: Activations, _ ready: (Int) -> Void) {
+        pass.sync()
+        guard pass.thread == 0 else { return }
+        decoder[index].collectGradients(pass, memory.decoder[index])
+        if index == decoder.count - 1 { decoderNorm.collectGradients(pass, memory.decoderNorm) }
+        ready(decoder[index].norm.weight)
+    }
+
+    /// Completes the gradients of encoder block `index`, and behind the last block those of the norm.
+    private func completeEncoder(_ index: Int, _ pass: Pass, _ memory: Activations, _ ready: (Int) -> Void) {
+        encoder[index].completeGradients(pass, memory.encoder[index])
+        pass.finish(.ista)
+        guard pass.thread == 0 else { return }
+        if index == encoder.count - 1 { norm.collectGradients(pass, memory.norm) }
+        ready(encoder[index].attention.norm.weight)
+    }
+
+    private func completeEmbedding(_ pass: Pass, _ ready: (Int) -> Void) {
+        pass.sync()
+        guard pass.thread == 0 else { return }
+        embedding.finishGradient(pass.gradients, scratch: pass.derivation)
+        ready(0)
     }
 
     /// Runs `body` on every thread of the workspace's team, each with its images.
@@ -176,7 +215,7 @@ public struct MaskedAutoencoder: Sendable {
     ) {
         let (memory, team, clock) = (workspace.activations, workspace.team, workspace.clock)
         let (whole, prepared, scratch) = (workspace.shape, workspace.prepared, workspace.scratch)
-        clock.start()
+        let derivation = workspace.derivation
         precondition(images > 0 && images <= whole.images, "a batch larger than its workspace")
         team.run { thread in
             useSingleThreadedProducts()
@@ -185,7 +224,8 @@ public struct MaskedAutoencoder: Sendable {
             shape.images = part.count
             let pass = Pass(
                 shape: shape, firstImage: part.lowerBound, allImages: images, parameters: parameters,
-                prepared: prepared, gradients: gradients, scratch: scratch, thread: thread, team: team, clock: clock)
+                prepared: prepared, gradients: gradients, scratch: scratch, derivation: derivation, thread: thread,
+                team: team, clock: clock)
             body(pass, memory)
         }
     }

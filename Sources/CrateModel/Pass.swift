@@ -22,9 +22,11 @@ struct Pass {
     /// The flat gradient buffer, to which gradients are added. Not touched by a forward pass.
     let gradients: UnsafeMutablePointer<Float>
     let scratch: Scratch
+    /// Scratch for what is derived from a weight, (D, D), of all threads together.
+    let derivation: UnsafeMutablePointer<Float>
     let thread: Int
     let team: ThreadTeam
-    let clock: PartClock
+    let clock: StepClock
 
     var dim: Int { shape.heads * shape.headDim }
     /// This thread's rows.
@@ -72,7 +74,7 @@ struct Pass {
     func sync() { team.sync() }
 
     /// Tells the stopwatch that `part` ends here.
-    func finish(_ part: PassPart) {
+    func finish(_ part: StepPart) {
         if thread == 0 { clock.finish(part) }
     }
 

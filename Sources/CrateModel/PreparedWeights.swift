@@ -73,10 +73,3 @@ struct PreparedWeights {
         }
     }
 }
-
-extension Arena {
-    /// `count` zeroed elements of `format`.
-    mutating func operands(_ count: Int, _ format: OperandFormat) throws -> Operand {
-        Operand(try floats((count * format.stride + 3) / 4), format)
-    }
-}

@@ -50,10 +50,12 @@ public struct Workspace: ~Copyable {
     let prepared: PreparedWeights
     let derivation: UnsafeMutablePointer<Float>  // scratch of a thread that derives weights, (threads, D, D) or larger
     let derivationCount: Int
-    let team: ThreadTeam
-    let clock: PartClock
+    /// The threads of the passes.
+    public let team: ThreadTeam
+    /// Tells apart where the time of a step goes; the passes name their parts, the caller the others.
+    public let clock: StepClock
     private let arena: Arena
-    private let partSeconds: OwnedBuffer<Double>
+    private let clockState: OwnedBuffer<StepClock.State>
     let losses: OwnedBuffer<Double>
 
     /// Memory for micro-batches of up to `images` images of `model`. Throws `Failure` when it is not to be had.
@@ -69,7 +71,7 @@ public struct Workspace: ~Copyable {
         let prepared = try PreparedWeights(model.prepared, format, in: &arena)
         let derivationCount = max(configuration.dim * configuration.dim, configuration.patchValueCount)
         let derivation = try arena.floats(team.count * derivationCount)
-        let partSeconds = try OwnedBuffer<Double>(count: PartClock.count)
+        let clockState = try OwnedBuffer<StepClock.State>(count: 1)
         let losses = try OwnedBuffer<Double>(count: images)
         self.precision = precision
         self.shape = shape
@@ -79,14 +81,11 @@ public struct Workspace: ~Copyable {
         self.derivation = derivation
         self.derivationCount = derivationCount
         self.team = team
-        clock = PartClock(partSeconds.pointer)
+        clock = StepClock(clockState.pointer)
         self.arena = arena
-        self.partSeconds = partSeconds
+        self.clockState = clockState
         self.losses = losses
     }
-
-    /// Seconds that the passes have spent on `part` since the workspace was made.
-    public func seconds(of part: PassPart) -> Double { partSeconds.pointer[part.rawValue] }
 
     /// Each image's loss after `MaskedAutoencoder.loss`, the sum over its hidden patches, (N).
     public var imageLosses: UnsafeMutableBufferPointer<Double> { losses.elements }

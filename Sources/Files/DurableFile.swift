@@ -13,16 +13,18 @@ public enum DurableFile {
     /// Throws `Failure` with the system's reason; the temporary file is removed then, and a file that was at
     /// `path` before is untouched.
     public static func write(_ bytes: [UInt8], to path: String) throws {
-        try bytes.withUnsafeBytes { try write([$0], to: path) }
+        try bytes.withUnsafeBytes { bytes in try write(to: path) { append in try append(bytes) } }
     }
 
-    /// Writes the concatenation of `pieces` to `path` as `write(_:to:)` does, without joining them in memory.
-    public static func write(_ pieces: [UnsafeRawBufferPointer], to path: String) throws {
+    /// Writes what `body` appends, piece by piece, to `path` as `write(_:to:)` does.
+    public static func write(
+        to path: String, _ body: (_ append: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
+    ) throws {
         let partial = partialPath(of: path)
         let descriptor = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw systemFailure("cannot create \(path)") }
         do {
-            for piece in pieces { try writeAll(piece, to: descriptor, path: path) }
+            try body { try writeAll($0, to: descriptor, path: path) }
             guard fsync(descriptor) == 0 else { throw systemFailure("cannot sync \(path)") }
         } catch {
             close(descriptor)

@@ -13,6 +13,11 @@ public struct Failure: Error, CustomStringConvertible, Equatable, Sendable {
         self.hint = hint
     }
 
+    /// `error` itself, or its text.
+    public init(from error: any Error) {
+        self = (error as? Failure) ?? Failure("\(error)", hint: "check the arguments")
+    }
+
     /// Both parts on one line; control characters, which may come from a damaged file's names, are replaced.
     public var description: String {
         String("\(problem); \(hint)".map { $0.isNewline || ($0.asciiValue ?? 32) < 32 ? "?" : $0 })

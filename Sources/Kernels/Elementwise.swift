@@ -103,3 +103,29 @@ func copyRows<Source: OperandElement, Target: OperandElement>(
         }
     }
 }
+
+/// Whether all `count` elements are finite.
+public func allFinite(_ x: UnsafePointer<Float>, count: Int) -> Bool {
+    // x - x is 0, or not a number where x is not finite; and so is every sum with such a term.
+    var sum = Vector.zero
+    var i = 0
+    while i < count {
+        let value = load(x + i, count &- i)
+        sum += value - value
+        i &+= 16
+    }
+    return doubleSum(sum) == 0
+}
+
+/// A hash of the bits of `count` elements: 32 bits that any flipped bit changes.
+public func fingerprint(_ x: UnsafePointer<Float>, count: Int) -> UInt32 {
+    // Sixteen multiplicative hashes side by side; an odd factor loses nothing.
+    var lanes = SIMD16<UInt32>(repeating: 2_166_136_261)
+    var i = 0
+    while i < count {
+        let bits = unsafeBitCast(load(x + i, count &- i), to: SIMD16<UInt32>.self)
+        lanes = (lanes ^ bits) &* 16_777_619
+        i &+= 16
+    }
+    return (0..<16).reduce(0) { ($0 ^ lanes[$1]) &* 16_777_619 }
+}

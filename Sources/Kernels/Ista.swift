@@ -28,22 +28,30 @@ public func istaMap(
     convert(scratch, count: dim * dim, into: map)
 }
 
-/// Backward of `istaMap`, in place of dG: dW = eta (dG - W (dG + dG^T)).
-///
-/// gradient (dG, then dW), dictionary (W), scratch: (D, D), different memory.
-public func istaMapBackward(
-    _ gradient: UnsafeMutablePointer<Float>, dictionary: UnsafeMutablePointer<Float>, step: IstaStep, dim: Int,
-    scratch: UnsafeMutablePointer<Float>
+/// The first half of the backward of `istaMap`: `rows` of dG + dG^T into `sum`. All (D, D), different memory.
+public func istaMapBackwardSum(
+    _ gradient: UnsafePointer<Float>, rows: Range<Int>, dim: Int, into sum: UnsafeMutablePointer<Float>
 ) {
-    for row in 0..<dim {
+    for row in rows {
         for column in 0..<dim {
-            scratch[row &* dim &+ column] = gradient[row &* dim &+ column] + gradient[column &* dim &+ row]
+            sum[row &* dim &+ column] = gradient[row &* dim &+ column] + gradient[column &* dim &+ row]
         }
     }
-    scale(gradient, by: step.size, count: dim * dim, into: gradient)
+}
+
+/// The second half, in place of dG, when the whole `sum` (dG + dG^T) is there: `rows` of dW = eta (dG - W (dG + dG^T)).
+///
+/// gradient (dG, then dW), dictionary (W), sum: (D, D), different memory.
+public func istaMapBackward(
+    _ gradient: UnsafeMutablePointer<Float>, dictionary: UnsafeMutablePointer<Float>, step: IstaStep,
+    rows: Range<Int>, dim: Int, sum: UnsafeMutablePointer<Float>
+) {
+    guard !rows.isEmpty else { return }
+    let own = gradient + rows.lowerBound * dim
+    scale(own, by: step.size, count: rows.count * dim, into: own)
     multiply(
-        Matrix(dictionary, dim, dim), Matrix(scratch, dim, dim), into: Matrix(gradient, dim, dim), scale: -step.size,
-        isAdding: true)
+        Matrix(dictionary + rows.lowerBound * dim, rows.count, dim), Matrix(sum, dim, dim),
+        into: Matrix(own, rows.count, dim), scale: -step.size, isAdding: true)
 }
 
 /// y = relu(x + eta (x - x W^T) W - eta lambda) = relu(x + x G - eta lambda), x the output of a layer norm.

@@ -1,3 +1,5 @@
+import Buffers
+
 import COneDNN
 
 /// The arithmetic of products; everything else is computed in fp32.
@@ -37,7 +39,8 @@ public enum OperandFormat: Sendable {
 
 /// Elements in memory that somebody else owns, in one of the formats of factors.
 public struct Operand {
-    let memory: UnsafeMutableRawPointer
+    /// The first element.
+    public let memory: UnsafeMutableRawPointer
     /// How they are kept.
     public let format: OperandFormat
 
@@ -159,5 +162,12 @@ func convert<Element: OperandElement>(
         let lanes = count &- i
         Element.store(load(x + i, lanes), result + i, lanes)
         i &+= 16
+    }
+}
+
+extension Arena {
+    /// `count` zeroed elements of `format`.
+    public mutating func operands(_ count: Int, _ format: OperandFormat) throws -> Operand {
+        Operand(try floats((count * format.stride + 3) / 4), format)
     }
 }

@@ -96,6 +96,13 @@ public struct ShardIndex: Codable, Equatable, Sendable {
         try DurableFile.write([UInt8](encoder.encode(self)) + [UInt8(ascii: "\n")], to: path)
     }
 
+    /// The checksum of the index file, which holds those of all shards. Throws `Failure` when it cannot be read.
+    public static func fingerprint(directory: String) throws -> String {
+        let path = (directory as NSString).appendingPathComponent(fileName)
+        guard let data = FileManager.default.contents(atPath: path) else { throw systemFailure("cannot read \(path)") }
+        return String(format: "%08x", data.withUnsafeBytes { Checksum(of: $0).value })
+    }
+
     private struct VersionOnly: Codable {
         let formatVersion: Int
     }

@@ -41,40 +41,20 @@ public struct BenchmarkResult: Codable, Sendable {
 /// Measures the rate of products, then `steps` training steps (after one that is not counted) on the shards in `data`.
 /// Collective; all ranks get the result, but for the parts, which are each rank's own.
 public func benchmark(
-    _ configuration: PretrainConfiguration, data: String, threads: Int, steps: Int, world: World
+    _ configuration: PretrainConfiguration, data: String, threads: Int, steps: Int,
+    distribution: DistributionOptions, world: World
 ) throws -> BenchmarkResult {
-    _ = try configuration.samplesPerVirtualRank(ranks: world.size)
-    let model = MaskedAutoencoder(configuration.model)
-    let team = ThreadTeam(count: threads)
-    var loader = try world.agree { try makeLoader(data, configuration) }
-    let workspace = try world.agree {
-        try Workspace(model, images: configuration.microBatch, precision: configuration.precision, team: team)
-    }
-    let optimizer = try world.agree {
-        try Optimizer(model.layout, rule: AdamW(weightDecay: configuration.weightDecay))
-    }
-    var reduction = try world.agree {
-        try GradientReduction(configuration, gradientCount: model.layout.bufferCount, world: world)
-    }
-    model.layout.initialise(optimizer.parameters.pointer, seed: configuration.seed)
-    let productRate = try measureProducts(configuration, team, world)
+    var trainer = try Trainer(configuration, data: data, threads: threads, distribution, world)
+    try trainer.load(from: nil)
+    let productRate = try measureProducts(configuration, trainer.workspace.team, world)
 
-    var (rates, stepSeconds): ([Double], [Double]) = ([], [])
-    var seconds: [String: Double] = [:]
+    var rates: [Double] = []
+    var seconds = StepSeconds()
     for step in 0...steps {
-        let before = PassPart.allCases.map { workspace.seconds(of: $0) }
-        var watch = Stopwatch()
-        let result = try runStep(step, configuration, model, optimizer, workspace, &loader, &reduction, world)
-        let elapsed = watch.lap()
+        let result = try trainer.run(step: step)
         guard step > 0 else { continue }
-        stepSeconds.append(elapsed)
-        rates.append(Double(configuration.batchSize) / elapsed)
-        for (part, start) in zip(PassPart.allCases, before) {
-            seconds["\(part)", default: 0] += (workspace.seconds(of: part) - start) / Double(steps)
-        }
-        seconds["data", default: 0] += result.dataSeconds / Double(steps)
-        seconds["reduction", default: 0] += result.communicationSeconds / Double(steps)
-        seconds["optimizer", default: 0] += result.optimizerSeconds / Double(steps)
+        rates.append(Double(configuration.batchSize) / result.seconds.total)
+        seconds += result.seconds
     }
     rates.sort()
     let median = (rates[(rates.count - 1) / 2] + rates[rates.count / 2]) / 2
@@ -87,7 +67,8 @@ public func benchmark(
         gflopPerImage: configuration.model.operationsPerImage * 1e-9, productGflops: productRate * 1e-9,
         fractionOfProductBound: median * configuration.model.operationsPerImage / productRate,
         peakMemoryBytes: -world.minimum(-usage.ru_maxrss * 1024),
-        stepSeconds: stepSeconds.reduce(0, +) / Double(steps), seconds: seconds)
+        stepSeconds: seconds.total / Double(steps),
+        seconds: Dictionary(uniqueKeysWithValues: StepPart.allCases.map { ("\($0)", seconds[$0] / Double(steps)) }))
 }
 
 /// The rate of all threads of all ranks together, all at work at the same time.

@@ -68,7 +68,7 @@ public func evaluateCheckpoint(
             path: data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
             maskRatio: maskRatio ?? trainedRatio, seed: 0, capacity: chunk)
     }
-    try demandEqualCounts(loader.count, data, world)
+    try world.demandEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: data) }])
     let workspace = try world.agree {
         try Workspace(model, images: chunk, precision: precision, team: ThreadTeam(count: threads))
     }

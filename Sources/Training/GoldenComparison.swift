@@ -114,7 +114,7 @@ private func compareSteps(
     var losses: [Float] = []
     for (step, rate) in rates.enumerated() {
         losses.append(Float(runPass(golden, half: step % 2, optimizer, workspace) { _ in }))
-        optimizer.update(step: step, rate: rate, norm: optimizer.gradientNorm, clip: nil)
+        optimizer.update(part: 0, step: step, rate: rate, scale: 1)
     }
     table.add("step.loss", losses, try golden.expected("step.loss"))
     for parameter in golden.model.layout.parameters {
@@ -136,12 +136,10 @@ private func runPass(
         model.forward(batch, parameters: optimizer.parameters.pointer, workspace: workspace)
         inspect(workspace)
         model.loss(batch, gradientScale: 1 / Float(hidden), workspace: workspace)
-        model.backward(
+        model.completeBackward(
             batch, parameters: optimizer.parameters.pointer, gradients: optimizer.gradients.pointer,
-            workspace: workspace)
+            workspace: workspace, ready: { _ in })
     }
-    model.finishGradients(
-        optimizer.gradients.pointer, parameters: optimizer.parameters.pointer, workspace: workspace)
     return workspace.imageLosses.prefix(golden.images).reduce(0, +) / Double(hidden)
 }
 

@@ -1,37 +1,62 @@
 import Buffers
 import Checkpoints
+import Collectives
 import Kernels
 
-/// Parameters, gradients and AdamW's moments of one layout, in flat buffers allocated once.
+/// Parameters, gradients, and AdamW's moments of the parts that this rank updates, in flat buffers allocated once.
+///
+/// With R ranks the moments of a rank take 2 / R of the parameters' memory.
+/// Source: Rajbhandari et al., ZeRO: Memory Optimizations Toward Training Trillion Parameter Models (arXiv 1910.02054).
 public struct Optimizer: ~Copyable {
-    /// The table that all four buffers follow.
+    /// The table that parameters and gradients follow.
     public let layout: ParameterLayout
-    /// The parameters.
+    /// All parameters.
     public let parameters: OwnedBuffer<Float>
-    /// The gradients, which passes add to.
+    /// All gradients, which passes add to.
     public let gradients: OwnedBuffer<Float>
-    private let firstMoments: OwnedBuffer<Float>
-    private let secondMoments: OwnedBuffer<Float>
+    /// What this rank updates, ranges of the flat buffers.
+    public let parts: [Range<Int>]
+    private let firstMoments, secondMoments: UnsafeMutablePointer<Float>
+    private let segments: [[Segment]]
+    private let memory: Arena
     private let rule: AdamW
 
-    /// Zeroed buffers for `layout`. Throws `Failure` when the memory is not to be had.
-    public init(_ layout: ParameterLayout, rule: AdamW) throws {
+    /// The intersection of a part and a parameter.
+    private struct Segment {
+        let range: Range<Int>
+        /// Place of its first moment among this rank's.
+        let position: Int
+        let decays: Bool
+    }
+
+    /// Zeroed buffers for `layout`. Throws `Failure` when the memory is not to be had. `parts` nil is the whole.
+    public init(_ layout: ParameterLayout, rule: AdamW, parts: [Range<Int>]? = nil) throws {
+        let parts = parts ?? [0..<layout.bufferCount]
         let parameters = try OwnedBuffer<Float>(count: layout.bufferCount)
         let gradients = try OwnedBuffer<Float>(count: layout.bufferCount)
-        let firstMoments = try OwnedBuffer<Float>(count: layout.bufferCount)
-        let secondMoments = try OwnedBuffer<Float>(count: layout.bufferCount)
+        let count = parts.reduce(0) { $0 + $1.count }
+        var memory = Arena()
+        let firstMoments = try memory.floats(count)
+        let secondMoments = try memory.floats(count)
+        var position = 0
+        segments = parts.map { part in
+            defer { position += part.count }
+            return layout.parameters.compactMap { parameter in
+                let range = part.clamped(to: parameter.offset..<parameter.offset + parameter.count)
+                return range.isEmpty
+                    ? nil
+                    : Segment(
+                        range: range, position: position + range.lowerBound - part.lowerBound, decays: parameter.decays)
+            }
+        }
         self.layout = layout
         self.rule = rule
+        self.parts = parts
         self.parameters = parameters
         self.gradients = gradients
         self.firstMoments = firstMoments
         self.secondMoments = secondMoments
-    }
-
-    /// The buffers that a checkpoint holds.
-    public var state: TrainingState {
-        TrainingState(
-            parameters: parameters.pointer, firstMoments: firstMoments.pointer, secondMoments: secondMoments.pointer)
+        self.memory = memory
     }
 
     /// Sets all gradients to zero.
@@ -39,22 +64,44 @@ public struct Optimizer: ~Copyable {
         gradients.pointer.update(repeating: 0, count: gradients.count)
     }
 
-    /// The L2 norm of all gradients together.
-    public var gradientNorm: Double {
-        sumOfSquares(gradients.pointer, count: gradients.count).squareRoot()
+    /// Sets sums[b] to the sum of the squares of the gradients of block b, for the blocks of this rank's parts.
+    /// See `Partition.blockCount`.
+    public borrowing func sumSquares(into sums: UnsafeMutablePointer<Double>) {
+        let blockCount = Partition.blockCount
+        for part in parts {
+            for start in stride(from: part.lowerBound, to: part.upperBound, by: blockCount) {
+                sums[start / blockCount] = sumOfSquares(
+                    gradients.pointer + start, count: min(blockCount, part.upperBound - start))
+            }
+        }
     }
 
-    /// One AdamW update from the gradients; `step` counts from 0. With `clip`, gradients are first scaled by
-    /// min(1, clip / (norm + 1e-6)), where `norm` is their global norm.
-    public borrowing func update(step: Int, rate: Double, norm: Double, clip: Double?) {
-        let scale = clip.map { min(1, $0 / (norm + 1e-6)) } ?? 1
-        for parameter in layout.parameters {
-            let offset = parameter.offset
+    /// What gradients of the global norm `norm` are multiplied with to clip them: min(1, clip / (norm + 1e-6)), or 1.
+    public static func gradientScale(norm: Double, clip: Double?) -> Float {
+        Float(clip.map { min(1, $0 / (norm + 1e-6)) } ?? 1)
+    }
+
+    /// One AdamW update of part `index` from the gradients times `scale`; `step` counts from 0.
+    public borrowing func update(part index: Int, step: Int, rate: Double, scale: Float) {
+        for segment in segments[index] {
+            let start = segment.range.lowerBound
             rule.update(
-                parameters.pointer + offset, gradients: gradients.pointer + offset,
-                firstMoments: firstMoments.pointer + offset, secondMoments: secondMoments.pointer + offset,
-                count: parameter.count, step: step + 1, rate: rate, gradientScale: Float(scale),
-                decays: parameter.decays)
+                parameters.pointer + start, gradients: gradients.pointer + start,
+                firstMoments: firstMoments + segment.position, secondMoments: secondMoments + segment.position,
+                count: segment.range.count, step: step + 1, rate: rate, gradientScale: scale, decays: segment.decays)
         }
+    }
+
+    /// This rank's values of `moment` at `range` of the flat buffer, which must lie in one of its parts.
+    borrowing func values(_ moment: Moment, at range: Range<Int>) -> UnsafeMutablePointer<Float> {
+        var position = 0
+        for part in parts {
+            if part.lowerBound <= range.lowerBound && range.upperBound <= part.upperBound {
+                return (moment == .first ? firstMoments : secondMoments)
+                    + (position + range.lowerBound - part.lowerBound)
+            }
+            position += part.count
+        }
+        preconditionFailure("moments that another rank owns")
     }
 }

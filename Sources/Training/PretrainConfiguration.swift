@@ -1,5 +1,7 @@
+import Collectives
 import CrateModel
 import Files
+import Foundation
 import Kernels
 
 /// Everything that decides what a pretraining run computes; stored with it as `config.json`.
@@ -14,6 +16,8 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
     public var microBatch: Int
     /// The precision of products.
     public var precision: Precision
+    /// How gradients travel between virtual ranks.
+    public var wire: WireFormat
     /// The learning rate of every step, and the number of steps.
     public var schedule: LearningRate
     /// AdamW's decoupled weight decay.
@@ -30,7 +34,7 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
     /// A run from its parts.
     public init(
         model: ModelConfiguration, batchSize: Int, virtualRanks: Int, microBatch: Int, precision: Precision,
-        schedule: LearningRate,
+        wire: WireFormat, schedule: LearningRate,
         weightDecay: Double, clip: Double?, maskRatio: Double, seed: UInt64, sampleCount: Int
     ) {
         self.model = model
@@ -38,6 +42,7 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
         self.virtualRanks = virtualRanks
         self.microBatch = microBatch
         self.precision = precision
+        self.wire = wire
         self.schedule = schedule
         self.weightDecay = weightDecay
         self.clip = clip
@@ -69,8 +74,26 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
         return samples
     }
 
-    /// Whether any number of ranks that divides the virtual ranks computes the same bits, on one thread a rank.
-    public var isIndependentOfRanks: Bool { virtualRanks & (virtualRanks - 1) == 0 }
+    /// Whether `ranks` ranks, on one thread each, compute the bits that any other number computes that is a power of two and
+    /// has a power of two of virtual ranks each.
+    public func isIndependentOf(ranks: Int) -> Bool {
+        let share = virtualRanks / ranks
+        return ranks & (ranks - 1) == 0 && share & (share - 1) == 0
+    }
+
+    /// Every setting as text, by its name.
+    var fields: [String: String] {
+        get throws {
+            let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(self)) as? [String: Any] ?? [:]
+            var fields: [String: String] = [:]
+            for (name, value) in object {
+                for (inner, value) in value as? [String: Any] ?? ["": value] {
+                    fields[inner.isEmpty ? name : "\(name).\(inner)"] = "\(value)"
+                }
+            }
+            return fields
+        }
+    }
 
     /// The largest micro-batch of at most 8 that divides the samples of a virtual rank; larger ones gain nothing.
     public static func defaultMicroBatch(batchSize: Int, virtualRanks: Int) -> Int {

@@ -5,66 +5,33 @@ import Files
 import Foundation
 import Kernels
 import Shards
-import Threads
 
-/// Where a pretraining run reads and writes, and how often it looks up.
-public struct PretrainOptions: Sendable {
-    /// The shard directory to train on.
-    public var data: String
-    /// The shard directory to evaluate on.
-    public var validation: String?
-    /// The run directory.
-    public var run: RunDirectory
-    /// Whether to go on from the newest checkpoint of the run directory.
-    public var resumes: Bool
-    /// Epochs from one evaluation to the next.
-    public var evaluateEvery: Int
-    /// Epochs from one checkpoint to the next.
-    public var saveEvery: Int
-
-    /// Threads of a rank.
-    public var threads: Int
-
-    /// The options of a run in `run` on the shards in `data`.
-    public init(
-        data: String, validation: String?, run: RunDirectory, resumes: Bool, evaluateEvery: Int, saveEvery: Int,
-        threads: Int
-    ) {
-        self.data = data
-        self.validation = validation
-        self.run = run
-        self.resumes = resumes
-        self.evaluateEvery = evaluateEvery
-        self.saveEvery = saveEvery
-        self.threads = threads
-    }
+/// How a run ended.
+public enum RunEnd: Sendable {
+    /// With the last step of the schedule, or the one it was told to stop after.
+    case finished
+    /// With a checkpoint, since it was asked to stop or its time was up.
+    case stopped
 }
 
 /// Pretrains a CRATE-MAE from its initial values or from the run's newest checkpoint to the end of the schedule.
 ///
 /// Collective: every rank computes its share of each batch; rank 0 alone writes the log and the checkpoints. All
 /// ranks return, or all throw the same `Failure`.
-public func pretrain(_ configuration: PretrainConfiguration, _ options: PretrainOptions, world: World) throws {
-    let (model, total) = (MaskedAutoencoder(configuration.model), configuration.schedule.totalSteps)
+public func pretrain(
+    _ configuration: PretrainConfiguration, _ options: PretrainOptions, world: World
+) throws -> RunEnd {
+    var stop = StopSignal(timeLimit: options.timeLimit)
+    let total = configuration.schedule.totalSteps
     let isCoordinator = world.rank == 0
 
     // ---- everything that can be refused, and all memory ----
-    _ = try configuration.samplesPerVirtualRank(ranks: world.size)
-    var loader = try world.agree { try makeLoader(options.data, configuration) }
-    try demandEqualCounts(loader.count, options.data, world)
+    try demandAgreement(configuration, options, world)
+    startWatchdog(options, world)
+    var trainer = try Trainer(
+        configuration, data: options.data, threads: options.threads, options.distribution, world)
     var validation = try world.agree {
         try options.validation == nil ? nil : makeLoader(options.validation!, configuration)
-    }
-    if let path = options.validation { try demandEqualCounts(validation?.count ?? 0, path, world) }
-    let team = ThreadTeam(count: options.threads)
-    let workspace = try world.agree {
-        try Workspace(model, images: configuration.microBatch, precision: configuration.precision, team: team)
-    }
-    let optimizer = try world.agree {
-        try Optimizer(model.layout, rule: AdamW(weightDecay: configuration.weightDecay))
-    }
-    var reduction = try world.agree {
-        try GradientReduction(configuration, gradientCount: model.layout.bufferCount, world: world)
     }
 
     // ---- where to start ----
@@ -75,24 +42,16 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
     }
     let log = try world.agree { isCoordinator ? try RunLog(path: options.run.logPath) : nil }
     let start = world.broadcast(resumed?.manifest.step ?? 0, from: 0)
-    try world.agree {
-        guard isCoordinator else { return }
-        if let resumed {
-            try CheckpointStore.load(optimizer.state, of: model, from: resumed.path)
-        } else {
-            model.layout.initialise(optimizer.parameters.pointer, seed: configuration.seed)
-        }
-    }
-    for buffer in optimizer.state.buffers {
-        world.broadcast(buffer, count: model.layout.bufferCount, from: 0)
-    }
-    var progress = Progress(isTalking: isCoordinator, totalSteps: total, remaining: total - start)
+    let end = min(total, options.stopAfter.map { max($0, start) } ?? total)
+    try trainer.load(from: resumed?.path)
+    var progress = Progress(isTalking: isCoordinator, totalSteps: total, remaining: end - start)
     defer { progress.endLine() }
     for warning in warnings { progress.say("warning: \(warning)") }
-    progress.say(summary(configuration, model, ranks: world.size))
-    if !configuration.isIndependentOfRanks {
+    progress.say(summary(configuration, trainer.model, ranks: world.size))
+    if !configuration.isIndependentOf(ranks: world.size) {
         progress.say(
-            "\(configuration.virtualRanks) virtual ranks are no power of two: other numbers of ranks round differently")
+            "\(configuration.virtualRanks) virtual ranks on \(world.size) ranks: other numbers of ranks round differently"
+        )
     }
     if let resumed { progress.say("going on from \(resumed.path)") }
 
@@ -102,55 +61,73 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
     }
     func evaluateNow(after step: Int) throws {
         guard validation != nil else { return }
+        world.watchdog.begin(.evaluating, step: step)
         let loss = try evaluate(
-            model, parameters: optimizer.parameters.pointer, workspace: workspace, loader: &validation!,
-            chunk: configuration.microBatch, world: world)
+            trainer.model, parameters: trainer.optimizer.parameters.pointer, workspace: trainer.workspace,
+            loader: &validation!, chunk: configuration.microBatch, world: world)
         try record(LogEntry(step: step, epoch: configuration.epoch(after: step), validationLoss: loss))
         progress.say("validation loss \(formatted(loss)) after \(step) steps")
     }
     if start == 0 { try evaluateNow(after: 0) }
-    for step in start..<max(start, total) {
-        var watch = Stopwatch()
-        let result = try runStep(step, configuration, model, optimizer, workspace, &loader, &reduction, world)
-        let (done, seconds) = (step + 1, watch.lap())
-        let entry = LogEntry(
-            step: done, epoch: configuration.epoch(after: done), loss: result.loss,
-            lr: configuration.schedule.rate(at: step), gradNorm: result.gradientNorm,
-            imagesPerSecond: Double(configuration.batchSize) / seconds, dataSeconds: result.dataSeconds,
-            computeSeconds: result.passSeconds + result.optimizerSeconds,
-            communicationSeconds: result.communicationSeconds)
+    var (skips, isStopping) = (0, world.minimum(stop.isSet ? 0 : 1) == 0)
+    if isStopping { progress.say("stopped before step \(start + 1); go on with --resume") }
+    for step in start..<end where !isStopping {
+        let result = try trainer.run(step: step, isStopping: stop.isSet)
+        let done = step + 1
+        skips = result.isSkipped ? skips + 1 : 0
+        let entry = LogEntry(result, configuration, after: done)
         try record(entry)
-        progress.show(entry, seconds: seconds)
-
-        if configuration.isDue(every: options.evaluateEvery, after: done) { try evaluateNow(after: done) }
-        if configuration.isDue(every: options.saveEvery, after: done) {
-            try world.agree {
-                guard isCoordinator else { return }
-                try options.run.checkpoints.save(
-                    optimizer.state, of: model, maskRatio: configuration.maskRatio, step: done,
-                    samples: done * configuration.batchSize)
-            }
+        progress.show(entry, seconds: result.seconds.total)
+        if result.isSkipped { progress.say("warning: step \(done) is skipped: loss or gradients are not finite") }
+        guard skips <= options.distribution.maxSkips else {
+            throw Failure(
+                "\(skips) steps in a row up to step \(done) are not finite",
+                hint: "go on from the last checkpoint with --resume and a lower --lr")
         }
+        isStopping = result.isStopping
+
+        var watch = Stopwatch()
+        if !isStopping && configuration.isDue(every: options.evaluateEvery, after: done) {
+            try evaluateNow(after: done)
+        }
+        if isStopping || done == end || configuration.isDue(every: options.saveEvery, after: done) {
+            world.watchdog.begin(.saving, step: done)
+            try trainer.save(to: options.run.checkpoints, step: done)
+        }
+        stop.noteDuration(result.seconds.total + watch.lap())
+        if isStopping { progress.say("stopped after \(done) steps; go on with --resume") }
     }
-    progress.say("done: \(options.run.path) holds \(total) steps")
+    guard !isStopping else { return .stopped }
+    progress.say("done: \(options.run.path) holds \(end) steps" + (end < total ? " of \(total)" : ""))
+    return .finished
+}
+
+/// Refuses ranks that were started with something else than rank 0, before they wait for each other forever.
+private func demandAgreement(
+    _ configuration: PretrainConfiguration, _ options: PretrainOptions, _ world: World
+) throws {
+    var fields = options.shared.merging(try configuration.fields) { own, _ in own }
+    fields["program version"] = programVersion
+    try world.agree {
+        fields["training shards"] = try ShardIndex.fingerprint(directory: options.data)
+        fields["validation shards"] = try options.validation.map { try ShardIndex.fingerprint(directory: $0) } ?? "none"
+    }
+    try world.demandEqual(fields)
+}
+
+private func startWatchdog(_ options: PretrainOptions, _ world: World) {
+    let (logPath, isCoordinator) = (options.run.logPath, world.rank == 0)
+    world.watchdog.start(options.distribution.limits) { text in
+        try? FileHandle.standardError.write(contentsOf: Data("crate: warning: \(text)\n".utf8))
+        // On any thread, so not through the log that the loop writes.
+        if isCoordinator { try? RunLog(path: logPath).append(LogEntry(event: text)) }
+    }
 }
 
 func makeLoader(_ path: String, _ configuration: PretrainConfiguration) throws -> BatchLoader {
     try BatchLoader(
         path: path, imageSize: configuration.model.imageSize, patchSize: configuration.model.patchSize,
         maskRatio: configuration.maskRatio, seed: configuration.seed, capacity: configuration.microBatch)
-}
-
-/// Ranks that read copies of their own may hold different ones; they would wait for each other forever.
-func demandEqualCounts(_ count: Int, _ path: String, _ world: World) throws {
-    let least = world.minimum(count)
-    try world.agree {
-        guard count == least else {
-            throw Failure(
-                "\(path) holds \(count) samples on rank \(world.rank) and \(least) on another",
-                hint: "give all ranks the same shards")
-        }
-    }
 }
 
 private func summary(_ configuration: PretrainConfiguration, _ model: MaskedAutoencoder, ranks: Int) -> String {

@@ -27,12 +27,13 @@ struct Progress {
     mutating func show(_ entry: LogEntry, seconds: Double) {
         guard isTalking else { return }
         secondsPerStep = secondsPerStep.map { 0.9 * $0 + 0.1 * seconds } ?? seconds
-        let isDue = entry.step % linesEvery == 0 || entry.step == totalSteps
+        let step = entry.step ?? 0
+        let isDue = step % linesEvery == 0 || step == totalSteps
         guard isTerminal || isDue else { return }
-        let left = Double(totalSteps - entry.step) * (secondsPerStep ?? 0)
+        let left = Double(totalSteps - step) * (secondsPerStep ?? 0)
         let text = String(
-            format: "step %d/%d  epoch %.2f  loss %.4f  lr %.2e  %.1f images/s  %@ left", entry.step, totalSteps,
-            entry.epoch, entry.loss ?? .nan, entry.lr ?? .nan, entry.imagesPerSecond ?? .nan, duration(left))
+            format: "step %d/%d  epoch %.2f  loss %.4f  lr %.2e  %.1f images/s  %@ left", step, totalSteps,
+            entry.epoch ?? .nan, entry.loss ?? .nan, entry.lr ?? .nan, entry.imagesPerSecond ?? .nan, duration(left))
         isLineOpen = isTerminal
         write(isTerminal ? "\r\u{1B}[K\(text)" : "\(text)\n")
     }

@@ -72,7 +72,8 @@ public struct RunDirectory: Sendable {
         guard let data = FileManager.default.contents(atPath: logPath) else { return }
         let lines = data.split(separator: UInt8(ascii: "\n")).filter { line in
             guard let entry = try? RunLog.decoder.decode(LogEntry.self, from: Data(line)) else { return false }
-            return entry.step <= step
+            // Events keep their place in the story; they are not written again.
+            return entry.step.map { $0 <= step } ?? true
         }
         try DurableFile.write(lines.flatMap { $0 + [UInt8(ascii: "\n")] }, to: logPath)
     }

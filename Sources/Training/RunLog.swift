@@ -3,10 +3,10 @@ import Foundation
 
 /// One line of `log.jsonl`: a step, or an evaluation after so many steps.
 public struct LogEntry: Codable, Equatable, Sendable {
-    /// Steps done.
-    public var step: Int
+    /// Steps done; none for an event.
+    public var step: Int?
     /// Epochs done, a fraction.
-    public var epoch: Double
+    public var epoch: Double?
     /// The mean loss over the global batch.
     public var loss: Double?
     /// The mean loss over the validation set.
@@ -23,6 +23,29 @@ public struct LogEntry: Codable, Equatable, Sendable {
     public var computeSeconds: Double?
     /// Seconds of the step that rank 0 spent on exchanging gradients, waiting included.
     public var communicationSeconds: Double?
+    /// The rank that worked longest in the step, and its seconds of reading, of computing, and of waiting for others.
+    public var slowestRank: Int?
+    /// See `slowestRank`.
+    public var slowestDataSeconds, slowestComputeSeconds, slowestWaitSeconds: Double?
+    /// Whether the step changed nothing, since its loss or gradients were not finite.
+    public var skipped: Bool?
+    /// What happened beside the steps.
+    public var event: String?
+}
+
+extension LogEntry {
+    /// The line of the step that makes `done`.
+    init(_ result: StepResult, _ configuration: PretrainConfiguration, after done: Int) {
+        let seconds = result.seconds
+        self.init(
+            step: done, epoch: configuration.epoch(after: done), loss: result.isSkipped ? nil : result.loss,
+            lr: configuration.schedule.rate(at: done - 1), gradNorm: result.isSkipped ? nil : result.gradientNorm,
+            imagesPerSecond: Double(configuration.batchSize) / seconds.total, dataSeconds: seconds[.data],
+            computeSeconds: seconds.passes + seconds[.optimizer], communicationSeconds: seconds[.reduction],
+            slowestRank: result.slowest.rank, slowestDataSeconds: result.slowest.data,
+            slowestComputeSeconds: result.slowest.compute, slowestWaitSeconds: result.slowest.wait,
+            skipped: result.isSkipped ? true : nil)
+    }
 }
 
 /// Appends to `log.jsonl`, a JSON object a line.

@@ -2,7 +2,9 @@ import Buffers
 import Collectives
 import CrateModel
 import Files
+import Kernels
 import Shards
+import Threads
 
 /// What one step found out; the same on all ranks, but for the seconds.
 struct StepResult {
@@ -10,99 +12,188 @@ struct StepResult {
     let loss: Double
     /// The global norm of the gradients before clipping.
     let gradientNorm: Double
-    /// Reading and augmenting.
-    let dataSeconds: Double
-    /// Forward and backward passes.
-    let passSeconds: Double
-    /// Summing over the ranks, waiting included.
-    let communicationSeconds: Double
-    /// Gradient norm, clipping and AdamW.
-    let optimizerSeconds: Double
+    /// Whether the step was left out, since its loss or gradients were not finite.
+    let isSkipped: Bool
+    /// Whether a rank has been asked to stop.
+    let isStopping: Bool
+    /// The rank that worked longest, and its seconds of reading, computing and waiting.
+    let slowest: (rank: Int, data: Double, compute: Double, wait: Double)
+    /// Where this rank's time went.
+    let seconds: StepSeconds
 }
 
-/// One optimiser step: every rank's micro-batches forward and backward, the sum of the gradients over all ranks,
-/// clipping, AdamW. Collective: all ranks do the step, or all throw and no parameter has changed.
-func runStep(
-    _ step: Int, _ configuration: PretrainConfiguration, _ model: MaskedAutoencoder,
-    _ optimizer: borrowing Optimizer, _ workspace: borrowing Workspace, _ loader: inout BatchLoader,
-    _ reduction: inout GradientReduction, _ world: World
-) throws -> StepResult {
-    var watch = Stopwatch()
-    var (dataSeconds, passSeconds) = (0.0, 0.0)
-    let hidden = model.configuration.patchCount - loader.visiblePatches
-    let gradientScale = 1 / (Double(configuration.batchSize) * Double(hidden))
-    let share = configuration.batchSize / configuration.virtualRanks
-    let ownRanks = configuration.virtualRanks / world.size
-    let (parameters, gradients) = (optimizer.parameters.pointer, optimizer.gradients.pointer)
-    // One a virtual rank; those of other ranks stay zero, so that the sum over all ranks changes none.
-    reduction.losses.pointer.update(repeating: 0, count: configuration.virtualRanks)
+/// A rank's replica and all that it trains with; memory is allocated once.
+struct Trainer: ~Copyable {
+    let configuration: PretrainConfiguration
+    let model: MaskedAutoencoder
+    let optimizer: Optimizer
+    let workspace: Workspace
+    let partition: Partition
+    let world: World
+    private let options: DistributionOptions
+    private var loader: BatchLoader
+    private let exchange: GradientExchange
+    private let report: StepReport
+    private let rehearsal = Rehearsal()
 
-    // ---- this rank's share of the batch ----
-    model.prepare(parameters: parameters, workspace: workspace)
-    try world.agree {
-        for virtualRank in world.rank * ownRanks..<(world.rank + 1) * ownRanks {
-            optimizer.clearGradients()
-            let firstPosition = step * configuration.batchSize + virtualRank * share
-            for position in stride(from: firstPosition, to: firstPosition + share, by: configuration.microBatch) {
-                passSeconds += watch.lap()
-                try loader.loadTraining(positions: position..<position + configuration.microBatch)
-                dataSeconds += watch.lap()
-                let batch = MaskedBatch(
-                    patches: loader.patches.pointer, mask: loader.mask.pointer, images: configuration.microBatch)
-                model.forward(batch, parameters: parameters, workspace: workspace)
-                model.loss(batch, gradientScale: Float(gradientScale), workspace: workspace)
-                for loss in workspace.imageLosses.prefix(batch.images) { reduction.losses.pointer[virtualRank] += loss }
-                model.backward(batch, parameters: parameters, gradients: gradients, workspace: workspace)
-            }
-            model.finishGradients(gradients, parameters: parameters, workspace: workspace)
-            reduction.leaves.add(gradients)
+    /// A replica that trains on the shards in `data` on `threads` threads. Collective: all ranks have one, or all throw.
+    init(
+        _ configuration: PretrainConfiguration, data: String, threads: Int, _ options: DistributionOptions,
+        _ world: World
+    ) throws {
+        _ = try configuration.samplesPerVirtualRank(ranks: world.size)
+        let model = MaskedAutoencoder(configuration.model)
+        let count = model.layout.bufferCount
+        let partition = Partition(count: count, bucketCount: options.bucketBytes / 4, ranks: world.size)
+        let team = ThreadTeam(count: threads)
+        let loader = try world.agree { try makeLoader(data, configuration) }
+        let workspace = try world.agree {
+            try Workspace(model, images: configuration.microBatch, precision: configuration.precision, team: team)
         }
-        passSeconds += watch.lap()
+        let optimizer = try world.agree {
+            try Optimizer(
+                model.layout, rule: AdamW(weightDecay: configuration.weightDecay),
+                parts: partition.parts(of: world.rank))
+        }
+        let exchange = try world.agree {
+            try GradientExchange(
+                world, partition, leaves: configuration.virtualRanks / world.size,
+                gradients: optimizer.gradients.pointer, parameters: optimizer.parameters.pointer,
+                wire: configuration.wire)
+        }
+        let report = try world.agree {
+            try StepReport(virtualRanks: configuration.virtualRanks, blocks: partition.blocks, ranks: world.size)
+        }
+        self.configuration = configuration
+        self.model = model
+        self.optimizer = optimizer
+        self.loader = loader
+        self.workspace = workspace
+        self.exchange = exchange
+        self.report = report
+        self.partition = partition
+        self.world = world
+        self.options = options
     }
 
-    // ---- the sum over all ranks ----
-    reduction.tree.sum(gradients, count: optimizer.gradients.count)
-    world.sum(reduction.losses.elements)
-    let loss = reduction.losses.elements.reduce(0, +) * gradientScale
-    let communicationSeconds = watch.lap()
+    /// One optimiser step: every rank's micro-batches forward and backward, the sum of the gradients over all ranks, which
+    /// goes on during the last backward pass, clipping, AdamW of the own parts, and the gathering of all parts.
+    /// Collective: all ranks do the step, or all throw and no parameter has changed.
+    mutating func run(step: Int, isStopping: @autoclosure () -> Bool = false) throws -> StepResult {
+        let clock = workspace.clock
+        let (parameters, count) = (optimizer.parameters.pointer, optimizer.parameters.count)
+        let isChecking = world.size > 1 && options.checkEvery > 0 && (step + 1) % options.checkEvery == 0
+        clock.restart()
+        report.clear()
+        if isChecking { report[world.rank, .before] = Double(fingerprint(parameters, count: count)) }
+        rehearsal?.damage(parameters, .flip, rank: world.rank, step: step)
 
-    // ---- update ----
-    let norm = optimizer.gradientNorm
-    guard loss.isFinite, norm.isFinite else {
-        throw Failure(
-            "step \(step + 1) has loss \(loss) and gradient norm \(norm)",
-            hint: "lower --lr or set --clip, and go on from the last checkpoint with --resume")
+        // ---- this rank's share of the batch; the exchange begins inside the last backward pass ----
+        let failure = computeGradients(step)
+        let isFinite = exchange.finishReduction()
+        clock.finish(.reduction)
+
+        // ---- what all ranks have to know ----
+        optimizer.sumSquares(into: report.squares.baseAddress!)
+        if isChecking { report[world.rank, .after] = Double(fingerprint(parameters, count: count)) }
+        clock.finish(.optimizer)
+        report[world.rank, .failed] = failure == nil ? 0 : 1
+        let ownLoss = report.losses.reduce(0, +)
+        report[world.rank, .notFinite] = isFinite && ownLoss.isFinite ? 0 : 1
+        report[world.rank, .stopping] = isStopping() ? 1 : 0
+        report[world.rank, .dataSeconds] = clock.seconds[.data]
+        report[world.rank, .computeSeconds] = clock.seconds.passes + clock.seconds[.optimizer]
+        report[world.rank, .waitSeconds] = clock.seconds[.reduction]
+        world.sum(report.values.elements)
+        clock.finish(.reduction)
+        if report.any(.failed) { try world.share(failure) }
+        if isChecking { try report.demandEqualParameters(step: step) }
+        let hidden = model.configuration.patchCount - loader.visiblePatches
+        let loss = report.losses.reduce(0, +) / (Double(configuration.batchSize) * Double(hidden))
+        let norm = report.squares.reduce(0, +).squareRoot()
+        let isUsable = loss.isFinite && norm.isFinite && !report.any(.notFinite)
+        if !isUsable && options.onNonFinite == .stop { throw notFinite(step, loss, norm) }
+
+        // ---- update ----
+        world.watchdog.begin(.updating, step: step + 1)
+        let scale = Optimizer.gradientScale(norm: norm, clip: configuration.clip)
+        for part in optimizer.parts.indices {
+            if isUsable {
+                optimizer.update(part: part, step: step, rate: configuration.schedule.rate(at: step), scale: scale)
+            }
+            exchange.publish()
+        }
+        clock.finish(.optimizer)
+        exchange.finishGather()
+        clock.finish(.reduction)
+        let slowest = report.slowestRank
+        return StepResult(
+            loss: loss, gradientNorm: norm, isSkipped: !isUsable, isStopping: report.any(.stopping),
+            slowest: (
+                slowest, report[slowest, .dataSeconds], report[slowest, .computeSeconds], report[slowest, .waitSeconds]
+            ), seconds: clock.seconds)
     }
-    optimizer.update(
-        step: step, rate: configuration.schedule.rate(at: step), norm: norm, clip: configuration.clip)
-    return StepResult(
-        loss: loss, gradientNorm: norm, dataSeconds: dataSeconds, passSeconds: passSeconds,
-        communicationSeconds: communicationSeconds, optimizerSeconds: watch.lap())
-}
 
-/// What sums a step's gradients and losses, in the same order on any number of ranks.
-struct GradientReduction: ~Copyable {
-    var leaves: LeafSum
-    let tree: TreeSum
-    let losses: OwnedBuffer<Double>
-
-    init(_ configuration: PretrainConfiguration, gradientCount: Int, world: World) throws {
-        let leaves = try LeafSum(leaves: configuration.virtualRanks / world.size, count: gradientCount)
-        let tree = try TreeSum(world)
-        let losses = try OwnedBuffer<Double>(count: configuration.virtualRanks)
-        self.leaves = leaves
-        self.tree = tree
-        self.losses = losses
+    /// The failure of a step that is not finite, which names the ranks that it came from.
+    private func notFinite(_ step: Int, _ loss: Double, _ norm: Double) -> Failure {
+        let origin = report.any(.notFinite) ? " from \(report.ranks(with: .notFinite))" : ""
+        return Failure(
+            "step \(step + 1) has loss \(loss) and gradient norm \(norm)\(origin)",
+            hint: "go on from the last checkpoint with --resume and --on-non-finite skip, or with a lower --lr")
     }
-}
 
-/// Seconds from one lap to the next.
-struct Stopwatch {
-    private var last = ContinuousClock.now
+    /// Leaves this rank's gradients to the exchange, and its losses in the report. A rank that fails does not leave the
+    /// others waiting: it takes part in the exchange with what it has.
+    private mutating func computeGradients(_ step: Int) -> Failure? {
+        let (exchange, watchdog) = (exchange, world.watchdog)
+        let ownRanks = configuration.virtualRanks / world.size
+        let last = (world.rank + 1) * ownRanks - 1
+        watchdog.setBusy(true)
+        defer {
+            exchange.complete(from: 0)
+            watchdog.setBusy(false)
+        }
+        model.prepare(parameters: optimizer.parameters.pointer, workspace: workspace)
+        do {
+            for virtualRank in last - ownRanks + 1..<last {
+                try computeLeaf(step, virtualRank, ready: { _ in })
+                exchange.add()
+                workspace.clock.finish(.reduction)
+            }
+            let (rehearsal, rank, gradients) = (rehearsal, world.rank, optimizer.gradients.pointer)
+            try computeLeaf(step, last) { position in
+                if position == 0 { rehearsal?.damage(gradients, .nan, rank: rank, step: step) }
+                exchange.complete(from: position)
+            }
+            return nil
+        } catch {
+            return Failure(from: error)
+        }
+    }
 
-    mutating func lap() -> Double {
-        let now = ContinuousClock.now
-        defer { last = now }
-        return (now - last) / .seconds(1)
+    /// The gradients and the loss of one virtual rank. Calls `ready` as `completeBackward` does.
+    private mutating func computeLeaf(_ step: Int, _ virtualRank: Int, ready: (Int) -> Void) throws {
+        let (parameters, gradients) = (optimizer.parameters.pointer, optimizer.gradients.pointer)
+        let (images, share) = (configuration.microBatch, configuration.batchSize / configuration.virtualRanks)
+        let hidden = model.configuration.patchCount - loader.visiblePatches
+        let gradientScale = 1 / (Double(configuration.batchSize) * Double(hidden))
+        optimizer.clearGradients()
+        let first = step * configuration.batchSize + virtualRank * share
+        for position in stride(from: first, to: first + share, by: images) {
+            world.watchdog.begin(.reading, step: step + 1)
+            try loader.loadTraining(positions: position..<position + images)
+            workspace.clock.finish(.data)
+            world.watchdog.begin(.computing, step: step + 1)
+            let batch = MaskedBatch(patches: loader.patches.pointer, mask: loader.mask.pointer, images: images)
+            model.forward(batch, parameters: parameters, workspace: workspace)
+            model.loss(batch, gradientScale: Float(gradientScale), workspace: workspace)
+            for loss in workspace.imageLosses.prefix(images) { report.losses[virtualRank] += loss }
+            if position + images < first + share {
+                model.backward(batch, parameters: parameters, gradients: gradients, workspace: workspace)
+            } else {
+                model.completeBackward(
+                    batch, parameters: parameters, gradients: gradients, workspace: workspace, ready: ready)
+            }
+        }
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Collectives
 import Foundation
 import Shards
 import Training
@@ -20,6 +21,9 @@ struct BenchCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Steps to measure, after one that is not counted.", valueName: "n"))
     var steps = 5
     @OptionGroup var speed: SpeedOptions
+    @OptionGroup(title: "Ranks") var distribution: DistributionArguments
+    @Option(help: ArgumentHelp("Gradients between ranks: as they are, or rounded to bf16.", valueName: "fp32|bf16"))
+    var wire = WireFormat.fp32
     @Flag(help: "Print one JSON object instead of the table.")
     var json = false
 
@@ -34,6 +38,7 @@ struct BenchCommand: ParsableCommand {
             let modelConfiguration = try world.agree { try model.configuration() }
             var recipe = try RecipeOptions.parse(["--steps", "\(steps + 2)", "--batch-size", "\(batchSize)"])
             recipe.microBatch = microBatch
+            recipe.wire = wire
             let data = NSTemporaryDirectory() + "crate-bench-\(UUID().uuidString)"
             defer { try? FileManager.default.removeItem(atPath: data) }
             let sampleCount = 64
@@ -45,7 +50,8 @@ struct BenchCommand: ParsableCommand {
                 modelConfiguration, sampleCount: sampleCount, precision: speed.announcedPrecision(world),
                 ranks: world.size)
             let result = try benchmark(
-                configuration, data: data, threads: speed.threads, steps: steps, world: world)
+                configuration, data: data, threads: speed.threads, steps: steps,
+                distribution: distribution.options, world: world)
             if world.rank == 0 { json ? try printJSON(result) : printTable(result) }
         }
     }

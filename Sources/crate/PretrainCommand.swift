@@ -21,20 +21,24 @@ struct PretrainCommand: ParsableCommand {
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions
     @OptionGroup(title: "Speed") var speed: SpeedOptions
+    @OptionGroup(title: "Ranks") var distribution: DistributionArguments
 
     func run() throws {
         try runWithWorld { world in
             let modelConfiguration = try world.agree { try model.configuration() }
             let ownCount = try world.agree { try ShardIndex.load(directory: files.data).total }
             let sampleCount = world.broadcast(ownCount, from: 0)
-            let configuration = try recipe.configuration(
-                modelConfiguration, sampleCount: sampleCount, precision: speed.announcedPrecision(world),
-                ranks: world.size)
+            let precision = speed.announcedPrecision(world)
+            let configuration = try world.agree {
+                try recipe.configuration(
+                    modelConfiguration, sampleCount: sampleCount, precision: precision, ranks: world.size)
+            }
             let options = PretrainOptions(
                 data: files.data, validation: files.validation, run: RunDirectory(path: files.run),
                 resumes: files.resume, evaluateEvery: files.evaluateEvery, saveEvery: files.saveEvery,
-                threads: speed.threads)
-            try pretrain(configuration, options, world: world)
+                stopAfter: files.stopAfter, timeLimit: files.timeLimit.map { 60 * $0 }, threads: speed.threads,
+                distribution: distribution.options)
+            if try pretrain(configuration, options, world: world) == .stopped { throw stoppedEarly }
         }
     }
 }
@@ -52,10 +56,24 @@ struct FileOptions: ParsableArguments {
     var evaluateEvery = 1
     @Option(help: ArgumentHelp("Epochs from one checkpoint to the next.", valueName: "epochs"))
     var saveEvery = 1
+    @Option(
+        help: ArgumentHelp(
+            "Steps after which to end with a checkpoint; the schedule stays that of the whole run.", valueName: "steps")
+    )
+    var stopAfter: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Minutes within which to end with a checkpoint and exit code \(stoppedEarly.rawValue).",
+            valueName: "minutes"))
+    var timeLimit: Double?
 
     func validate() throws {
         try demandCount("--evaluate-every", evaluateEvery, upTo: 1_000_000)
         try demandCount("--save-every", saveEvery, upTo: 1_000_000)
+        try demandCount("--stop-after", stopAfter ?? 1, upTo: 1_000_000_000)
+        guard timeLimit.map({ $0 > 0 && $0 <= 1e7 }) ?? true else {
+            throw ValidationError("--time-limit takes minutes from 0 up.")
+        }
     }
 }
 
@@ -99,6 +117,8 @@ struct RecipeOptions: ParsableArguments {
             "Images of one pass on a rank (default: the largest divisor of a virtual rank's share up to 8).",
             valueName: "images"))
     var microBatch: Int?
+    @Option(help: ArgumentHelp("Gradients between ranks: as they are, or rounded to bf16.", valueName: "fp32|bf16"))
+    var wire = WireFormat.fp32
     @Option(help: ArgumentHelp("Passes over the training set (default: 800).", valueName: "n"))
     var epochs: Int?
     @Option(help: ArgumentHelp("Steps, instead of --epochs.", valueName: "n"))
@@ -148,7 +168,7 @@ struct RecipeOptions: ParsableArguments {
             model: model, batchSize: batchSize, virtualRanks: virtualRanks,
             microBatch: microBatch
                 ?? PretrainConfiguration.defaultMicroBatch(batchSize: batchSize, virtualRanks: virtualRanks),
-            precision: precision, schedule: schedule, weightDecay: weightDecay, clip: clip > 0 ? clip : nil,
+            precision: precision, wire: wire, schedule: schedule, weightDecay: weightDecay, clip: clip > 0 ? clip : nil,
             maskRatio: maskRatio, seed: seed, sampleCount: sampleCount)
     }
 }

@@ -31,15 +31,25 @@ private struct Example: ~Copyable {
         self.secondMoments = secondMoments
     }
 
-    var state: TrainingState {
-        TrainingState(
-            parameters: parameters.pointer, firstMoments: firstMoments.pointer, secondMoments: secondMoments.pointer)
-    }
-
     /// The trained values of all three buffers.
     var values: [Float] {
-        state.buffers.flatMap { buffer in
+        [parameters.pointer, firstMoments.pointer, secondMoments.pointer].flatMap { buffer in
             model.layout.parameters.flatMap { parameter in (0..<parameter.count).map { buffer[parameter.offset + $0] } }
+        }
+    }
+
+    @discardableResult
+    borrowing func save(to store: CheckpointStore, step: Int) throws -> String {
+        let (first, second) = (firstMoments.pointer, secondMoments.pointer)
+        return try store.save(
+            parameters.pointer, of: model, maskRatio: 0.6, step: step, samples: 8 * step
+        ) { UnsafePointer(($0 == .first ? first : second) + $1.offset) }
+    }
+
+    borrowing func load(from path: String) throws {
+        let (first, second) = (firstMoments.pointer, secondMoments.pointer)
+        try CheckpointStore.load(into: parameters.pointer, of: model, from: path) { moment, parameter, values in
+            ((moment == .first ? first : second) + parameter.offset).update(from: values, count: parameter.count)
         }
     }
 }
@@ -53,7 +63,7 @@ private struct Example: ~Copyable {
             let (older, newer) = (5, 100_000)
             for (step, offset) in [(older, Float(1)), (newer, 2)] {
                 let example = try Example(offset: offset)
-                try store.save(example.state, of: example.model, maskRatio: 0.6, step: step, samples: 8 * step)
+                try example.save(to: store, step: step)
             }
             let newest = try #require(store.newest { Issue.record($0) })
             #expect(newest.manifest.step == newer && newest.manifest.samples == 8 * newer)
@@ -61,7 +71,7 @@ private struct Example: ~Copyable {
             let (loaded, expected) = (try Example(offset: 0).values, try Example(offset: 2).values)
             #expect(loaded != expected)
             let target = try Example(offset: 0)
-            try CheckpointStore.load(target.state, of: target.model, from: newest.path)
+            try target.load(from: newest.path)
             #expect(target.values == expected)
             let description = try CheckpointStore.description(ofModelFile: "\(newest.path)/model.safetensors")
             #expect(description.configuration == target.model.configuration && description.maskRatio == 0.6)
@@ -73,9 +83,8 @@ private struct Example: ~Copyable {
         try withTemporaryDirectory { run in
             let store = CheckpointStore(run: run)
             let example = try Example(offset: 1)
-            try store.save(example.state, of: example.model, maskRatio: 0.6, step: 1, samples: 8)
-            let path =
-                "\(try store.save(example.state, of: example.model, maskRatio: 0.6, step: 2, samples: 16))/\(file)"
+            try example.save(to: store, step: 1)
+            let path = "\(try example.save(to: store, step: 2))/\(file)"
             var data = try Data(contentsOf: URL(fileURLWithPath: path))
             data[data.count / 2] ^= 0xFF
             try data.write(to: URL(fileURLWithPath: path))
@@ -90,12 +99,12 @@ private struct Example: ~Copyable {
         try withTemporaryDirectory { run in
             let store = CheckpointStore(run: run)
             let example = try Example(offset: 1)
-            let path = try store.save(example.state, of: example.model, maskRatio: 0.6, step: 3, samples: 8)
+            let path = try example.save(to: store, step: 3)
             try FileManager.default.moveItem(atPath: path, toPath: path + ".partial")
             let newest = store.newest { Issue.record($0) }
             #expect(newest == nil)
             // The leftover is no obstacle for writing the same step.
-            try store.save(example.state, of: example.model, maskRatio: 0.6, step: 3, samples: 8)
+            try example.save(to: store, step: 3)
             #expect(store.paths() == [path])
             #expect(!FileManager.default.fileExists(atPath: path + ".partial"))
         }
@@ -105,10 +114,9 @@ private struct Example: ~Copyable {
         try withTemporaryDirectory { run in
             let example = try Example(offset: 1)
             example.parameters.pointer[example.model.layout.parameters[3].offset] = .nan
-            let path = try CheckpointStore(run: run).save(
-                example.state, of: example.model, maskRatio: 0.6, step: 1, samples: 8)
+            let path = try example.save(to: CheckpointStore(run: run), step: 1)
             #expect(throws: Failure.self) {
-                try CheckpointStore.load(example.state, of: example.model, from: path)
+                try example.load(from: path)
             }
         }
     }

@@ -15,10 +15,9 @@ import Testing
             storedA.pointer.update(from: a, count: 6)
             stored42.pointer[0] = 42
             try writeSafetensors(
-                [
-                    NamedTensor("x.a", [2, 3], storedA.pointer), NamedTensor("b", [1], stored42.pointer),
-                    NamedTensor("none", [0, 4], stored42.pointer),
-                ], metadata: ["config": "{\"quotes\": \"ü\"}"], to: path)
+                [NamedTensor("x.a", [2, 3]), NamedTensor("b", [1]), NamedTensor("none", [0, 4])],
+                metadata: ["config": "{\"quotes\": \"ü\"}"], to: path
+            ) { $0 == 0 ? UnsafePointer(storedA.pointer) : UnsafePointer(stored42.pointer) }
             let reader = try SafetensorsReader(path: path)
             #expect(reader.metadata == ["config": "{\"quotes\": \"ü\"}"])
             #expect(Set(reader.tensors.keys) == ["x.a", "b", "none"])

@@ -21,17 +21,36 @@ import Testing
         let length = 37
         let leaves = (0..<count).map { leaf($0, length) }
         let buffer = try OwnedBuffer<Float>(count: length)
-        var sum = try LeafSum(leaves: count, count: length)
+        var sum = try LeafSum(leaves: count, count: length, wire: .fp32)
         // Twice, since every step begins anew.
         for _ in 0..<2 {
-            for leaf in leaves {
+            for leaf in leaves.dropLast() {
                 buffer.pointer.update(from: leaf, count: length)
                 sum.add(buffer.pointer)
             }
+            buffer.pointer.update(from: leaves.last!, count: length)
+            for range in [16..<length, 3..<16, 0..<3] { sum.complete(buffer.pointer, range) }
+            sum.reset()
             #expect(Array(buffer.elements) == tree(leaves[...]))
         }
         if count > 4 {
             #expect(tree(leaves[...]) != leaves.reduce([Float](repeating: 0, count: length)) { zip($0, $1).map(+) })
         }
+    }
+
+    /// On a bf16 wire both addends of every sum are rounded, wherever it is made.
+    @Test func bothAddendsAreRounded() throws {
+        let (a, b): (Float, Float) = (1.001, 2.003)
+        func rounded(_ x: Float) -> Float {
+            let bits = x.bitPattern
+            return Float(bitPattern: (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
+        }
+        let buffer = try OwnedBuffer<Float>(count: 1)
+        var sum = try LeafSum(leaves: 2, count: 1, wire: .bf16)
+        buffer.pointer[0] = a
+        sum.add(buffer.pointer)
+        buffer.pointer[0] = b
+        sum.complete(buffer.pointer, 0..<1)
+        #expect(buffer.pointer[0] == rounded(a) + rounded(b) && buffer.pointer[0] != a + b)
     }
 }

@@ -97,10 +97,9 @@ import Threads
                     model.forward(batch, parameters: parameters.pointer, workspace: workspace)
                     model.loss(batch, gradientScale: 0.1, workspace: workspace)
                     losses = Array(workspace.imageLosses.prefix(images))
-                    model.backward(
-                        batch, parameters: parameters.pointer, gradients: gradients.pointer, workspace: workspace)
-                    model.finishGradients(
-                        gradients.pointer, parameters: parameters.pointer, workspace: workspace)
+                    model.completeBackward(
+                        batch, parameters: parameters.pointer, gradients: gradients.pointer, workspace: workspace,
+                        ready: { _ in })
                 }
             }
             return (losses, Array(gradients.elements))

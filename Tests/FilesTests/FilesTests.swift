@@ -36,13 +36,8 @@ import Testing
 
     @Test func joinsPieces() throws {
         try withTemporaryDirectory { directory in
-            let pieces: [[UInt8]] = [[1, 2], [], [3]]
-            try pieces[0].withUnsafeBytes { first in
-                try pieces[1].withUnsafeBytes { second in
-                    try pieces[2].withUnsafeBytes { third in
-                        try DurableFile.write([first, second, third], to: directory + "/file")
-                    }
-                }
+            try DurableFile.write(to: directory + "/file") { append in
+                for piece in [[1, 2], [], [3]] as [[UInt8]] { try piece.withUnsafeBytes { try append($0) } }
             }
             #expect(FileManager.default.contents(atPath: directory + "/file") == Data([1, 2, 3]))
         }

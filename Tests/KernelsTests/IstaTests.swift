@@ -38,7 +38,11 @@ import Testing
         let dw = try OwnedBuffer<Float>(count: dim * dim)
         multiply(
             Matrix(x.operand, rows, dim).transposed, Matrix(dy.pointer, rows, dim), into: Matrix(dw.pointer, dim, dim))
-        istaMapBackward(dw.pointer, dictionary: w.pointer, step: step, dim: dim, scratch: scratch.pointer)
+        for rows in [0..<3, 3..<dim] { istaMapBackwardSum(dw.pointer, rows: rows, dim: dim, into: scratch.pointer) }
+        for rows in [0..<3, 3..<dim] {
+            istaMapBackward(
+                dw.pointer, dictionary: w.pointer, step: step, rows: rows, dim: dim, sum: scratch.pointer)
+        }
         let expectedW = Naive.gradient(wValues.doubles) { dot(naive(x.doubles, $0), upstream.doubles) }
         #expect(relativeError(copy(dw), expectedW) < 1e-5)
     }

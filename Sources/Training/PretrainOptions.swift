@@ -1,0 +1,85 @@
+import Collectives
+
+/// What is done with a step whose loss or gradients are not finite.
+public enum NonFinitePolicy: String, CaseIterable, Codable, Sendable {
+    /// The run ends.
+    case stop
+    /// The step changes nothing.
+    case skip
+}
+
+/// How ranks work together; nothing of it changes a bit of the result.
+public struct DistributionOptions: Sendable {
+    /// Bytes of gradients that are exchanged at once.
+    public var bucketBytes: Int
+    /// When late ranks are named, and when they end the job.
+    public var limits: Watchdog.Limits
+    /// Steps from one comparison of the ranks' parameters to the next; 0 for never.
+    public var checkEvery: Int
+    /// What is done with a step that is not finite.
+    public var onNonFinite: NonFinitePolicy
+    /// Steps in a row that may be skipped.
+    public var maxSkips: Int
+
+    /// Options from their parts.
+    public init(
+        bucketBytes: Int, limits: Watchdog.Limits, checkEvery: Int, onNonFinite: NonFinitePolicy, maxSkips: Int
+    ) {
+        self.bucketBytes = bucketBytes
+        self.limits = limits
+        self.checkEvery = checkEvery
+        self.onNonFinite = onNonFinite
+        self.maxSkips = maxSkips
+    }
+}
+
+/// Where a pretraining run reads and writes, how often it looks up, and when it ends early.
+public struct PretrainOptions: Sendable {
+    /// The shard directory to train on.
+    public var data: String
+    /// The shard directory to evaluate on.
+    public var validation: String?
+    /// The run directory.
+    public var run: RunDirectory
+    /// Whether to go on from the newest checkpoint of the run directory.
+    public var resumes: Bool
+    /// Epochs from one evaluation to the next.
+    public var evaluateEvery: Int
+    /// Epochs from one checkpoint to the next.
+    public var saveEvery: Int
+    /// Steps after which to end with a checkpoint; the schedule is that of the whole run.
+    public var stopAfter: Int?
+    /// Seconds from the start of the program within which to end with a checkpoint.
+    public var timeLimit: Double?
+    /// Threads of a rank.
+    public var threads: Int
+    /// How ranks work together.
+    public var distribution: DistributionOptions
+
+    /// Options from their parts.
+    public init(
+        data: String, validation: String?, run: RunDirectory, resumes: Bool, evaluateEvery: Int, saveEvery: Int,
+        stopAfter: Int?, timeLimit: Double?, threads: Int, distribution: DistributionOptions
+    ) {
+        self.data = data
+        self.validation = validation
+        self.run = run
+        self.resumes = resumes
+        self.evaluateEvery = evaluateEvery
+        self.saveEvery = saveEvery
+        self.stopAfter = stopAfter
+        self.timeLimit = timeLimit
+        self.threads = threads
+        self.distribution = distribution
+    }
+
+    /// What must be the same on all ranks, or they would wait for each other.
+    var shared: [String: String] {
+        [
+            "--evaluate-every": "\(evaluateEvery)", "--save-every": "\(saveEvery)",
+            "--validation": validation == nil ? "absent" : "given", "--stop-after": "\(stopAfter ?? 0)",
+            "--bucket-mb": "\(distribution.bucketBytes) bytes", "--check-every": "\(distribution.checkEvery)",
+            "--on-non-finite": distribution.onNonFinite.rawValue, "--max-skips": "\(distribution.maxSkips)",
+        ]
+    }
+}
