@@ -53,7 +53,7 @@ let package = Package(
         .executableTarget(
             name: "crate",
             dependencies: [
-                "Files", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Training",
+                "Files", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),

@@ -80,13 +80,14 @@ public struct CheckpointStore: Sendable {
         try DurableFile.write([UInt8](encoded(manifest).utf8), to: "\(directory)/\(Manifest.fileName)")
     }
 
-    /// The newest complete and undamaged checkpoint, or nil where there is none. Damaged ones are passed to `report`.
-    public func newest(report: (Failure) -> Void) -> (path: String, manifest: Manifest)? {
+    /// The newest complete and undamaged checkpoint, or nil where there is none. Damaged ones are passed to `report`, with
+    /// what is wrong.
+    public func newest(report: (String, Failure) -> Void) -> (path: String, manifest: Manifest)? {
         for path in paths().reversed() {
             do {
                 return (path, try Manifest.verified(in: path))
             } catch {
-                report((error as? Failure) ?? Failure("cannot read \(path): \(error)", hint: "check the disk"))
+                report(path, Failure(from: error))
             }
         }
         return nil
@@ -130,7 +131,7 @@ public struct CheckpointStore: Sendable {
             _ = try Manifest.verified(in: path)
             return "\(path)/\(modelFile)"
         }
-        guard let newest = CheckpointStore(run: path).newest(report: report) else {
+        guard let newest = CheckpointStore(run: path).newest(report: { report($1) }) else {
             throw Failure(
                 "\(path) holds no checkpoint", hint: "give a run, one of its checkpoints, or a .safetensors file")
         }

@@ -1,5 +1,4 @@
 import COpenMPI
-import Foundation
 
 /// What the watching ranks know of the others, and what this rank has told them.
 struct ActivityBoard: ~Copyable, @unchecked Sendable {
@@ -14,7 +13,7 @@ struct ActivityBoard: ~Copyable, @unchecked Sendable {
     private let watchers: Range<Int>
     private var own = Message(activity: Activity.starting.rawValue, step: 0)
     /// By rank, on watching ranks.
-    private var known: [(message: Message, time: Double)] = []
+    private var known: [Message] = []
     // Messages on their way. A rank that does not listen must not hold up this one: then the news is dropped.
     private static let slotCount = 32
     private let outgoing: UnsafeMutablePointer<Message>
@@ -31,7 +30,7 @@ struct ActivityBoard: ~Copyable, @unchecked Sendable {
         requests = .allocate(capacity: Self.slotCount)
         requests.initialize(repeating: crate_mpi_request_null(), count: Self.slotCount)
         if watchers.contains(rank) {
-            known = Array(repeating: (own, ProcessInfo.processInfo.systemUptime), count: size)
+            known = Array(repeating: own, count: size)
         }
     }
 
@@ -48,11 +47,9 @@ struct ActivityBoard: ~Copyable, @unchecked Sendable {
     /// The ranks that have not said that they wait, each with what was last heard of it. Empty on ranks that do not watch.
     mutating func late() -> [String] {
         receive()
-        let now = ProcessInfo.processInfo.systemUptime
-        return known.indices.filter { $0 != rank && known[$0].message.activity != Activity.waiting.rawValue }.map {
-            let (message, time) = known[$0]
-            let activity = (Activity(rawValue: message.activity) ?? .starting).text
-            return "rank \($0) has not arrived; \(Int(now - time)) s ago it was \(activity) in step \(message.step)"
+        return known.indices.filter { $0 != rank && known[$0].activity != Activity.waiting.rawValue }.map {
+            let activity = (Activity(rawValue: known[$0].activity) ?? .starting).text
+            return "rank \($0) has not arrived, it was last heard of \(activity) in step \(known[$0].step)"
         }
     }
 
@@ -80,7 +77,7 @@ struct ActivityBoard: ~Copyable, @unchecked Sendable {
             MPI_Recv(
                 &message, Int32(MemoryLayout<Message>.size), crate_mpi_byte(), source, 0, communicator,
                 crate_mpi_status_ignore())
-            known[Int(source)] = (message, ProcessInfo.processInfo.systemUptime)
+            known[Int(source)] = message
         }
     }
 }

@@ -97,13 +97,14 @@ public final class Watchdog: @unchecked Sendable {
             board.withLock { $0.tellWaiting() }
         }
         // The watching ranks first, since they know who is late; the others in case these are stuck themselves.
-        let patience = rank == 0 ? 0.0 : rank == 1 ? 2 : 4
+        let patience = rank == 0 ? 0.0 : rank == 1 ? 2 : 10
         let isTooLong = waited > limits.abort + patience
         guard isTooLong || sinceWarning > limits.warning else { return }
         warned()
         let late = board.withLock { $0.late() }
         guard isTooLong || rank == 0 || (rank == 1 && late.contains { $0.hasPrefix("rank 0 ") }) else { return }
-        let what = late.isEmpty ? "no rank is late, but messages do not arrive" : late.joined(separator: "; ")
+        let unknown = rank < 2 ? "no rank is late, but messages do not arrive" : "other ranks have not arrived"
+        let what = late.isEmpty ? unknown : late.joined(separator: "; ")
         let text = String(format: "after %.0f s of waiting: ", waited) + what
         if isTooLong {
             let failure = Failure(text, hint: "see to that rank's node and network, then go on with --resume")

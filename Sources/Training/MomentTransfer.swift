@@ -2,33 +2,57 @@ import Buffers
 import Checkpoints
 import Collectives
 
+/// One rank's moments: those of its parts of the flat buffer, one part behind the other.
+struct MomentParts: @unchecked Sendable {
+    let parts: [Range<Int>]
+    let first, second: UnsafeMutablePointer<Float>
+
+    /// The number of values of each moment.
+    var count: Int { parts.reduce(0) { $0 + $1.count } }
+
+    /// The values of `moment` at `range` of the flat buffer, which must lie in one of the parts.
+    func values(_ moment: Moment, at range: Range<Int>) -> UnsafeMutablePointer<Float> {
+        var position = 0
+        for part in parts {
+            if part.lowerBound <= range.lowerBound && range.upperBound <= part.upperBound {
+                return (moment == .first ? first : second) + (position + range.lowerBound - part.lowerBound)
+            }
+            position += part.count
+        }
+        preconditionFailure("moments that another rank owns")
+    }
+}
+
 /// Carries moments between the ranks that own them and rank 0, one parameter after the other, so that rank 0 needs the
 /// memory of one parameter only. All ranks go through all parameters of all moments, in the same order.
 struct MomentTransfer: ~Copyable {
     private let world: World
+    private let own: MomentParts
     private let owners: [Partition.Part]
     private let parameters: [Parameter]
     private let values: OwnedBuffer<Float>
     private var carried = 0
 
-    /// A transfer of the moments of `layout`. Throws `Failure` when rank 0 has no memory for the largest parameter.
-    init(_ layout: ParameterLayout, _ partition: Partition, world: World) throws {
+    /// A transfer from and to `own`, this rank's moments of `layout`. Throws `Failure` when rank 0 has no memory for the
+    /// largest parameter.
+    init(_ layout: ParameterLayout, _ partition: Partition, own: MomentParts, world: World) throws {
         let largest = layout.parameters.map(\.count).max() ?? 0
         values = try OwnedBuffer<Float>(count: world.rank == 0 ? largest : 0)
         self.world = world
+        self.own = own
         owners = partition.owners
         parameters = layout.parameters
     }
 
     /// The next parameter's moments, on rank 0; valid until the next call.
-    mutating func collect(from optimizer: borrowing Optimizer) -> UnsafePointer<Float> {
+    mutating func collect() -> UnsafePointer<Float> {
         forEachPiece { owner, moment, range, offset in
             if owner != world.rank {
                 if world.rank == 0 { world.receive(values.pointer + offset, count: range.count, from: owner) }
             } else if owner == 0 {
-                (values.pointer + offset).update(from: optimizer.values(moment, at: range), count: range.count)
+                (values.pointer + offset).update(from: own.values(moment, at: range), count: range.count)
             } else {
-                world.send(optimizer.values(moment, at: range), count: range.count, to: 0)
+                world.send(own.values(moment, at: range), count: range.count, to: 0)
             }
         }
         carried += 1
@@ -36,10 +60,10 @@ struct MomentTransfer: ~Copyable {
     }
 
     /// Gives the next parameter's moments, which rank 0 has at `source`, to their owners.
-    mutating func distribute(_ source: UnsafePointer<Float>?, to optimizer: borrowing Optimizer) {
+    mutating func distribute(_ source: UnsafePointer<Float>?) {
         forEachPiece { owner, moment, range, offset in
             if owner == world.rank {
-                let target = optimizer.values(moment, at: range)
+                let target = own.values(moment, at: range)
                 if let source {
                     target.update(from: source + offset, count: range.count)
                 } else {
@@ -53,14 +77,14 @@ struct MomentTransfer: ~Copyable {
     }
 
     /// Collects what has not been collected, so that nobody waits.
-    mutating func collectRest(from optimizer: borrowing Optimizer) {
-        while carried < Moment.allCases.count * parameters.count { _ = collect(from: optimizer) }
+    mutating func collectRest() {
+        while carried < Moment.allCases.count * parameters.count { _ = collect() }
     }
 
-    /// Distributes zeros where rank 0 has failed, or what comes from it.
-    mutating func distributeRest(to optimizer: borrowing Optimizer) {
+    /// Distributes what has not been distributed: what comes from rank 0, which sends zeros when it has failed.
+    mutating func distributeRest() {
         while carried < Moment.allCases.count * parameters.count {
-            distribute(world.rank == 0 ? UnsafePointer(values.pointer) : nil, to: optimizer)
+            distribute(world.rank == 0 ? UnsafePointer(values.pointer) : nil)
         }
     }
 

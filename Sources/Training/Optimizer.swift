@@ -15,8 +15,8 @@ public struct Optimizer: ~Copyable {
     /// All gradients, which passes add to.
     public let gradients: OwnedBuffer<Float>
     /// What this rank updates, ranges of the flat buffers.
-    public let parts: [Range<Int>]
-    private let firstMoments, secondMoments: UnsafeMutablePointer<Float>
+    public var parts: [Range<Int>] { moments.parts }
+    let moments: MomentParts
     private let segments: [[Segment]]
     private let memory: Arena
     private let rule: AdamW
@@ -36,8 +36,7 @@ public struct Optimizer: ~Copyable {
         let gradients = try OwnedBuffer<Float>(count: layout.bufferCount)
         let count = parts.reduce(0) { $0 + $1.count }
         var memory = Arena()
-        let firstMoments = try memory.floats(count)
-        let secondMoments = try memory.floats(count)
+        let moments = MomentParts(parts: parts, first: try memory.floats(count), second: try memory.floats(count))
         var position = 0
         segments = parts.map { part in
             defer { position += part.count }
@@ -51,11 +50,9 @@ public struct Optimizer: ~Copyable {
         }
         self.layout = layout
         self.rule = rule
-        self.parts = parts
         self.parameters = parameters
         self.gradients = gradients
-        self.firstMoments = firstMoments
-        self.secondMoments = secondMoments
+        self.moments = moments
         self.memory = memory
     }
 
@@ -87,21 +84,8 @@ public struct Optimizer: ~Copyable {
             let start = segment.range.lowerBound
             rule.update(
                 parameters.pointer + start, gradients: gradients.pointer + start,
-                firstMoments: firstMoments + segment.position, secondMoments: secondMoments + segment.position,
+                firstMoments: moments.first + segment.position, secondMoments: moments.second + segment.position,
                 count: segment.range.count, step: step + 1, rate: rate, gradientScale: scale, decays: segment.decays)
         }
-    }
-
-    /// This rank's values of `moment` at `range` of the flat buffer, which must lie in one of its parts.
-    borrowing func values(_ moment: Moment, at range: Range<Int>) -> UnsafeMutablePointer<Float> {
-        var position = 0
-        for part in parts {
-            if part.lowerBound <= range.lowerBound && range.upperBound <= part.upperBound {
-                return (moment == .first ? firstMoments : secondMoments)
-                    + (position + range.lowerBound - part.lowerBound)
-            }
-            position += part.count
-        }
-        preconditionFailure("moments that another rank owns")
     }
 }

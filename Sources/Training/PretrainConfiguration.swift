@@ -101,10 +101,10 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
         return (1...min(8, samples)).last { samples % $0 == 0 } ?? 1
     }
 
-    /// Whether something that happens every `epochs` epochs, and at the end, is due after `step` steps.
+    /// Whether something that happens every `epochs` epochs is due after `step` steps.
     func isDue(every epochs: Int, after step: Int) -> Bool {
         let period = sampleCount * epochs
-        return step == schedule.totalSteps || step * batchSize / period > (step - 1) * batchSize / period
+        return step * batchSize / period > (step - 1) * batchSize / period
     }
 
     /// The epoch, a fraction, after `step` steps.

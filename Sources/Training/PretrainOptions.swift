@@ -1,3 +1,4 @@
+import Checkpoints
 import Collectives
 
 /// What is done with a step whose loss or gradients are not finite.
@@ -33,6 +34,16 @@ public struct DistributionOptions: Sendable {
     }
 }
 
+/// From one checkpoint to the next.
+public enum SaveInterval: Equatable, Sendable {
+    /// So many epochs.
+    case epochs(Int)
+    /// So many steps.
+    case steps(Int)
+    /// So many minutes on rank 0's clock.
+    case minutes(Double)
+}
+
 /// Where a pretraining run reads and writes, how often it looks up, and when it ends early.
 public struct PretrainOptions: Sendable {
     /// The shard directory to train on.
@@ -43,10 +54,16 @@ public struct PretrainOptions: Sendable {
     public var run: RunDirectory
     /// Whether to go on from the newest checkpoint of the run directory.
     public var resumes: Bool
+    /// The options of the command line, kept with the run for when it is resumed.
+    public var arguments: [String]
     /// Epochs from one evaluation to the next.
     public var evaluateEvery: Int
-    /// Epochs from one checkpoint to the next.
-    public var saveEvery: Int
+    /// From one checkpoint to the next.
+    public var saveEvery: SaveInterval
+    /// Which checkpoints stay.
+    public var retention: CheckpointRetention
+    /// Checkpoints in a row that may fail before the run ends.
+    public var saveFailures: Int
     /// Steps after which to end with a checkpoint; the schedule is that of the whole run.
     public var stopAfter: Int?
     /// Seconds from the start of the program within which to end with a checkpoint.
@@ -58,15 +75,20 @@ public struct PretrainOptions: Sendable {
 
     /// Options from their parts.
     public init(
-        data: String, validation: String?, run: RunDirectory, resumes: Bool, evaluateEvery: Int, saveEvery: Int,
-        stopAfter: Int?, timeLimit: Double?, threads: Int, distribution: DistributionOptions
+        data: String, validation: String?, run: RunDirectory, resumes: Bool, arguments: [String], evaluateEvery: Int,
+        saveEvery: SaveInterval,
+        retention: CheckpointRetention, saveFailures: Int, stopAfter: Int?, timeLimit: Double?, threads: Int,
+        distribution: DistributionOptions
     ) {
         self.data = data
         self.validation = validation
         self.run = run
         self.resumes = resumes
+        self.arguments = arguments
         self.evaluateEvery = evaluateEvery
         self.saveEvery = saveEvery
+        self.retention = retention
+        self.saveFailures = saveFailures
         self.stopAfter = stopAfter
         self.timeLimit = timeLimit
         self.threads = threads

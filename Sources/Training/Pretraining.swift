@@ -38,7 +38,7 @@ public func pretrain(
     var warnings: [Failure] = []
     let resumed = try world.agree {
         isCoordinator
-            ? try options.run.prepare(configuration, resumes: options.resumes) { warnings.append($0) } : nil
+            ? try options.run.prepare(configuration, options, ranks: world.size) { warnings.append($0) } : nil
     }
     let log = try world.agree { isCoordinator ? try RunLog(path: options.run.logPath) : nil }
     let start = world.broadcast(resumed?.manifest.step ?? 0, from: 0)
@@ -57,7 +57,9 @@ public func pretrain(
 
     // ---- train ----
     func record(_ entry: LogEntry) throws {
-        try world.agree { try log?.append(entry) }
+        try world.agree {
+            if let failure = try log?.append(entry) { progress.say("warning: \(failure)") }
+        }
     }
     func evaluateNow(after step: Int) throws {
         guard validation != nil else { return }
@@ -68,11 +70,26 @@ public func pretrain(
         try record(LogEntry(step: step, epoch: configuration.epoch(after: step), validationLoss: loss))
         progress.say("validation loss \(formatted(loss)) after \(step) steps")
     }
+    let saver = try world.agree {
+        try CheckpointSaver(trainer, store: options.run.checkpoints, retention: options.retention)
+    }
+    var saving = Saving(options)
+    func noteSaves() throws {
+        for outcome in saver.takeOutcomes() {
+            guard let text = saving.note(outcome) else { continue }
+            progress.say("warning: \(text)")
+            _ = try log?.append(LogEntry(event: text))
+        }
+    }
     if start == 0 { try evaluateNow(after: 0) }
     var (skips, isStopping) = (0, world.minimum(stop.isSet ? 0 : 1) == 0)
     if isStopping { progress.say("stopped before step \(start + 1); go on with --resume") }
     for step in start..<end where !isStopping {
-        let result = try trainer.run(step: step, isStopping: stop.isSet)
+        let result = try trainer.run(step: step) {
+            .init(
+                isStopping: stop.isSet, isSaveDue: isCoordinator && saving.isDueByClock, isSaving: saver.isBusy,
+                hasGivenUp: saving.hasGivenUp)
+        }
         let done = step + 1
         skips = result.isSkipped ? skips + 1 : 0
         let entry = LogEntry(result, configuration, after: done)
@@ -84,15 +101,33 @@ public func pretrain(
                 "\(skips) steps in a row up to step \(done) are not finite",
                 hint: "go on from the last checkpoint with --resume and a lower --lr")
         }
-        isStopping = result.isStopping
+        if result.wishes.hasGivenUp { try world.share(saving.lastFailure) }
+        isStopping = result.wishes.isStopping && done < end
 
         var watch = Stopwatch()
-        if !isStopping && configuration.isDue(every: options.evaluateEvery, after: done) {
+        if done == total || !isStopping && configuration.isDue(every: options.evaluateEvery, after: done) {
             try evaluateNow(after: done)
         }
-        if isStopping || done == end || configuration.isDue(every: options.saveEvery, after: done) {
-            world.watchdog.begin(.saving, step: done)
-            try trainer.save(to: options.run.checkpoints, step: done)
+        try world.agree { try noteSaves() }
+        world.watchdog.begin(.saving, step: done)
+        if isStopping || done == end {
+            // What is being written comes to its end first.
+            saver.wait()
+            try trainer.demandSound(step: done)
+            saver.start(trainer, step: done)
+            saver.wait()
+            try world.agree {
+                try noteSaves()
+                if let failure = saving.lastFailure { throw failure }
+            }
+        } else if result.wishes.isSaveDue || saving.isDue(configuration, after: done) {
+            if result.wishes.isSaving {
+                progress.say("warning: a checkpoint is still being written; that of step \(done) is left out")
+            } else {
+                try trainer.demandSound(step: done)
+                saver.start(trainer, step: done)
+                saving.noteStart()
+            }
         }
         stop.noteDuration(result.seconds.total + watch.lap())
         if isStopping { progress.say("stopped after \(done) steps; go on with --resume") }
@@ -120,7 +155,7 @@ private func startWatchdog(_ options: PretrainOptions, _ world: World) {
     world.watchdog.start(options.distribution.limits) { text in
         try? FileHandle.standardError.write(contentsOf: Data("crate: warning: \(text)\n".utf8))
         // On any thread, so not through the log that the loop writes.
-        if isCoordinator { try? RunLog(path: logPath).append(LogEntry(event: text)) }
+        if isCoordinator { _ = try? RunLog(path: logPath).append(LogEntry(event: text)) }
     }
 }
 

@@ -19,10 +19,10 @@ public struct RunDirectory: Sendable {
 
     /// Makes the directory ready for `configuration` and returns the checkpoint to go on from, if any.
     ///
-    /// Throws `Failure` when it cannot be written, holds a run already and `resumes` is false, or holds a run of
-    /// another configuration. Damaged checkpoints are passed to `report`.
+    /// Throws `Failure` when it cannot be written, holds a run already and is not to be resumed, or holds a run of another
+    /// configuration. Damaged checkpoints get another name; that, and settings that have changed, goes to `report`.
     func prepare(
-        _ configuration: PretrainConfiguration, resumes: Bool, report: (Failure) -> Void
+        _ configuration: PretrainConfiguration, _ options: PretrainOptions, ranks: Int, report: (Failure) -> Void
     ) throws -> (path: String, manifest: Manifest)? {
         let manager = FileManager.default
         guard (try? manager.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil,
@@ -36,35 +36,58 @@ public struct RunDirectory: Sendable {
                 "\(path) holds a log or checkpoints, but no config.json to say whose",
                 hint: "restore it, or change --run")
         }
-        guard resumes || !isUsed else {
+        guard options.resumes || !isUsed else {
             throw Failure("\(path) holds a run already", hint: "add --resume to go on with it, or change --run")
         }
-        let newest = isUsed ? checkpoints.newest(report: report) : nil
-        if newest != nil { try demandEqual(configuration) }
+        let newest =
+            isUsed
+            ? checkpoints.newest {
+                let aside = checkpoints.setAside($0)
+                report(Failure("\($1.problem); it is now \(aside)", hint: "the checkpoint before it is used"))
+            } : nil
+        if newest != nil { try demandComparable(configuration, report: report) }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         try DurableFile.write([UInt8](encoder.encode(configuration)), to: configurationPath)
+        let arguments =
+            options.arguments + ["--virtual-ranks", "\(configuration.virtualRanks)", "--micro-batch"]
+            + ["\(configuration.microBatch)"]
+        try DurableFile.write([UInt8](encoder.encode(arguments)), to: Self.argumentsPath(path))
         try keepLog(through: newest?.manifest.step ?? -1)
         return newest
     }
 
-    private func demandEqual(_ configuration: PretrainConfiguration) throws {
+    /// The options that the run at `path` was started with, which a resume takes where it is given none of its own.
+    public static func storedArguments(_ path: String) -> [String] {
+        FileManager.default.contents(atPath: argumentsPath(path))
+            .flatMap { try? JSONDecoder().decode([String].self, from: $0) } ?? []
+    }
+
+    private static func argumentsPath(_ path: String) -> String { "\(path)/arguments.json" }
+
+    /// Settings that a run may change on its way: how long it is, and how a batch is cut, which changes nothing but the
+    /// rounding of sums.
+    private static let changeable = ["schedule.totalSteps", "schedule.warmupSteps", "microBatch", "virtualRanks"]
+
+    private func demandComparable(_ configuration: PretrainConfiguration, report: (Failure) -> Void) throws {
         guard let data = FileManager.default.contents(atPath: configurationPath),
             let stored = try? JSONDecoder().decode(PretrainConfiguration.self, from: data)
         else {
             throw Failure("\(configurationPath) is damaged", hint: "restore it, or change --run")
         }
-        // How the batch is cut changes nothing but the rounding of sums.
-        var comparable = stored
-        comparable.microBatch = configuration.microBatch
-        comparable.virtualRanks = configuration.virtualRanks
-        guard comparable != configuration else { return }
-        let names = zip(Mirror(reflecting: comparable).children, Mirror(reflecting: configuration).children)
-            .filter { "\($0.value)" != "\($1.value)" }
-            .map { "\($0.label ?? "?") was \($0.value) and is now \($1.value)" }
-        throw Failure(
-            "the run in \(path) has another configuration: \(names.joined(separator: ", "))",
-            hint: "resume with the options it was started with, or change --run")
+        let (before, now) = (try stored.fields, try configuration.fields)
+        let names = Set(before.keys).union(now.keys).filter { before[$0] != now[$0] }.sorted()
+        func text(_ names: [String]) -> String {
+            names.map { "\($0) was \(before[$0] ?? "absent") and is now \(now[$0] ?? "absent")" }
+                .joined(separator: ", ")
+        }
+        let refused = names.filter { !Self.changeable.contains($0) }
+        guard refused.isEmpty else {
+            throw Failure(
+                "the run in \(path) has another configuration: \(text(refused))",
+                hint: "resume with the options it was started with, or change --run")
+        }
+        if !names.isEmpty { report(Failure(text(names), hint: "the run goes on with it")) }
     }
 
     /// Drops the log's lines of later steps, which will be written again; all of them for step -1.

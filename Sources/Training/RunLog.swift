@@ -48,11 +48,14 @@ extension LogEntry {
     }
 }
 
-/// Appends to `log.jsonl`, a JSON object a line.
-struct RunLog: ~Copyable {
-    private let handle: FileHandle
+/// Appends to `log.jsonl`, a JSON object a line. What cannot be written, on a full disk say, is kept for the next time. A class,
+/// since what is kept changes under a loop that only appends.
+final class RunLog {
+    private let descriptor: Int32
     private let path: String
-    private let encoder: JSONEncoder
+    private let encoder = JSONEncoder()
+    private var pending: [UInt8] = []
+    private var isFailing = false
 
     static var decoder: JSONDecoder {
         let decoder = JSONDecoder()
@@ -61,21 +64,29 @@ struct RunLog: ~Copyable {
     }
 
     init(path: String) throws {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw systemFailure("cannot open \(path)") }
-        handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         self.path = path
-        encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.sortedKeys]
     }
 
-    borrowing func append(_ entry: LogEntry) throws {
-        let line = try encoder.encode(entry) + [UInt8(ascii: "\n")]
-        do {
-            try handle.write(contentsOf: line)
-        } catch {
-            throw Failure("cannot write \(path): \(error.localizedDescription)", hint: "check the disk")
+    deinit { close(descriptor) }
+
+    /// Appends a line. Returns what is wrong the first time that lines cannot be written, nil otherwise; throws `Failure` when
+    /// more are kept than memory should hold.
+    func append(_ entry: LogEntry) throws -> Failure? {
+        pending += try encoder.encode(entry) + [UInt8(ascii: "\n")]
+        while !pending.isEmpty {
+            let written = pending.withUnsafeBytes { write(descriptor, $0.baseAddress!, $0.count) }
+            if written < 0 && errno == EINTR { continue }
+            guard written > 0 else { break }
+            pending.removeFirst(written)
         }
+        defer { isFailing = !pending.isEmpty }
+        guard !pending.isEmpty else { return nil }
+        let failure = systemFailure("cannot write \(path)")
+        guard pending.count < 64 << 20 else { throw failure }
+        return isFailing ? nil : failure
     }
 }

@@ -11,8 +11,9 @@ struct StepReport: ~Copyable {
         case failed
         /// 1 where its own loss or gradients are not finite.
         case notFinite
-        /// 1 where it has been asked to stop.
-        case stopping
+        /// 1 where it has been asked to stop, where it wants a checkpoint, where it still writes one, and where it has given
+        /// up writing them.
+        case stopping, saveDue, saving, givenUp
         /// Seconds of reading, of computing, and of waiting for gradients.
         case dataSeconds, computeSeconds, waitSeconds
         /// Fingerprints of the parameters before the passes and after them.
@@ -44,6 +45,32 @@ struct StepReport: ~Copyable {
         nonmutating set {
             values.pointer[virtualRanks + blocks + rank * Field.allCases.count + field.rawValue] = newValue
         }
+    }
+
+    /// What this rank wants the others to know, or what any of them wants.
+    struct Wishes {
+        /// To end early.
+        var isStopping = false
+        /// A checkpoint.
+        var isSaveDue = false
+        /// No other checkpoint yet.
+        var isSaving = false
+        /// To end, since checkpoints cannot be written.
+        var hasGivenUp = false
+    }
+
+    /// Sets what `rank` wishes.
+    func set(_ wishes: Wishes, rank: Int) {
+        self[rank, .stopping] = wishes.isStopping ? 1 : 0
+        self[rank, .saveDue] = wishes.isSaveDue ? 1 : 0
+        self[rank, .saving] = wishes.isSaving ? 1 : 0
+        self[rank, .givenUp] = wishes.hasGivenUp ? 1 : 0
+    }
+
+    /// What any rank wishes.
+    var wishes: Wishes {
+        Wishes(
+            isStopping: any(.stopping), isSaveDue: any(.saveDue), isSaving: any(.saving), hasGivenUp: any(.givenUp))
     }
 
     /// Whether any rank has set `field`.

@@ -12,17 +12,19 @@ extension Trainer {
         let isResuming = world.broadcast(path == nil ? 0 : 1, from: 0) == 1
         var failure: Failure?
         if isResuming {
-            var transfer = try world.agree { try MomentTransfer(model.layout, partition, world: world) }
+            var transfer = try world.agree {
+                try MomentTransfer(model.layout, partition, own: optimizer.moments, world: world)
+            }
             if let path {
                 do {
                     try CheckpointStore.load(into: optimizer.parameters.pointer, of: model, from: path) {
-                        transfer.distribute($2, to: optimizer)
+                        transfer.distribute($2)
                     }
                 } catch {
                     failure = Failure(from: error)
                 }
             }
-            transfer.distributeRest(to: optimizer)
+            transfer.distributeRest()
         } else if isCoordinator {
             model.layout.initialise(optimizer.parameters.pointer, seed: configuration.seed)
         }
@@ -30,14 +32,16 @@ extension Trainer {
         world.broadcast(optimizer.parameters.pointer, count: model.layout.bufferCount, from: 0)
     }
 
-    /// Saves the state after `step` steps to `store`, which rank 0 alone writes. Parameters that are not finite, or not the
-    /// same on all ranks, are never saved. Collective: all ranks return, or all throw the same `Failure`.
-    func save(to store: CheckpointStore, step: Int) throws {
+    /// Throws where parameters are not finite or not the same on all ranks: such are never saved. Collective.
+    func demandSound(step: Int) throws {
         let (parameters, count) = (optimizer.parameters.pointer, optimizer.parameters.count)
+        let moments = optimizer.moments
         try world.agree {
-            guard allFinite(parameters, count: count) else {
+            guard allFinite(parameters, count: count), allFinite(moments.first, count: moments.count),
+                allFinite(moments.second, count: moments.count)
+            else {
                 throw Failure(
-                    "the parameters of rank \(world.rank) are not finite after step \(step), so they are not saved",
+                    "the parameters or moments of rank \(world.rank) are not finite after step \(step), so they are not saved",
                     hint: "go on from the last checkpoint with --resume and a lower --lr")
             }
         }
@@ -45,20 +49,5 @@ extension Trainer {
         fingerprints[world.rank] = Double(fingerprint(parameters, count: count))
         world.sum(&fingerprints)
         try demandEqual(fingerprints, after: step)
-
-        var transfer = try world.agree { try MomentTransfer(model.layout, partition, world: world) }
-        var failure: Failure?
-        if world.rank == 0 {
-            do {
-                try store.save(
-                    parameters, of: model, maskRatio: configuration.maskRatio, step: step,
-                    samples: step * configuration.batchSize
-                ) { _, _ in transfer.collect(from: optimizer) }
-            } catch {
-                failure = Failure(from: error)
-            }
-        }
-        transfer.collectRest(from: optimizer)
-        try world.share(failure)
     }
 }

@@ -14,8 +14,8 @@ struct StepResult {
     let gradientNorm: Double
     /// Whether the step was left out, since its loss or gradients were not finite.
     let isSkipped: Bool
-    /// Whether a rank has been asked to stop.
-    let isStopping: Bool
+    /// What any rank wishes.
+    let wishes: StepReport.Wishes
     /// The rank that worked longest, and its seconds of reading, computing and waiting.
     let slowest: (rank: Int, data: Double, compute: Double, wait: Double)
     /// Where this rank's time went.
@@ -78,8 +78,10 @@ struct Trainer: ~Copyable {
 
     /// One optimiser step: every rank's micro-batches forward and backward, the sum of the gradients over all ranks, which
     /// goes on during the last backward pass, clipping, AdamW of the own parts, and the gathering of all parts.
-    /// Collective: all ranks do the step, or all throw and no parameter has changed.
-    mutating func run(step: Int, isStopping: @autoclosure () -> Bool = false) throws -> StepResult {
+    /// Collective: all ranks do the step, or all throw and no parameter has changed. `wishes` is asked when the passes are through.
+    mutating func run(
+        step: Int, wishes: () -> StepReport.Wishes = { StepReport.Wishes() }
+    ) throws -> StepResult {
         let clock = workspace.clock
         let (parameters, count) = (optimizer.parameters.pointer, optimizer.parameters.count)
         let isChecking = world.size > 1 && options.checkEvery > 0 && (step + 1) % options.checkEvery == 0
@@ -100,7 +102,7 @@ struct Trainer: ~Copyable {
         report[world.rank, .failed] = failure == nil ? 0 : 1
         let ownLoss = report.losses.reduce(0, +)
         report[world.rank, .notFinite] = isFinite && ownLoss.isFinite ? 0 : 1
-        report[world.rank, .stopping] = isStopping() ? 1 : 0
+        report.set(wishes(), rank: world.rank)
         report[world.rank, .dataSeconds] = clock.seconds[.data]
         report[world.rank, .computeSeconds] = clock.seconds.passes + clock.seconds[.optimizer]
         report[world.rank, .waitSeconds] = clock.seconds[.reduction]
@@ -128,7 +130,7 @@ struct Trainer: ~Copyable {
         clock.finish(.reduction)
         let slowest = report.slowestRank
         return StepResult(
-            loss: loss, gradientNorm: norm, isSkipped: !isUsable, isStopping: report.any(.stopping),
+            loss: loss, gradientNorm: norm, isSkipped: !isUsable, wishes: report.wishes,
             slowest: (
                 slowest, report[slowest, .dataSeconds], report[slowest, .computeSeconds], report[slowest, .waitSeconds]
             ), seconds: clock.seconds)

@@ -16,7 +16,7 @@ struct Crate: ParsableCommand {
         // A reader that goes away, such as `| head`, is no reason to stop.
         signal(SIGPIPE, SIG_IGN)
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(withStoredArguments(Array(CommandLine.arguments.dropFirst())))
             try command.run()
         } catch let failure as Failure {
             printError("error: \(failure)")

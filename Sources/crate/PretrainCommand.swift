@@ -1,7 +1,9 @@
 import ArgumentParser
+import Checkpoints
 import Collectives
 import CrateModel
 import Files
+import Foundation
 import Kernels
 import Shards
 import Training
@@ -35,7 +37,8 @@ struct PretrainCommand: ParsableCommand {
             }
             let options = PretrainOptions(
                 data: files.data, validation: files.validation, run: RunDirectory(path: files.run),
-                resumes: files.resume, evaluateEvery: files.evaluateEvery, saveEvery: files.saveEvery,
+                resumes: files.resume, arguments: files.argumentsToKeep, evaluateEvery: files.evaluateEvery,
+                saveEvery: files.saveEvery, retention: files.retention, saveFailures: files.saveFailures,
                 stopAfter: files.stopAfter, timeLimit: files.timeLimit.map { 60 * $0 }, threads: speed.threads,
                 distribution: distribution.options)
             if try pretrain(configuration, options, world: world) == .stopped { throw stoppedEarly }
@@ -50,12 +53,24 @@ struct FileOptions: ParsableArguments {
     var validation: String?
     @Option(help: ArgumentHelp("Run directory: configuration, log, checkpoints.", valueName: "dir"))
     var run: String
-    @Flag(help: "Go on from the newest checkpoint of the run directory, or start if it has none.")
+    @Flag(
+        help: """
+            Go on from the newest checkpoint of the run directory, or start if it has none. Options that are not given are \
+            those that the run was started with.
+            """)
     var resume = false
     @Option(help: ArgumentHelp("Epochs from one evaluation to the next.", valueName: "epochs"))
     var evaluateEvery = 1
-    @Option(help: ArgumentHelp("Epochs from one checkpoint to the next.", valueName: "epochs"))
-    var saveEvery = 1
+    @Option(
+        help: ArgumentHelp(
+            "From one checkpoint to the next: epochs, or 500steps, or 30min.", valueName: "interval"))
+    var saveEvery = SaveInterval.epochs(1)
+    @Option(help: ArgumentHelp("Newest checkpoints that stay; 0 for all.", valueName: "n"))
+    var keep = 3
+    @Option(help: ArgumentHelp("Checkpoints of multiples of so many steps stay, too.", valueName: "steps"))
+    var keepEvery: Int?
+    @Option(help: ArgumentHelp("Checkpoints in a row that may fail before the run ends.", valueName: "n"))
+    var saveFailures = 3
     @Option(
         help: ArgumentHelp(
             "Steps after which to end with a checkpoint; the schedule stays that of the whole run.", valueName: "steps")
@@ -69,10 +84,62 @@ struct FileOptions: ParsableArguments {
 
     func validate() throws {
         try demandCount("--evaluate-every", evaluateEvery, upTo: 1_000_000)
-        try demandCount("--save-every", saveEvery, upTo: 1_000_000)
+        try demandCount("--keep-every", keepEvery ?? 1, upTo: 1_000_000_000)
+        for (name, value) in [("--keep", keep), ("--save-failures", saveFailures)] {
+            guard (0...1_000_000).contains(value) else {
+                throw ValidationError("\(name) takes a whole number from 0 to 1000000.")
+            }
+        }
         try demandCount("--stop-after", stopAfter ?? 1, upTo: 1_000_000_000)
         guard timeLimit.map({ $0 > 0 && $0 <= 1e7 }) ?? true else {
             throw ValidationError("--time-limit takes minutes from 0 up.")
+        }
+    }
+}
+
+extension FileOptions {
+    var retention: CheckpointRetention { CheckpointRetention(last: keep > 0 ? keep : nil, everySteps: keepEvery) }
+
+    /// What was given, but for what belongs to one start only.
+    var argumentsToKeep: [String] {
+        var (kept, isSkipping) = ([String](), false)
+        for argument in withStoredArguments(Array(CommandLine.arguments.dropFirst())).dropFirst() {
+            if isSkipping {
+                isSkipping = false
+            } else if ["--stop-after", "--time-limit", "--run"].contains(argument) {
+                isSkipping = true
+            } else if argument != "--resume",
+                !["--stop-after=", "--time-limit=", "--run="].contains(where: argument.hasPrefix)
+            {
+                kept.append(argument)
+            }
+        }
+        return kept
+    }
+}
+
+extension SaveInterval: ExpressibleByArgument {
+    public init?(argument: String) {
+        func number(_ unit: String) -> Double? {
+            guard argument.hasSuffix(unit), let value = Double(argument.dropLast(unit.count)) else { return nil }
+            return value > 0 && value <= 1e6 ? value : nil
+        }
+        if let minutes = number("min") {
+            self = .minutes(minutes)
+        } else if let steps = number("steps"), steps == steps.rounded() {
+            self = .steps(Int(steps))
+        } else if let epochs = number("epochs") ?? number(""), epochs == epochs.rounded() {
+            self = .epochs(Int(epochs))
+        } else {
+            return nil
+        }
+    }
+
+    public var defaultValueDescription: String {
+        switch self {
+        case .epochs(let epochs): "\(epochs)"
+        case .steps(let steps): "\(steps)steps"
+        case .minutes(let minutes): "\(minutes)min"
         }
     }
 }

@@ -58,14 +58,14 @@ private struct Example: ~Copyable {
     @Test func theNewestCheckpointComesBack() throws {
         try withTemporaryDirectory { run in
             let store = CheckpointStore(run: run)
-            let empty = store.newest { _ in }
+            let empty = store.newest { _, _ in }
             #expect(empty == nil)
             let (older, newer) = (5, 100_000)
             for (step, offset) in [(older, Float(1)), (newer, 2)] {
                 let example = try Example(offset: offset)
                 try example.save(to: store, step: step)
             }
-            let newest = try #require(store.newest { Issue.record($0) })
+            let newest = try #require(store.newest { Issue.record($1) })
             #expect(newest.manifest.step == newer && newest.manifest.samples == 8 * newer)
             #expect(newest.path.hasSuffix("/checkpoints/step-0000100000"))
             let (loaded, expected) = (try Example(offset: 0).values, try Example(offset: 2).values)
@@ -89,7 +89,7 @@ private struct Example: ~Copyable {
             data[data.count / 2] ^= 0xFF
             try data.write(to: URL(fileURLWithPath: path))
             var reports: [Failure] = []
-            let newest = store.newest { reports.append($0) }
+            let newest = store.newest { reports.append($1) }
             #expect(newest?.manifest.step == 1)
             #expect(reports.count == 1 && reports[0].problem.contains(file))
         }
@@ -101,7 +101,7 @@ private struct Example: ~Copyable {
             let example = try Example(offset: 1)
             let path = try example.save(to: store, step: 3)
             try FileManager.default.moveItem(atPath: path, toPath: path + ".partial")
-            let newest = store.newest { Issue.record($0) }
+            let newest = store.newest { Issue.record($1) }
             #expect(newest == nil)
             // The leftover is no obstacle for writing the same step.
             try example.save(to: store, step: 3)
@@ -118,6 +118,27 @@ private struct Example: ~Copyable {
             #expect(throws: Failure.self) {
                 try example.load(from: path)
             }
+        }
+    }
+
+    @Test func oldCheckpointsGoAndTheDamagedOnesAreSetAside() throws {
+        try withTemporaryDirectory { run in
+            let store = CheckpointStore(run: run)
+            let example = try Example(offset: 1)
+            for step in 1...7 { try example.save(to: store, step: step) }
+            func steps() -> [Int?] { store.paths().map(CheckpointStore.step(of:)) }
+            store.prune(CheckpointRetention(last: nil))
+            #expect(steps() == [1, 2, 3, 4, 5, 6, 7])
+            store.prune(CheckpointRetention(last: 2, everySteps: 3))
+            #expect(steps() == [3, 6, 7])
+            let names = try (0..<2).map { _ in
+                let aside = store.setAside(store.paths().last!)
+                #expect(FileManager.default.fileExists(atPath: "\(aside)/manifest.json"))
+                try example.save(to: store, step: 7)
+                return (aside as NSString).lastPathComponent
+            }
+            #expect(names == ["damaged-step-0000000007", "damaged-step-0000000007-2"])
+            #expect(steps() == [3, 6, 7])
         }
     }
 }

@@ -18,36 +18,80 @@ struct CommandResult {
 }
 
 /// The program, which is built next to the tests.
-private let program = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().path + "/crate"
+let program = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().path + "/crate"
 
 /// Runs `crate` with `arguments`, under mpirun when `ranks` is given, for at most `seconds`.
-func crate(_ arguments: [String], ranks: Int? = nil, seconds: Int = 120) throws -> CommandResult {
-    let launcher = ranks.map { ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "\($0)"] } ?? []
-    var environment = ProcessInfo.processInfo.environment
-    environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
-    environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
-    environment["OMPI_MCA_mpi_yield_when_idle"] = "1"
-    return try run(["timeout", "-k", "5", "\(seconds)"] + launcher + [program] + arguments, environment: environment)
+func crate(
+    _ arguments: [String], ranks: Int? = nil, seconds: Int = 120, environment: [String: String] = [:]
+) throws -> CommandResult {
+    try RunningCommand.crate(arguments, ranks: ranks, seconds: seconds, environment: environment).finish()
 }
 
 /// Runs a command found in PATH.
 func run(_ arguments: [String], environment: [String: String]? = nil) throws -> CommandResult {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = arguments
-    process.environment = environment
-    process.standardInput = FileHandle.nullDevice
+    try RunningCommand(arguments, environment: environment).finish()
+}
+
+/// A command that goes on while the test does something to it.
+struct RunningCommand {
+    private let process = Process()
+    private let base = NSTemporaryDirectory() + "command-\(UUID().uuidString)"
     // Files, not pipes: a pipe that nobody empties stops the command.
-    let base = NSTemporaryDirectory() + "command-\(UUID().uuidString)"
-    let paths = ["\(base).out", "\(base).err"]
-    for path in paths { try Data().write(to: URL(fileURLWithPath: path)) }
-    defer { for path in paths { try? FileManager.default.removeItem(atPath: path) } }
-    process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: paths[0]))
-    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: paths[1]))
-    try process.run()
-    process.waitUntilExit()
-    let texts = try paths.map { String(decoding: try Data(contentsOf: URL(fileURLWithPath: $0)), as: UTF8.self) }
-    return CommandResult(status: process.terminationStatus, output: texts[0], errors: texts[1])
+    private var paths: [String] { ["\(base).out", "\(base).err"] }
+
+    init(_ arguments: [String], environment: [String: String]? = nil) throws {
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = arguments
+        process.environment = environment
+        process.standardInput = FileHandle.nullDevice
+        for path in paths { try Data().write(to: URL(fileURLWithPath: path)) }
+        process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: paths[0]))
+        process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: paths[1]))
+        try process.run()
+    }
+
+    /// See the function `crate`.
+    static func crate(
+        _ arguments: [String], ranks: Int? = nil, seconds: Int = 120, environment more: [String: String] = [:]
+    ) throws -> RunningCommand {
+        let launcher = ranks.map { ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "\($0)"] }
+        var environment = ProcessInfo.processInfo.environment
+        environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
+        environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
+        environment["OMPI_MCA_mpi_yield_when_idle"] = "1"
+        environment.merge(more) { $1 }
+        return try RunningCommand(
+            ["timeout", "-k", "5", "\(seconds)"] + (launcher ?? []) + [program] + arguments, environment: environment)
+    }
+
+    /// Waits for the command's end.
+    func finish() throws -> CommandResult {
+        process.waitUntilExit()
+        defer { for path in paths { try? FileManager.default.removeItem(atPath: path) } }
+        let texts = try paths.map { String(decoding: try Data(contentsOf: URL(fileURLWithPath: $0)), as: UTF8.self) }
+        return CommandResult(status: process.terminationStatus, output: texts[0], errors: texts[1])
+    }
+
+    /// Waits until `condition` holds, for as long as the command runs.
+    func wait(until condition: () -> Bool) {
+        while process.isRunning && !condition() { usleep(20_000) }
+    }
+
+    /// Sends `signal` to the process of `rank` whose command line holds `marker`, or to mpirun where `rank` is nil.
+    func send(_ signal: Int32, toRank rank: Int?, marker: String) throws {
+        let processes = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap(Int32.init)
+        func strings(_ name: String, of process: Int32) -> [String] {
+            let data = FileManager.default.contents(atPath: "/proc/\(process)/\(name)") ?? Data()
+            return data.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+        }
+        let target = processes.first { process in
+            let words = strings("cmdline", of: process)
+            guard words.contains(marker) else { return false }
+            guard let rank else { return words[0] == "mpirun" }
+            return words[0] == program && strings("environ", of: process).contains("OMPI_COMM_WORLD_RANK=\(rank)")
+        }
+        kill(try #require(target), signal)
+    }
 }
 
 /// A directory with small drawn shards, `train` (images of `imageSize` pixels in patches of 8) and `val`, removed after

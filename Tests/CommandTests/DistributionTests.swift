@@ -12,38 +12,33 @@ import Testing
         }
     }
 
-    /// Eight virtual ranks, twelve steps with clipping: one rank, two and four write the same bytes.
-    @Test(arguments: ["fp32", "bf16"])
-    func anyNumberOfRanksGivesTheSameBits(precision: String) throws {
+    /// Eight virtual ranks, twelve steps with clipping: one rank, two, four, and buckets of any size write the same bytes.
+    @Test(arguments: [["--precision", "fp32"], ["--precision", "bf16"], ["--wire", "bf16"]])
+    func anyNumberOfRanksGivesTheSameBits(kind: [String]) throws {
         try withShards { path in
-            let options = ["--virtual-ranks", "8", "--steps", "12", "--precision", precision]
-            for ranks in [1, 2, 4] {
-                let result = try crate(pretrainArguments(path, run: "run\(ranks)", options), ranks: ranks)
+            let options = ["--virtual-ranks", "8", "--steps", "12"] + kind
+            func pretrain(_ run: String, ranks: Int, _ more: [String] = []) throws -> String {
+                let result = try crate(pretrainArguments(path, run: run, options + more), ranks: ranks)
                 try #require(result.status == 0, "\(result.errors)")
+                return result.output
             }
+            _ = try pretrain("run1", ranks: 1)
             let expected = try bytes("\(path)/run1", step: 12)
-            for ranks in [2, 4] {
-                #expect(try bytes("\(path)/run\(ranks)", step: 12) == expected, "\(ranks) ranks")
-                #expect(try logged("loss", "\(path)/run\(ranks)") == logged("loss", "\(path)/run1"))
-                #expect(try logged("grad_norm", "\(path)/run\(ranks)") == logged("grad_norm", "\(path)/run1"))
+            for (ranks, bucket) in [(2, "8"), (4, "0.05")] {
+                let run = "run\(ranks)"
+                _ = try pretrain(run, ranks: ranks, ["--bucket-mb", bucket])
+                #expect(try bytes("\(path)/\(run)", step: 12) == expected, "\(ranks) ranks")
+                #expect(try logged("loss", "\(path)/\(run)") == logged("loss", "\(path)/run1"))
+                #expect(try logged("grad_norm", "\(path)/\(run)") == logged("grad_norm", "\(path)/run1"))
             }
             // Another cut of the batch rounds differently, or the test would see nothing.
-            let other = try crate(
-                pretrainArguments(
-                    path, run: "other", ["--virtual-ranks", "2", "--steps", "12", "--precision", precision]),
-                ranks: 2)
-            try #require(other.status == 0, "\(other.errors)")
+            _ = try pretrain("other", ranks: 2, ["--virtual-ranks", "2"])
             #expect(try bytes("\(path)/other", step: 12) != expected)
 
-            // Stopped on four ranks after a third of the way, gone on with two.
-            try FileManager.default.copyItem(atPath: "\(path)/run4", toPath: "\(path)/moved")
-            for step in [8, 12] {
-                try FileManager.default.removeItem(
-                    atPath: String(format: "%@/moved/checkpoints/step-%010d", path, step))
-            }
-            let moved = try crate(pretrainArguments(path, run: "moved", options + ["--resume"]), ranks: 2)
-            try #require(moved.status == 0, "\(moved.errors)")
-            #expect(moved.output.contains("step-0000000004"))
+            // Stopped on four ranks half-way, gone on with two.
+            let stopped = try pretrain("moved", ranks: 4, ["--stop-after", "6"])
+            #expect(stopped.contains("holds 6 steps of 12"))
+            #expect(try pretrain("moved", ranks: 2, ["--resume"]).contains("step-0000000006"))
             #expect(try bytes("\(path)/moved", step: 12) == expected)
         }
     }

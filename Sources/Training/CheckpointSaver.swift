@@ -1,0 +1,103 @@
+import Buffers
+import Checkpoints
+import Collectives
+import CrateModel
+import Files
+import Foundation
+import Synchronization
+
+/// Writes checkpoints while training goes on: the state is copied, and a thread of each rank carries the copies to rank 0,
+/// which writes them. One checkpoint at a time. A class, since two threads share it.
+final class CheckpointSaver: @unchecked Sendable {
+    /// How a checkpoint ended, on rank 0.
+    struct Outcome {
+        let step: Int
+        /// Nil where it is on the disk.
+        let failure: Failure?
+    }
+
+    private let model: MaskedAutoencoder
+    private let configuration: PretrainConfiguration
+    private let store: CheckpointStore
+    private let retention: CheckpointRetention
+    private let partition: Partition
+    private let world: World
+    private let parameters: OwnedBuffer<Float>  // on rank 0
+    private let moments: MomentParts
+    private let momentMemory: Arena
+    private let isRunning = Atomic<Bool>(false)
+    private let ended = DispatchSemaphore(value: 0)
+    private let outcomes = Mutex<[Outcome]>([])
+
+    /// Memory for copies of what `trainer` holds. Throws `Failure` when it is not to be had.
+    init(_ trainer: borrowing Trainer, store: CheckpointStore, retention: CheckpointRetention) throws {
+        let own = trainer.optimizer.moments
+        var memory = Arena()
+        moments = MomentParts(
+            parts: own.parts, first: try memory.floats(own.count), second: try memory.floats(own.count))
+        momentMemory = memory
+        parameters = try OwnedBuffer<Float>(count: trainer.world.rank == 0 ? trainer.model.layout.bufferCount : 0)
+        model = trainer.model
+        configuration = trainer.configuration
+        partition = trainer.partition
+        world = trainer.world
+        self.store = store
+        self.retention = retention
+    }
+
+    /// Whether a checkpoint is being written.
+    var isBusy: Bool { isRunning.load(ordering: .acquiring) }
+
+    /// Copies the state after `step` steps and begins to write it. Not while another is being written.
+    func start(_ trainer: borrowing Trainer, step: Int) {
+        precondition(!isBusy, "one checkpoint at a time")
+        let own = trainer.optimizer.moments
+        moments.first.update(from: own.first, count: own.count)
+        moments.second.update(from: own.second, count: own.count)
+        parameters.pointer.update(from: trainer.optimizer.parameters.pointer, count: parameters.count)
+        isRunning.store(true, ordering: .releasing)
+        let thread = Thread { [self] in
+            let failure = write(step: step)
+            if world.rank == 0 { outcomes.withLock { $0.append(Outcome(step: step, failure: failure)) } }
+            isRunning.store(false, ordering: .releasing)
+            ended.signal()
+        }
+        thread.name = "checkpoint"
+        thread.start()
+    }
+
+    /// Waits until the checkpoint that was started is written, or has failed.
+    func wait() {
+        while isBusy { ended.wait() }
+    }
+
+    /// What has ended since the last call. On rank 0.
+    func takeOutcomes() -> [Outcome] {
+        outcomes.withLock { outcomes in
+            defer { outcomes = [] }
+            return outcomes
+        }
+    }
+
+    private func write(step: Int) -> Failure? {
+        do {
+            var transfer = try MomentTransfer(model.layout, partition, own: moments, world: world)
+            var failure: Failure?
+            if world.rank == 0 {
+                do {
+                    try store.save(
+                        parameters.pointer, of: model, maskRatio: configuration.maskRatio, step: step,
+                        samples: step * configuration.batchSize
+                    ) { _, _ in transfer.collect() }
+                    store.prune(retention)
+                } catch {
+                    failure = Failure(from: error)
+                }
+            }
+            transfer.collectRest()
+            return failure
+        } catch {
+            return Failure(from: error)
+        }
+    }
+}

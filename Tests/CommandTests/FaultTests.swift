@@ -1,0 +1,112 @@
+import Foundation
+import Testing
+
+/// What ranks do to each other, made to happen: every one of these ends, or goes on, with the right rank named.
+@Suite(.serialized) struct FaultTests {
+    /// A run of three ranks that goes on until something happens to it.
+    private func startEndless(_ path: String, _ more: [String] = []) throws -> RunningCommand {
+        let command = try RunningCommand.crate(
+            pretrainArguments(
+                path, run: "run", ["--batch-size", "12", "--steps", "1000000", "--save-every", "1000"] + more),
+            ranks: 3, seconds: 60)
+        let log = "\(path)/run/log.jsonl"
+        command.wait { ((try? String(contentsOfFile: log, encoding: .utf8)) ?? "").split(separator: "\n").count > 3 }
+        return command
+    }
+
+    @Test func aRankWithAnotherConfigurationIsNamed() throws {
+        try withShards { path in
+            let arguments = pretrainArguments(path, run: "run", ["--steps", "2"])
+            let result = try crate(
+                arguments + [":", "-n", "1", program] + arguments + ["--weight-decay", "0.2"], ranks: 1)
+            #expect(result.status != 0)
+            #expect(result.failureLines.count == 1)
+            #expect(result.failureLines[0].contains("rank 1 has weightDecay 0.2, rank 0 has 0.1"))
+        }
+    }
+
+    @Test func aFlippedBitIsFoundAndItsRankNamed() throws {
+        try withShards { path in
+            let result = try crate(
+                pretrainArguments(path, run: "run", ["--batch-size", "12", "--steps", "6", "--check-every", "2"]),
+                ranks: 3, environment: ["CRATE_REHEARSE": "flip:1:4"])
+            #expect(result.status == 1)
+            #expect(result.failureLines.count == 1)
+            #expect(result.failureLines[0].contains("the parameters of rank 1 changed in memory during step 4"))
+            #expect(!FileManager.default.fileExists(atPath: "\(path)/run/checkpoints/step-0000000004"))
+        }
+    }
+
+    @Test func aGradientThatIsNoNumberStopsTheRunOrIsSkipped() throws {
+        try withShards { path in
+            let fault = ["CRATE_REHEARSE": "nan:2:3"]
+            let options = ["--batch-size", "12", "--steps", "6"]
+            let stopped = try crate(pretrainArguments(path, run: "stopped", options), ranks: 3, environment: fault)
+            #expect(stopped.status == 1)
+            #expect(stopped.failureLines.count == 1)
+            #expect(
+                stopped.failureLines[0].contains("step 3 has loss") && stopped.failureLines[0].contains("from rank 2"))
+            let skipped = try crate(
+                pretrainArguments(path, run: "skipped", options + ["--on-non-finite", "skip"]), ranks: 3,
+                environment: fault)
+            #expect(skipped.status == 0, "\(skipped.errors)")
+            let losses = try logged("loss", "\(path)/skipped")
+            #expect(losses.count == 5 && losses.allSatisfy(\.isFinite))
+            let refused = try crate(
+                pretrainArguments(path, run: "refused", options + ["--on-non-finite", "skip", "--max-skips", "0"]),
+                ranks: 3, environment: fault)
+            #expect(refused.status == 1 && refused.failureLines.count == 1)
+        }
+    }
+
+    @Test(arguments: [0, 1])
+    func aRankThatStandsStillIsNamed(rank: Int) throws {
+        try withShards { path in
+            let command = try startEndless(path, ["--stall-warning", "1", "--stall-abort", "3"])
+            try command.send(SIGSTOP, toRank: rank, marker: "\(path)/run")
+            let result = try command.finish()
+            #expect(result.status != 0 && result.status != 124)
+            let lines = result.errors.split(separator: "\n").filter { $0.contains("rank \(rank) has not arrived") }
+            #expect(lines.contains { $0.contains("crate: warning") } && lines.contains { $0.contains("crate: error") })
+            let others = result.errors.split(separator: "\n").filter {
+                $0.contains("has not arrived") && !$0.contains("rank \(rank) has not arrived")
+            }
+            #expect(others.isEmpty, "\(others)")
+        }
+    }
+
+    @Test func aRankThatIsKilledEndsTheJob() throws {
+        try withShards { path in
+            let command = try startEndless(path)
+            try command.send(SIGKILL, toRank: 1, marker: "\(path)/run")
+            let result = try command.finish()
+            #expect(result.status != 0 && result.status != 124)
+            #expect(result.errors.contains("process rank 1") && result.errors.contains("Killed"))
+        }
+    }
+
+    /// Any of these signals on any rank: all finish the step, save, and end with the code that says so.
+    @Test(arguments: [(SIGTERM, 2), (SIGUSR1, 1), (SIGINT, 0)])
+    func anAskedRunSavesAndEnds(signal: Int32, rank: Int) throws {
+        try withShards { path in
+            let command = try startEndless(path)
+            try command.send(signal, toRank: rank, marker: "\(path)/run")
+            let result = try command.finish()
+            #expect(result.status == 75, "\(result.errors)")
+            #expect(result.output.contains("go on with --resume"))
+            let saved = try FileManager.default.contentsOfDirectory(atPath: "\(path)/run/checkpoints")
+            #expect(saved.count == 1)
+            let losses = try logged("loss", "\(path)/run")
+            #expect(saved == [String(format: "step-%010d", losses.count)])
+        }
+    }
+
+    @Test func aTimeLimitSavesAndEnds() throws {
+        try withShards { path in
+            let result = try crate(
+                pretrainArguments(path, run: "run", ["--steps", "1000000", "--time-limit", "0.02"]), ranks: 2)
+            #expect(result.status == 75, "\(result.errors)")
+            #expect(try !FileManager.default.contentsOfDirectory(atPath: "\(path)/run/checkpoints").isEmpty)
+        }
+    }
+}
