@@ -134,6 +134,19 @@ private let hasSlurm = succeeds(
         }
     }
 
+    /// Without the cable the second host's rank is named, and the run ends.
+    @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"))
+    func aCutCableNamesTheRankBehindIt() throws {
+        try withShards { path in
+            let result = try script(
+                ["Tests/Cluster/namespaces", "--cut-after", "3", "mpirun", program] + endless(path)
+                    + ["--stall-warning", "1", "--stall-abort", "3"])
+            #expect(result.status != 0 && result.status != 124, "exit code \(result.status)")
+            #expect(result.failureLines.count == 1, "\(result.errors)")
+            #expect(result.failureLines.first?.contains("rank 1 has not arrived") == true, "\(result.errors)")
+        }
+    }
+
     /// Launch/cluster starts a rank on each host of its host file, with as many threads as the host has cores.
     @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"))
     func theHostFileNamesTheHosts() throws {
