@@ -46,7 +46,7 @@ let package = Package(
         library("Images", ["Files", "Buffers", "Kernels", "CTurboJPEG", "CPNG"]),
         library("Shards", ["Files", "Buffers", "Kernels", "Images", "CHDF5"]),
         library("Collectives", ["Files", "Buffers", "Kernels", "COpenMPI"]),
-        library("Checkpoints", ["Files", "Buffers", "CrateModel"]),
+        library("Checkpoints", ["Files", "Buffers", "Kernels", "CrateModel"]),
         library(
             "Training",
             ["Files", "Buffers", "Threads", "Kernels", "CrateModel", "Shards", "Collectives", "Checkpoints"]),
@@ -66,7 +66,7 @@ let package = Package(
         tests("ThreadsTests", ["Threads"]),
         tests("CrateModelTests", ["Files", "Buffers", "Threads", "Kernels", "CrateModel"]),
         tests("CollectivesTests", ["Buffers", "Collectives"]),
-        tests("CheckpointsTests", ["TestSupport", "Files", "Buffers", "CrateModel", "Checkpoints"]),
+        tests("CheckpointsTests", ["TestSupport", "Files", "Buffers", "Kernels", "CrateModel", "Checkpoints"]),
         tests(
             "TrainingTests",
             ["AllocationCounter", "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Training"],

@@ -2,6 +2,7 @@ import Buffers
 import CrateModel
 import Files
 import Foundation
+import Kernels
 
 /// AdamW's running means of the gradients and of their squares.
 public enum Moment: String, CaseIterable, Sendable {
@@ -33,7 +34,7 @@ public struct CheckpointStore: Sendable {
         moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws -> String {
         let path = "\(directory)/\(Self.prefix)\(String(repeating: "0", count: max(0, 10 - "\(step)".count)))\(step)"
-        if (try? Manifest.verified(in: path)) != nil { return path }
+        if (try? verify(path)) != nil { return path }
         let partial = DurableFile.partialPath(of: path)
         let manager = FileManager.default
         do {
@@ -74,10 +75,9 @@ public struct CheckpointStore: Sendable {
             pairs.map { NamedTensor("\($0).\($1.name)", $1.shape) }, metadata: [:],
             to: "\(directory)/\(Self.optimizerFile)"
         ) { try moments(pairs[$0].0, pairs[$0].1) }
-        let manifest = Manifest(
-            formatVersion: Manifest.currentVersion, step: step, samples: samples,
-            files: [Self.modelFile: modelFile, Self.optimizerFile: optimizerFile])
-        try DurableFile.write([UInt8](encoded(manifest).utf8), to: "\(directory)/\(Manifest.fileName)")
+        let manifest = try Manifest(
+            step: step, samples: samples, files: [Self.modelFile: modelFile, Self.optimizerFile: optimizerFile])
+        try DurableFile.write(manifest.json, to: "\(directory)/\(Manifest.fileName)")
     }
 
     /// The newest complete and undamaged checkpoint, or nil where there is none. Damaged ones are passed to `report`, with
@@ -85,12 +85,22 @@ public struct CheckpointStore: Sendable {
     public func newest(report: (String, Failure) -> Void) -> (path: String, manifest: Manifest)? {
         for path in paths().reversed() {
             do {
-                return (path, try Manifest.verified(in: path))
+                return (path, try verify(path))
             } catch {
                 report(path, Failure(from: error))
             }
         }
         return nil
+    }
+
+    /// The manifest of the checkpoint at `path`, whose files are all as it says. Throws `Failure` with the file and the reason
+    /// where they are not.
+    public func verify(_ path: String) throws -> Manifest {
+        let manifest = try Manifest.verified(in: path)
+        guard manifest.step == Self.step(of: path) else {
+            throw Failure("\(path) holds step \(manifest.step)", hint: "give it the name of its step, or remove it")
+        }
+        return manifest
     }
 
     /// The checkpoints' paths by ascending step.
@@ -114,7 +124,9 @@ public struct CheckpointStore: Sendable {
         let values = try OwnedBuffer<Float>(count: model.layout.parameters.map(\.count).max() ?? 0)
         for moment in Moment.allCases {
             for parameter in model.layout.parameters {
-                try reader.read("\(moment).\(parameter.name)", shape: parameter.shape, into: values.pointer)
+                let name = "\(moment).\(parameter.name)"
+                try reader.read(name, shape: parameter.shape, into: values.pointer)
+                try demandFinite(values.pointer, parameter, name, reader.path)
                 try moments(moment, parameter, values.pointer)
             }
         }
@@ -162,9 +174,7 @@ public struct CheckpointStore: Sendable {
         for parameter in layout.parameters {
             let values = parameters + parameter.offset
             try reader.read(parameter.name, shape: parameter.shape, into: values)
-            guard (0..<parameter.count).allSatisfy({ values[$0].isFinite }) else {
-                throw Failure("tensor \(parameter.name) of \(path) is not finite", hint: "use an earlier checkpoint")
-            }
+            try demandFinite(values, parameter, parameter.name, path)
         }
     }
 }
@@ -173,4 +183,12 @@ private func encoded(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     return String(decoding: try encoder.encode(value), as: UTF8.self)
+}
+
+private func demandFinite(
+    _ values: UnsafePointer<Float>, _ parameter: Parameter, _ name: String, _ path: String
+) throws {
+    guard allFinite(values, count: parameter.count) else {
+        throw Failure("tensor \(name) of \(path) is not finite", hint: "use an earlier checkpoint")
+    }
 }

@@ -19,32 +19,67 @@ public struct Manifest: Codable, Equatable, Sendable {
     public let samples: Int
     /// The files by name.
     public let files: [String: ManifestFile]
+    /// CRC-32 of this manifest's JSON (sorted keys, no spaces) with 0 in this place.
+    public private(set) var checksum: UInt32
 
     static let fileName = "manifest.json"
-    static let currentVersion = 1
+    static let currentVersion = 2
+
+    init(step: Int, samples: Int, files: [String: ManifestFile]) throws {
+        formatVersion = Self.currentVersion
+        self.step = step
+        self.samples = samples
+        self.files = files
+        checksum = 0
+        checksum = try Checksum(of: json).value
+    }
+
+    /// The manifest as it is written.
+    var json: [UInt8] {
+        get throws {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys]
+            return [UInt8](try encoder.encode(self))
+        }
+    }
 
     /// Reads the manifest of the checkpoint at `directory` and holds every file against it.
     ///
     /// Throws `Failure` that names the file that is missing, cut short or changed.
     public static func verified(in directory: String) throws -> Manifest {
-        let path = "\(directory)/\(fileName)"
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw Failure("\(directory) has no \(fileName)", hint: "give a complete checkpoint directory")
-        }
-        guard let manifest = try? JSONDecoder().decode(Manifest.self, from: data), manifest.step >= 0 else {
-            throw Failure("\(path) is damaged", hint: "use another checkpoint")
-        }
-        guard manifest.formatVersion == currentVersion else {
-            throw Failure(
-                "\(path) has format version \(manifest.formatVersion), this program reads \(currentVersion)",
-                hint: "use the version of crate that wrote it")
-        }
+        let manifest = try read(in: directory)
         for (name, expected) in manifest.files.sorted(by: { $0.key < $1.key }) {
             guard !name.contains("/"), try checksum(of: "\(directory)/\(name)") == expected else {
                 throw Failure("\(directory)/\(name) is damaged", hint: "use another checkpoint")
             }
         }
         return manifest
+    }
+
+    /// Reads the manifest of the checkpoint at `directory` without looking at the files. Throws `Failure` where it is missing,
+    /// damaged or of another version.
+    public static func read(in directory: String) throws -> Manifest {
+        let path = "\(directory)/\(fileName)"
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw Failure("\(directory) has no \(fileName)", hint: "give a complete checkpoint directory")
+        }
+        // Another version may have other fields: say that, and not which field is missing.
+        let version = (try? JSONDecoder().decode(VersionOnly.self, from: data))?.formatVersion
+        if let version, version != currentVersion {
+            throw Failure(
+                "\(path) has format version \(version), this program reads \(currentVersion)",
+                hint: "use the version of crate that wrote it")
+        }
+        guard let manifest = try? JSONDecoder().decode(Manifest.self, from: data), manifest.step >= 0,
+            try manifest == Manifest(step: manifest.step, samples: manifest.samples, files: manifest.files)
+        else {
+            throw Failure("\(path) is damaged", hint: "use another checkpoint")
+        }
+        return manifest
+    }
+
+    private struct VersionOnly: Codable {
+        let formatVersion: Int
     }
 
     private static func checksum(of path: String) throws -> ManifestFile {

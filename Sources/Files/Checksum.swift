@@ -13,6 +13,11 @@ public struct Checksum: Equatable, Sendable {
         update(bytes)
     }
 
+    /// The checksum of `bytes`.
+    public init(of bytes: [UInt8]) {
+        bytes.withUnsafeBytes { update($0) }
+    }
+
     /// Continues the checksum over `bytes`.
     public mutating func update(_ bytes: UnsafeRawBufferPointer) {
         guard let start = bytes.bindMemory(to: UInt8.self).baseAddress else { return }

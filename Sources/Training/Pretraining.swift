@@ -35,6 +35,7 @@ public func pretrain(
     }
 
     // ---- where to start ----
+    let lock = try world.agree { isCoordinator ? try options.run.lock() : nil }
     var warnings: [Failure] = []
     let resumed = try world.agree {
         isCoordinator
@@ -82,6 +83,7 @@ public func pretrain(
         }
     }
     if start == 0 { try evaluateNow(after: 0) }
+    var saveSeconds: Double?
     var (skips, isStopping) = (0, world.minimum(stop.isSet ? 0 : 1) == 0)
     if isStopping { progress.say("stopped before step \(start + 1); go on with --resume") }
     for step in start..<end where !isStopping {
@@ -92,7 +94,8 @@ public func pretrain(
         }
         let done = step + 1
         skips = result.isSkipped ? skips + 1 : 0
-        let entry = LogEntry(result, configuration, after: done)
+        let entry = LogEntry(result, configuration, saveSeconds: saveSeconds, after: done)
+        saveSeconds = nil
         try record(entry)
         progress.show(entry, seconds: result.seconds.total)
         if result.isSkipped { progress.say("warning: step \(done) is skipped: loss or gradients are not finite") }
@@ -124,14 +127,17 @@ public func pretrain(
             if result.wishes.isSaving {
                 progress.say("warning: a checkpoint is still being written; that of step \(done) is left out")
             } else {
+                _ = watch.lap()
                 try trainer.demandSound(step: done)
                 saver.start(trainer, step: done)
                 saving.noteStart()
+                saveSeconds = watch.lap()
             }
         }
         stop.noteDuration(result.seconds.total + watch.lap())
         if isStopping { progress.say("stopped after \(done) steps; go on with --resume") }
     }
+    _ = consume lock
     guard !isStopping else { return .stopped }
     progress.say("done: \(options.run.path) holds \(end) steps" + (end < total ? " of \(total)" : ""))
     return .finished

@@ -25,11 +25,7 @@ public struct RunDirectory: Sendable {
         _ configuration: PretrainConfiguration, _ options: PretrainOptions, ranks: Int, report: (Failure) -> Void
     ) throws -> (path: String, manifest: Manifest)? {
         let manager = FileManager.default
-        guard (try? manager.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil,
-            access(path, W_OK | X_OK) == 0
-        else {
-            throw Failure("cannot write to the run directory \(path)", hint: "check its permissions, or change --run")
-        }
+        try makeDirectory()
         let isUsed = manager.fileExists(atPath: configurationPath)
         guard isUsed || (checkpoints.paths().isEmpty && !manager.fileExists(atPath: logPath)) else {
             throw Failure(
@@ -55,6 +51,20 @@ public struct RunDirectory: Sendable {
         try DurableFile.write([UInt8](encoder.encode(arguments)), to: Self.argumentsPath(path))
         try keepLog(through: newest?.manifest.step ?? -1)
         return newest
+    }
+
+    /// Keeps other processes from the run. Those of a job that was killed may take a moment to end.
+    public func lock() throws -> FileLock {
+        try makeDirectory()
+        return try FileLock("\(path)/lock", use: path, waitingUpTo: 10)
+    }
+
+    private func makeDirectory() throws {
+        guard (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil,
+            access(path, W_OK | X_OK) == 0
+        else {
+            throw Failure("cannot write to the run directory \(path)", hint: "check its permissions, or change --run")
+        }
     }
 
     /// The options that the run at `path` was started with, which a resume takes where it is given none of its own.

@@ -29,13 +29,15 @@ public struct LogEntry: Codable, Equatable, Sendable {
     public var slowestDataSeconds, slowestComputeSeconds, slowestWaitSeconds: Double?
     /// Whether the step changed nothing, since its loss or gradients were not finite.
     public var skipped: Bool?
+    /// Seconds for which a checkpoint that was begun before the step held up training.
+    public var saveSeconds: Double?
     /// What happened beside the steps.
     public var event: String?
 }
 
 extension LogEntry {
     /// The line of the step that makes `done`.
-    init(_ result: StepResult, _ configuration: PretrainConfiguration, after done: Int) {
+    init(_ result: StepResult, _ configuration: PretrainConfiguration, saveSeconds: Double?, after done: Int) {
         let seconds = result.seconds
         self.init(
             step: done, epoch: configuration.epoch(after: done), loss: result.isSkipped ? nil : result.loss,
@@ -44,7 +46,7 @@ extension LogEntry {
             computeSeconds: seconds.passes + seconds[.optimizer], communicationSeconds: seconds[.reduction],
             slowestRank: result.slowest.rank, slowestDataSeconds: result.slowest.data,
             slowestComputeSeconds: result.slowest.compute, slowestWaitSeconds: result.slowest.wait,
-            skipped: result.isSkipped ? true : nil)
+            skipped: result.isSkipped ? true : nil, saveSeconds: saveSeconds)
     }
 }
 

@@ -9,7 +9,7 @@ struct Crate: ParsableCommand {
         abstract: "Pretrain CRATE-MAE, the white-box masked autoencoder, on CPU clusters.",
         subcommands: [
             SynthesizeCommand.self, ShardCommand.self, PretrainCommand.self, EvaluateCommand.self,
-            CompareCommand.self, BenchCommand.self,
+            CheckpointCommand.self, CompareCommand.self, BenchCommand.self,
         ])
 
     static func main() {

@@ -119,6 +119,7 @@ extension FileOptions {
 }
 
 extension SaveInterval: ExpressibleByArgument {
+    /// Reads `2`, `2epochs`, `500steps` or `30min`.
     public init?(argument: String) {
         func number(_ unit: String) -> Double? {
             guard argument.hasSuffix(unit), let value = Double(argument.dropLast(unit.count)) else { return nil }
@@ -135,6 +136,7 @@ extension SaveInterval: ExpressibleByArgument {
         }
     }
 
+    /// How it is written on the command line.
     public var defaultValueDescription: String {
         switch self {
         case .epochs(let epochs): "\(epochs)"

@@ -64,6 +64,9 @@ struct RunningCommand {
             ["timeout", "-k", "5", "\(seconds)"] + (launcher ?? []) + [program] + arguments, environment: environment)
     }
 
+    /// What it has written so far.
+    var output: String { (try? String(contentsOfFile: paths[0], encoding: .utf8)) ?? "" }
+
     /// Waits for the command's end.
     func finish() throws -> CommandResult {
         process.waitUntilExit()
