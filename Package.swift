@@ -69,7 +69,9 @@ let package = Package(
         tests("CheckpointsTests", ["TestSupport", "Files", "Buffers", "Kernels", "CrateModel", "Checkpoints"]),
         tests(
             "TrainingTests",
-            ["AllocationCounter", "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Training"],
+            [
+                "AllocationCounter", "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Collectives", "Training",
+            ],
             resources: [.copy("Golden")]),
         tests("CommandTests", ["TestSupport", "crate"]),
     ]

@@ -8,13 +8,10 @@ import Foundation
 func allocateZeroed<Element: BitwiseCopyable>(
     _ count: Int, of type: Element.Type
 ) throws -> UnsafeMutablePointer<Element> {
-    let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
-    guard count >= 0, !overflow, bytes < Int.max / 2 else {
-        throw Failure("cannot allocate \(count) elements", hint: "check the sizes asked for")
-    }
+    let padded = try paddedByteCount(count, of: type)
     let hugePage = 1 << 21
-    let isLarge = bytes >= 2 * hugePage
-    let padded = (bytes / 64 + 1) * 64
+    // More than, since a whole number of cache lines is padded with one more.
+    let isLarge = padded > 2 * hugePage
     let failure = Failure(
         "no memory for another \(padded / 1_048_576) MiB",
         hint: "free some memory, use fewer ranks on this machine, or choose a smaller size or --micro-batch")
@@ -24,6 +21,15 @@ func allocateZeroed<Element: BitwiseCopyable>(
     if isLarge { madvise(memory, padded, 14 /* MADV_HUGEPAGE, which Glibc's module leaves out */) }
     memset(memory, 0, padded)
     return memory.bindMemory(to: Element.self, capacity: count)
+}
+
+/// What `count` elements take, with the zeros behind the last one. Throws `Failure` when no machine has that much.
+func paddedByteCount<Element>(_ count: Int, of type: Element.Type) throws -> Int {
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
+    guard count >= 0, !overflow, bytes < Int.max / 2 else {
+        throw Failure("cannot allocate \(count) elements", hint: "check the sizes asked for")
+    }
+    return (bytes / 64 + 1) * 64
 }
 
 /// Bytes that this process can still take: what the machine has free, within the limit of the process's control group.

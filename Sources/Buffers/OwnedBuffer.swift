@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// Zeroed, aligned memory with one owner; freed when the owner goes.
@@ -33,16 +34,28 @@ public struct OwnedBuffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Senda
 /// Zeroed, aligned blocks that share one owner and are freed together; the memory of a whole model's pass.
 public struct Arena: ~Copyable, @unchecked Sendable {
     private var blocks: [UnsafeMutableRawPointer] = []
+    private let isCounting: Bool
+    /// What all blocks take, padding included.
+    public private(set) var byteCount = 0
 
-    /// An arena that holds nothing yet.
-    public init() {}
+    /// An arena that holds nothing yet. One that `isCounting` adds up what it is asked for and has no memory to give: its
+    /// pointers must not be read or written.
+    public init(isCounting: Bool = false) {
+        self.isCounting = isCounting
+    }
 
     deinit { for block in blocks { free(block) } }
 
     /// `count` zeroed floats, aligned and padded as `OwnedBuffer` does it, valid as long as the arena lives.
     public mutating func floats(_ count: Int) throws -> UnsafeMutablePointer<Float> {
-        let pointer = try allocateZeroed(count, of: Float.self)
-        blocks.append(pointer)
+        let (total, overflow) = byteCount.addingReportingOverflow(try paddedByteCount(count, of: Float.self))
+        guard !overflow else { throw Failure("\(count) elements too many", hint: "check the sizes asked for") }
+        let pointer = isCounting ? Self.nowhere : try allocateZeroed(count, of: Float.self)
+        if !isCounting { blocks.append(pointer) }
+        byteCount = total
         return pointer
     }
+
+    /// Aligned as memory is, in the page that nobody may touch.
+    private static var nowhere: UnsafeMutablePointer<Float> { UnsafeMutablePointer(bitPattern: 64)! }
 }

@@ -9,6 +9,9 @@ import Kernels
 /// `finishReduction`, then `publish` for each bucket as it is updated, `finishGather`. Every rank must go through it, also one
 /// that has failed. A class, since two threads share it.
 public final class GradientExchange: @unchecked Sendable {
+    /// Values of a message: large enough that its start costs nothing, small enough to be in cache when it is added.
+    public static let pieceCount = 1 << 20
+
     private let partition: Partition
     private let gradients, parameters: UnsafeMutablePointer<Float>
     private let tree: TreeSum

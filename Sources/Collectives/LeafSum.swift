@@ -11,12 +11,20 @@ public struct LeafSum: ~Copyable {
 
     /// Memory to sum `leaves` leaves of `count` values, none for one leaf. Throws `Failure` when it is not to be had.
     public init(leaves: Int, count: Int, wire: WireFormat) throws {
-        var depth = 0
-        while 1 << depth < leaves { depth += 1 }
-        levels = try OwnedBuffer<Float>(count: depth * count)
+        levels = try OwnedBuffer<Float>(count: Self.levelCount(leaves: leaves) * count)
         self.count = count
         self.wire = wire
     }
+
+    /// The number of buffers that `leaves` leaves need.
+    public static func levelCount(leaves: Int) -> Int {
+        var depth = 0
+        while 1 << depth < leaves { depth += 1 }
+        return depth
+    }
+
+    /// What the levels take.
+    public var byteCount: Int { levels.bytes.count }
 
     /// Takes a leaf that is not the last one. Its memory is free afterwards.
     public mutating func add(_ leaf: UnsafeMutablePointer<Float>) {

@@ -2,8 +2,7 @@ import Buffers
 import COpenMPI
 import Kernels
 
-/// Values of a message: large enough that its start costs nothing, small enough to be in cache when it is added.
-private let pieceCount = 1 << 20
+private let pieceCount = GradientExchange.pieceCount
 
 /// How gradients travel between ranks.
 public enum WireFormat: String, CaseIterable, Codable, Sendable {

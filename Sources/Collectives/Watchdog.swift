@@ -69,8 +69,9 @@ public final class Watchdog: @unchecked Sendable {
     /// Whether this rank's own work goes on, so that the waits of its communication thread are nobody's fault.
     public func setBusy(_ isBusy: Bool) { self.isBusy.store(isBusy, ordering: .relaxed) }
 
-    /// Waits until the transfers are complete, giving the core away.
-    func wait(_ requests: UnsafeMutablePointer<MPI_Request?>, count: Int32) {
+    /// Waits until the transfers are complete. Gives the core away while this rank's own work goes on, or when the wait is
+    /// `inBackground`, and after a while in any case.
+    func wait(_ requests: UnsafeMutablePointer<MPI_Request?>, count: Int32, inBackground: Bool = false) {
         var (isComplete, polls, hasToldWaiting): (Int32, Int, Bool) = (0, 0, false)
         var (start, warned) = (0.0, 0.0)
         while true {
@@ -79,10 +80,12 @@ public final class Watchdog: @unchecked Sendable {
             polls += 1
             // A partner on this machine answers within microseconds, one that computes takes much longer.
             if polls < 200 { continue }
-            usleep(50)
+            let isBusy = isBusy.load(ordering: .relaxed)
+            // Where nothing else is to be done, messages that need attention again and again get it at once.
+            if isBusy || inBackground || polls > 100_000 { usleep(50) } else { sched_yield() }
             guard polls % 64 == 0 || start == 0 else { continue }
             let now = ProcessInfo.processInfo.systemUptime
-            if start == 0 || isBusy.load(ordering: .relaxed) { (start, warned) = (now, now) }
+            if start == 0 || isBusy || inBackground { (start, warned) = (now, now) }
             check(waited: now - start, sinceWarning: now - warned, &hasToldWaiting) { warned = now }
         }
         if hasToldWaiting { board.withLock { $0.tellAgain() } }

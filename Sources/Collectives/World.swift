@@ -114,19 +114,23 @@ public struct World: @unchecked Sendable {
 
     /// Sends `count` values to rank `receiver`, which must receive as many.
     public func send(_ values: UnsafePointer<Float>, count: Int, to receiver: Int) {
-        complete { MPI_Isend(values, Int32(4 * count), crate_mpi_byte(), Int32(receiver), 0, checkpoints, $0) }
+        complete(inBackground: true) {
+            MPI_Isend(values, Int32(4 * count), crate_mpi_byte(), Int32(receiver), 0, checkpoints, $0)
+        }
     }
 
     /// Receives `count` values from rank `sender`.
     public func receive(_ values: UnsafeMutablePointer<Float>, count: Int, from sender: Int) {
-        complete { MPI_Irecv(values, Int32(4 * count), crate_mpi_byte(), Int32(sender), 0, checkpoints, $0) }
+        complete(inBackground: true) {
+            MPI_Irecv(values, Int32(4 * count), crate_mpi_byte(), Int32(sender), 0, checkpoints, $0)
+        }
     }
 
     /// Starts a transfer with `body` and waits until it is complete.
-    private func complete(_ body: (UnsafeMutablePointer<MPI_Request?>) -> Int32) {
+    private func complete(inBackground: Bool = false, _ body: (UnsafeMutablePointer<MPI_Request?>) -> Int32) {
         var request = crate_mpi_request_null()
         // MPI ends the job itself when a call fails.
         _ = body(&request)
-        withUnsafeMutablePointer(to: &request) { watchdog.wait($0, count: 1) }
+        withUnsafeMutablePointer(to: &request) { watchdog.wait($0, count: 1, inBackground: inBackground) }
     }
 }

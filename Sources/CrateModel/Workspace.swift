@@ -60,32 +60,26 @@ public struct Workspace: ~Copyable {
 
     /// Memory for micro-batches of up to `images` images of `model`. Throws `Failure` when it is not to be had.
     public init(_ model: MaskedAutoencoder, images: Int, precision: Precision, team: ThreadTeam) throws {
-        let (configuration, format) = (model.configuration, precision.format)
-        let shape = AttentionShape(
-            images: images, tokens: configuration.tokenCount, heads: configuration.heads,
-            headDim: configuration.headDim)
         var arena = Arena()
-        let activations = try Activations(configuration, shape, format, threads: team.count, in: &arena)
-        let scratch = try Scratch(
-            shape, valueCount: configuration.patchValueCount, format, threads: team.count, in: &arena)
-        let prepared = try PreparedWeights(model.prepared, format, in: &arena)
-        let derivationCount = max(configuration.dim * configuration.dim, configuration.patchValueCount)
-        let derivation = try arena.floats(team.count * derivationCount)
+        let memory = try PassMemory(model, images: images, precision.format, threads: team.count, in: &arena)
         let clockState = try OwnedBuffer<StepClock.State>(count: 1)
         let losses = try OwnedBuffer<Double>(count: images)
         self.precision = precision
-        self.shape = shape
-        self.activations = activations
-        self.scratch = scratch
-        self.prepared = prepared
-        self.derivation = derivation
-        self.derivationCount = derivationCount
+        shape = memory.shape
+        activations = memory.activations
+        scratch = memory.scratch
+        prepared = memory.prepared
+        derivation = memory.derivation
+        derivationCount = memory.derivationCount
         self.team = team
         clock = StepClock(clockState.pointer)
         self.arena = arena
         self.clockState = clockState
         self.losses = losses
     }
+
+    /// Bytes that passes work on: activations, scratch and prepared weights.
+    public var byteCount: Int { arena.byteCount }
 
     /// Each image's loss after `MaskedAutoencoder.loss`, the sum over its hidden patches, (N).
     public var imageLosses: UnsafeMutableBufferPointer<Double> { losses.elements }

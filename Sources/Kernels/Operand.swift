@@ -168,6 +168,6 @@ func convert<Element: OperandElement>(
 extension Arena {
     /// `count` zeroed elements of `format`.
     public mutating func operands(_ count: Int, _ format: OperandFormat) throws -> Operand {
-        Operand(try floats((count * format.stride + 3) / 4), format)
+        Operand(try floats(format.stride == 4 ? count : (count + 1) / 2), format)
     }
 }

@@ -56,6 +56,9 @@ public struct Optimizer: ~Copyable {
         self.memory = memory
     }
 
+    /// What the moments take.
+    public var momentByteCount: Int { memory.byteCount }
+
     /// Sets all gradients to zero.
     public borrowing func clearGradients() {
         gradients.pointer.update(repeating: 0, count: gradients.count)

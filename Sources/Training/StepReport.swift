@@ -25,10 +25,16 @@ struct StepReport: ~Copyable {
     private let virtualRanks, blocks, ranks: Int
 
     init(virtualRanks: Int, blocks: Int, ranks: Int) throws {
-        values = try OwnedBuffer<Double>(count: virtualRanks + blocks + ranks * Field.allCases.count)
+        values = try OwnedBuffer<Double>(
+            count: Self.count(virtualRanks: virtualRanks, blocks: blocks, ranks: ranks))
         self.virtualRanks = virtualRanks
         self.blocks = blocks
         self.ranks = ranks
+    }
+
+    /// The number of values.
+    static func count(virtualRanks: Int, blocks: Int, ranks: Int) -> Int {
+        virtualRanks + blocks + ranks * Field.allCases.count
     }
 
     func clear() { values.pointer.update(repeating: 0, count: values.count) }

@@ -56,13 +56,6 @@ struct BenchCommand: ParsableCommand {
         }
     }
 
-    private func printJSON(_ result: BenchmarkResult) throws {
-        let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        encoder.outputFormatting = [.sortedKeys]
-        print(String(decoding: try encoder.encode(result), as: UTF8.self))
-    }
-
     private func printTable(_ result: BenchmarkResult) {
         func line(_ name: String, _ text: String) { print("\(name.padded(to: 14))  \(text)") }
         let rate = result.imagesPerSecond

@@ -1,0 +1,51 @@
+import Collectives
+import CrateModel
+
+/// Bytes that rank 0 allocates for training, by kind; other ranks do without the parameters of a checkpoint, and may have some
+/// blocks of moments more. The program itself, its libraries and the images being read come on top, some tens of megabytes.
+public struct MemoryPlan: Encodable, Equatable, Sendable {
+    /// The parameters, whole on every rank.
+    public let parameters: Int
+    /// The gradients of a virtual rank.
+    public let gradients: Int
+    /// AdamW's two moments of the rank's part of the parameters.
+    public let moments: Int
+    /// What a forward pass over a micro-batch leaves for the backward pass.
+    public let activations: Int
+    /// What passes use and nothing remembers.
+    public let scratch: Int
+    /// Weights as products take them.
+    public let preparedWeights: Int
+    /// Sums of virtual ranks that wait for their other half (`LeafSum`).
+    public let treeLevels: Int
+    /// Pieces of messages.
+    public let messages: Int
+    /// Copies of parameters and moments that are written while training goes on (`CheckpointSaver`).
+    public let checkpoint: Int
+
+    /// The memory of one of `ranks` ranks. Throws `Failure` when it is beyond what an integer counts.
+    public init(_ configuration: PretrainConfiguration, ranks: Int, threads: Int, bucketBytes: Int) throws {
+        let model = MaskedAutoencoder(configuration.model)
+        let workspace = try WorkspaceBytes(
+            model, images: configuration.microBatch, precision: configuration.precision, threads: threads)
+        let (count, float) = (model.layout.bufferCount, MemoryLayout<Float>.stride)
+        let levels = LeafSum.levelCount(leaves: configuration.virtualRanks / ranks)
+        parameters = count * float
+        gradients = count * float
+        let parts = Partition(count: count, bucketCount: bucketBytes / 4, ranks: ranks).parts(of: 0)
+        moments = 2 * parts.reduce(0) { $0 + $1.count } * float
+        activations = workspace.activations
+        scratch = workspace.scratch
+        preparedWeights = workspace.preparedWeights
+        treeLevels = levels * count * float
+        // A piece that comes in; in bf16 as much for two of half the size, one each way.
+        let largest = model.layout.parameters.map(\.count).max() ?? 0
+        checkpoint = parameters + moments + largest * float
+        messages = ranks == 1 ? 0 : GradientExchange.pieceCount * float
+    }
+
+    /// All kinds together.
+    public var total: Int {
+        parameters + gradients + moments + activations + scratch + preparedWeights + treeLevels + messages + checkpoint
+    }
+}
