@@ -47,7 +47,7 @@ struct RunningCommand {
         for path in paths { try Data().write(to: URL(fileURLWithPath: path)) }
         process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: paths[0]))
         process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: paths[1]))
-        try process.run()
+        try withoutBlockedSignals { try process.run() }
     }
 
     /// See the function `crate`.
@@ -132,4 +132,22 @@ func logged(_ key: String, _ path: String) throws -> [Double] {
         let entry = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
         return entry?[key] as? Double
     }
+}
+
+/// The files of the checkpoint after `step` steps in the run at `run`.
+func bytes(_ run: String, step: Int) throws -> [Data] {
+    try ["model.safetensors", "optimizer.safetensors"].map { name in
+        try Data(contentsOf: URL(fileURLWithPath: String(format: "%@/checkpoints/step-%010d/%@", run, step, name)))
+    }
+}
+
+/// Runs `body` in a thread that blocks no signal. Threads of tests block nearly all of them, and a new process inherits
+/// that: a script would never hear of SIGTERM.
+private func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
+    var none = sigset_t()
+    var before = sigset_t()
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    try body()
 }

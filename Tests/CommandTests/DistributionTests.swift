@@ -2,16 +2,6 @@ import Foundation
 import Testing
 
 @Suite(.serialized) struct DistributionTests {
-    private let files = ["model.safetensors", "optimizer.safetensors"]
-
-    private func bytes(_ run: String, step: Int) throws -> [Data] {
-        try files.map { name in
-            try Data(
-                contentsOf: URL(
-                    fileURLWithPath: String(format: "%@/checkpoints/step-%010d/%@", run, step, name)))
-        }
-    }
-
     /// Eight virtual ranks, twelve steps with clipping: one rank, two, four, and buckets of any size write the same bytes.
     @Test(arguments: [["--precision", "fp32"], ["--precision", "bf16"], ["--wire", "bf16"]])
     func anyNumberOfRanksGivesTheSameBits(kind: [String]) throws {

@@ -1,0 +1,198 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The repository.
+private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().path
+
+/// The environment of the scripts: with the program that is built next to the tests, and without what Launch/test sets
+/// for the other tests, more ranks than cores. After a failure mpirun waits so many seconds, twice.
+private let scriptEnvironment = ProcessInfo.processInfo.environment.merging([
+    "CRATE": program, "CRATE_HOME": root, "OMPI_MCA_rmaps_base_oversubscribe": "0",
+    "OMPI_MCA_odls_base_sigkill_timeout": "3",
+]) { $1 }
+
+/// Runs a script of the repository for at most `seconds`.
+private func script(_ arguments: [String], seconds: Int = 60) throws -> CommandResult {
+    try run(
+        ["timeout", "-k", "5", "\(seconds)", "\(root)/\(arguments[0])"] + arguments.dropFirst(),
+        environment: scriptEnvironment)
+}
+
+/// A run that goes on until it is stopped, with checkpoints where it is stopped only.
+private let endlessOptions = ["--steps", "1000000", "--save-every", "1000000", "--threads", "1"]
+
+private func endless(_ path: String) -> [String] { pretrainArguments(path, run: "run", endlessOptions) }
+
+/// Bash: runs the command in $2 ..., sends it SIGTERM when the file $1 has twenty lines, and exits as it does.
+private let stopAfterTwentySteps = """
+    log=$1; shift; "$@" & until [ "$(wc -l <"$log")" -ge 20 ] || ! kill -0 $!; do sleep 0.1; done 2>/dev/null
+    kill -TERM $!; wait $!
+    """
+
+private func succeeds(_ command: String...) -> Bool { (try? run(command).status) == 0 }
+
+/// Containers may have a root that can make no namespaces, and other users none at all.
+private let makesNamespaces = succeeds("unshare", "--net", "--uts", "--mount", "--pid", "--fork", "true")
+private let hasSlurm = succeeds(
+    "sh", "-c", "command -v sbatch && command -v slurmctld && command -v slurmd && command -v munged")
+
+@Suite(.serialized) struct ClusterTests {
+    /// The program of Launch/build runs without any tool in PATH, and where the Swift runtime cannot be found.
+    @Test(.enabled(if: makesNamespaces, "only root can hide the toolchain from a program"))
+    func theBuiltProgramNeedsNoToolchain() throws {
+        let build = try script(["Launch/build", "--processor", "x86-64-v3"], seconds: 600)
+        try #require(build.status == 0, "\(build.errors)")
+        let line = try #require(build.output.split(separator: "\n").first { $0.hasPrefix("program: ") })
+        let built = String(line.split(separator: " ")[1])
+        let needs = try #require(build.output.split(separator: "\n").first { $0.hasPrefix("a compute node needs: ") })
+        for package in ["libopenblas0", "libdnnl", "libhdf5", "libopenmpi", "openmpi-bin"] {
+            #expect(needs.contains(package), "\(needs)")
+        }
+        #expect(!needs.contains("unknown"))
+
+        let runtime = try run(["sh", "-c", "ldd '\(program)' | awk '$1 == \"libswiftCore.so\" { print $3 }'"]).output
+        let directory = URL(fileURLWithPath: runtime.trimmingCharacters(in: .newlines)).deletingLastPathComponent().path
+        try #require(directory.hasSuffix("/swift/linux"))
+        func alone(_ program: String) throws -> CommandResult {
+            try run([
+                "unshare", "--mount", "sh", "-c",
+                "mount -t tmpfs none '\(directory)' && exec env -i PATH=/usr/bin:/bin '\(program)' bench "
+                    + "--dim 48 --depth 1 --heads 3 --image-size 32 --patch-size 8 --batch-size 4 --steps 1",
+            ])
+        }
+        let result = try alone(built)
+        #expect(result.status == 0 && result.output.contains("images/s"), "\(result.errors)")
+        #expect(try alone(program).errors.contains("libswift"), "the runtime is hidden, or this would see nothing")
+
+        let wrong = try script(["Launch/build", "--processor", "no-such"])
+        #expect(wrong.status == 1 && wrong.errors.contains("clang knows no processor 'no-such'"))
+    }
+
+    @Test func ranksAndThreadsComeFromTheCores() throws {
+        let cores = try #require(Int(try run(["nproc"]).output.trimmingCharacters(in: .newlines)))
+        try withShards { path in
+            let hosts = "\(path)/hosts"
+            try "localhost slots=\(cores)  # this machine\n".write(toFile: hosts, atomically: true, encoding: .utf8)
+            func cluster(_ arguments: String...) throws -> CommandResult {
+                try script(["Launch/cluster", "--hosts", hosts] + arguments)
+            }
+            let one = try cluster("--ranks-per-node", "1", "--dry-run", "bench", "--model", "base")
+            #expect(one.output.contains("ranks: 1, 1 on each host, of \(cores) threads"), "\(one.output)\(one.errors)")
+            #expect(one.output.contains("PE=\(cores) --bind-to core"))
+            #expect(one.output.contains("bench --model base --threads \(cores)"))
+            #expect(!one.output.contains("images/s"))
+
+            let many = try cluster("--ranks-per-node", "\(cores + 1)", "bench")
+            #expect(many.status == 1 && many.errors.contains("more than the \(cores) cores"), "\(many.errors)")
+            let wide = try cluster("bench", "--threads", "\(cores + 1)")
+            #expect(wide.status == 1 && wide.errors.contains("more than the \(cores) cores"), "\(wide.errors)")
+            let word = try cluster("--ranks-per-node", "two", "bench")
+            #expect(word.status == 1 && word.errors.contains("not 'two'"))
+
+            try "localhost slots=1\n".write(toFile: hosts, atomically: true, encoding: .utf8)
+            let cut = try cluster("--dry-run", "bench")
+            #expect(cut.output.contains("1 cores on each"), "\(cut.output)")
+        }
+    }
+
+    /// SIGTERM to the script lets all ranks save, and its exit code is 75.
+    @Test func aStopReachesTheRanks() throws {
+        try withShards { path in
+            let launch = ["\(root)/Launch/cluster", "--ranks-per-node", "1"] + endless(path)
+            let stopped = try run(
+                ["timeout", "60", "bash", "-c", stopAfterTwentySteps, "bash", "\(path)/run/log.jsonl"] + launch,
+                environment: scriptEnvironment)
+            #expect(stopped.status == 75, "\(stopped.errors)")
+            let steps = try logged("step", "\(path)/run").count
+            #expect(steps >= 20)
+            #expect(try names(in: "\(path)/run/checkpoints") == [String(format: "step-%010d", steps)])
+        }
+    }
+
+    /// A rank on each of two hosts gives the bits of two ranks on one, at any speed of the cable, and they do talk over it.
+    @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"), arguments: [nil, "1gbit"])
+    func twoHostsGiveTheBitsOfOne(rate: String?) throws {
+        try withShards { path in
+            let options = ["--steps", "8", "--virtual-ranks", "2"]
+            let together = try crate(pretrainArguments(path, run: "together", options), ranks: 2)
+            try #require(together.status == 0, "\(together.errors)")
+            let apart = try script(
+                ["Tests/Cluster/namespaces"] + (rate.map { ["--rate", $0] } ?? []) + ["mpirun", program]
+                    + pretrainArguments(path, run: "apart", options))
+            try #require(apart.status == 0, "\(apart.errors)")
+            #expect(apart.output.contains("2 ranks"))
+            let files = try bytes("\(path)/apart", step: 8)
+            #expect(try files == bytes("\(path)/together", step: 8))
+
+            // The moments are two values a gradient. Each step sends as many bytes as gradients take, each way.
+            let line = try #require(apart.errors.split(separator: "\n").last { $0.hasPrefix("namespaces: ") })
+            let counts = line.split(separator: " ").compactMap { Int($0) }
+            try #require(counts.count == 2, "\(line)")
+            for count in counts { #expect(count > 8 * files[1].count / 2, "\(line)") }
+        }
+    }
+
+    /// Without the cable the second host's rank is named, and the run ends.
+    @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"))
+    func aCutCableNamesTheRankBehindIt() throws {
+        try withShards { path in
+            let result = try script(
+                ["Tests/Cluster/namespaces", "--cut-after", "3", "mpirun", program] + endless(path)
+                    + ["--stall-warning", "1", "--stall-abort", "3"])
+            #expect(result.status != 0 && result.status != 124, "exit code \(result.status)")
+            #expect(result.failureLines.count == 1, "\(result.errors)")
+            #expect(result.failureLines.first?.contains("rank 1 has not arrived") == true, "\(result.errors)")
+        }
+    }
+
+    /// Launch/cluster starts a rank on each host of its host file, with as many threads as the host has cores.
+    @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"))
+    func theHostFileNamesTheHosts() throws {
+        try withShards { path in
+            let result = try script(
+                ["Tests/Cluster/namespaces", "sh", "-c", "\(root)/Launch/cluster --hosts $HOSTS \"$@\"", "sh"]
+                    + pretrainArguments(path, run: "run", ["--steps", "4"]))
+            try #require(result.status == 0, "\(result.errors)")
+            #expect(result.output.contains("ranks: 2, 1 on each host, of 1 threads"), "\(result.output)")
+            #expect(result.output.contains("2 ranks, "))
+        }
+    }
+}
+
+@Suite(.serialized, .enabled(if: makesNamespaces && hasSlurm, "needs root, slurm-wlm and munge"))
+struct SlurmTests {
+    @Test func theBatchFileRunsTwoRanksToTheEnd() throws {
+        try withShards { path in
+            let options = ["--steps", "8", "--threads", "1"]
+            let plain = try crate(pretrainArguments(path, run: "plain", options), ranks: 2)
+            try #require(plain.status == 0, "\(plain.errors)")
+            let job = try script(
+                ["Tests/Cluster/slurm", "sbatch", "--wait", "--ntasks-per-node=2", "--output=\(path)/out"]
+                    + ["\(root)/Launch/slurm.sbatch"] + pretrainArguments(path, run: "job", options))
+            let output = try String(contentsOfFile: "\(path)/out", encoding: .utf8)
+            #expect(job.status == 0, "\(job.errors)\(output)")
+            #expect(output.contains("ranks: 2, 2 on each host, of 1 threads") && output.contains("exit code 0"))
+            #expect(try bytes("\(path)/job", step: 8) == bytes("\(path)/plain", step: 8))
+        }
+    }
+
+    /// A job that was warned of its time limit saves, comes back and goes on; a cancelled one saves; and its files are
+    /// those of a run that nobody disturbed.
+    @Test func aWarnedJobGoesOnAndACancelledOneHasSaved() throws {
+        try withShards { path in
+            let job = try script(
+                ["Tests/Cluster/slurm", "\(root)/Tests/Cluster/requeued-job", "\(path)/run"] + endless(path))
+            try #require(job.status == 0, "\(job.errors)")
+            #expect(job.output.hasPrefix("CANCELLED after 1 restart: "), "\(job.output)")
+            let steps = job.output.split(whereSeparator: \.isWhitespace).suffix(2).compactMap { Int($0) }
+            try #require(steps.count == 2 && steps[0] >= 20 && steps[1] >= steps[0] + 20)
+
+            let whole = try crate(
+                pretrainArguments(path, run: "whole", endlessOptions + ["--stop-after", "\(steps[1])"]), ranks: 2)
+            try #require(whole.status == 0, "\(whole.errors)")
+            #expect(try bytes("\(path)/run", step: steps[1]) == bytes("\(path)/whole", step: steps[1]))
+        }
+    }
+}
