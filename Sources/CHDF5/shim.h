@@ -9,6 +9,8 @@ static inline hid_t crate_h5_uint32(void) { return H5T_NATIVE_UINT32; }
 static inline hid_t crate_h5_string(void) { return H5T_C_S1; }
 static inline size_t crate_h5_variable_length(void) { return H5T_VARIABLE; }
 
+static inline hsize_t crate_h5_unlimited(void) { return H5S_UNLIMITED; }
+
 static inline hid_t crate_h5_default(void) { return H5P_DEFAULT; }
 static inline hid_t crate_h5_whole_space(void) { return H5S_ALL; }
 static inline hid_t crate_h5_dataset_creation(void) { return H5P_DATASET_CREATE; }

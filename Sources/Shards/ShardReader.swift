@@ -13,12 +13,14 @@ public final class ShardReader {
     public let count: Int
     /// A class for each sample, -1 where there is none.
     public let labels: [Int]
-    private let grid: PatchGrid
+    /// The bytes of each sample in the dataset of all samples' bytes; for patches their number alone counts.
+    private let ranges: [Range<Int>]
     private let checksums: [UInt32]
     private let file: HDF5Handle
-    private let patches: HDF5Handle
-    private let patchSpace: HDF5Handle
-    private let sampleSpace: HDF5Handle
+    private let samples: HDF5Handle
+    private let fileSpace: HDF5Handle
+    /// Of a sample of patches; of JPEG files each has its own.
+    private let patchExtents: [Int]?
 
     /// Opens shard `shard` of `directory` and checks that it is what `index` says.
     ///
@@ -26,7 +28,6 @@ public final class ShardReader {
     public init(directory: String, shard: Int, index: ShardIndex) throws {
         crate_h5_prepare()
         let entry = index.shards[shard]
-        let grid = try index.grid()
         let path = (directory as NSString).appendingPathComponent(entry.file)
         let opening = Failure("cannot open \(path) as an HDF5 file", hint: restoreHint)
         let access = try makeUnlockedAccess(orThrow: opening)
@@ -34,29 +35,46 @@ public final class ShardReader {
             H5Fopen(path, crate_h5_read_only(), access.id), closedBy: H5Fclose, orThrow: opening)
         let contents = ShardContents(file: file.id, path: path)
 
-        let extents = [entry.count, grid.patchCount, grid.valuesPerPatch]
-        let patches = try contents.open("patches", extents: extents, type: crate_h5_uint8())
+        let samples: HDF5Handle
+        switch index.encoding {
+        case .patches:
+            let grid = try index.grid()
+            let extents = [grid.patchCount, grid.valuesPerPatch]
+            samples = try contents.open("patches", extents: [entry.count] + extents, type: crate_h5_uint8())
+            patchExtents = extents
+            ranges = (0..<entry.count).map { $0 * grid.valueCount..<($0 + 1) * grid.valueCount }
+        case .jpeg:
+            let offsets = try contents.values(
+                "offsets", count: entry.count + 1, type: crate_h5_int64(), zero: Int64(0))
+            // So a sample's size, by which memory is allocated, is bounded by that of the file.
+            guard offsets.first == 0, zip(offsets, offsets.dropFirst()).allSatisfy({ $0 < $1 }),
+                let total = offsets.last, total <= entry.bytes
+            else { throw Failure("\(path): /offsets contradict each other", hint: restoreHint) }
+            samples = try contents.open("bytes", extents: [Int(total)], type: crate_h5_uint8())
+            patchExtents = nil
+            ranges = zip(offsets, offsets.dropFirst()).map { Int($0)..<Int($1) }
+        }
         let labels = try contents.values("labels", count: entry.count, type: crate_h5_int64(), zero: Int64(0))
         guard labels.allSatisfy({ $0 >= -1 && $0 < index.classes.count }) else {
             throw Failure("\(path): a label is not among the \(index.classes.count) classes", hint: restoreHint)
         }
         let checksums = try contents.values(
             "checksums", count: entry.count, type: crate_h5_uint32(), zero: UInt32(0))
-        let patchSpace = try HDF5Handle(H5Dget_space(patches.id), closedBy: H5Sclose, orThrow: opening)
-        let sampleSpace = try makeSpace([1] + extents.dropFirst(), orThrow: opening)
+        let fileSpace = try HDF5Handle(H5Dget_space(samples.id), closedBy: H5Sclose, orThrow: opening)
 
         self.path = path
-        self.grid = grid
         count = entry.count
         self.labels = labels.map { Int($0) }
         self.checksums = checksums
         self.file = file
-        self.patches = patches
-        self.patchSpace = patchSpace
-        self.sampleSpace = sampleSpace
+        self.samples = samples
+        self.fileSpace = fileSpace
     }
 
-    /// Reads the patches (L, p * p * 3) of sample `sample` of this shard to `target`.
+    /// The bytes of sample `sample`: those of its patches or of its JPEG file. There must be such a sample.
+    public func byteCount(sample: Int) -> Int { ranges[sample].count }
+
+    /// Reads sample `sample` of this shard to `target`: its patches (L, p * p * 3), or its JPEG file.
     ///
     /// Throws `Failure` naming the file and the sample when there is no such sample, it cannot be read, or its
     /// bytes do not have the recorded checksum.
@@ -64,15 +82,18 @@ public final class ShardReader {
         try demandSample(sample)
         crate_h5_prepare()
         let failure = Failure("cannot read sample \(sample) of \(path)", hint: restoreHint)
-        let start: [hsize_t] = [hsize_t(sample), 0, 0]
-        let extents: [hsize_t] = [1, hsize_t(grid.patchCount), hsize_t(grid.valuesPerPatch)]
-        try check(H5Sselect_hyperslab(patchSpace.id, H5S_SELECT_SET, start, nil, extents, nil), orThrow: failure)
+        let range = ranges[sample]
+        let start = patchExtents == nil ? [range.lowerBound] : [sample, 0, 0]
+        let extents = patchExtents.map { [1] + $0 } ?? [range.count]
+        let space = try makeSpace(extents, orThrow: failure)
         try check(
-            H5Dread(
-                patches.id, crate_h5_uint8(), sampleSpace.id, patchSpace.id, crate_h5_default(), target),
+            H5Sselect_hyperslab(
+                fileSpace.id, H5S_SELECT_SET, start.map { hsize_t($0) }, nil, extents.map { hsize_t($0) }, nil),
             orThrow: failure)
-        let bytes = UnsafeRawBufferPointer(start: target, count: grid.valueCount)
-        guard Checksum(of: bytes).value == checksums[sample] else {
+        try check(
+            H5Dread(samples.id, crate_h5_uint8(), space.id, fileSpace.id, crate_h5_default(), target),
+            orThrow: failure)
+        guard Checksum(of: UnsafeRawBufferPointer(start: target, count: range.count)).value == checksums[sample] else {
             throw Failure("sample \(sample) of \(path) is damaged: wrong checksum", hint: restoreHint)
         }
     }

@@ -1,12 +1,21 @@
 import Files
 import Foundation
+import Images
 
+/// The images to shard.
+///
 /// A folder of images to shard: SOURCE/<class>/<file>.
 ///
 /// Classes are the sub-directories in the order of their names' bytes; their images are the regular files in them in
 /// the same order. Hidden entries, deeper directories and files beside the classes are left alone. What a file holds
 /// is found out by opening it, not by its name.
 public struct ShardSource: Sendable {
+    /// How images are laid out in a source.
+    public enum Kind: String, Codable, Sendable {
+        /// <class>/<file> in a directory.
+        case folder
+    }
+
     /// One file of the source.
     public struct Item: Sendable {
         /// The position of its class in `classes`.
@@ -49,8 +58,22 @@ public struct ShardSource: Sendable {
     /// `class/file` of an item, the key under which it is stored.
     public func key(of item: Item) -> String { classes[item.label] + "/" + item.name }
 
-    /// The bytes of an item's file. Throws `Failure` when it cannot be read or has more than 1 GiB.
-    func bytes(of item: Item) throws -> [UInt8] {
+    /// What the source is known by: see `ShardRecipe.Source`.
+    var record: ShardRecipe.Source {
+        var checksum = Checksum()
+        func add(_ text: String) {
+            var text = text + "\0"
+            text.withUTF8 { checksum.update(UnsafeRawBufferPointer($0)) }
+        }
+        for name in classes { add(name) }
+        for item in items { add("\(item.label) \(key(of: item))") }
+        return ShardRecipe.Source(kind: .folder, within: nil, images: items.count, checksum: checksum.value)
+    }
+
+    /// An item's image file. Throws `Failure` when it cannot be read or has more than 1 GiB.
+    func contents(of item: Item) throws -> ItemContents { .file(try bytes(of: item)) }
+
+    private func bytes(of item: Item) throws -> [UInt8] {
         let file = path + "/" + key(of: item)
         let descriptor = open(file, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw systemFailure("cannot open the file") }
@@ -67,6 +90,26 @@ public struct ShardSource: Sendable {
                 if count == 0 { break }
                 initialised += count
             }
+        }
+    }
+}
+
+/// What a source holds for an image.
+enum ItemContents {
+    /// An image file.
+    case file([UInt8])
+
+    /// The decoded image. Throws `Failure` when it cannot be decoded.
+    func image() throws -> Image {
+        switch self {
+        case .file(let bytes): return try ImageDecoder.decode(bytes)
+        }
+    }
+
+    /// The file, if it is a JPEG file.
+    var jpegFile: [UInt8]? {
+        switch self {
+        case .file(let bytes): return bytes.starts(with: [0xFF, 0xD8, 0xFF]) ? bytes : nil
         }
     }
 }

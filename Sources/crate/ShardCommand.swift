@@ -49,8 +49,9 @@ struct ShardCommand: ParsableCommand {
         var line = ProgressLine(unit: "files")
         let summary = try line.during { line in
             try Sharding.run(
-                source: source, output: out, grid: grid, shardSize: shardSize, isStrict: strict
-            ) { done, total in line.report(done, of: total) }
+                source: ShardSource(source), output: out,
+                options: ShardingOptions(.patches(grid), shardSize: shardSize, isStrict: strict)
+            ) { line.report($0.done, of: $0.total) }
         }
         let seconds = max(line.seconds, 1e-9)
         print(

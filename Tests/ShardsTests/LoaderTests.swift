@@ -26,10 +26,7 @@ import Testing
     private func withLoader(_ body: (inout BatchLoader, [Image]) throws -> Void) throws {
         try withTemporaryDirectory { directory in
             let images = try makeSource("\(directory)/source")
-            _ = try Sharding.run(
-                source: "\(directory)/source", output: "\(directory)/shards",
-                grid: PatchGrid(imageSize: 32, patchSize: 8), shardSize: 4, isStrict: true
-            ) { _, _ in }
+            try shard("\(directory)/source", to: "\(directory)/shards", isStrict: true)
             var loader = try BatchLoader(
                 path: "\(directory)/shards", imageSize: 32, patchSize: 8, maskRatio: 0.75, seed: 5, capacity: 9)
             try body(&loader, images)
@@ -83,10 +80,7 @@ import Testing
     func aRatioThatHidesNothingOrAllIsRefused(ratio: Double) throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource("\(directory)/source")
-            _ = try Sharding.run(
-                source: "\(directory)/source", output: "\(directory)/shards",
-                grid: PatchGrid(imageSize: 32, patchSize: 8), shardSize: 4, isStrict: true
-            ) { _, _ in }
+            try shard("\(directory)/source", to: "\(directory)/shards", isStrict: true)
             #expect(throws: Failure.self) {
                 _ = try BatchLoader(
                     path: "\(directory)/shards", imageSize: 32, patchSize: 8, maskRatio: ratio, seed: 5, capacity: 1

