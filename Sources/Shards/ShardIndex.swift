@@ -14,6 +14,8 @@ public struct ShardIndex: Codable, Equatable, Sendable {
         public let bytes: Int
         /// CRC-32 of the whole file.
         public let checksum: UInt32
+        /// What is checked before the file is opened with libhdf5; absent in version 1.
+        public let structure: ShardStructure?
     }
 
     /// How samples are stored.
@@ -174,7 +176,7 @@ extension ShardIndex.Shard {
         !file.isEmpty && !file.hasPrefix(".") && !file.unicodeScalars.contains { $0 == "/" || $0.value < 32 }
     }
 
-    fileprivate func checkFile(directory: String) throws {
+    func checkFile(directory: String) throws {
         let path = (directory as NSString).appendingPathComponent(file)
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {

@@ -42,7 +42,8 @@ struct BenchCommand: ParsableCommand {
                     to: data, count: sampleCount, imageSize: model.imageSize, patchSize: model.patchSize)
             }
             let configuration = try recipe.configuration(
-                modelConfiguration, sampleCount: sampleCount, precision: speed.announcedPrecision(world),
+                modelConfiguration, sampleCount: sampleCount, normalisation: .imageNet,
+                precision: speed.announcedPrecision(world),
                 ranks: world.size)
             let result = try benchmark(
                 configuration, data: data, threads: speed.threads, steps: steps, world: world)
