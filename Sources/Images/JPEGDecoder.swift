@@ -10,11 +10,14 @@ public struct JPEGDecoder: ~Copyable {
     private struct Header {
         let width: Int32
         let height: Int32
+        let isClean: Bool
         let hasFourInks: Bool
         let pixelCount: Int
     }
 
     private var handle: tjhandle
+    /// Whether the last image was not decoded without a word of complaint.
+    private var isTainted = false
     private var buffer: OwnedBuffer<UInt8>
 
     /// Throws `Failure` when there is no memory for a decompressor.
@@ -54,14 +57,18 @@ public struct JPEGDecoder: ~Copyable {
 
     private mutating func header(of bytes: UnsafeRawBufferPointer) throws -> Header {
         guard let start = bytes.bindMemory(to: UInt8.self).baseAddress else { throw undecodable("the file is empty") }
+        if isTainted { try restart() }
+        isTainted = true
         var (width, height, subsampling, colours): (Int32, Int32, Int32, Int32) = (0, 0, 0, 0)
         let status = tjDecompressHeader3(
             handle, start, UInt(bytes.count), &width, &height, &subsampling, &colours)
-        guard status == 0 || isWarning else { throw try restarted(undecodable(message)) }
+        guard status == 0 || isWarning else { throw undecodable(message) }
         return Header(
-            width: width, height: height,
+            width: width, height: height, isClean: status == 0,
             hasFourInks: colours == TJCS_CMYK.rawValue || colours == TJCS_YCCK.rawValue,
-            pixelCount: try Image.pixelCount(width: Int(width), height: Int(height)))
+            // Each block of 8 x 8 pixels takes a bit at least.
+            pixelCount: try Image.pixelCount(
+                width: Int(width), height: Int(height), byteCount: bytes.count, pixelsPerByte: 8 * 64))
     }
 
     private mutating func decode(
@@ -69,13 +76,12 @@ public struct JPEGDecoder: ~Copyable {
     ) throws {
         let start = bytes.bindMemory(to: UInt8.self).baseAddress!
         let format = header.hasFourInks ? TJPF_CMYK : TJPF_RGB
+        // Without a limit, a small file of many empty scans takes minutes.
         let status = tjDecompress2(
-            handle, start, UInt(bytes.count), values, header.width, 0, header.height, Int32(format.rawValue), 0)
-        if status != 0 {
-            let problem = rejection(of: bytes)
-            try restart()
-            if let problem { throw problem }
-        }
+            handle, start, UInt(bytes.count), values, header.width, 0, header.height, Int32(format.rawValue),
+            TJFLAG_LIMITSCANS)
+        if status != 0, let problem = rejection(of: bytes) { throw problem }
+        isTainted = status != 0 || !header.isClean
         if header.hasFourInks { convertInvertedInks(values, count: header.pixelCount) }
     }
 
@@ -110,11 +116,6 @@ public struct JPEGDecoder: ~Copyable {
         let fresh = try JPEGDecoder.start()
         tjDestroy(handle)
         handle = fresh
-    }
-
-    private mutating func restarted(_ failure: Failure) throws -> Failure {
-        try restart()
-        return failure
     }
 
     private static func start() throws -> tjhandle {

@@ -106,6 +106,7 @@ public struct ShardIndex: Codable, Equatable, Sendable {
             guard let encoding = head.encoding, Encoding(rawValue: encoding) != nil else {
                 throw Failure("\(path): unknown encoding \"\(head.encoding ?? "")\"", hint: restoreHint)
             }
+            try IndexChecksum.check(data, path: path)
             index = try decoder.decode(ShardIndex.self, from: data)
         } catch let failure as Failure {
             throw failure
@@ -121,7 +122,8 @@ public struct ShardIndex: Codable, Equatable, Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         let path = (directory as NSString).appendingPathComponent(ShardIndex.fileName)
-        try DurableFile.write([UInt8](encoder.encode(self)) + [UInt8(ascii: "\n")], to: path)
+        let text = IndexChecksum.added(to: try encoder.encode(self) + [UInt8(ascii: "\n")])
+        try DurableFile.write([UInt8](text), to: path)
     }
 
     private struct Head: Codable {
