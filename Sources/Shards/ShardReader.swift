@@ -71,9 +71,6 @@ public final class ShardReader {
         self.fileSpace = fileSpace
     }
 
-    /// The bytes of sample `sample`: those of its patches or of its JPEG file. There must be such a sample.
-    public func byteCount(sample: Int) -> Int { ranges[sample].count }
-
     /// Reads sample `sample` of this shard to `target`: its patches (L, p * p * 3), or its JPEG file.
     ///
     /// Throws `Failure` naming the file and the sample when there is no such sample, it cannot be read, or its
@@ -95,6 +92,15 @@ public final class ShardReader {
             orThrow: failure)
         guard Checksum(of: UnsafeRawBufferPointer(start: target, count: range.count)).value == checksums[sample] else {
             throw Failure("sample \(sample) of \(path) is damaged: wrong checksum", hint: restoreHint)
+        }
+    }
+
+    /// The patches (L, p * p * 3) or the JPEG file of sample `sample`. Throws `Failure` as `read` does.
+    public func bytes(of sample: Int) throws -> [UInt8] {
+        try demandSample(sample)
+        return try [UInt8](unsafeUninitializedCapacity: ranges[sample].count) { bytes, initialised in
+            try read(sample: sample, into: bytes.baseAddress!)
+            initialised = ranges[sample].count
         }
     }
 
