@@ -59,6 +59,24 @@ struct ShardContents {
         return String(cString: text)
     }
 
+    /// All strings of the one-dimensional dataset `name`. Throws `Failure` when there are not `count` of them.
+    func strings(_ name: String, count: Int) throws -> [String] {
+        let failure = Failure("cannot read /\(name) of \(path)", hint: restoreHint)
+        let type = try makeStringType(orThrow: failure)
+        let dataset = try open(name, extents: [count], type: type.id)
+        let space = try HDF5Handle(H5Dget_space(dataset.id), closedBy: H5Sclose, orThrow: failure)
+        var texts = [UnsafeMutablePointer<CChar>?](repeating: nil, count: count)
+        try check(
+            H5Dread(
+                dataset.id, type.id, crate_h5_whole_space(), crate_h5_whole_space(), crate_h5_default(), &texts),
+            orThrow: failure)
+        defer { H5Dvlen_reclaim(type.id, space.id, crate_h5_default(), &texts) }
+        return try texts.map { text in
+            guard let text else { throw failure }
+            return String(cString: text)
+        }
+    }
+
     /// Where each of the `count` chunks of `dataset`, of the shape `extents` and one behind the other along the first
     /// extent, begins in the file. Throws `Failure` when there are no such chunks, or they are filtered or lie outside of
     /// the file's `bytes`.

@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import Images
 
 /// All samples of a shard directory under one numbering, 0 ..< total in the order of the shards.
 ///
@@ -73,10 +74,17 @@ public struct ShardDirectory {
         try reader.read(sample: row, into: target)
     }
 
-    /// The bytes of sample `sample`. Throws `Failure` when its shard cannot be opened.
-    public mutating func byteCount(sample: Int) throws -> Int {
+    /// The picture of sample `sample`. Throws `Failure` when it cannot be read or decoded.
+    public mutating func image(sample: Int) throws -> Image {
         let (reader, row) = try reader(of: sample)
-        return reader.byteCount(sample: row)
+        let bytes = try reader.bytes(of: row)
+        guard index.encoding == .patches else { return try ImageDecoder.decode(bytes) }
+        let grid = try index.grid()
+        let pixels = [UInt8](unsafeUninitializedCapacity: grid.valueCount) { pixels, initialised in
+            grid.unpatchify(bytes, into: pixels.baseAddress!)
+            initialised = grid.valueCount
+        }
+        return try Image(width: grid.imageSize, height: grid.imageSize, pixels: pixels)
     }
 
     /// The class of sample `sample`, -1 if it has none. Throws `Failure` when its shard cannot be opened.

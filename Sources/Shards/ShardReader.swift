@@ -10,7 +10,7 @@ public final class ShardReader {
     public let path: String
     /// The number of samples.
     public let count: Int
-    private let ownLabels: [Int32]
+    private let labels: [Int32]
     private let checksums: [UInt32]
     private let layout: SampleLayout
     private let file: ShardFile
@@ -31,17 +31,14 @@ public final class ShardReader {
         let tables = try ShardTables(path: path, entry: entry, index: index)
         self.path = path
         count = entry.count
-        ownLabels = tables.labels
+        labels = tables.labels
         checksums = tables.checksums
         layout = tables.layout
         self.file = file
     }
 
-    /// A class for each sample, -1 where there is none; made anew by each call.
-    public var labels: [Int] { ownLabels.map { Int($0) } }
-
     /// The class of sample `sample`, -1 where there is none. There must be such a sample.
-    public func label(sample: Int) -> Int { Int(ownLabels[sample]) }
+    public func label(sample: Int) -> Int { Int(labels[sample]) }
 
     /// The bytes of sample `sample`. There must be such a sample.
     public func byteCount(sample: Int) -> Int { layout.byteCount(sample) }
@@ -61,12 +58,27 @@ public final class ShardReader {
         }
     }
 
+    /// The patches (L, p * p * 3) or the JPEG file of sample `sample`. Throws `Failure` as `read` does.
+    public func bytes(of sample: Int) throws -> [UInt8] {
+        try demandSample(sample)
+        let count = layout.byteCount(sample)
+        return try [UInt8](unsafeUninitializedCapacity: count) { bytes, initialised in
+            try read(sample: sample, into: bytes.baseAddress!)
+            initialised = count
+        }
+    }
+
     /// The path of the file, relative to the source, that sample `sample` was made of.
     ///
     /// Throws `Failure` when there is no such sample or the key cannot be read.
     public func key(sample: Int) throws -> String {
         try demandSample(sample)
         return try ShardTables.withContents(of: path) { try $0.string("keys", at: sample, count: count) }
+    }
+
+    /// The keys of all samples, as `key(sample:)` gives them one by one. Throws `Failure` when they cannot be read.
+    public func keys() throws -> [String] {
+        try ShardTables.withContents(of: path) { try $0.strings("keys", count: count) }
     }
 
     private func demandSample(_ sample: Int) throws {

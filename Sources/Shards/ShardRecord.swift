@@ -18,26 +18,49 @@ struct ShardRecord: Codable, Sendable {
 
 /// The directory `unfinished` inside a shard directory: the recipe of the run that is under way and a record for each
 /// shard that is done. Removed when the index is there.
-struct UnfinishedRun: Sendable {
+///
+/// A class, since it holds a lock as long as it lives: the processes of a run share it, and no other run begins meanwhile.
+final class UnfinishedRun: @unchecked Sendable {
     static let name = "unfinished"
     private let path: String
+    private var lock: Int32 = -1
 
     /// That of the shard directory `directory`.
     init(in directory: String) {
         path = (directory as NSString).appendingPathComponent(UnfinishedRun.name)
     }
 
-    /// Begins a run of `recipe`, or goes on with one. Throws `Failure` when another one was begun.
+    deinit {
+        if lock >= 0 { close(lock) }
+    }
+
+    /// Begins a run of `recipe`, or goes on with one. Throws `Failure` when another one was begun or is at work.
     func begin(_ recipe: ShardRecipe) throws {
         guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw systemFailure("cannot create \(path)") }
-        if let begun = read(ShardRecipe.self, from: recipePath) {
-            guard begun == recipe else {
-                throw Failure(
-                    "\(path) was begun with other options or another source",
-                    hint: "repeat them to go on, or remove the directory above it to begin anew")
-            }
-        } else {
-            try write(recipe, to: recipePath)
+        try take(LOCK_EX)
+        if read(ShardRecipe.self, from: recipePath) == nil { try write(recipe, to: recipePath) }
+        try join(recipe)
+    }
+
+    /// Takes part in a run of `recipe` that was begun. Throws `Failure` when none was, or another one.
+    func join(_ recipe: ShardRecipe) throws {
+        guard let begun = read(ShardRecipe.self, from: recipePath) else {
+            throw Failure("no run was begun in \(path)", hint: "check that all ranks see the same files")
+        }
+        guard begun == recipe else {
+            throw Failure(
+                "\(path) was begun with other options or another source",
+                hint: "repeat them to go on, or remove the directory above it to begin anew")
+        }
+        try take(LOCK_SH)
+    }
+
+    private func take(_ kind: Int32) throws {
+        if lock < 0 { lock = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644) }
+        guard lock >= 0 else { throw systemFailure("cannot create \(path)/lock") }
+        // Some file systems have no locks: go without.
+        guard flock(lock, kind | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
+            throw Failure("another process is at work in \(path)", hint: "wait until it is done, or stop it")
         }
     }
 

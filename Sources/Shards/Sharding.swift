@@ -99,11 +99,13 @@ public struct Sharding: Sendable {
     /// Makes those of every `parts` shards that are number `part`, 0 ..< parts, except for what an earlier run has left
     /// in good order.
     ///
-    /// Throws `Failure` when the job was not begun or a shard cannot be written; finished shards stay for another run.
+    /// The result says what was made, and how many shards were kept. Throws `Failure` when the job was not begun or a
+    /// shard cannot be written; finished shards stay for another run.
+    @discardableResult
     public func makeShards(
         part: Int = 0, of parts: Int = 1, progress: (ShardingProgress) -> Void = { _ in }
-    ) throws {
-        try unfinished.begin(plan.recipe)
+    ) throws -> (images: Int, keptShards: Int) {
+        try unfinished.join(plan.recipe)
         let own = Array(stride(from: part, to: plan.shardCount, by: parts))
         let isDone = concurrentMap(own, jobs: options.jobs) { isInGoodOrder($0) }
         let pending = zip(own, isDone).filter { !$0.1 }.map(\.0)
@@ -111,6 +113,7 @@ public struct Sharding: Sendable {
             try unfinished.note($1, of: $0)
         }
         try pipeline.run(report: progress)
+        return (pending.reduce(0) { $0 + plan.positions(of: $1).count }, own.count - pending.count)
     }
 
     private func isInGoodOrder(_ shard: Int) -> Bool {

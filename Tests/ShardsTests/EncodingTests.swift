@@ -13,12 +13,6 @@ import Testing
         return try ShardIndex.load(directory: output)
     }
 
-    private func sample(_ sample: Int, of reader: ShardReader) throws -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: reader.byteCount(sample: sample))
-        try reader.read(sample: sample, into: &bytes)
-        return bytes
-    }
-
     @Test func jpegShardsHoldTheFramedImages() throws {
         try withTemporaryDirectory { directory in
             let images = try makeSource(directory + "/in")
@@ -29,8 +23,8 @@ import Testing
                 let reader = try ShardReader(directory: directory + "/out", shard: number, index: index)
                 for row in 0..<reader.count {
                     let expected = try JPEGEncoder.encode(images[4 * number + row], quality: 90)
-                    #expect(try sample(row, of: reader) == expected)
-                    #expect(reader.labels[row] == (4 * number + row) / 3)
+                    #expect(try reader.bytes(of: row) == expected)
+                    #expect(reader.label(sample: row) == (4 * number + row) / 3)
                 }
             }
         }
@@ -51,7 +45,7 @@ import Testing
             let index = try shard(directory + "/in", to: directory + "/out", .original(quality: 80))
             #expect(index.encoding == .jpeg && index.imageSize == 0)
             let reader = try ShardReader(directory: directory + "/out", shard: 0, index: index)
-            for row in 0..<4 { #expect(try sample(row, of: reader) == files[row]) }
+            for row in 0..<4 { #expect(try reader.bytes(of: row) == files[row]) }
         }
     }
 
@@ -71,7 +65,7 @@ import Testing
             #expect(files.allSatisfy { $0.count > 1 << 20 })
             let index = try shard(directory + "/in", to: directory + "/out", .original(quality: 80))
             let reader = try ShardReader(directory: directory + "/out", shard: 0, index: index)
-            for row in 0..<3 { #expect(try sample(row, of: reader) == files[row]) }
+            for row in 0..<3 { #expect(try reader.bytes(of: row) == files[row]) }
         }
     }
 

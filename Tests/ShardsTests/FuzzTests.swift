@@ -99,7 +99,8 @@ enum ShardFuzz {
             let (samples, substitutions) = try loader.samples(0..<loader.count, for: .evaluation)
             // What is no substitute is as it was.
             let lost = Set(substitutions.map(\.sample))
-            let isIntact = samples.count == expected.samples.count
+            let isIntact =
+                samples.count == expected.samples.count
                 && samples.indices.allSatisfy { lost.contains($0) || samples[$0] == expected.samples[$0] }
             return isIntact ? .substituted : .silent
         } catch let failure as Failure {

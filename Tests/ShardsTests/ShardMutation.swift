@@ -17,9 +17,11 @@ enum ShardMutation: CaseIterable {
         switch mutation {
         case .flippedBits: try change(shard) { flip(&$0, using: &generator) }
         case .truncation: try change(shard) { $0.removeLast(1 + generator.index(below: $0.count)) }
-        case .appended: try change(shard) { $0.append(contentsOf: [UInt8](repeating: 0, count: 1 + generator.index(below: 99))) }
+        case .appended:
+            try change(shard) { $0.append(contentsOf: [UInt8](repeating: 0, count: 1 + generator.index(below: 99))) }
         case .flippedIndex: try change("\(path)/index.json") { flip(&$0, using: &generator) }
-        case .truncatedIndex: try change("\(path)/index.json") { $0.removeLast(3 + generator.index(below: $0.count - 2)) }
+        case .truncatedIndex:
+            try change("\(path)/index.json") { $0.removeLast(3 + generator.index(below: $0.count - 2)) }
         case .hugeNumber:
             let names = ["total", "imageSize", "patchSize", "formatVersion"]
             let (index, name) = (generator.index(below: 7), names[generator.index(below: names.count)])
@@ -66,7 +68,8 @@ enum ShardMutation: CaseIterable {
     }
 
     /// Moves or replaces a dataset of the shard file `path`.
-    private static func rewrite(_ path: String, _ mutation: ShardMutation, using generator: inout KeyedGenerator) throws {
+    private static func rewrite(_ path: String, _ mutation: ShardMutation, using generator: inout KeyedGenerator) throws
+    {
         crate_h5_prepare()
         let file = H5Fopen(path, crate_h5_read_write(), crate_h5_default())
         try #require(file >= 0)

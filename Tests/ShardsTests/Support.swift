@@ -54,3 +54,25 @@ func editIndex(of directory: String, _ edit: (inout [String: Any]) -> Void) thro
 func failure(of body: () throws -> Void) throws -> Failure {
     try #require(#expect(throws: Failure.self) { try body() })
 }
+
+/// Runs a command found in PATH; a test fails where that fails.
+func run(_ arguments: String...) throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = arguments
+    try process.run()
+    process.waitUntilExit()
+    try #require(process.terminationStatus == 0, "\(arguments)")
+}
+
+/// Whether two directories hold the same files with the same bytes.
+func areEqual(_ one: String, _ two: String) throws -> Bool {
+    let files = try FileManager.default.subpathsOfDirectory(atPath: one).sorted()
+    return try files == FileManager.default.subpathsOfDirectory(atPath: two).sorted()
+        && files.allSatisfy { FileManager.default.contentsEqual(atPath: "\(one)/\($0)", andPath: "\(two)/\($0)") }
+}
+
+/// Options for images of 32 pixels in patches of 8, four to a file.
+func smallOptions(jobs: Int = 2, shuffle: UInt64? = nil) throws -> ShardingOptions {
+    ShardingOptions(.patches(try PatchGrid(imageSize: 32, patchSize: 8)), shardSize: 4, shuffle: shuffle, jobs: jobs)
+}

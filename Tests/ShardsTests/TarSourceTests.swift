@@ -1,0 +1,145 @@
+import Files
+import Foundation
+import Images
+import Shards
+import TestSupport
+import Testing
+
+/// Archives give the shards that the folders they were made from give.
+@Suite struct TarSourceTests {
+    /// Makes `source` with the folder of `makeSource` at `in/PART`, and checks that what `archive` makes of it, as it is
+    /// taken by `selection`, has the same samples as the folder.
+    private func expectSameShards(
+        part: String = "", _ selection: ShardSource.Selection = .init(), archive: (String) throws -> String
+    ) throws {
+        try withTemporaryDirectory { directory in
+            let folder = "\(directory)/in\(part)"
+            _ = try makeSource(folder)
+            let tar = try archive(directory)
+            let source = try ShardSource(tar, selection)
+            try Sharding.run(source: ShardSource(folder), output: directory + "/one", options: smallOptions())
+            try Sharding.run(source: source, output: directory + "/two", options: smallOptions())
+            for name in try names(in: directory + "/one") where name.hasSuffix(".h5") {
+                #expect(
+                    FileManager.default.contentsEqual(
+                        atPath: "\(directory)/one/\(name)", andPath: "\(directory)/two/\(name)"))
+            }
+            let (one, two) = try (
+                ShardIndex.load(directory: directory + "/one"), ShardIndex.load(directory: directory + "/two")
+            )
+            #expect(
+                one.classes == two.classes && one.shards == two.shards && one.mean == two.mean && one.std == two.std)
+        }
+    }
+
+    /// The formats that tar writes, and compressed ones.
+    @Test(arguments: [["--format=gnu"], ["--format=pax"], ["--format=ustar"], ["-z"], ["-j"], ["-J"]])
+    func aFolderInAnArchive(options: [String]) throws {
+        try expectSameShards { directory in
+            // In an order of its own, with a file beside the classes, a hidden one, and one in a deeper directory.
+            try write([1], to: "\(directory)/in/beside.txt")
+            try write([1], to: "\(directory)/in/ape/.hidden")
+            try write([1], to: "\(directory)/in/cow/deeper/file.png")
+            try write([1], to: "\(directory)/in/.git/objects/file.png")
+            let tar = "\(directory)/in.tar"
+            try run(
+                "bash", "-c",
+                "cd \(directory)/in && tar -c \(options.joined(separator: " ")) -f \(tar) ./cow ./.git beside.txt ape bee"
+            )
+            try FileManager.default.removeItem(atPath: "\(directory)/in/beside.txt")
+            return tar
+        }
+    }
+
+    @Test func classesAtAnyDepthAndOnePartOfSeveral() throws {
+        let selection = ShardSource.Selection(within: "deep/er/train/")
+        try expectSameShards(part: "/deep/er/train", selection) { directory in
+            _ = try makeSource("\(directory)/in/deep/er/test")
+            let tar = "\(directory)/in.tar"
+            try run("tar", "-C", "\(directory)/in", "-cf", tar, "deep")
+            let mixed = try failure { _ = try ShardSource(tar) }
+            #expect(mixed.problem.contains("several parts: deep/er/test, deep/er/train"))
+            #expect(mixed.hint.contains("--within deep/er/t"))
+            let none = try failure { _ = try ShardSource(tar, .init(within: "deep/er/tra")) }
+            #expect(none.problem.contains("no files in deep/er/tra"))
+            let shallow = try failure { _ = try ShardSource(tar, .init(within: "deep/er/test/ape")) }
+            #expect(shallow.problem.contains("no class directories"))
+            return tar
+        }
+    }
+
+    @Test func imagenetsTrainingSetIsAnArchiveOfArchives() throws {
+        try expectSameShards { directory in
+            try run(
+                "bash", "-c",
+                "cd \(directory)/in && for c in *; do tar -C $c -cf $c.tar $(ls $c); done && tar -cf ../in.tar *.tar && rm *.tar"
+            )
+            #expect(try ShardSource("\(directory)/in.tar").kind == .imagenetTraining)
+            return "\(directory)/in.tar"
+        }
+    }
+
+    @Test func namesOfManyKinds() throws {
+        try withTemporaryDirectory { directory in
+            let long = String(repeating: "long", count: 40)
+            let image = try PNGEncoder.encode(Drawing.image(number: 0, label: 0, side: 32, seed: 0))
+            for name in ["Ärger", "ape ape", long] { try write(image, to: "\(directory)/in/\(name)/\(name).png") }
+            try run("ln", "\(directory)/in/ape ape/ape ape.png", "\(directory)/in/ape ape/linked.png")
+            for format in ["gnu", "pax"] {
+                let tar = "\(directory)/\(format).tar"
+                try run("tar", "--format=\(format)", "-C", "\(directory)/in", "-cf", tar, ".")
+                let source = try ShardSource(tar)
+                #expect(source.classes == ["ape ape", long, "Ärger"])
+                #expect(
+                    source.items.map { source.key(of: $0) } == [
+                        "ape ape/ape ape.png", "ape ape/linked.png", "\(long)/\(long).png", "Ärger/Ärger.png",
+                    ])
+                let summary = try Sharding.run(
+                    source: source, output: "\(directory)/\(format)", options: smallOptions())
+                #expect(summary.images == 4 && summary.skipped == 0)
+            }
+        }
+    }
+
+    @Test func brokenArchivesAreNamed() throws {
+        try withTemporaryDirectory { directory in
+            _ = try makeSource(directory + "/in")
+            let tar = "\(directory)/in.tar"
+            try run("tar", "-b1", "-C", "\(directory)/in", "-cf", tar, "ape", "bee", "cow")
+            let whole = try Data(contentsOf: URL(fileURLWithPath: tar))
+            let source = try ShardSource(tar)
+            #expect(source.items.count == 9)
+            // Without the end mark, in the middle of a member, and in a header.
+            func expect(_ problem: String, of bytes: some DataProtocol) throws {
+                try Data(bytes).write(to: URL(fileURLWithPath: tar))
+                let failure = try failure { _ = try ShardSource(tar) }
+                #expect(failure.problem.contains(tar) && failure.problem.contains(problem), "\(failure)")
+            }
+            try expect("no end mark", of: whole.dropLast(1024))
+            try expect("cut short: it ends inside of cow/", of: whole.dropLast(1024 + 512))
+            try expect("Truncated tar archive", of: whole.prefix(700))
+            for header in [0, 512] {
+                var damaged = whole
+                damaged[header] ^= 1
+                try expect(header == 0 ? "is not a tar archive" : "damaged", of: damaged)
+            }
+            try expect("is not a tar archive", of: whole.prefix(100))
+            try expect("is not a tar archive", of: Data("text".utf8))
+            try expect("is not a tar archive", of: Data())
+        }
+    }
+
+    /// A damaged image in an archive is left out, as in a folder.
+    @Test func damagedMembersAreLeftOut() throws {
+        try withTemporaryDirectory { directory in
+            _ = try makeSource(directory + "/in")
+            try write(Array("no image".utf8), to: directory + "/in/bee/9.png")
+            try run("tar", "-C", "\(directory)/in", "-cf", "\(directory)/in.tar", "ape", "bee", "cow")
+            let summary = try Sharding.run(
+                source: ShardSource("\(directory)/in.tar"), output: "\(directory)/out", options: smallOptions())
+            #expect(summary.images == 9 && summary.skipped == 1)
+            let text = try String(contentsOfFile: "\(directory)/out/skipped.txt", encoding: .utf8)
+            #expect(text == "bee/9.png\tneither a JPEG nor a PNG image\n")
+        }
+    }
+}
