@@ -47,10 +47,10 @@ let package = Package(
         library("Images", ["Files", "Buffers", "Kernels", "CTurboJPEG", "CPNG"]),
         library("Shards", ["Files", "Buffers", "Kernels", "Images", "CHDF5", "CArchive"]),
         library("Collectives", ["Files", "Buffers", "Kernels", "COpenMPI"]),
-        library("Checkpoints", ["Files", "Buffers", "CrateModel"]),
+        library("Checkpoints", ["Files", "Buffers", "CrateModel", "Images"]),
         library(
             "Training",
-            ["Files", "Buffers", "Threads", "Kernels", "CrateModel", "Shards", "Collectives", "Checkpoints"]),
+            ["Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints"]),
         .executableTarget(
             name: "crate",
             dependencies: [
@@ -63,14 +63,14 @@ let package = Package(
         tests("FilesTests", ["TestSupport", "Files"]),
         tests("KernelsTests", ["Buffers", "Kernels"]),
         tests("ImagesTests", ["Files", "Images", "Kernels"], resources: [.copy("Fixtures")]),
-        tests("ShardsTests", ["TestSupport", "Files", "Shards", "Images"]),
+        tests("ShardsTests", ["TestSupport", "CHDF5", "Files", "Kernels", "Shards", "Images"]),
         tests("ThreadsTests", ["Threads"]),
         tests("CrateModelTests", ["Files", "Buffers", "Threads", "Kernels", "CrateModel"]),
         tests("CollectivesTests", ["Buffers", "Collectives"]),
         tests("CheckpointsTests", ["TestSupport", "Files", "Buffers", "CrateModel", "Checkpoints"]),
         tests(
             "TrainingTests",
-            ["AllocationCounter", "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Training"],
+            ["AllocationCounter", "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Training"],
             resources: [.copy("Golden")]),
         tests("CommandTests", ["TestSupport", "Kernels", "crate"]),
     ]

@@ -2,6 +2,7 @@ import Buffers
 import CrateModel
 import Files
 import Foundation
+import Images
 
 /// The flat buffers of a run's state, all of one layout; the memory belongs to somebody else.
 public struct TrainingState {
@@ -46,7 +47,8 @@ public struct CheckpointStore: Sendable {
     /// Throws `Failure` with the system's reason.
     @discardableResult
     public func save(
-        _ state: TrainingState, of model: MaskedAutoencoder, maskRatio: Double, step: Int, samples: Int
+        _ state: TrainingState, of model: MaskedAutoencoder, maskRatio: Double, normalisation: Normalisation, step: Int,
+        samples: Int
     ) throws -> String {
         let path = "\(directory)/\(Self.prefix)\(String(repeating: "0", count: max(0, 10 - "\(step)".count)))\(step)"
         if (try? Manifest.verified(in: path)) != nil { return path }
@@ -62,7 +64,9 @@ public struct CheckpointStore: Sendable {
             throw Failure("cannot write checkpoints to \(directory)", hint: "check the directory's permissions")
         }
         do {
-            try write(state, of: model, maskRatio: maskRatio, step: step, samples: samples, to: partial)
+            try write(
+                state, of: model, maskRatio: maskRatio, normalisation: normalisation, step: step, samples: samples,
+                to: partial)
             try DurableFile.rename(partial, to: path)
         } catch {
             // What a full disk has half of would keep it full.
@@ -73,12 +77,13 @@ public struct CheckpointStore: Sendable {
     }
 
     private func write(
-        _ state: TrainingState, of model: MaskedAutoencoder, maskRatio: Double, step: Int, samples: Int,
-        to directory: String
+        _ state: TrainingState, of model: MaskedAutoencoder, maskRatio: Double, normalisation: Normalisation, step: Int,
+        samples: Int, to directory: String
     ) throws {
         let parameters = model.layout.parameters
         let metadata = [
-            "config": try encoded(model.configuration), "mask_ratio": "\(maskRatio)", "format": "pt",
+            "config": try encoded(model.configuration), "mask_ratio": "\(maskRatio)",
+            "normalisation": try encoded(normalisation), "format": "pt",
         ]
         let modelFile = try writeSafetensors(
             parameters.map { NamedTensor($0.name, $0.shape, state.parameters + $0.offset) }, metadata: metadata,
@@ -145,10 +150,11 @@ public struct CheckpointStore: Sendable {
         return "\(newest.path)/\(modelFile)"
     }
 
-    /// What a model file says of itself in its metadata: the model, and the fraction of patches hidden in training.
+    /// What a model file says of itself in its metadata: the model, the fraction of patches hidden in training, and what
+    /// pixels were normalised with, which in older files is not said and was ImageNet's.
     public static func description(
         ofModelFile path: String
-    ) throws -> (configuration: ModelConfiguration, maskRatio: Double) {
+    ) throws -> (configuration: ModelConfiguration, maskRatio: Double, normalisation: Normalisation) {
         let reader = try SafetensorsReader(path: path)
         guard let text = reader.metadata["config"],
             let configuration = try? JSONDecoder().decode(ModelConfiguration.self, from: Data(text.utf8)),
@@ -157,7 +163,11 @@ public struct CheckpointStore: Sendable {
             throw Failure("\(path) carries no model configuration", hint: "give a file that crate wrote")
         }
         try configuration.validate()
-        return (configuration, maskRatio)
+        guard let normalisation = reader.metadata["normalisation"] else { return (configuration, maskRatio, .imageNet) }
+        guard let stored = try? JSONDecoder().decode(Normalisation.self, from: Data(normalisation.utf8)) else {
+            throw Failure("\(path) does not say how pixels are normalised", hint: "give a file that crate wrote")
+        }
+        return (configuration, maskRatio, try Normalisation(mean: stored.mean, deviation: stored.deviation))
     }
 
     /// Fills the flat buffer `parameters` from the model file at `path`. Tensors that the layout does not have are

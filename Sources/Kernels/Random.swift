@@ -22,6 +22,8 @@ public struct KeyedGenerator: RandomNumberGenerator, Sendable {
         case evaluationMask
         /// Drawn images; key: image.
         case drawing
+        /// Which samples stand in for one that is damaged; keys: epoch, sample.
+        case substitution
     }
 
     /// The stream of `purpose` and `keys` under `seed`.

@@ -14,6 +14,8 @@ public struct ShardIndex: Codable, Equatable, Sendable {
         public let bytes: Int
         /// CRC-32 of the whole file.
         public let checksum: UInt32
+        /// What is checked before the file is opened with libhdf5; absent in version 1.
+        public let structure: ShardStructure?
     }
 
     /// How samples are stored.
@@ -104,6 +106,7 @@ public struct ShardIndex: Codable, Equatable, Sendable {
             guard let encoding = head.encoding, Encoding(rawValue: encoding) != nil else {
                 throw Failure("\(path): unknown encoding \"\(head.encoding ?? "")\"", hint: restoreHint)
             }
+            try IndexChecksum.check(data, path: path)
             index = try decoder.decode(ShardIndex.self, from: data)
         } catch let failure as Failure {
             throw failure
@@ -119,7 +122,8 @@ public struct ShardIndex: Codable, Equatable, Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         let path = (directory as NSString).appendingPathComponent(ShardIndex.fileName)
-        try DurableFile.write([UInt8](encoder.encode(self)) + [UInt8(ascii: "\n")], to: path)
+        let text = IndexChecksum.added(to: try encoder.encode(self) + [UInt8(ascii: "\n")])
+        try DurableFile.write([UInt8](text), to: path)
     }
 
     private struct Head: Codable {
@@ -174,7 +178,7 @@ extension ShardIndex.Shard {
         !file.isEmpty && !file.hasPrefix(".") && !file.unicodeScalars.contains { $0 == "/" || $0.value < 32 }
     }
 
-    fileprivate func checkFile(directory: String) throws {
+    func checkFile(directory: String) throws {
         let path = (directory as NSString).appendingPathComponent(file)
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {

@@ -90,14 +90,14 @@ extension ShardVerifier {
                 found.append("\(file) has the checksum \(checksum) and should have \(entry.checksum)")
             }
             let reader = try ShardReader(directory: path, shard: shard, index: index)
-            found += checkSamples(of: reader, statistics: &statistics)
+            found += checkSamples(of: reader, keys: try reader.keys(), statistics: &statistics)
         } catch {
             found.append((error as? Failure)?.problem ?? "\(file): \(error)")
         }
         return (found.map { Problem(shard: shard, description: $0) }, statistics)
     }
 
-    private func checkSamples(of reader: ShardReader, statistics: inout PixelStatistics) -> [String] {
+    private func checkSamples(of reader: ShardReader, keys: [String], statistics: inout PixelStatistics) -> [String] {
         var found: [String] = []
         for sample in 0..<reader.count {
             do {
@@ -105,8 +105,8 @@ extension ShardVerifier {
                 if index.encoding == .patches {
                     statistics.add(PixelStatistics(bytes, valueCount: bytes.count))
                 }
-                let key = try reader.key(sample: sample)
-                let label = reader.labels[sample]
+                let key = keys[sample]
+                let label = reader.label(sample: sample)
                 if label >= 0 && !key.hasPrefix(index.classes[label] + "/") {
                     found.append(
                         "sample \(sample) of \(reader.path) is \(key), but its label says \(index.classes[label])")

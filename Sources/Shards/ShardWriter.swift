@@ -99,8 +99,10 @@ struct ShardWriter: ~Copyable {
 
         let partial = DurableFile.partialPath(of: path)
         let (bytes, checksum) = try Checksum.ofFile(partial)
+        let structure = try ShardStructure(ofShard: partial, count: count, bytes: bytes, grid: grid)
         let entry = ShardIndex.Shard(
-            file: (path as NSString).lastPathComponent, count: count, bytes: bytes, checksum: checksum)
+            file: (path as NSString).lastPathComponent, count: count, bytes: bytes, checksum: checksum,
+            structure: structure)
         guard expected == nil || entry == expected else {
             throw Failure(
                 "\(path) made again is another file than it was",

@@ -46,7 +46,8 @@ public func benchmark(
     _ = try configuration.samplesPerVirtualRank(ranks: world.size)
     let model = MaskedAutoencoder(configuration.model)
     let team = ThreadTeam(count: threads)
-    var loader = try world.agree { try makeLoader(data, configuration) }
+    let loader = try world.agree { try makeLoader(data, configuration) }
+    loader.begin(configuration.batches(from: 0, rank: world.rank, ranks: world.size), for: .training)
     let workspace = try world.agree {
         try Workspace(model, images: configuration.microBatch, precision: configuration.precision, team: team)
     }
@@ -64,7 +65,7 @@ public func benchmark(
     for step in 0...steps {
         let before = PassPart.allCases.map { workspace.seconds(of: $0) }
         var watch = Stopwatch()
-        let result = try runStep(step, configuration, model, optimizer, workspace, &loader, &reduction, world)
+        let result = try runStep(step, configuration, model, optimizer, workspace, loader, &reduction, world)
         let elapsed = watch.lap()
         guard step > 0 else { continue }
         stepSeconds.append(elapsed)

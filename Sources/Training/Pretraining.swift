@@ -24,11 +24,13 @@ public struct PretrainOptions: Sendable {
 
     /// Threads of a rank.
     public var threads: Int
+    /// What happens at a sample that cannot be read.
+    public var onDamage: DamagePolicy
 
     /// The options of a run in `run` on the shards in `data`.
     public init(
         data: String, validation: String?, run: RunDirectory, resumes: Bool, evaluateEvery: Int, saveEvery: Int,
-        threads: Int
+        threads: Int, onDamage: DamagePolicy
     ) {
         self.data = data
         self.validation = validation
@@ -37,6 +39,7 @@ public struct PretrainOptions: Sendable {
         self.evaluateEvery = evaluateEvery
         self.saveEvery = saveEvery
         self.threads = threads
+        self.onDamage = onDamage
     }
 }
 
@@ -50,10 +53,10 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
 
     // ---- everything that can be refused, and all memory ----
     _ = try configuration.samplesPerVirtualRank(ranks: world.size)
-    var loader = try world.agree { try makeLoader(options.data, configuration) }
+    let loader = try world.agree { try makeLoader(options.data, configuration, options.onDamage) }
     try demandEqualCounts(loader.count, options.data, world)
-    var validation = try world.agree {
-        try options.validation == nil ? nil : makeLoader(options.validation!, configuration)
+    let validation = try world.agree {
+        try options.validation.map { try makeLoader($0, configuration, options.onDamage) }
     }
     if let path = options.validation { try demandEqualCounts(validation?.count ?? 0, path, world) }
     let team = ThreadTeam(count: options.threads)
@@ -88,7 +91,8 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
     }
     var progress = Progress(isTalking: isCoordinator, totalSteps: total, remaining: total - start)
     defer { progress.endLine() }
-    for warning in warnings { progress.say("warning: \(warning)") }
+    for warning in warnings + loader.missing + (validation?.missing ?? []) { progress.say("warning: \(warning)") }
+    var damage = DamageReport(rank: world.rank)
     progress.say(summary(configuration, model, ranks: world.size))
     if !configuration.isIndependentOfRanks {
         progress.say(
@@ -101,25 +105,28 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
         try world.agree { try log?.append(entry) }
     }
     func evaluateNow(after step: Int) throws {
-        guard validation != nil else { return }
+        guard let validation else { return }
         let loss = try evaluate(
-            model, parameters: optimizer.parameters.pointer, workspace: workspace, loader: &validation!,
+            model, parameters: optimizer.parameters.pointer, workspace: workspace, loader: validation,
             chunk: configuration.microBatch, world: world)
         try record(LogEntry(step: step, epoch: configuration.epoch(after: step), validationLoss: loss))
         progress.say("validation loss \(formatted(loss)) after \(step) steps")
     }
+    loader.begin(configuration.batches(from: start, rank: world.rank, ranks: world.size), for: .training)
     if start == 0 { try evaluateNow(after: 0) }
     for step in start..<max(start, total) {
         var watch = Stopwatch()
-        let result = try runStep(step, configuration, model, optimizer, workspace, &loader, &reduction, world)
+        let result = try runStep(step, configuration, model, optimizer, workspace, loader, &reduction, world)
         let (done, seconds) = (step + 1, watch.lap())
         let entry = LogEntry(
             step: done, epoch: configuration.epoch(after: done), loss: result.loss,
             lr: configuration.schedule.rate(at: step), gradNorm: result.gradientNorm,
             imagesPerSecond: Double(configuration.batchSize) / seconds, dataSeconds: result.dataSeconds,
             computeSeconds: result.passSeconds + result.optimizerSeconds,
-            communicationSeconds: result.communicationSeconds)
+            communicationSeconds: result.communicationSeconds,
+            substituted: result.substituted > 0 ? result.substituted : nil)
         try record(entry)
+        damage.tell(result.substitutions)
         progress.show(entry, seconds: seconds)
 
         if configuration.isDue(every: options.evaluateEvery, after: done) { try evaluateNow(after: done) }
@@ -127,18 +134,22 @@ public func pretrain(_ configuration: PretrainConfiguration, _ options: Pretrain
             try world.agree {
                 guard isCoordinator else { return }
                 try options.run.checkpoints.save(
-                    optimizer.state, of: model, maskRatio: configuration.maskRatio, step: done,
-                    samples: done * configuration.batchSize)
+                    optimizer.state, of: model, maskRatio: configuration.maskRatio,
+                    normalisation: configuration.normalisation, step: done, samples: done * configuration.batchSize)
             }
         }
     }
     progress.say("done: \(options.run.path) holds \(total) steps")
 }
 
-func makeLoader(_ path: String, _ configuration: PretrainConfiguration) throws -> BatchLoader {
+func makeLoader(
+    _ path: String, _ configuration: PretrainConfiguration, _ onDamage: DamagePolicy = .stop
+) throws -> BatchLoader {
     try BatchLoader(
-        path: path, imageSize: configuration.model.imageSize, patchSize: configuration.model.patchSize,
-        maskRatio: configuration.maskRatio, seed: configuration.seed, capacity: configuration.microBatch)
+        LoaderSettings(
+            path: path, imageSize: configuration.model.imageSize, patchSize: configuration.model.patchSize,
+            normalisation: configuration.normalisation, maskRatio: configuration.maskRatio, seed: configuration.seed,
+            capacity: configuration.microBatch, onDamage: onDamage))
 }
 
 /// Ranks that read copies of their own may hold different ones; they would wait for each other forever.

@@ -17,12 +17,14 @@ public struct LogEntry: Codable, Equatable, Sendable {
     public var gradNorm: Double?
     /// Images a second over all ranks.
     public var imagesPerSecond: Double?
-    /// Seconds of the step that rank 0 spent on reading and augmenting.
+    /// Seconds of the step that rank 0 waited for samples to be read and augmented.
     public var dataSeconds: Double?
     /// Seconds of the step that rank 0 spent on computing.
     public var computeSeconds: Double?
     /// Seconds of the step that rank 0 spent on exchanging gradients, waiting included.
     public var communicationSeconds: Double?
+    /// Damaged samples of the step that others stood in for; absent where there is none.
+    public var substituted: Int?
 }
 
 /// Appends to `log.jsonl`, a JSON object a line.

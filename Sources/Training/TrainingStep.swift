@@ -10,7 +10,7 @@ struct StepResult {
     let loss: Double
     /// The global norm of the gradients before clipping.
     let gradientNorm: Double
-    /// Reading and augmenting.
+    /// Waiting for samples to be read and augmented.
     let dataSeconds: Double
     /// Forward and backward passes.
     let passSeconds: Double
@@ -18,13 +18,17 @@ struct StepResult {
     let communicationSeconds: Double
     /// Gradient norm, clipping and AdamW.
     let optimizerSeconds: Double
+    /// Samples of the global batch that others stood in for.
+    let substituted: Int
+    /// This rank's share of them.
+    let substitutions: [Substitution]
 }
 
 /// One optimiser step: every rank's micro-batches forward and backward, the sum of the gradients over all ranks,
-/// clipping, AdamW. Collective: all ranks do the step, or all throw and no parameter has changed.
+/// clipping, AdamW. The loader must be at this step. Collective: all ranks do the step, or all throw and no parameter has changed.
 func runStep(
     _ step: Int, _ configuration: PretrainConfiguration, _ model: MaskedAutoencoder,
-    _ optimizer: borrowing Optimizer, _ workspace: borrowing Workspace, _ loader: inout BatchLoader,
+    _ optimizer: borrowing Optimizer, _ workspace: borrowing Workspace, _ loader: BatchLoader,
     _ reduction: inout GradientReduction, _ world: World
 ) throws -> StepResult {
     var watch = Stopwatch()
@@ -35,7 +39,8 @@ func runStep(
     let ownRanks = configuration.virtualRanks / world.size
     let (parameters, gradients) = (optimizer.parameters.pointer, optimizer.gradients.pointer)
     // One a virtual rank; those of other ranks stay zero, so that the sum over all ranks changes none.
-    reduction.losses.pointer.update(repeating: 0, count: configuration.virtualRanks)
+    reduction.losses.pointer.update(repeating: 0, count: reduction.losses.count)
+    var substitutions: [Substitution] = []
 
     // ---- this rank's share of the batch ----
     model.prepare(parameters: parameters, workspace: workspace)
@@ -45,10 +50,13 @@ func runStep(
             let firstPosition = step * configuration.batchSize + virtualRank * share
             for position in stride(from: firstPosition, to: firstPosition + share, by: configuration.microBatch) {
                 passSeconds += watch.lap()
-                try loader.loadTraining(positions: position..<position + configuration.microBatch)
+                guard let loaded = try loader.next(), loaded.positions.lowerBound == position else {
+                    throw Failure("the loader is not at position \(position)", hint: "report this")
+                }
                 dataSeconds += watch.lap()
+                substitutions += loaded.substitutions
                 let batch = MaskedBatch(
-                    patches: loader.patches.pointer, mask: loader.mask.pointer, images: configuration.microBatch)
+                    patches: loaded.patches, mask: loaded.mask, images: configuration.microBatch)
                 model.forward(batch, parameters: parameters, workspace: workspace)
                 model.loss(batch, gradientScale: Float(gradientScale), workspace: workspace)
                 for loss in workspace.imageLosses.prefix(batch.images) { reduction.losses.pointer[virtualRank] += loss }
@@ -62,8 +70,9 @@ func runStep(
 
     // ---- the sum over all ranks ----
     reduction.tree.sum(gradients, count: optimizer.gradients.count)
+    reduction.losses.pointer[configuration.virtualRanks] = Double(substitutions.count)
     world.sum(reduction.losses.elements)
-    let loss = reduction.losses.elements.reduce(0, +) * gradientScale
+    let loss = reduction.losses.elements.dropLast().reduce(0, +) * gradientScale
     let communicationSeconds = watch.lap()
 
     // ---- update ----
@@ -77,19 +86,21 @@ func runStep(
         step: step, rate: configuration.schedule.rate(at: step), norm: norm, clip: configuration.clip)
     return StepResult(
         loss: loss, gradientNorm: norm, dataSeconds: dataSeconds, passSeconds: passSeconds,
-        communicationSeconds: communicationSeconds, optimizerSeconds: watch.lap())
+        communicationSeconds: communicationSeconds, optimizerSeconds: watch.lap(),
+        substituted: Int(reduction.losses.elements[configuration.virtualRanks]), substitutions: substitutions)
 }
 
 /// What sums a step's gradients and losses, in the same order on any number of ranks.
 struct GradientReduction: ~Copyable {
     var leaves: LeafSum
     let tree: TreeSum
+    /// One a virtual rank, and behind them how many samples were substituted.
     let losses: OwnedBuffer<Double>
 
     init(_ configuration: PretrainConfiguration, gradientCount: Int, world: World) throws {
         let leaves = try LeafSum(leaves: configuration.virtualRanks / world.size, count: gradientCount)
         let tree = try TreeSum(world)
-        let losses = try OwnedBuffer<Double>(count: configuration.virtualRanks)
+        let losses = try OwnedBuffer<Double>(count: configuration.virtualRanks + 1)
         self.leaves = leaves
         self.tree = tree
         self.losses = losses

@@ -10,6 +10,7 @@ struct BenchCommand: ParsableCommand {
         discussion: """
             crate bench --model base --batch-size 32 --threads 2
             mpirun -n 2 crate bench --model tiny --batch-size 64 --json
+            crate bench --loader shards/train --epochs 10
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
@@ -22,14 +23,25 @@ struct BenchCommand: ParsableCommand {
     @OptionGroup var speed: SpeedOptions
     @Flag(help: "Print one JSON object instead of the table.")
     var json = false
+    @Option(
+        help: ArgumentHelp("Measure only how fast the shards of this directory are read, as JSON.", valueName: "dir"))
+    var loader: String?
+    @Option(help: ArgumentHelp("Epochs to read with --loader.", valueName: "n"))
+    var epochs = 3
 
     func validate() throws {
         try demandCount("--steps", steps, upTo: 100_000)
         try demandCount("--batch-size", batchSize, upTo: 1_000_000)
         try demandCount("--micro-batch", microBatch ?? 1, upTo: 1_000_000)
+        try demandCount("--epochs", epochs, upTo: 100_000)
     }
 
     func run() throws {
+        if let loader {
+            return try printJSON(
+                benchmarkLoader(
+                    data: loader, imageSize: model.imageSize, patchSize: model.patchSize, epochs: epochs))
+        }
         try runWithWorld { world in
             let modelConfiguration = try world.agree { try model.configuration() }
             var recipe = try RecipeOptions.parse(["--steps", "\(steps + 2)", "--batch-size", "\(batchSize)"])
@@ -42,7 +54,8 @@ struct BenchCommand: ParsableCommand {
                     to: data, count: sampleCount, imageSize: model.imageSize, patchSize: model.patchSize)
             }
             let configuration = try recipe.configuration(
-                modelConfiguration, sampleCount: sampleCount, precision: speed.announcedPrecision(world),
+                modelConfiguration, sampleCount: sampleCount, normalisation: .imageNet,
+                precision: speed.announcedPrecision(world),
                 ranks: world.size)
             let result = try benchmark(
                 configuration, data: data, threads: speed.threads, steps: steps, world: world)
@@ -50,7 +63,7 @@ struct BenchCommand: ParsableCommand {
         }
     }
 
-    private func printJSON(_ result: BenchmarkResult) throws {
+    private func printJSON(_ result: some Encodable) throws {
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.sortedKeys]

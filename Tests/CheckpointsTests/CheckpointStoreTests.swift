@@ -53,7 +53,9 @@ private struct Example: ~Copyable {
             let (older, newer) = (5, 100_000)
             for (step, offset) in [(older, Float(1)), (newer, 2)] {
                 let example = try Example(offset: offset)
-                try store.save(example.state, of: example.model, maskRatio: 0.6, step: step, samples: 8 * step)
+                try store.save(
+                    example.state, of: example.model, maskRatio: 0.6, normalisation: .imageNet, step: step,
+                    samples: 8 * step)
             }
             let newest = try #require(store.newest { Issue.record($0) })
             #expect(newest.manifest.step == newer && newest.manifest.samples == 8 * newer)
@@ -73,9 +75,10 @@ private struct Example: ~Copyable {
         try withTemporaryDirectory { run in
             let store = CheckpointStore(run: run)
             let example = try Example(offset: 1)
-            try store.save(example.state, of: example.model, maskRatio: 0.6, step: 1, samples: 8)
+            try store.save(
+                example.state, of: example.model, maskRatio: 0.6, normalisation: .imageNet, step: 1, samples: 8)
             let path =
-                "\(try store.save(example.state, of: example.model, maskRatio: 0.6, step: 2, samples: 16))/\(file)"
+                "\(try store.save(example.state, of: example.model, maskRatio: 0.6, normalisation: .imageNet, step: 2, samples: 16))/\(file)"
             var data = try Data(contentsOf: URL(fileURLWithPath: path))
             data[data.count / 2] ^= 0xFF
             try data.write(to: URL(fileURLWithPath: path))
@@ -90,12 +93,14 @@ private struct Example: ~Copyable {
         try withTemporaryDirectory { run in
             let store = CheckpointStore(run: run)
             let example = try Example(offset: 1)
-            let path = try store.save(example.state, of: example.model, maskRatio: 0.6, step: 3, samples: 8)
+            let path = try store.save(
+                example.state, of: example.model, maskRatio: 0.6, normalisation: .imageNet, step: 3, samples: 8)
             try FileManager.default.moveItem(atPath: path, toPath: path + ".partial")
             let newest = store.newest { Issue.record($0) }
             #expect(newest == nil)
             // The leftover is no obstacle for writing the same step.
-            try store.save(example.state, of: example.model, maskRatio: 0.6, step: 3, samples: 8)
+            try store.save(
+                example.state, of: example.model, maskRatio: 0.6, normalisation: .imageNet, step: 3, samples: 8)
             #expect(store.paths() == [path])
             #expect(!FileManager.default.fileExists(atPath: path + ".partial"))
         }
@@ -106,7 +111,7 @@ private struct Example: ~Copyable {
             let example = try Example(offset: 1)
             example.parameters.pointer[example.model.layout.parameters[3].offset] = .nan
             let path = try CheckpointStore(run: run).save(
-                example.state, of: example.model, maskRatio: 0.6, step: 1, samples: 8)
+                example.state, of: example.model, maskRatio: 0.6, normalisation: .imageNet, step: 1, samples: 8)
             #expect(throws: Failure.self) {
                 try CheckpointStore.load(example.state, of: example.model, from: path)
             }

@@ -24,7 +24,7 @@ import Testing
                 for row in 0..<reader.count {
                     let expected = try JPEGEncoder.encode(images[4 * number + row], quality: 90)
                     #expect(try reader.bytes(of: row) == expected)
-                    #expect(reader.labels[row] == (4 * number + row) / 3)
+                    #expect(reader.label(sample: row) == (4 * number + row) / 3)
                 }
             }
         }

@@ -41,10 +41,11 @@ func image(_ sample: Int, of directory: inout ShardDirectory) throws -> [UInt8] 
     return pixels
 }
 
-/// Changes the JSON object in `directory/index.json`.
+/// Changes the JSON object in `directory/index.json`, as somebody would who leaves its checksum out.
 func editIndex(of directory: String, _ edit: (inout [String: Any]) -> Void) throws {
     let url = URL(fileURLWithPath: directory + "/index.json")
     var object = try #require(JSONSerialization.jsonObject(with: Data(contentsOf: url)) as? [String: Any])
+    object["indexChecksum"] = nil
     edit(&object)
     try JSONSerialization.data(withJSONObject: object).write(to: url)
 }
