@@ -72,6 +72,6 @@ let package = Package(
             "TrainingTests",
             ["AllocationCounter", "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Training"],
             resources: [.copy("Golden")]),
-        tests("CommandTests", ["TestSupport", "crate"]),
+        tests("CommandTests", ["TestSupport", "Kernels", "crate"]),
     ]
 )

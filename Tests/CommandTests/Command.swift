@@ -20,14 +20,18 @@ struct CommandResult {
 /// The program, which is built next to the tests.
 private let program = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().path + "/crate"
 
-/// Runs `crate` with `arguments`, under mpirun when `ranks` is given, for at most `seconds`.
-func crate(_ arguments: [String], ranks: Int? = nil, seconds: Int = 120) throws -> CommandResult {
+/// Runs `crate` with `arguments`, under mpirun when `ranks` is given, for at most `seconds`; SIGKILL ends it, or mpirun,
+/// after `killedAfter`.
+func crate(
+    _ arguments: [String], ranks: Int? = nil, seconds: Int = 120, killedAfter: Duration? = nil
+) throws -> CommandResult {
     let launcher = ranks.map { ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "\($0)"] } ?? []
     var environment = ProcessInfo.processInfo.environment
     environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
     environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
     environment["OMPI_MCA_mpi_yield_when_idle"] = "1"
-    return try run(["timeout", "-k", "5", "\(seconds)"] + launcher + [program] + arguments, environment: environment)
+    let limit = killedAfter.map { ["-s", "KILL", "\($0 / .seconds(1))"] } ?? ["-k", "5", "\(seconds)"]
+    return try run(["timeout"] + limit + launcher + [program] + arguments, environment: environment)
 }
 
 /// Runs a command found in PATH.

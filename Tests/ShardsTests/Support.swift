@@ -65,13 +65,6 @@ func run(_ arguments: String...) throws {
     try #require(process.terminationStatus == 0, "\(arguments)")
 }
 
-/// Whether two directories hold the same files with the same bytes.
-func areEqual(_ one: String, _ two: String) throws -> Bool {
-    let files = try FileManager.default.subpathsOfDirectory(atPath: one).sorted()
-    return try files == FileManager.default.subpathsOfDirectory(atPath: two).sorted()
-        && files.allSatisfy { FileManager.default.contentsEqual(atPath: "\(one)/\($0)", andPath: "\(two)/\($0)") }
-}
-
 /// Options for images of 32 pixels in patches of 8, four to a file.
 func smallOptions(jobs: Int = 2, shuffle: UInt64? = nil) throws -> ShardingOptions {
     ShardingOptions(.patches(try PatchGrid(imageSize: 32, patchSize: 8)), shardSize: 4, shuffle: shuffle, jobs: jobs)
