@@ -62,7 +62,7 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
         tests("FilesTests", ["TestSupport", "Files"]),
         tests("KernelsTests", ["Buffers", "Kernels"]),
-        tests("ImagesTests", ["Files", "Images", "Kernels"], resources: [.copy("Fixtures")]),
+        tests("ImagesTests", ["TestSupport", "Files", "Images", "Kernels"], resources: [.copy("Fixtures")]),
         tests("ShardsTests", ["AllocationCounter", "TestSupport", "CHDF5", "Files", "Kernels", "Shards", "Images"]),
         tests("ThreadsTests", ["Threads"]),
         tests("CrateModelTests", ["Files", "Buffers", "Threads", "Kernels", "CrateModel"]),

@@ -26,11 +26,11 @@ public struct KeyedGenerator: RandomNumberGenerator, Sendable {
         case substitution
     }
 
-    /// The stream of `purpose` and its one or two keys under `seed`.
-    public init(seed: UInt64, _ purpose: Purpose, _ first: Int, _ second: Int? = nil) {
+    /// The stream of `purpose` and its keys, at most two, under `seed`.
+    public init(seed: UInt64, _ purpose: Purpose, _ first: Int? = nil, _ second: Int? = nil) {
         state = seed
         state = next() ^ purpose.rawValue
-        state = next() ^ UInt64(bitPattern: Int64(first))
+        if let first { state = next() ^ UInt64(bitPattern: Int64(first)) }
         if let second { state = next() ^ UInt64(bitPattern: Int64(second)) }
         state = next()
     }

@@ -31,6 +31,7 @@ public final class BatchLoader {
         nonisolated(unsafe) let owned = reader
         let thread = Thread { owned.run(ring) }
         thread.name = "loader"
+        thread.stackSize = 8 << 20
         thread.start()
     }
 

@@ -51,7 +51,7 @@ func runStep(
             for position in stride(from: firstPosition, to: firstPosition + share, by: configuration.microBatch) {
                 passSeconds += watch.lap()
                 guard let loaded = try loader.next(), loaded.positions.lowerBound == position else {
-                    throw Failure("the loader is not at position \(position)", hint: "report this")
+                    throw Failure("the loader is not at position \(position)", hint: "this is a mistake of the program")
                 }
                 dataSeconds += watch.lap()
                 substitutions += loaded.substitutions
