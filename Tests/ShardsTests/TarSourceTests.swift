@@ -142,4 +142,40 @@ import Testing
             #expect(text == "bee/9.png\tneither a JPEG nor a PNG image\n")
         }
     }
+
+    @Test(
+        .enabled(
+            if: ProcessInfo.processInfo.environment["CRATE_DATA"] != nil,
+            "CRATE_DATA does not name a directory with cifar10-half.tar"))
+    func aRealArchiveOfTwoParts() throws {
+        let data = try #require(ProcessInfo.processInfo.environment["CRATE_DATA"]) + "/cifar10-half.tar"
+        #expect(try failure { _ = try ShardSource(data) }.problem.contains("cifar10/test, cifar10/train"))
+        let source = try ShardSource(data, .init(within: "cifar10/test"))
+        #expect(source.items.count == 5000 && source.classes.count == 10)
+        #expect((0..<10).allSatisfy { label in source.items.count { $0.label == label } == 500 })
+        try withTemporaryDirectory { directory in
+            let grid = try PatchGrid(imageSize: 32, patchSize: 4)
+            let summary = try Sharding.run(
+                source: source, output: directory + "/out", options: ShardingOptions(.patches(grid)))
+            #expect(summary.images == 5000 && summary.shards == 5 && summary.skipped == 0)
+            #expect(try ShardVerifier(path: directory + "/out").problems().isEmpty)
+        }
+    }
+
+    /// An archive that is cut short while it is read is no reason to leave images out.
+    @Test func anArchiveThatChangesStopsTheRun() throws {
+        try withTemporaryDirectory { directory in
+            _ = try makeSource(directory + "/in")
+            let tar = directory + "/in.tar"
+            try run("tar", "-C", "\(directory)/in", "-cf", tar, "ape", "bee", "cow")
+            let source = try ShardSource(tar)
+            let handle = try #require(FileHandle(forWritingAtPath: tar))
+            try handle.truncate(atOffset: 9000)
+            let failure = try failure {
+                try Sharding.run(source: source, output: directory + "/out", options: smallOptions())
+            }
+            #expect(failure.problem.contains("in.tar ends before byte"))
+            #expect(!FileManager.default.fileExists(atPath: directory + "/out/index.json"))
+        }
+    }
 }
