@@ -63,7 +63,7 @@ let package = Package(
         tests("FilesTests", ["TestSupport", "Files"]),
         tests("KernelsTests", ["Buffers", "Kernels"]),
         tests("ImagesTests", ["Files", "Images", "Kernels"], resources: [.copy("Fixtures")]),
-        tests("ShardsTests", ["TestSupport", "CHDF5", "Files", "Kernels", "Shards", "Images"]),
+        tests("ShardsTests", ["AllocationCounter", "TestSupport", "CHDF5", "Files", "Kernels", "Shards", "Images"]),
         tests("ThreadsTests", ["Threads"]),
         tests("CrateModelTests", ["Files", "Buffers", "Threads", "Kernels", "CrateModel"]),
         tests("CollectivesTests", ["Buffers", "Collectives"]),

@@ -82,12 +82,8 @@ public struct Framing: Equatable, Sendable {
     }
 
     /// What evaluation sees of an image of any size: resized so that its shorter side is round(8/7 side), of which the
-    /// central square of `side` is kept; 256 and 224. A smaller image is taken as `evaluation(stored:side:)` takes its
-    /// central square.
+    /// central square of `side` is kept: torchvision's `Resize(256)` and `CenterCrop(224)`.
     public static func evaluation(width: Int, height: Int, side: Int) -> Framing {
-        let (shorter, resized) = (min(width, height), (side * 8 + 3) / 7)
-        if shorter >= resized { return shortSide(ofWidth: width, height: height, to: resized, keeping: side) }
-        let kept = min(shorter, max(side, (shorter * 7 + 4) / 8))
-        return Framing(crop: .central(side: kept, ofWidth: width, height: height), side: side)
+        shortSide(ofWidth: width, height: height, to: (side * 8 + 3) / 7, keeping: side)
     }
 }

@@ -29,7 +29,7 @@ public struct Normalisation: Codable, Equatable, Sendable {
     }
 
     /// The mean as a vector.
-    public var means: SIMD3<Float> { SIMD3(mean.map { Float($0) }) }
+    public var means: SIMD3<Float> { SIMD3(Float(mean[0]), Float(mean[1]), Float(mean[2])) }
     /// The standard deviation as a vector.
-    public var deviations: SIMD3<Float> { SIMD3(deviation.map { Float($0) }) }
+    public var deviations: SIMD3<Float> { SIMD3(Float(deviation[0]), Float(deviation[1]), Float(deviation[2])) }
 }

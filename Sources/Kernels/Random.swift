@@ -26,11 +26,12 @@ public struct KeyedGenerator: RandomNumberGenerator, Sendable {
         case substitution
     }
 
-    /// The stream of `purpose` and `keys` under `seed`.
-    public init(seed: UInt64, _ purpose: Purpose, _ keys: Int...) {
+    /// The stream of `purpose` and its one or two keys under `seed`.
+    public init(seed: UInt64, _ purpose: Purpose, _ first: Int, _ second: Int? = nil) {
         state = seed
         state = next() ^ purpose.rawValue
-        for key in keys { state = next() ^ UInt64(bitPattern: Int64(key)) }
+        state = next() ^ UInt64(bitPattern: Int64(first))
+        if let second { state = next() ^ UInt64(bitPattern: Int64(second)) }
         state = next()
     }
 

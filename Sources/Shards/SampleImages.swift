@@ -40,7 +40,7 @@ struct SampleImages: ~Copyable {
     }
 
     /// Whether all images are squares of one size.
-    var areStoredSquare: Bool { grid != nil }
+    var areStoredSquare: Bool { directory.index.imageSize > 0 }
 
     /// The number of samples.
     var count: Int { directory.count }
@@ -72,10 +72,16 @@ struct SampleImages: ~Copyable {
         }
         do {
             (width, height) = try decoder.decode(UnsafeRawBufferPointer(start: stored.pointer, count: count))
-            return nil
         } catch let damage as Failure {
             return Failure(
                 "sample \(row) of \(shard.path) is no JPEG image: \(damage.problem)", hint: restoreHint)
         }
+        let side = directory.index.imageSize
+        guard side == 0 || (width == side && height == side) else {
+            return Failure(
+                "sample \(row) of \(shard.path) has \(width) x \(height) pixels and should have \(side) x \(side)",
+                hint: restoreHint)
+        }
+        return nil
     }
 }

@@ -32,7 +32,7 @@ struct PretrainCommand: ParsableCommand {
     func run() throws {
         try runWithWorld { world in
             let modelConfiguration = try world.agree { try model.configuration() }
-            let index = try world.agree { try ShardIndex.load(directory: files.data) }
+            let index = try world.agree { try ShardIndex.read(directory: files.data) }
             let sampleCount = world.broadcast(index.total, from: 0)
             let normalisation = try world.agree { try recipe.normalisation(of: index) }
             let configuration = try recipe.configuration(

@@ -1,3 +1,4 @@
+import AllocationCounter
 import Files
 import Foundation
 import Images
@@ -97,7 +98,7 @@ func settings(_ path: String, onDamage: DamagePolicy = .stop) -> LoaderSettings 
         }
     }
 
-    /// Originals of different sizes: cropped from what is there; evaluation takes the centre of the whole image.
+    /// Originals of different sizes: cropped from what is there; evaluation takes the centre of the resized image.
     @Test func jpegShardsAreReadByTheSameLoader() throws {
         try withTemporaryDirectory { directory in
             var images: [Image] = []
@@ -219,6 +220,27 @@ func settings(_ path: String, onDamage: DamagePolicy = .stop) -> LoaderSettings 
             }
             // What was asked for before does not matter to what comes then.
             #expect(try loader.samples(0..<9, for: .evaluation).samples.count == 9)
+        }
+    }
+
+    /// Once all shards are open and the scratch memory is as large as it will be, reading allocates nothing.
+    @Test func readingAllocatesNothingAfterTheStart() throws {
+        try withTemporaryDirectory { directory in
+            _ = try makeSource("\(directory)/source")
+            try shard("\(directory)/source", to: "\(directory)/shards", isStrict: true)
+            let allocations = Counter()
+            let samples = Counter()
+            var settings = settings("\(directory)/shards")
+            // Called on the reading thread, at which allocations are counted.
+            settings.beforeSample = {
+                if samples.value.add(1, ordering: .relaxed).oldValue == 900 { count_allocations(true) }
+                allocations.value.store(counted_allocations(), ordering: .relaxed)
+            }
+            let loader = try BatchLoader(settings)
+            loader.begin(BatchSequence(first: 0, size: 9, stride: 9, end: 1800), for: .training)
+            while try loader.next() != nil {}
+            #expect(samples.value.load(ordering: .relaxed) == 1800)
+            #expect(allocations.value.load(ordering: .relaxed) == 0)
         }
     }
 }
