@@ -60,7 +60,7 @@ public struct Sharding: Sendable {
     /// another job was begun in it, or its shards were damaged since it was concluded.
     public func begin() throws -> Bool {
         guard try complete() == nil else { return false }
-        let directory = try OutputDirectory(output, outside: plan.source.path, unfinished: UnfinishedRun.name)
+        let directory = try OutputDirectory(output, outside: plan.source.path) { unfinished.isOwn(entries: $0) }
         do {
             try unfinished.begin(plan.recipe)
         } catch {
