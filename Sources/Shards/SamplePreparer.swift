@@ -21,8 +21,8 @@ struct SamplePreparer: ~Copyable {
 
     /// Reads, decodes and frames an image of `source`, and stores it in the format.
     ///
-    /// The statistics are those of the pixels before JPEG encoding.
-    mutating func prepare(_ item: ShardSource.Item, of source: ShardSource) -> PreparedSample {
+    /// The statistics are those of the pixels before JPEG encoding. Throws `Failure` when the source itself cannot be read.
+    mutating func prepare(_ item: ShardSource.Item, of source: ShardSource) throws -> PreparedSample {
         do {
             let contents = try source.contents(of: item)
             let image = try contents.image()
@@ -43,8 +43,8 @@ struct SamplePreparer: ~Copyable {
             }
         } catch let failure as Failure {
             return .unreadable(reason: failure.problem)
-        } catch {
-            return .unreadable(reason: "\(error)")
+        } catch let broken as SourceFailure {
+            throw broken.failure
         }
     }
 

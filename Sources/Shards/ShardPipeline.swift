@@ -89,7 +89,7 @@ final class ShardPipeline: @unchecked Sendable {
                 } else if taken < progress.total && taken - progress.done < slots.count {
                     let position = taken
                     taken += 1
-                    let sample = unlocked { preparer.prepare(item(at: position).item, of: plan.source) }
+                    let sample = try unlocked { try preparer.prepare(item(at: position).item, of: plan.source) }
                     slots[position % slots.count] = sample
                     condition.broadcast()
                 } else if progress.done == progress.total {

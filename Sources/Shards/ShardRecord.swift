@@ -34,6 +34,11 @@ final class UnfinishedRun: @unchecked Sendable {
         if lock >= 0 { close(lock) }
     }
 
+    /// Whether a shard directory with the entries `entries` is that of a run that was begun, be it only just.
+    func isOwn(entries: [String]) -> Bool {
+        entries == [UnfinishedRun.name] || access(recipePath, F_OK) == 0
+    }
+
     /// Begins a run of `recipe`, or goes on with one. Throws `Failure` when another one was begun or is at work.
     func begin(_ recipe: ShardRecipe) throws {
         guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw systemFailure("cannot create \(path)") }

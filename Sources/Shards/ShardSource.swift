@@ -117,31 +117,43 @@ public struct ShardSource: Sendable {
         return ShardRecipe.Source(kind: kind, within: within, images: items.count, checksum: checksum.value)
     }
 
-    /// What the source holds for an item. Throws `Failure` when it cannot be read or has more than 1 GiB.
+    /// What the source holds for an item.
+    ///
+    /// Throws `Failure` when there is no such file any more, it may not be read or has more than 1 GiB, and `SourceFailure`
+    /// when the file system fails or an archive was changed.
     func contents(of item: Item) throws -> ItemContents {
         switch item.place {
         case .file:
-            return .file(try ownFile(of: item))
+            return .file(try ownFile(path + "/" + key(of: item)))
         case .part(let file, let offset, let size):
             try demandReadable(size: size)
-            let bytes = try files[file].bytes(size, at: offset)
-            return kind == .cifar10 ? .planes(bytes) : .file(bytes)
+            do {
+                let bytes = try files[file].bytes(size, at: offset)
+                return kind == .cifar10 ? .planes(bytes) : .file(bytes)
+            } catch let failure as Failure {
+                throw SourceFailure(failure: failure)
+            }
         }
     }
 
-    private func ownFile(of item: Item) throws -> [UInt8] {
-        let descriptor = open(path + "/" + key(of: item), O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw systemFailure("cannot open the file") }
+    private func ownFile(_ file: String) throws -> [UInt8] {
+        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            let isOfTheFile = [ENOENT, EACCES, EPERM, ELOOP].contains(errno)
+            throw isOfTheFile
+                ? systemFailure("cannot open the file") : SourceFailure(failure: systemFailure("cannot open \(file)"))
+        }
         defer { close(descriptor) }
+        func unreadable() -> SourceFailure { SourceFailure(failure: systemFailure("cannot read \(file)")) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw systemFailure("cannot read the file") }
+        guard fstat(descriptor, &status) == 0 else { throw unreadable() }
         let size = Int(status.st_size)
         try demandReadable(size: size)
         return try [UInt8](unsafeUninitializedCapacity: size) { bytes, initialised in
             while initialised < size {
                 let count = read(descriptor, bytes.baseAddress! + initialised, size - initialised)
                 if count < 0 && errno == EINTR { continue }
-                guard count >= 0 else { throw systemFailure("cannot read the file") }
+                guard count >= 0 else { throw unreadable() }
                 if count == 0 { break }
                 initialised += count
             }
@@ -156,29 +168,4 @@ public struct ShardSource: Sendable {
 /// The directory with the classes of a folder `path`.
 func folderPath(_ path: String, _ selection: ShardSource.Selection) -> String {
     selection.within.map { (path as NSString).appendingPathComponent($0) } ?? path
-}
-
-/// What a source holds for an image.
-enum ItemContents {
-    /// An image file.
-    case file([UInt8])
-    /// The red, green and blue values of an image of CIFAR-10's size, one channel after the other.
-    case planes([UInt8])
-
-    /// The decoded image. Throws `Failure` when it cannot be decoded.
-    func image() throws -> Image {
-        switch self {
-        case .file(let bytes):
-            return try ImageDecoder.decode(bytes)
-        case .planes(let planes):
-            let count = CIFAR10.side * CIFAR10.side
-            let pixels = (0..<3 * count).map { planes[$0 % 3 * count + $0 / 3] }
-            return try Image(width: CIFAR10.side, height: CIFAR10.side, pixels: pixels)
-        }
-    }
-
-    /// The file, if it is a JPEG file.
-    var jpegFile: [UInt8]? {
-        if case .file(let bytes) = self, bytes.starts(with: [0xFF, 0xD8, 0xFF]) { bytes } else { nil }
-    }
 }

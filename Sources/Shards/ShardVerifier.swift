@@ -85,7 +85,9 @@ extension ShardVerifier {
         var statistics = PixelStatistics()
         do {
             let (bytes, checksum) = try Checksum.ofFile(file)
-            if bytes != entry.bytes { found.append("\(file) has \(bytes) bytes and should have \(entry.bytes)") }
+            guard bytes == entry.bytes else {
+                throw Failure("\(file) has \(bytes) bytes and should have \(entry.bytes)", hint: restoreHint)
+            }
             if checksum != entry.checksum {
                 found.append("\(file) has the checksum \(checksum) and should have \(entry.checksum)")
             }

@@ -2,32 +2,6 @@ import Files
 import Foundation
 import Images
 
-/// What a run of `Sharding` is asked for.
-public struct ShardingOptions: Sendable {
-    /// How samples are stored.
-    public var format: SampleFormat
-    /// Source images of a shard.
-    public var shardSize: Int
-    /// The key of the permutation in which images go into shards; nil keeps the source's order.
-    public var shuffle: UInt64?
-    /// Whether an image that cannot be read makes the run fail at its end.
-    public var isStrict: Bool
-    /// The threads that read and decode.
-    public var jobs: Int
-
-    /// `jobs` is by default the number of processors that this process may use.
-    public init(
-        _ format: SampleFormat, shardSize: Int = 1024, shuffle: UInt64? = nil, isStrict: Bool = false,
-        jobs: Int = ProcessInfo.processInfo.activeProcessorCount
-    ) {
-        self.format = format
-        self.shardSize = shardSize
-        self.shuffle = shuffle
-        self.isStrict = isStrict
-        self.jobs = jobs
-    }
-}
-
 /// The job of turning a source of images into a directory of shards: `begin`, `makeShards` in one or more parts, by one or
 /// more processes, and `conclude`. Without an index the directory is not complete; a job that was stopped goes on where it
 /// was when it is done again.
@@ -82,11 +56,11 @@ public struct Sharding: Sendable {
 
     /// Creates the output directory or takes one in which the same job was begun.
     ///
-    /// False if the job was already concluded. Throws `Failure` when the directory cannot be used, holds anything else, or
-    /// another job was begun in it.
+    /// False if the job was already concluded. Throws `Failure` when the directory cannot be used, holds anything else,
+    /// another job was begun in it, or its shards were damaged since it was concluded.
     public func begin() throws -> Bool {
-        if let index = try? ShardIndex.load(directory: output), index.recipe == plan.recipe { return false }
-        let directory = try OutputDirectory(output, outside: plan.source.path, unfinished: UnfinishedRun.name)
+        guard try complete() == nil else { return false }
+        let directory = try OutputDirectory(output, outside: plan.source.path) { unfinished.isOwn(entries: $0) }
         do {
             try unfinished.begin(plan.recipe)
         } catch {
@@ -94,6 +68,17 @@ public struct Sharding: Sendable {
             throw error
         }
         return true
+    }
+
+    /// The index, if the job was already concluded. Throws `Failure` when shards were damaged since.
+    private func complete() throws -> ShardIndex? {
+        guard let index = try? ShardIndex.read(directory: output), index.recipe == plan.recipe else { return nil }
+        do {
+            return try ShardIndex.load(directory: output)
+        } catch let failure as Failure {
+            throw Failure(
+                failure.problem, hint: "make it again: crate verify \(output) --repair --source \(plan.source.path)")
+        }
     }
 
     /// Makes those of every `parts` shards that are number `part`, 0 ..< parts, except for what an earlier run has left
@@ -127,7 +112,7 @@ public struct Sharding: Sendable {
     /// Throws `Failure` when nothing could be read, or something could not and that is strictly asked for; then the list
     /// stays and the shards are removed.
     public func conclude() throws -> Summary {
-        if let index = try? ShardIndex.load(directory: output), index.recipe == plan.recipe {
+        if let index = try complete() {
             try unfinished.remove()
             return summary(index)
         }

@@ -41,7 +41,7 @@ final class SourceFile: Sendable {
         try [UInt8](unsafeUninitializedCapacity: count) { bytes, initialised in
             initialised = try read(into: UnsafeMutableRawBufferPointer(bytes), at: offset)
             guard initialised == count else {
-                throw Failure("\(path) ends at \(offset + initialised) bytes", hint: "fetch the file again")
+                throw Failure("\(path) ends before byte \(offset + count)", hint: "fetch the file again")
             }
         }
     }

@@ -60,7 +60,7 @@ import Testing
             let start = ContinuousClock.now
             try #require(try crate(arguments("whole"), ranks: ranks).status == 0)
             let duration = ContinuousClock.now - start
-            var generator = KeyedGenerator(seed: 8, .drawing)
+            var generator = KeyedGenerator(seed: 8, .drawing, 0)
             for attempt in 0..<3 {
                 let out = "killed-\(attempt)"
                 let fraction = generator.uniform(in: 0.1...0.9)

@@ -84,6 +84,22 @@ import Testing
         }
     }
 
+    @Test func aDirectoryOfOtherThingsIsRefused() throws {
+        try withTemporaryDirectory { directory in
+            _ = try makeSource(directory + "/in")
+            let source = try ShardSource(directory + "/in")
+            func run() throws { try Sharding.run(source: source, output: directory + "/out", options: smallOptions()) }
+            // Killed before it had noted its options; then somebody's own directory of that name.
+            try write([], to: directory + "/out/unfinished/recipe.json.partial")
+            try run()
+            try FileManager.default.removeItem(atPath: directory + "/out")
+            try write([1], to: directory + "/out/unfinished/poem.txt")
+            try write([1], to: directory + "/out/poems.txt")
+            #expect(try failure { try run() }.problem.contains("not empty"))
+            #expect(try names(in: directory + "/out/unfinished") == ["poem.txt"])
+        }
+    }
+
     @Test func otherOptionsAndOtherSourcesAreRefused() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")

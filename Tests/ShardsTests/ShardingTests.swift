@@ -163,10 +163,15 @@ import Testing
     func realImagesAreAllRead() throws {
         let data = try #require(ProcessInfo.processInfo.environment["CRATE_DATA"])
         try withTemporaryDirectory { directory in
-            let summary = try Sharding.run(
-                source: ShardSource(data + "/imagenet-sample/val"), output: directory + "/out",
-                options: ShardingOptions(
-                    .patches(PatchGrid(imageSize: 256, patchSize: 16)), shardSize: 64, isStrict: true))
+            let source = try ShardSource(data + "/imagenet-sample/val")
+            let grid = try PatchGrid(imageSize: 256, patchSize: 16)
+            func shard(_ out: String, jobs: Int) throws -> Sharding.Summary {
+                try Sharding.run(
+                    source: source, output: "\(directory)/\(out)",
+                    options: ShardingOptions(.patches(grid), shardSize: 64, isStrict: true, jobs: jobs))
+            }
+            let summary = try shard("out", jobs: 1)
+            #expect(try shard("two", jobs: 2) == summary && haveSameFiles(directory + "/out", directory + "/two"))
             #expect(summary.images == 100 && summary.shards == 2 && summary.skipped == 0)
             let index = try ShardIndex.load(directory: directory + "/out")
             // ImageNet's own are 0.485, 0.456, 0.406.

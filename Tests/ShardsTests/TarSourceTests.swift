@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import Images
+import Kernels
 import Shards
 import TestSupport
 import Testing
@@ -141,5 +142,95 @@ import Testing
             let text = try String(contentsOfFile: "\(directory)/out/skipped.txt", encoding: .utf8)
             #expect(text == "bee/9.png\tneither a JPEG nor a PNG image\n")
         }
+    }
+
+    @Test(
+        .enabled(
+            if: ProcessInfo.processInfo.environment["CRATE_DATA"] != nil,
+            "CRATE_DATA does not name a directory with cifar10-half.tar"))
+    func aRealArchiveOfTwoParts() throws {
+        let data = try #require(ProcessInfo.processInfo.environment["CRATE_DATA"]) + "/cifar10-half.tar"
+        #expect(try failure { _ = try ShardSource(data) }.problem.contains("cifar10/test, cifar10/train"))
+        let source = try ShardSource(data, .init(within: "cifar10/test"))
+        #expect(source.items.count == 5000 && source.classes.count == 10)
+        #expect((0..<10).allSatisfy { label in source.items.count { $0.label == label } == 500 })
+        try withTemporaryDirectory { directory in
+            let grid = try PatchGrid(imageSize: 32, patchSize: 4)
+            let summary = try Sharding.run(
+                source: source, output: directory + "/out", options: ShardingOptions(.patches(grid)))
+            #expect(summary.images == 5000 && summary.shards == 5 && summary.skipped == 0)
+            #expect(try ShardVerifier(path: directory + "/out").problems().isEmpty)
+        }
+    }
+
+    /// An archive that is cut short while it is read is no reason to leave images out.
+    @Test func anArchiveThatChangesStopsTheRun() throws {
+        try withTemporaryDirectory { directory in
+            _ = try makeSource(directory + "/in")
+            let tar = directory + "/in.tar"
+            try run("tar", "-C", "\(directory)/in", "-cf", tar, "ape", "bee", "cow")
+            let source = try ShardSource(tar)
+            let handle = try #require(FileHandle(forWritingAtPath: tar))
+            try handle.truncate(atOffset: 9000)
+            let failure = try failure {
+                try Sharding.run(source: source, output: directory + "/out", options: smallOptions())
+            }
+            #expect(failure.problem.contains("in.tar ends before byte"))
+            #expect(!FileManager.default.fileExists(atPath: directory + "/out/index.json"))
+        }
+    }
+
+    /// Whatever is in an archive's headers: a failure that names it, or images that lie inside of it.
+    @Test func changedBytesAreAFailureOrHarmless() throws {
+        try withTemporaryDirectory { directory in
+            for name in ["ape/1", "ape/2", "bee/3"] { try write([1, 2, 3], to: "\(directory)/in/\(name)") }
+            try run("ln", "\(directory)/in/ape/1", "\(directory)/in/bee/1")
+            let long = String(repeating: "x", count: 150)
+            try write([4], to: "\(directory)/in/bee/\(long)")
+            var counts = (failures: 0, harmless: 0)
+            for format in ["gnu", "pax"] {
+                let tar = "\(directory)/in.tar"
+                try run("tar", "--format=\(format)", "-b1", "-C", "\(directory)/in", "-cf", tar, "ape", "bee")
+                let whole = try Data(contentsOf: URL(fileURLWithPath: tar))
+                for mutation in 0..<250 {
+                    var generator = KeyedGenerator(seed: 3, .drawing, mutation)
+                    var bytes = whole
+                    for _ in 0...generator.index(below: 3) {
+                        // A byte of a header's fields, whose checksum is then made good in half of the cases.
+                        let block = generator.index(below: bytes.count / 512) * 512
+                        bytes[block + generator.index(below: 265)] = UInt8(truncatingIfNeeded: generator.next())
+                        if generator.next() % 2 == 0 { mendChecksum(of: &bytes, header: block) }
+                    }
+                    if generator.next() % 4 == 0 { bytes = bytes.prefix(generator.index(below: bytes.count)) }
+                    try bytes.write(to: URL(fileURLWithPath: tar))
+                    do {
+                        let source = try ShardSource(tar)
+                        var options = try smallOptions()
+                        options.isStrict = false
+                        // Three bytes are no image: all are read and refused.
+                        let refused = try failure {
+                            try Sharding.run(source: source, output: "\(directory)/out", options: options)
+                        }
+                        #expect(refused.problem.contains("none of the \(source.items.count) files"))
+                        try FileManager.default.removeItem(atPath: "\(directory)/out")
+                        counts.harmless += 1
+                    } catch let failure as Failure {
+                        #expect(failure.problem.contains(tar), "\(failure)")
+                        counts.failures += 1
+                    }
+                }
+            }
+            print("tar archives with changed bytes: \(counts.failures) failures, \(counts.harmless) harmless")
+            #expect(counts.failures > 50 && counts.harmless > 50)
+        }
+    }
+
+    /// Writes the sum of a header's bytes, its own field taken as spaces, as six octal digits.
+    private func mendChecksum(of bytes: inout Data, header: Int) {
+        for index in header + 148..<header + 156 { bytes[index] = UInt8(ascii: " ") }
+        let sum = bytes[header..<header + 512].reduce(0) { $0 + Int($1) }
+        let digits = String(sum, radix: 8)
+        let field = String(repeating: "0", count: max(0, 6 - digits.count)) + digits + "\0 "
+        bytes.replaceSubrange(header + 148..<header + 156, with: Array(field.utf8))
     }
 }
