@@ -38,18 +38,19 @@ let package = Package(
         systemLibrary("CTurboJPEG", pkgConfig: "libturbojpeg", debian: "libturbojpeg0-dev"),
         systemLibrary("CPNG", pkgConfig: "libpng", debian: "libpng-dev"),
         systemLibrary("CZlib", pkgConfig: "zlib", debian: "zlib1g-dev"),
+        systemLibrary("CArchive", pkgConfig: "libarchive", debian: "libarchive-dev"),
         library("Files", ["CZlib"]),
         library("Buffers", ["Files"]),
         library("Threads", []),
         library("Kernels", ["Buffers", "COpenBLAS", "COneDNN"]),
         library("CrateModel", ["Files", "Buffers", "Threads", "Kernels"]),
         library("Images", ["Files", "Buffers", "Kernels", "CTurboJPEG", "CPNG"]),
-        library("Shards", ["Files", "Buffers", "Kernels", "Images", "CHDF5"]),
+        library("Shards", ["Files", "Buffers", "Kernels", "Images", "CHDF5", "CArchive"]),
         library("Collectives", ["Files", "Buffers", "Kernels", "COpenMPI"]),
-        library("Checkpoints", ["Files", "Buffers", "Kernels", "CrateModel"]),
+        library("Checkpoints", ["Files", "Buffers", "Kernels", "CrateModel", "Images"]),
         library(
             "Training",
-            ["Files", "Buffers", "Threads", "Kernels", "CrateModel", "Shards", "Collectives", "Checkpoints"]),
+            ["Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints"]),
         .executableTarget(
             name: "crate",
             dependencies: [
@@ -61,8 +62,8 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
         tests("FilesTests", ["TestSupport", "Files"]),
         tests("KernelsTests", ["Buffers", "Kernels"]),
-        tests("ImagesTests", ["Files", "Images", "Kernels"], resources: [.copy("Fixtures")]),
-        tests("ShardsTests", ["TestSupport", "Files", "Shards", "Images"]),
+        tests("ImagesTests", ["TestSupport", "Files", "Images", "Kernels"], resources: [.copy("Fixtures")]),
+        tests("ShardsTests", ["AllocationCounter", "TestSupport", "CHDF5", "Files", "Kernels", "Shards", "Images"]),
         tests("ThreadsTests", ["Threads"]),
         tests("CrateModelTests", ["Files", "Buffers", "Threads", "Kernels", "CrateModel"]),
         tests("CollectivesTests", ["Buffers", "Collectives"]),
@@ -70,9 +71,10 @@ let package = Package(
         tests(
             "TrainingTests",
             [
-                "AllocationCounter", "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Collectives", "Training",
+                "AllocationCounter", "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Collectives",
+                "Training",
             ],
             resources: [.copy("Golden")]),
-        tests("CommandTests", ["TestSupport", "crate"]),
+        tests("CommandTests", ["TestSupport", "Kernels", "crate"]),
     ]
 )

@@ -9,12 +9,15 @@ static inline hid_t crate_h5_uint32(void) { return H5T_NATIVE_UINT32; }
 static inline hid_t crate_h5_string(void) { return H5T_C_S1; }
 static inline size_t crate_h5_variable_length(void) { return H5T_VARIABLE; }
 
+static inline hsize_t crate_h5_unlimited(void) { return H5S_UNLIMITED; }
+
 static inline hid_t crate_h5_default(void) { return H5P_DEFAULT; }
 static inline hid_t crate_h5_whole_space(void) { return H5S_ALL; }
 static inline hid_t crate_h5_dataset_creation(void) { return H5P_DATASET_CREATE; }
 static inline hid_t crate_h5_dataset_access(void) { return H5P_DATASET_ACCESS; }
 static inline hid_t crate_h5_file_access(void) { return H5P_FILE_ACCESS; }
 static inline unsigned crate_h5_read_only(void) { return H5F_ACC_RDONLY; }
+static inline unsigned crate_h5_read_write(void) { return H5F_ACC_RDWR; }
 static inline unsigned crate_h5_truncate(void) { return H5F_ACC_TRUNC; }
 
 // Called before other calls, on each thread. The library prints its error stack by itself unless told otherwise, once

@@ -2,6 +2,7 @@ import Buffers
 import CrateModel
 import Files
 import Foundation
+import Images
 import Kernels
 
 /// AdamW's running means of the gradients and of their squares.
@@ -30,8 +31,9 @@ public struct CheckpointStore: Sendable {
     /// Throws `Failure` with the system's reason.
     @discardableResult
     public func save(
-        _ parameters: UnsafePointer<Float>, of model: MaskedAutoencoder, maskRatio: Double, step: Int, samples: Int,
-        moments: (Moment, Parameter) throws -> UnsafePointer<Float>
+        _ parameters: UnsafePointer<Float>, of model: MaskedAutoencoder, maskRatio: Double,
+        normalisation: Normalisation,
+        step: Int, samples: Int, moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws -> String {
         let path = "\(directory)/\(Self.prefix)\(String(repeating: "0", count: max(0, 10 - "\(step)".count)))\(step)"
         if (try? verify(path)) != nil { return path }
@@ -48,8 +50,8 @@ public struct CheckpointStore: Sendable {
         }
         do {
             try write(
-                parameters, of: model, maskRatio: maskRatio, step: step, samples: samples, to: partial, moments: moments
-            )
+                parameters, of: model, maskRatio: maskRatio, normalisation: normalisation, step: step, samples: samples,
+                to: partial, moments: moments)
             try DurableFile.rename(partial, to: path)
         } catch {
             // What a full disk has half of would keep it full.
@@ -60,12 +62,14 @@ public struct CheckpointStore: Sendable {
     }
 
     private func write(
-        _ parameters: UnsafePointer<Float>, of model: MaskedAutoencoder, maskRatio: Double, step: Int, samples: Int,
-        to directory: String, moments: (Moment, Parameter) throws -> UnsafePointer<Float>
+        _ parameters: UnsafePointer<Float>, of model: MaskedAutoencoder, maskRatio: Double,
+        normalisation: Normalisation,
+        step: Int, samples: Int, to directory: String, moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws {
         let table = model.layout.parameters
         let metadata = [
-            "config": try encoded(model.configuration), "mask_ratio": "\(maskRatio)", "format": "pt",
+            "config": try encoded(model.configuration), "mask_ratio": "\(maskRatio)",
+            "normalisation": try encoded(normalisation), "format": "pt",
         ]
         let modelFile = try writeSafetensors(
             table.map { NamedTensor($0.name, $0.shape) }, metadata: metadata, to: "\(directory)/\(Self.modelFile)"
@@ -150,10 +154,11 @@ public struct CheckpointStore: Sendable {
         return "\(newest.path)/\(modelFile)"
     }
 
-    /// What a model file says of itself in its metadata: the model, and the fraction of patches hidden in training.
+    /// What a model file says of itself in its metadata: the model, the fraction of patches hidden in training, and what
+    /// pixels were normalised with, which in older files is not said and was ImageNet's.
     public static func description(
         ofModelFile path: String
-    ) throws -> (configuration: ModelConfiguration, maskRatio: Double) {
+    ) throws -> (configuration: ModelConfiguration, maskRatio: Double, normalisation: Normalisation) {
         let reader = try SafetensorsReader(path: path)
         guard let text = reader.metadata["config"],
             let configuration = try? JSONDecoder().decode(ModelConfiguration.self, from: Data(text.utf8)),
@@ -162,7 +167,11 @@ public struct CheckpointStore: Sendable {
             throw Failure("\(path) carries no model configuration", hint: "give a file that crate wrote")
         }
         try configuration.validate()
-        return (configuration, maskRatio)
+        guard let normalisation = reader.metadata["normalisation"] else { return (configuration, maskRatio, .imageNet) }
+        guard let stored = try? JSONDecoder().decode(Normalisation.self, from: Data(normalisation.utf8)) else {
+            throw Failure("\(path) does not say how pixels are normalised", hint: "give a file that crate wrote")
+        }
+        return (configuration, maskRatio, try Normalisation(mean: stored.mean, deviation: stored.deviation))
     }
 
     /// Fills the flat buffer `parameters` from the model file at `path`. Tensors that the layout does not have are

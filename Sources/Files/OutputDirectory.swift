@@ -8,15 +8,17 @@ public struct OutputDirectory: Sendable {
 
     /// Creates the directory `path` with the directories above it, or takes an empty one that is there.
     ///
-    /// Throws `Failure` when it cannot be created, is not a directory, cannot be written, holds anything, or lies
-    /// inside the directory `source`, which the command reads.
-    public init(_ path: String, outside source: String? = nil) throws {
+    /// Throws `Failure` when it cannot be created, is not a directory, cannot be written, holds anything (unless `isOwn`
+    /// says that the command knows the entries as its own unfinished work), or lies inside the directory `source`, which
+    /// the command reads.
+    public init(_ path: String, outside source: String? = nil, isOwn: ([String]) -> Bool = { _ in false }) throws {
         let isCreated = try OutputDirectory.create(path)
         self.path = path
         self.isCreated = isCreated
         do {
             guard access(path, W_OK | X_OK) == 0 else { throw systemFailure("cannot write to \(path)") }
-            guard try FileManager.default.contentsOfDirectory(atPath: path).isEmpty else {
+            let entries = try FileManager.default.contentsOfDirectory(atPath: path)
+            guard entries.isEmpty || isOwn(entries) else {
                 throw Failure("\(path) is not empty", hint: "choose a new directory or remove what is in this one")
             }
             if let source, OutputDirectory.isDirectory(path, inside: source) {

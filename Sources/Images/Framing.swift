@@ -60,12 +60,16 @@ public struct Framing: Equatable, Sendable {
     /// floor(size * longer / shorter), of which the central square is kept: torchvision's `Resize(size)` followed
     /// by `CenterCrop(size)`.
     public static func shortSide(ofWidth width: Int, height: Int, to size: Int) -> Framing {
+        shortSide(ofWidth: width, height: height, to: size, keeping: size)
+    }
+
+    private static func shortSide(ofWidth width: Int, height: Int, to size: Int, keeping kept: Int) -> Framing {
         let shorter = min(width, height)
         let resizedWidth = size * width / shorter
         let resizedHeight = size * height / shorter
         return Framing(
             crop: Crop(x: 0, y: 0, width: width, height: height), width: resizedWidth, height: resizedHeight,
-            window: .central(side: size, ofWidth: resizedWidth, height: resizedHeight), isFlipped: false)
+            window: .central(side: kept, ofWidth: resizedWidth, height: resizedHeight), isFlipped: false)
     }
 
     /// What evaluation sees of a stored square image of side `stored`: its central square of side
@@ -75,5 +79,11 @@ public struct Framing: Equatable, Sendable {
     public static func evaluation(stored: Int, side: Int) -> Framing {
         let kept = min(stored, max(side, (stored * 7 + 4) / 8))
         return Framing(crop: .central(side: kept, ofWidth: stored, height: stored), side: side)
+    }
+
+    /// What evaluation sees of an image of any size: resized so that its shorter side is round(8/7 side), of which the
+    /// central square of `side` is kept: torchvision's `Resize(256)` and `CenterCrop(224)`.
+    public static func evaluation(width: Int, height: Int, side: Int) -> Framing {
+        shortSide(ofWidth: width, height: height, to: (side * 8 + 3) / 7, keeping: side)
     }
 }

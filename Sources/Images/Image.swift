@@ -26,6 +26,17 @@ public struct Image: Equatable, Sendable {
         self.pixels = pixels
     }
 
+    /// `width * height` of an image of `byteCount` bytes, of which each can hold at most `pixelsPerByte` pixels.
+    ///
+    /// Throws `Failure` when the size is empty, beyond `maximumPixelCount`, or beyond what the bytes can hold.
+    static func pixelCount(width: Int, height: Int, byteCount: Int, pixelsPerByte: Int) throws -> Int {
+        let count = try pixelCount(width: width, height: height)
+        guard count / pixelsPerByte <= byteCount else {
+            throw undecodable("\(byteCount) bytes cannot hold an image of \(width) x \(height) pixels")
+        }
+        return count
+    }
+
     /// `width * height`. Throws `Failure` when the size is empty or beyond `maximumPixelCount`.
     static func pixelCount(width: Int, height: Int) throws -> Int {
         let (count, overflow) = width.multipliedReportingOverflow(by: height)

@@ -7,7 +7,10 @@ public enum ImageDecoder {
     /// Grey becomes RGB, alpha is dropped. Throws `Failure` when the bytes are of another kind, damaged or cut
     /// short, or claim more than `Image.maximumPixelCount` pixels.
     public static func decode(_ bytes: UnsafeRawBufferPointer) throws -> Image {
-        if bytes.starts(with: [0xFF, 0xD8, 0xFF]) { return try JPEGDecoder().decode(bytes) }
+        if bytes.starts(with: [0xFF, 0xD8, 0xFF]) {
+            var decoder = try JPEGDecoder()
+            return try decoder.image(bytes)
+        }
         if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) { return try decodePNG(bytes) }
         throw Failure(
             bytes.isEmpty ? "the file is empty" : "neither a JPEG nor a PNG image",

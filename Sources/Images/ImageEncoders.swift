@@ -12,8 +12,8 @@ public enum JPEGEncoder {
         case halved
     }
 
-    /// `image` as JPEG of quality 95. Throws `Failure` when the image is larger than JPEG allows.
-    public static func encode(_ image: Image, subsampling: Subsampling = .halved) throws -> [UInt8] {
+    /// `image` as JPEG of `quality` 1...100. Throws `Failure` when the image is larger than JPEG allows.
+    public static func encode(_ image: Image, quality: Int = 95, subsampling: Subsampling = .halved) throws -> [UInt8] {
         guard let handle = tjInitCompress() else {
             throw Failure("cannot start the JPEG encoder", hint: "free some memory")
         }
@@ -24,7 +24,7 @@ public enum JPEGEncoder {
         let layout = subsampling == .halved ? TJSAMP_420 : TJSAMP_444
         let status = tjCompress2(
             handle, image.pixels, Int32(image.width), 0, Int32(image.height), Int32(TJPF_RGB.rawValue), &encoded,
-            &count, Int32(layout.rawValue), 95, 0)
+            &count, Int32(layout.rawValue), Int32(quality), 0)
         guard status == 0, let encoded else {
             throw Failure(
                 "cannot encode \(image.width) x \(image.height) pixels as JPEG: "

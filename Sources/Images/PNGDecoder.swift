@@ -14,7 +14,9 @@ func decodePNG(_ bytes: UnsafeRawBufferPointer) throws -> Image {
     }
     let width = Int(reader.width)
     let height = Int(reader.height)
-    let count = try Image.pixelCount(width: width, height: height)
+    // Deflate makes at most 1032 bytes of one, and a pixel takes a bit at least.
+    let count = try Image.pixelCount(
+        width: width, height: height, byteCount: bytes.count, pixelsPerByte: 8 * 1032)
     reader.format = UInt32(PNG_FORMAT_FLAG_COLOR | PNG_FORMAT_FLAG_ALPHA)
     reader.flags |= UInt32(PNG_IMAGE_FLAG_16BIT_sRGB)
 

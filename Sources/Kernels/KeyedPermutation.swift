@@ -28,12 +28,30 @@ public struct KeyedPermutation: Sendable {
         return Int(value)
     }
 
+    /// The position that is sent to `value` (0 ..< count): the inverse.
+    public func position(of value: Int) -> Int {
+        var position = UInt64(value)
+        precondition(position < count)
+        repeat { position = unscrambled(position) } while position >= count
+        return Int(position)
+    }
+
     private func scrambled(_ value: UInt64) -> UInt64 {
         let mask = (1 << halfBits) - 1 as UInt64
         var left = value >> halfBits
         var right = value & mask
         for round in 0..<6 {
             (left, right) = (right, left ^ (KeyedGenerator.mixed(right ^ roundKeys[round]) & mask))
+        }
+        return left << halfBits | right
+    }
+
+    private func unscrambled(_ value: UInt64) -> UInt64 {
+        let mask = (1 << halfBits) - 1 as UInt64
+        var left = value >> halfBits
+        var right = value & mask
+        for round in (0..<6).reversed() {
+            (left, right) = (right ^ (KeyedGenerator.mixed(left ^ roundKeys[round]) & mask), left)
         }
         return left << halfBits | right
     }

@@ -22,13 +22,16 @@ public struct KeyedGenerator: RandomNumberGenerator, Sendable {
         case evaluationMask
         /// Drawn images; key: image.
         case drawing
+        /// Which samples stand in for one that is damaged; keys: epoch, sample.
+        case substitution
     }
 
-    /// The stream of `purpose` and `keys` under `seed`.
-    public init(seed: UInt64, _ purpose: Purpose, _ keys: Int...) {
+    /// The stream of `purpose` and its keys, at most two, under `seed`.
+    public init(seed: UInt64, _ purpose: Purpose, _ first: Int? = nil, _ second: Int? = nil) {
         state = seed
         state = next() ^ purpose.rawValue
-        for key in keys { state = next() ^ UInt64(bitPattern: Int64(key)) }
+        if let first { state = next() ^ UInt64(bitPattern: Int64(first)) }
+        if let second { state = next() ^ UInt64(bitPattern: Int64(second)) }
         state = next()
     }
 

@@ -17,6 +17,8 @@ public enum DrawnShards {
             try DurableFile.write(
                 try JPEGEncoder.encode(image, subsampling: .halved), to: "\(source)/drawn/\(number).jpg")
         }
-        _ = try Sharding.run(source: source, output: path, grid: grid, shardSize: count, isStrict: true) { _, _ in }
+        _ = try Sharding.run(
+            source: ShardSource(source), output: path,
+            options: ShardingOptions(.patches(grid), shardSize: count, isStrict: true))
     }
 }

@@ -1,5 +1,5 @@
 /// Mean and standard deviation of each channel over all pixels, exact: sums of whole numbers.
-struct PixelStatistics: Equatable, Sendable {
+struct PixelStatistics: Codable, Equatable, Sendable {
     private var count: UInt64 = 0
     private var sums = SIMD3<UInt64>()
     private var squares = SIMD3<UInt64>()

@@ -1,90 +1,67 @@
 import Buffers
-import Dispatch
 import Files
-import Foundation
 import Images
 
-/// What is known of a file after it was read: a sample, or why there is none.
+/// What is known of an image after it was read: a sample, or why there is none.
 enum PreparedSample: Sendable {
-    case sample(checksum: UInt32, statistics: PixelStatistics)
+    case sample(bytes: [UInt8], checksum: UInt32, statistics: PixelStatistics)
     case unreadable(reason: String)
 }
 
-/// Turns a source's files into patches, a batch at a time on all processors, each with tools of its own.
-final class SamplePreparer {
-    /// The most files of a batch.
-    let batchSize: Int
-    private let source: ShardSource
-    private let grid: PatchGrid
-    private let workers: [Worker]
-    /// (batchSize, L, p * p * 3).
-    private let patches: OwnedBuffer<UInt8>
+/// One thread's tools for turning images into samples.
+struct SamplePreparer: ~Copyable {
+    private let format: SampleFormat
+    private var resampler: Resampler
 
     /// Throws `Failure` when memory is short.
-    init(source: ShardSource, grid: PatchGrid) throws {
-        self.source = source
-        self.grid = grid
-        workers = try (0..<ProcessInfo.processInfo.activeProcessorCount).map { _ in try Worker(grid: grid) }
-        // Several files a processor even out that some take longer than others.
-        batchSize = 8 * workers.count
-        patches = try OwnedBuffer(count: batchSize * grid.valueCount)
-    }
-
-    /// The patches of the sample at `position` of the last batch.
-    func patches(at position: Int) -> UnsafePointer<UInt8> {
-        UnsafePointer(patches.pointer + position * grid.valueCount)
-    }
-
-    /// Reads, decodes, resizes and cuts the items `range` of the source, at most `batchSize` of them.
-    func prepare(_ range: Range<Int>) -> [PreparedSample] {
-        let count = range.count
-        return [PreparedSample](unsafeUninitializedCapacity: count) { results, initialised in
-            // Each worker writes its own positions of both, and nobody reads before all are done.
-            nonisolated(unsafe) let results = results
-            nonisolated(unsafe) let preparer = self
-            DispatchQueue.concurrentPerform(iterations: workers.count) { number in
-                for position in stride(from: number, to: count, by: preparer.workers.count) {
-                    let item = preparer.source.items[range.lowerBound + position]
-                    let target = preparer.patches.pointer + position * preparer.grid.valueCount
-                    let result = preparer.workers[number].prepare(item, of: preparer.source, into: target)
-                    results.initializeElement(at: position, to: result)
-                }
-            }
-            initialised = count
-        }
-    }
-}
-
-/// One thread's tools.
-private final class Worker {
-    private let grid: PatchGrid
-    private var resampler: Resampler
-    private let square: OwnedBuffer<UInt8>
-
-    init(grid: PatchGrid) throws {
-        self.grid = grid
+    init(_ format: SampleFormat) throws {
+        self.format = format
         resampler = try Resampler()
-        square = try OwnedBuffer(count: grid.valueCount)
     }
 
-    func prepare(
-        _ item: ShardSource.Item, of source: ShardSource, into patches: UnsafeMutablePointer<UInt8>
-    ) -> PreparedSample {
+    /// Reads, decodes and frames an image of `source`, and stores it in the format.
+    ///
+    /// The statistics are those of the pixels before JPEG encoding. Throws `Failure` when the source itself cannot be read.
+    mutating func prepare(_ item: ShardSource.Item, of source: ShardSource) throws -> PreparedSample {
         do {
-            let image = try ImageDecoder.decode(source.bytes(of: item))
-            try resampler.resample(
-                image.pixels, width: image.width, height: image.height, rowBytes: 3 * image.width,
-                framing: .shortSide(ofWidth: image.width, height: image.height, to: grid.imageSize),
-                into: square.pointer)
-            grid.patchify(square.pointer, into: patches)
-            let bytes = UnsafeRawBufferPointer(start: patches, count: grid.valueCount)
-            return .sample(
-                checksum: Checksum(of: bytes).value,
-                statistics: PixelStatistics(square.pointer, valueCount: grid.valueCount))
+            let contents = try source.contents(of: item)
+            let image = try contents.image()
+            switch format {
+            case .patches(let grid):
+                let square = try framed(image, side: grid.imageSize)
+                let patches = [UInt8](unsafeUninitializedCapacity: grid.valueCount) { patches, initialised in
+                    grid.patchify(square, into: patches.baseAddress!)
+                    initialised = grid.valueCount
+                }
+                return sample(patches, pixels: square)
+            case .jpeg(let side, let quality):
+                let square = try Image(width: side, height: side, pixels: try framed(image, side: side))
+                return sample(try JPEGEncoder.encode(square, quality: quality), pixels: square.pixels)
+            case .original(let quality):
+                let bytes = try contents.jpegFile ?? JPEGEncoder.encode(image, quality: quality)
+                return sample(bytes, pixels: image.pixels)
+            }
         } catch let failure as Failure {
             return .unreadable(reason: failure.problem)
-        } catch {
-            return .unreadable(reason: "\(error)")
+        } catch let broken as SourceFailure {
+            throw broken.failure
         }
+    }
+
+    /// The central square of `image` with its shorter side resized to `side`: (side, side, 3).
+    private mutating func framed(_ image: Image, side: Int) throws -> [UInt8] {
+        try [UInt8](unsafeUninitializedCapacity: 3 * side * side) { square, initialised in
+            try resampler.resample(
+                image.pixels, width: image.width, height: image.height, rowBytes: 3 * image.width,
+                framing: .shortSide(ofWidth: image.width, height: image.height, to: side),
+                into: square.baseAddress!)
+            initialised = 3 * side * side
+        }
+    }
+
+    private func sample(_ bytes: [UInt8], pixels: [UInt8]) -> PreparedSample {
+        .sample(
+            bytes: bytes, checksum: bytes.withUnsafeBytes { Checksum(of: $0).value },
+            statistics: PixelStatistics(pixels, valueCount: pixels.count))
     }
 }

@@ -1,4 +1,6 @@
 import Files
+import Foundation
+import Images
 
 /// All samples of a shard directory under one numbering, 0 ..< total in the order of the shards.
 ///
@@ -17,11 +19,28 @@ public struct ShardDirectory {
     private var useCount = 0
     private var openCount = 0
 
-    /// Loads and checks the index of `path`; at most `openLimit` shard files are open at a time.
+    /// What is wrong with shards that are missing or of another size, where that is not a failure.
+    let missing: [Failure]
+
+    /// Loads and checks the index of `path`; at most `openLimit` shard files are open at a time. A sample of a missing shard
+    /// is a failure when it is read or, by `onDamage`, at once.
     ///
     /// Throws `Failure` as `ShardIndex.load` does.
-    public init(path: String, openLimit: Int = 64) throws {
-        let index = try ShardIndex.load(directory: path)
+    public init(path: String, openLimit: Int = ShardDirectory.openLimit(), onDamage: DamagePolicy = .stop) throws {
+        let index: ShardIndex
+        switch onDamage {
+        case .stop:
+            index = try ShardIndex.load(directory: path)
+            missing = []
+        case .substitute:
+            index = try ShardIndex.read(directory: path)
+            missing = index.shards.compactMap { shard in
+                do {
+                    try shard.checkFile(directory: path)
+                    return nil
+                } catch { return error as? Failure }
+            }
+        }
         var sum = 0
         firstSamples = index.shards.map { shard in
             defer { sum += shard.count }
@@ -32,6 +51,16 @@ public struct ShardDirectory {
         self.openLimit = max(1, openLimit)
         readers = index.shards.map { _ in nil }
         lastUses = index.shards.map { _ in 0 }
+    }
+
+    /// As many files as keep each shard of an ordinary set open, and leave most of what the system allows to others.
+    public static func openLimit() -> Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 64 }
+        // Without much ado the soft limit may be raised to the hard one.
+        limit.rlim_cur = min(limit.rlim_max, 1 << 14)
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return Int(min(2048, limit.rlim_cur / 4))
     }
 
     /// The number of samples.
@@ -45,10 +74,23 @@ public struct ShardDirectory {
         try reader.read(sample: row, into: target)
     }
 
+    /// The picture of sample `sample`. Throws `Failure` when it cannot be read or decoded.
+    public mutating func image(sample: Int) throws -> Image {
+        let (reader, row) = try reader(of: sample)
+        let bytes = try reader.bytes(of: row)
+        guard index.encoding == .patches else { return try ImageDecoder.decode(bytes) }
+        let grid = try index.grid()
+        let pixels = [UInt8](unsafeUninitializedCapacity: grid.valueCount) { pixels, initialised in
+            grid.unpatchify(bytes, into: pixels.baseAddress!)
+            initialised = grid.valueCount
+        }
+        return try Image(width: grid.imageSize, height: grid.imageSize, pixels: pixels)
+    }
+
     /// The class of sample `sample`, -1 if it has none. Throws `Failure` when its shard cannot be opened.
     public mutating func label(sample: Int) throws -> Int {
         let (reader, row) = try reader(of: sample)
-        return reader.labels[row]
+        return reader.label(sample: row)
     }
 
     /// The path, relative to the source, of the file that `sample` was made of. Throws `Failure` when it cannot be
@@ -69,7 +111,8 @@ public struct ShardDirectory {
         return (low, sample - firstSamples[low])
     }
 
-    private mutating func reader(of sample: Int) throws -> (ShardReader, row: Int) {
+    /// The open shard of sample `sample`, and the sample's row in it.
+    mutating func reader(of sample: Int) throws -> (ShardReader, row: Int) {
         guard sample >= 0, sample < count else {
             throw Failure("\(path) has no sample \(sample), only \(count)", hint: "ask for one that is there")
         }

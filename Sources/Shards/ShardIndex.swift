@@ -14,22 +14,31 @@ public struct ShardIndex: Codable, Equatable, Sendable {
         public let bytes: Int
         /// CRC-32 of the whole file.
         public let checksum: UInt32
+        /// What is checked before the file is opened with libhdf5; absent in version 1.
+        public let structure: ShardStructure?
     }
 
-    /// The version of the format that this program writes and reads.
-    public static let currentVersion = 1
+    /// How samples are stored.
+    public enum Encoding: String, Codable, Sendable {
+        /// Decoded images of one size, cut into patches.
+        case patches
+        /// JPEG files.
+        case jpeg
+    }
+
+    /// The version of the format that this program writes. It reads version 1 too, which knows patches only.
+    public static let currentVersion = 2
     /// The index's name in the directory.
     public static let fileName = "index.json"
-    private static let patchEncoding = "patches"
 
     /// The version of the format.
     public let formatVersion: Int
-    /// How samples are stored: "patches".
-    public let encoding: String
-    /// The side of the stored images in pixels.
+    /// How samples are stored.
+    public let encoding: Encoding
+    /// The side of the stored images in pixels; 0 where they are JPEG files of any size.
     public let imageSize: Int
-    /// The side of a patch in pixels.
-    public let patchSize: Int
+    /// The side of a patch in pixels; absent for JPEG.
+    public let patchSize: Int?
     /// The names of the classes; a label is an index into them.
     public let classes: [String]
     /// The mean of each channel over all pixels, in units of 0...1.
@@ -40,27 +49,44 @@ public struct ShardIndex: Codable, Equatable, Sendable {
     public let total: Int
     /// The shards in the order of the samples.
     public let shards: [Shard]
+    /// How they were made; absent in version 1.
+    public let recipe: ShardRecipe?
 
-    /// The index of `shards` that hold images cut by `grid`; `mean` and `std` per channel in units of 0...1.
-    public init(grid: PatchGrid, classes: [String], mean: [Double], std: [Double], shards: [Shard]) {
+    /// The index of `shards` made by `recipe`; `mean` and `std` per channel in units of 0...1.
+    init(recipe: ShardRecipe, classes: [String], mean: [Double], std: [Double], shards: [Shard]) {
         formatVersion = ShardIndex.currentVersion
-        encoding = ShardIndex.patchEncoding
-        imageSize = grid.imageSize
-        patchSize = grid.patchSize
+        encoding = recipe.encoding
+        imageSize = recipe.imageSize
+        patchSize = recipe.patchSize
         self.classes = classes
         self.mean = mean
         self.std = std
         total = shards.reduce(0) { $0 + $1.count }
         self.shards = shards
+        self.recipe = recipe
     }
 
-    /// How the images are cut into patches. Throws `Failure` when the sizes do not fit each other.
-    public func grid() throws -> PatchGrid { try PatchGrid(imageSize: imageSize, patchSize: patchSize) }
+    /// How the images are cut into patches. Throws `Failure` when they are not, or when the sizes do not fit each other.
+    public func grid() throws -> PatchGrid {
+        guard let patchSize else {
+            throw Failure("the shards hold no patches", hint: "shard the source again with --encoding patches")
+        }
+        return try PatchGrid(imageSize: imageSize, patchSize: patchSize)
+    }
 
     /// Reads and checks the index of `directory`, including that every shard file is there in its full size.
     ///
     /// Throws `Failure` naming the file that is missing, unreadable, of another version or contradictory.
     public static func load(directory: String) throws -> ShardIndex {
+        let index = try read(directory: directory)
+        for shard in index.shards { try shard.checkFile(directory: directory) }
+        return index
+    }
+
+    /// Reads and checks the index of `directory` without looking at its shards.
+    ///
+    /// Throws `Failure` when it is missing, unreadable, of another version or contradictory.
+    public static func read(directory: String) throws -> ShardIndex {
         let path = (directory as NSString).appendingPathComponent(fileName)
         guard access(path, R_OK) == 0 else {
             let failure = systemFailure("cannot read \(path)")
@@ -71,12 +97,16 @@ public struct ShardIndex: Codable, Equatable, Sendable {
             let data = try Data(contentsOf: URL(fileURLWithPath: path))
             let decoder = JSONDecoder()
             // Another version may have other fields: say that, and not which field is missing.
-            let version = try decoder.decode(VersionOnly.self, from: data).formatVersion
-            guard version == currentVersion else {
+            let head = try decoder.decode(Head.self, from: data)
+            guard (1...currentVersion).contains(head.formatVersion) else {
                 throw Failure(
-                    "\(path) has format version \(version), this program reads \(currentVersion)",
+                    "\(path) has format version \(head.formatVersion), this program reads up to \(currentVersion)",
                     hint: "shard the source again with this program")
             }
+            guard let encoding = head.encoding, Encoding(rawValue: encoding) != nil else {
+                throw Failure("\(path): unknown encoding \"\(head.encoding ?? "")\"", hint: restoreHint)
+            }
+            try IndexChecksum.check(data, path: path)
             index = try decoder.decode(ShardIndex.self, from: data)
         } catch let failure as Failure {
             throw failure
@@ -84,7 +114,6 @@ public struct ShardIndex: Codable, Equatable, Sendable {
             throw Failure("\(path) is not a shard index: \(error)", hint: restoreHint)
         }
         try index.checkContents(path: path)
-        for shard in index.shards { try shard.checkFile(directory: directory) }
         return index
     }
 
@@ -93,7 +122,8 @@ public struct ShardIndex: Codable, Equatable, Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         let path = (directory as NSString).appendingPathComponent(ShardIndex.fileName)
-        try DurableFile.write([UInt8](encoder.encode(self)) + [UInt8(ascii: "\n")], to: path)
+        let text = IndexChecksum.added(to: try encoder.encode(self) + [UInt8(ascii: "\n")])
+        try DurableFile.write([UInt8](text), to: path)
     }
 
     /// The checksum of the index file, which holds those of all shards. Throws `Failure` when it cannot be read.
@@ -103,8 +133,9 @@ public struct ShardIndex: Codable, Equatable, Sendable {
         return String(format: "%08x", data.withUnsafeBytes { Checksum(of: $0).value })
     }
 
-    private struct VersionOnly: Codable {
+    private struct Head: Codable {
         let formatVersion: Int
+        let encoding: String?
     }
 }
 
@@ -116,12 +147,18 @@ extension ShardIndex {
         func demand(_ condition: Bool, _ problem: String) throws {
             guard condition else { throw Failure("\(path): \(problem)", hint: restoreHint) }
         }
-        try demand(encoding == ShardIndex.patchEncoding, "unknown encoding \"\(encoding)\"")
         let sampleBytes: Int
-        do {
-            sampleBytes = try grid().valueCount
-        } catch let failure as Failure {
-            throw Failure("\(path): \(failure.problem)", hint: restoreHint)
+        switch encoding {
+        case .patches:
+            do {
+                sampleBytes = try grid().valueCount
+            } catch let failure as Failure {
+                throw Failure("\(path): \(failure.problem)", hint: restoreHint)
+            }
+        case .jpeg:
+            try demand((0...PatchGrid.maximumImageSize).contains(imageSize), "an image size of \(imageSize)")
+            // What a sample takes besides its JPEG file: offset, label, reference to its key, checksum.
+            sampleBytes = 36
         }
         try demand(mean.count == 3 && std.count == 3, "mean and std must have three values")
         try demand(
@@ -148,7 +185,7 @@ extension ShardIndex.Shard {
         !file.isEmpty && !file.hasPrefix(".") && !file.unicodeScalars.contains { $0 == "/" || $0.value < 32 }
     }
 
-    fileprivate func checkFile(directory: String) throws {
+    func checkFile(directory: String) throws {
         let path = (directory as NSString).appendingPathComponent(file)
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {

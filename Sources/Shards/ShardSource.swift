@@ -1,104 +1,171 @@
 import Files
 import Foundation
+import Images
 
-/// A folder of images to shard: SOURCE/<class>/<file>.
-///
-/// Classes are the sub-directories in the order of their names' bytes; their images are the regular files in them in
-/// the same order. Hidden entries, deeper directories and files beside the classes are left alone. What a file holds
-/// is found out by opening it, not by its name.
+/// The images to shard, each with a class: a folder, an archive, or the files of a known data set. Nothing is unpacked: an
+/// archive is listed once, and its members are read where they are.
 public struct ShardSource: Sendable {
-    /// One file of the source.
+    /// How images are laid out in a source.
+    public enum Kind: String, Codable, Sendable {
+        /// <class>/<file> in a directory.
+        case folder
+        /// <class>/<file> in a tar archive, at any depth.
+        case tar
+        /// A tar archive of one tar archive a class.
+        case imagenetTraining = "ilsvrc2012-train"
+        /// A tar archive of images without directories, and a file with their labels.
+        case imagenetValidation = "ilsvrc2012-val"
+        /// The binary batches of CIFAR-10, in a directory or a tar archive.
+        case cifar10
+    }
+
+    /// What else it may take to know the images of a source and their classes.
+    public struct Selection: Sendable {
+        /// The part of the source to take: a directory in it, or the beginning of the names of CIFAR-10's batches.
+        public var within: String?
+        /// The file with the labels of a `Kind.imagenetValidation`.
+        public var labels: String?
+        /// The file with the name of each number, for labels that are numbers.
+        public var labelNames: String?
+        /// The names of the classes in the order of the labels; by default those of the source, by their bytes.
+        public var classes: [String]?
+
+        /// A selection of all of a source whose classes are known from itself.
+        public init(
+            within: String? = nil, labels: String? = nil, labelNames: String? = nil, classes: [String]? = nil
+        ) {
+            self.within = within
+            self.labels = labels
+            self.labelNames = labelNames
+            self.classes = classes
+        }
+    }
+
+    /// One image of the source.
     public struct Item: Sendable {
         /// The position of its class in `classes`.
         public let label: Int
-        /// The file's name in the class's directory.
+        /// Its name in the class.
         public let name: String
+        let place: Place
     }
 
-    /// The directory.
+    /// Where an image's bytes are.
+    enum Place: Sendable {
+        /// In a file of its own, named by the image's key.
+        case file
+        /// In a part of a file of the source.
+        case part(file: Int, offset: Int, size: Int)
+    }
+
+    /// The directory or file.
     public let path: String
+    /// How images are laid out in it.
+    public let kind: Kind
+    /// The part that is taken; nil for all of it.
+    public let within: String?
     /// The names of the classes.
     public let classes: [String]
-    /// The files, by class.
+    /// The images, by the names of their classes and in them by their own, whose bytes are compared.
     public let items: [Item]
+    private let files: [SourceFile]
 
-    /// Lists the files of the directory `path`.
+    /// Lists the images of the directory or archive `path`.
     ///
-    /// Throws `Failure` when it is missing or unreadable or has no classes or no files in them.
-    public init(_ path: String) throws {
-        let classes = try entries(of: path).filter(\.isDirectory).map(\.name)
-        guard !classes.isEmpty else {
-            throw Failure(
-                "\(path) has no class directories", hint: "put the images into one sub-directory for each class")
-        }
+    /// Throws `Failure` when it is missing, unreadable or damaged, when it has no images, when its classes are not
+    /// certain or not among those of the selection, or when images of several parts, such as training and test, would be mixed.
+    public init(_ path: String, _ selection: Selection = Selection()) throws {
+        let listing = try SourceListing(path, selection)
+        self.path = listing.kind == .folder ? folderPath(path, selection) : path
+        kind = listing.kind
+        within = listing.kind == .folder ? nil : selection.within
+        files = listing.files
+        let names = listing.classes.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        classes = try selection.classes.map { try ClassNames.checked($0, hold: names, of: path) } ?? names
+        let labels = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
         var items: [Item] = []
-        for (label, name) in classes.enumerated() {
-            for entry in try entries(of: path + "/" + name) where entry.isFile {
-                items.append(Item(label: label, name: entry.name))
+        items.reserveCapacity(listing.images.reduce(0) { $0 + $1.value.count })
+        for name in names {
+            let images = listing.images[name, default: []].sorted {
+                $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
+            }
+            for image in images {
+                guard items.last?.name != image.name || items.last?.label != labels[name] else {
+                    throw Failure("\(path) has two images \(name)/\(image.name)", hint: "remove or rename one of them")
+                }
+                items.append(Item(label: labels[name] ?? 0, name: image.name, place: image.place))
             }
         }
-        guard !items.isEmpty else {
-            throw Failure(
-                "the \(classes.count) class directories of \(path) have no files", hint: "put the images into them")
-        }
-        self.path = path
-        self.classes = classes
         self.items = items
     }
 
-    /// `class/file` of an item, the key under which it is stored.
+    /// `class/name` of an item, the key under which it is stored.
     public func key(of item: Item) -> String { classes[item.label] + "/" + item.name }
 
-    /// The bytes of an item's file. Throws `Failure` when it cannot be read or has more than 1 GiB.
-    func bytes(of item: Item) throws -> [UInt8] {
-        let file = path + "/" + key(of: item)
+    /// What the source is known by: see `ShardRecipe.Source`.
+    var record: ShardRecipe.Source {
+        var checksum = Checksum()
+        func add(_ text: String) {
+            var text = text + "\0"
+            text.withUTF8 { checksum.update(UnsafeRawBufferPointer($0)) }
+        }
+        for name in classes { add(name) }
+        for item in items {
+            add("\(item.label) \(item.name)")
+            if case .part(_, _, let size) = item.place { add(String(size)) }
+        }
+        return ShardRecipe.Source(kind: kind, within: within, images: items.count, checksum: checksum.value)
+    }
+
+    /// What the source holds for an item.
+    ///
+    /// Throws `Failure` when there is no such file any more, it may not be read or has more than 1 GiB, and `SourceFailure`
+    /// when the file system fails or an archive was changed.
+    func contents(of item: Item) throws -> ItemContents {
+        switch item.place {
+        case .file:
+            return .file(try ownFile(path + "/" + key(of: item)))
+        case .part(let file, let offset, let size):
+            try demandReadable(size: size)
+            do {
+                let bytes = try files[file].bytes(size, at: offset)
+                return kind == .cifar10 ? .planes(bytes) : .file(bytes)
+            } catch let failure as Failure {
+                throw SourceFailure(failure: failure)
+            }
+        }
+    }
+
+    private func ownFile(_ file: String) throws -> [UInt8] {
         let descriptor = open(file, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw systemFailure("cannot open the file") }
+        guard descriptor >= 0 else {
+            let isOfTheFile = [ENOENT, EACCES, EPERM, ELOOP].contains(errno)
+            throw isOfTheFile
+                ? systemFailure("cannot open the file") : SourceFailure(failure: systemFailure("cannot open \(file)"))
+        }
         defer { close(descriptor) }
+        func unreadable() -> SourceFailure { SourceFailure(failure: systemFailure("cannot read \(file)")) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw systemFailure("cannot read the file") }
+        guard fstat(descriptor, &status) == 0 else { throw unreadable() }
         let size = Int(status.st_size)
-        guard size <= 1 << 30 else { throw Failure("the file has \(size) bytes", hint: "leave it out") }
+        try demandReadable(size: size)
         return try [UInt8](unsafeUninitializedCapacity: size) { bytes, initialised in
             while initialised < size {
                 let count = read(descriptor, bytes.baseAddress! + initialised, size - initialised)
                 if count < 0 && errno == EINTR { continue }
-                guard count >= 0 else { throw systemFailure("cannot read the file") }
+                guard count >= 0 else { throw unreadable() }
                 if count == 0 { break }
                 initialised += count
             }
         }
     }
-}
 
-private struct Entry {
-    let name: String
-    let isDirectory: Bool
-    let isFile: Bool
-}
-
-/// The entries of a directory that are not hidden, by the bytes of their names; links count as what they lead to.
-private func entries(of path: String) throws -> [Entry] {
-    guard let directory = opendir(path) else { throw systemFailure("cannot list \(path)") }
-    defer { closedir(directory) }
-    var entries: [Entry] = []
-    while true {
-        errno = 0
-        guard let found = readdir(directory) else {
-            guard errno == 0 else { throw systemFailure("cannot list \(path)") }
-            break
-        }
-        let name = withUnsafeBytes(of: &found.pointee.d_name) {
-            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-        }
-        if name.hasPrefix(".") { continue }
-        var kind = UInt32(found.pointee.d_type)
-        if kind == UInt32(DT_LNK) || kind == UInt32(DT_UNKNOWN) {
-            var status = stat()
-            if stat(path + "/" + name, &status) == 0 { kind = UInt32(status.st_mode & S_IFMT) >> 12 }
-        }
-        entries.append(
-            Entry(name: name, isDirectory: kind == UInt32(DT_DIR), isFile: kind == UInt32(DT_REG)))
+    private func demandReadable(size: Int) throws {
+        guard size <= 1 << 30 else { throw Failure("the file has \(size) bytes", hint: "leave it out") }
     }
-    return entries.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+}
+
+/// The directory with the classes of a folder `path`.
+func folderPath(_ path: String, _ selection: ShardSource.Selection) -> String {
+    selection.within.map { (path as NSString).appendingPathComponent($0) } ?? path
 }

@@ -2,10 +2,11 @@ import Files
 import Foundation
 import Images
 
-/// The job of turning a folder of images into a directory of shards, with nothing half-written: after a failure
-/// there is no index, and the shards of this run are removed.
-public struct Sharding {
-    /// What a run did.
+/// The job of turning a source of images into a directory of shards: `begin`, `makeShards` in one or more parts, by one or
+/// more processes, and `conclude`. Without an index the directory is not complete; a job that was stopped goes on where it
+/// was when it is done again.
+public struct Sharding: Sendable {
+    /// What was done.
     public struct Summary: Equatable, Sendable {
         /// Samples written.
         public let images: Int
@@ -13,128 +14,162 @@ public struct Sharding {
         public let classes: Int
         /// Shard files written.
         public let shards: Int
-        /// Files left out because they could not be read, listed in `skippedFileName`.
+        /// Images left out because they could not be read, listed in `skippedFileName`.
         public let skipped: Int
         /// Bytes of all shard files.
         public let bytes: Int
     }
 
-    /// The file in the output directory that lists what could not be read: path, tab, reason.
+    /// The file in the output directory that lists what could not be read: key, tab, reason.
     public static let skippedFileName = "skipped.txt"
 
-    private let source: ShardSource
-    private let output: OutputDirectory
-    private let grid: PatchGrid
-    private let shardSize: Int
-    private let isStrict: Bool
-    private var finished: [ShardIndex.Shard] = []
-    private var statistics = PixelStatistics()
-    private var skipped: [(key: String, reason: String)] = []
+    private let plan: ShardPlan
+    private let output: String
+    private let options: ShardingOptions
+    private let unfinished: UnfinishedRun
 
-    /// Writes the images of `source`, in its order, to the new or empty directory `output`: shorter side resized to
-    /// the grid's image size, central square, patches; `shardSize` samples a file.
+    /// The job of writing the images of `source` to the new or empty directory `output`.
     ///
-    /// Files that cannot be read are left out and listed in `skipped.txt`; if `isStrict`, one of them makes the run
-    /// fail at its end, with the list left in place. `progress` is called after each file with the number of files
-    /// done and of all files. Throws `Failure` when the source, the output or the sizes are unusable, when every
-    /// file is unreadable, or when writing fails.
-    public static func run(
-        source: String, output: String, grid: PatchGrid, shardSize: Int, isStrict: Bool,
-        progress: (Int, Int) -> Void
-    ) throws -> Summary {
-        guard shardSize > 0 else {
-            throw Failure("a shard size of \(shardSize) is not positive", hint: "choose a size such as 1024")
+    /// Throws `Failure` when the options cannot be.
+    public init(source: ShardSource, output: String, options: ShardingOptions) throws {
+        guard options.jobs > 0 else {
+            throw Failure("\(options.jobs) jobs are none", hint: "choose a number such as that of the cores")
         }
-        let images = try ShardSource(source)
-        var job = Sharding(
-            source: images, output: try OutputDirectory(output, outside: source), grid: grid, shardSize: shardSize,
-            isStrict: isStrict)
+        self.plan = try ShardPlan(
+            source: source,
+            recipe: ShardRecipe(
+                options.format, shardSize: options.shardSize, shuffle: options.shuffle, source: source.record))
+        self.output = output
+        self.options = options
+        unfinished = UnfinishedRun(in: output)
+    }
+
+    /// Begins, makes and concludes all in one process.
+    @discardableResult
+    public static func run(
+        source: ShardSource, output: String, options: ShardingOptions, progress: (ShardingProgress) -> Void = { _ in }
+    ) throws -> Summary {
+        let job = try Sharding(source: source, output: output, options: options)
+        if try job.begin() { try job.makeShards(progress: progress) }
+        return try job.conclude()
+    }
+
+    /// Creates the output directory or takes one in which the same job was begun.
+    ///
+    /// False if the job was already concluded. Throws `Failure` when the directory cannot be used, holds anything else,
+    /// another job was begun in it, or its shards were damaged since it was concluded.
+    public func begin() throws -> Bool {
+        guard try complete() == nil else { return false }
+        let directory = try OutputDirectory(output, outside: plan.source.path) { unfinished.isOwn(entries: $0) }
         do {
-            try job.writeShards(progress: progress)
-            return try job.conclude()
+            try unfinished.begin(plan.recipe)
         } catch {
-            job.removeShards()
+            directory.remove()
             throw error
         }
+        return true
     }
 
-    private init(source: ShardSource, output: OutputDirectory, grid: PatchGrid, shardSize: Int, isStrict: Bool) {
-        self.source = source
-        self.output = output
-        self.grid = grid
-        self.shardSize = shardSize
-        self.isStrict = isStrict
+    /// The index, if the job was already concluded. Throws `Failure` when shards were damaged since.
+    private func complete() throws -> ShardIndex? {
+        guard let index = try? ShardIndex.read(directory: output), index.recipe == plan.recipe else { return nil }
+        do {
+            return try ShardIndex.load(directory: output)
+        } catch let failure as Failure {
+            throw Failure(
+                failure.problem, hint: "make it again: crate verify \(output) --repair --source \(plan.source.path)")
+        }
     }
 
-    private mutating func writeShards(progress: (Int, Int) -> Void) throws {
-        let preparer = try SamplePreparer(source: source, grid: grid)
-        var done = 0
-        var batch: Range<Int> = 0..<0
-        var prepared: [PreparedSample] = []
-        while done < source.items.count {
-            var writer: ShardWriter?
-            // Fills one shard; a batch may go on into the next.
-            while done < source.items.count && !(writer?.isFull ?? false) {
-                if done == batch.upperBound {
-                    batch = done..<min(done + preparer.batchSize, source.items.count)
-                    prepared = preparer.prepare(batch)
-                }
-                let position = done - batch.lowerBound
-                let item = source.items[done]
-                switch prepared[position] {
-                case .unreadable(let reason):
-                    skipped.append((source.key(of: item), reason))
-                case .sample(let checksum, let sampleStatistics):
-                    if writer == nil { writer = try startShard() }
-                    try writer?.append(
-                        patches: preparer.patches(at: position), checksum: checksum, label: item.label,
-                        key: source.key(of: item))
-                    statistics.add(sampleStatistics)
-                }
-                done += 1
-                progress(done, source.items.count)
+    /// Makes those of every `parts` shards that are number `part`, 0 ..< parts, except for what an earlier run has left
+    /// in good order.
+    ///
+    /// The result says what was made, and how many shards were kept. Throws `Failure` when the job was not begun or a
+    /// shard cannot be written; finished shards stay for another run.
+    @discardableResult
+    public func makeShards(
+        part: Int = 0, of parts: Int = 1, progress: (ShardingProgress) -> Void = { _ in }
+    ) throws -> (images: Int, keptShards: Int) {
+        try unfinished.join(plan.recipe)
+        let own = Array(stride(from: part, to: plan.shardCount, by: parts))
+        let isDone = concurrentMap(own, jobs: options.jobs) { isInGoodOrder($0) }
+        let pending = zip(own, isDone).filter { !$0.1 }.map(\.0)
+        let pipeline = ShardPipeline(plan, shards: pending, directory: output, jobs: options.jobs) { [unfinished] in
+            try unfinished.note($1, of: $0)
+        }
+        try pipeline.run(report: progress)
+        return (pending.reduce(0) { $0 + plan.positions(of: $1).count }, own.count - pending.count)
+    }
+
+    private func isInGoodOrder(_ shard: Int) -> Bool {
+        guard let record = unfinished.record(of: shard) else { return false }
+        guard let file = record.file else { return true }
+        return (try? Checksum.ofFile(path(file.file))).map { $0 == (file.bytes, file.checksum) } ?? false
+    }
+
+    /// Writes the list of what was left out and the index, when all shards are made.
+    ///
+    /// Throws `Failure` when nothing could be read, or something could not and that is strictly asked for; then the list
+    /// stays and the shards are removed.
+    public func conclude() throws -> Summary {
+        if let index = try complete() {
+            try unfinished.remove()
+            return summary(index)
+        }
+        var record = ShardRecord()
+        var shards: [ShardIndex.Shard] = []
+        for shard in 0..<plan.shardCount {
+            guard let done = unfinished.record(of: shard) else {
+                throw Failure("\(output) lacks \(ShardPlan.fileName(of: shard))", hint: "start the same command again")
             }
-            if let writer { finished.append(try writer.finish()) }
+            if let file = done.file { shards.append(file) }
+            record.statistics.add(done.statistics)
+            record.skipped += done.skipped
         }
-    }
-
-    private func startShard() throws -> ShardWriter {
-        let digits = String(finished.count)
-        let name = "shard-" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits + ".h5"
-        return try ShardWriter(path: output.file(name), grid: grid, capacity: shardSize)
-    }
-
-    private func conclude() throws -> Summary {
-        if !skipped.isEmpty { try writeSkipped() }
-        guard !finished.isEmpty else {
-            throw Failure(
-                "none of the \(skipped.count) files of \(source.path) is a readable image",
-                hint: "see \(output.file(Sharding.skippedFileName)) for the reasons")
-        }
-        guard !isStrict || skipped.isEmpty else {
-            throw Failure(
-                "\(skipped.count) of \(source.items.count) files of \(source.path) cannot be read",
-                hint: "see \(output.file(Sharding.skippedFileName)), mend or remove them, or leave --strict out")
+        if !record.skipped.isEmpty { try writeSkipped(record.skipped) }
+        do {
+            try demandSamples(skipped: record.skipped.count)
+        } catch {
+            for shard in shards { unlink(path(shard.file)) }
+            try unfinished.remove()
+            throw error
         }
         let index = ShardIndex(
-            grid: grid, classes: source.classes, mean: statistics.mean, std: statistics.deviation, shards: finished)
-        try index.write(directory: output.path)
-        return Summary(
-            images: index.total, classes: source.classes.count, shards: finished.count, skipped: skipped.count,
-            bytes: finished.reduce(0) { $0 + $1.bytes })
+            recipe: plan.recipe, classes: plan.source.classes, mean: record.statistics.mean,
+            std: record.statistics.deviation, shards: shards)
+        try index.write(directory: output)
+        try unfinished.remove()
+        return summary(index)
     }
 
-    private func writeSkipped() throws {
-        var text = ""
-        for (key, reason) in skipped {
-            // A line is a file, whatever its name.
-            text += key.map { $0.isNewline || $0 == "\t" ? "?" : String($0) }.joined() + "\t" + reason + "\n"
+    private func demandSamples(skipped: Int) throws {
+        let count = plan.source.items.count
+        guard skipped < count else {
+            throw Failure(
+                "none of the \(count) files of \(plan.source.path) is a readable image",
+                hint: "see \(path(Sharding.skippedFileName)) for the reasons")
         }
-        try DurableFile.write([UInt8](text.utf8), to: output.file(Sharding.skippedFileName))
+        guard !options.isStrict || skipped == 0 else {
+            throw Failure(
+                "\(skipped) of \(count) files of \(plan.source.path) cannot be read",
+                hint: "see \(path(Sharding.skippedFileName)), mend or remove them, or leave --strict out")
+        }
     }
 
-    private func removeShards() {
-        for shard in finished { unlink(output.file(shard.file)) }
-        output.remove()
+    private func writeSkipped(_ skipped: [ShardRecord.Skipped]) throws {
+        var text = ""
+        for file in skipped {
+            // A line is a file, whatever its name.
+            text += file.key.map { $0.isNewline || $0 == "\t" ? "?" : String($0) }.joined() + "\t" + file.reason + "\n"
+        }
+        try DurableFile.write([UInt8](text.utf8), to: path(Sharding.skippedFileName))
     }
+
+    private func summary(_ index: ShardIndex) -> Summary {
+        Summary(
+            images: index.total, classes: index.classes.count, shards: index.shards.count,
+            skipped: plan.source.items.count - index.total, bytes: index.shards.reduce(0) { $0 + $1.bytes })
+    }
+
+    private func path(_ name: String) -> String { (output as NSString).appendingPathComponent(name) }
 }

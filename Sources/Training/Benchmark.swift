@@ -46,6 +46,7 @@ public func benchmark(
 ) throws -> BenchmarkResult {
     var trainer = try Trainer(configuration, data: data, threads: threads, distribution, world)
     try trainer.load(from: nil)
+    trainer.begin(at: 0)
     let productRate = try measureProducts(configuration, trainer.workspace.team, world)
 
     var rates: [Double] = []

@@ -86,8 +86,8 @@ final class CheckpointSaver: @unchecked Sendable {
             if world.rank == 0 {
                 do {
                     try store.save(
-                        parameters.pointer, of: model, maskRatio: configuration.maskRatio, step: step,
-                        samples: step * configuration.batchSize
+                        parameters.pointer, of: model, maskRatio: configuration.maskRatio,
+                        normalisation: configuration.normalisation, step: step, samples: step * configuration.batchSize
                     ) { _, _ in transfer.collect() }
                     store.prune(retention)
                 } catch {

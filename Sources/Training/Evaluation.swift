@@ -14,17 +14,18 @@ import Threads
 /// loss, or all throw.
 public func evaluate(
     _ model: MaskedAutoencoder, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace,
-    loader: inout BatchLoader, chunk: Int, world: World
+    loader: BatchLoader, chunk: Int, world: World
 ) throws -> Double {
     let count = loader.count
     var losses = [Double](repeating: 0, count: count)
     model.prepare(parameters: parameters, workspace: workspace)
     try world.agree {
-        for first in stride(from: world.rank * chunk, to: count, by: world.size * chunk) {
-            let samples = first..<min(first + chunk, count)
-            try loader.loadEvaluation(samples: samples)
-            let batch = MaskedBatch(
-                patches: loader.patches.pointer, mask: loader.mask.pointer, images: samples.count)
+        loader.begin(
+            BatchSequence(first: world.rank * chunk, size: chunk, stride: world.size * chunk, end: count),
+            for: .evaluation)
+        while let loaded = try loader.next() {
+            let samples = loaded.positions
+            let batch = MaskedBatch(patches: loaded.patches, mask: loaded.mask, images: samples.count)
             model.forward(batch, parameters: parameters, workspace: workspace)
             model.loss(batch, gradientScale: nil, workspace: workspace)
             for (sample, loss) in zip(samples, workspace.imageLosses) { losses[sample] = loss }
@@ -57,22 +58,25 @@ public func evaluateCheckpoint(
     let chunk = 8
     var warnings: [Failure] = []
     let file = try world.agree { try CheckpointStore.modelFile(at: path) { warnings.append($0) } }
-    let (configuration, trainedRatio) = try world.agree { try CheckpointStore.description(ofModelFile: file) }
+    let (configuration, trainedRatio, normalisation) = try world.agree {
+        try CheckpointStore.description(ofModelFile: file)
+    }
     let model = MaskedAutoencoder(configuration)
     let parameters = try world.agree { try OwnedBuffer<Float>(count: model.layout.bufferCount) }
     try world.agree {
         try CheckpointStore.loadParameters(into: parameters.pointer, layout: model.layout, from: file)
     }
-    var loader = try world.agree {
+    let loader = try world.agree {
         try BatchLoader(
-            path: data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
-            maskRatio: maskRatio ?? trainedRatio, seed: 0, capacity: chunk)
+            LoaderSettings(
+                path: data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
+                normalisation: normalisation, maskRatio: maskRatio ?? trainedRatio, seed: 0, capacity: chunk))
     }
     try world.demandEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: data) }])
     let workspace = try world.agree {
         try Workspace(model, images: chunk, precision: precision, team: ThreadTeam(count: threads))
     }
     let loss = try evaluate(
-        model, parameters: parameters.pointer, workspace: workspace, loader: &loader, chunk: chunk, world: world)
+        model, parameters: parameters.pointer, workspace: workspace, loader: loader, chunk: chunk, world: world)
     return CheckpointEvaluation(loss: loss, samples: loader.count, file: file, warnings: warnings)
 }

@@ -2,7 +2,9 @@ import Collectives
 import CrateModel
 import Files
 import Foundation
+import Images
 import Kernels
+import Shards
 
 /// Everything that decides what a pretraining run computes; stored with it as `config.json`.
 public struct PretrainConfiguration: Codable, Equatable, Sendable {
@@ -26,6 +28,8 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
     public var clip: Double?
     /// Fraction of the patches that is hidden.
     public var maskRatio: Double
+    /// What pixels are normalised with.
+    public var normalisation: Normalisation
     /// Key of everything random.
     public var seed: UInt64
     /// Samples of the training set.
@@ -35,7 +39,8 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
     public init(
         model: ModelConfiguration, batchSize: Int, virtualRanks: Int, microBatch: Int, precision: Precision,
         wire: WireFormat, schedule: LearningRate,
-        weightDecay: Double, clip: Double?, maskRatio: Double, seed: UInt64, sampleCount: Int
+        weightDecay: Double, clip: Double?, maskRatio: Double, normalisation: Normalisation, seed: UInt64,
+        sampleCount: Int
     ) {
         self.model = model
         self.batchSize = batchSize
@@ -47,6 +52,7 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
         self.weightDecay = weightDecay
         self.clip = clip
         self.maskRatio = maskRatio
+        self.normalisation = normalisation
         self.seed = seed
         self.sampleCount = sampleCount
     }
@@ -109,4 +115,14 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
 
     /// The epoch, a fraction, after `step` steps.
     public func epoch(after step: Int) -> Double { Double(step * batchSize) / Double(sampleCount) }
+
+    /// The micro-batches that rank `rank` of `ranks` computes from step `step` on to the end of the schedule: its virtual
+    /// ranks' positions follow each other, and the next step's are a batch further.
+    func batches(from step: Int, rank: Int, ranks: Int) -> BatchSequence {
+        let share = batchSize / ranks
+        return BatchSequence(
+            first: step * batchSize + rank * share, size: microBatch, sizesInARow: share / microBatch,
+            stride: batchSize,
+            end: schedule.totalSteps * batchSize)
+    }
 }

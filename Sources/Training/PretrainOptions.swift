@@ -1,5 +1,6 @@
 import Checkpoints
 import Collectives
+import Shards
 
 /// What is done with a step whose loss or gradients are not finite.
 public enum NonFinitePolicy: String, CaseIterable, Codable, Sendable {
@@ -70,6 +71,8 @@ public struct PretrainOptions: Sendable {
     public var timeLimit: Double?
     /// Threads of a rank.
     public var threads: Int
+    /// What happens at a sample that cannot be read.
+    public var onDamage: DamagePolicy
     /// How ranks work together.
     public var distribution: DistributionOptions
 
@@ -78,6 +81,7 @@ public struct PretrainOptions: Sendable {
         data: String, validation: String?, run: RunDirectory, resumes: Bool, arguments: [String], evaluateEvery: Int,
         saveEvery: SaveInterval,
         retention: CheckpointRetention, saveFailures: Int, stopAfter: Int?, timeLimit: Double?, threads: Int,
+        onDamage: DamagePolicy,
         distribution: DistributionOptions
     ) {
         self.data = data
@@ -92,6 +96,7 @@ public struct PretrainOptions: Sendable {
         self.stopAfter = stopAfter
         self.timeLimit = timeLimit
         self.threads = threads
+        self.onDamage = onDamage
         self.distribution = distribution
     }
 
@@ -102,6 +107,7 @@ public struct PretrainOptions: Sendable {
             "--validation": validation == nil ? "absent" : "given", "--stop-after": "\(stopAfter ?? 0)",
             "--bucket-mb": "\(distribution.bucketBytes) bytes", "--check-every": "\(distribution.checkEvery)",
             "--on-non-finite": distribution.onNonFinite.rawValue, "--max-skips": "\(distribution.maxSkips)",
+            "--on-corrupt": "\(onDamage)",
         ]
     }
 }

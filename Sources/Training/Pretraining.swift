@@ -29,9 +29,10 @@ public func pretrain(
     try demandAgreement(configuration, options, world)
     startWatchdog(options, world)
     var trainer = try Trainer(
-        configuration, data: options.data, threads: options.threads, options.distribution, world)
-    var validation = try world.agree {
-        try options.validation == nil ? nil : makeLoader(options.validation!, configuration)
+        configuration, data: options.data, threads: options.threads, options.distribution, onDamage: options.onDamage,
+        world)
+    let validation = try world.agree {
+        try options.validation.map { try makeLoader($0, configuration, options.onDamage) }
     }
 
     // ---- where to start ----
@@ -47,7 +48,10 @@ public func pretrain(
     try trainer.load(from: resumed?.path)
     var progress = Progress(isTalking: isCoordinator, totalSteps: total, remaining: end - start)
     defer { progress.endLine() }
-    for warning in warnings { progress.say("warning: \(warning)") }
+    for warning in warnings + trainer.loader.missing + (validation?.missing ?? []) {
+        progress.say("warning: \(warning)")
+    }
+    var damage = DamageReport(rank: world.rank)
     progress.say(summary(configuration, trainer.model, ranks: world.size))
     if !configuration.isIndependentOf(ranks: world.size) {
         progress.say(
@@ -63,11 +67,11 @@ public func pretrain(
         }
     }
     func evaluateNow(after step: Int) throws {
-        guard validation != nil else { return }
+        guard let validation else { return }
         world.watchdog.begin(.evaluating, step: step)
         let loss = try evaluate(
             trainer.model, parameters: trainer.optimizer.parameters.pointer, workspace: trainer.workspace,
-            loader: &validation!, chunk: configuration.microBatch, world: world)
+            loader: validation, chunk: configuration.microBatch, world: world)
         try record(LogEntry(step: step, epoch: configuration.epoch(after: step), validationLoss: loss))
         progress.say("validation loss \(formatted(loss)) after \(step) steps")
     }
@@ -82,6 +86,7 @@ public func pretrain(
             _ = try log?.append(LogEntry(event: text))
         }
     }
+    trainer.begin(at: start)
     if start == 0 { try evaluateNow(after: 0) }
     var saveSeconds: Double?
     var (skips, isStopping) = (0, world.minimum(stop.isSet ? 0 : 1) == 0)
@@ -97,6 +102,7 @@ public func pretrain(
         let entry = LogEntry(result, configuration, saveSeconds: saveSeconds, after: done)
         saveSeconds = nil
         try record(entry)
+        damage.tell(result.substitutions)
         progress.show(entry, seconds: result.seconds.total)
         if result.isSkipped { progress.say("warning: step \(done) is skipped: loss or gradients are not finite") }
         guard skips <= options.distribution.maxSkips else {
@@ -165,10 +171,14 @@ private func startWatchdog(_ options: PretrainOptions, _ world: World) {
     }
 }
 
-func makeLoader(_ path: String, _ configuration: PretrainConfiguration) throws -> BatchLoader {
+func makeLoader(
+    _ path: String, _ configuration: PretrainConfiguration, _ onDamage: DamagePolicy = .stop
+) throws -> BatchLoader {
     try BatchLoader(
-        path: path, imageSize: configuration.model.imageSize, patchSize: configuration.model.patchSize,
-        maskRatio: configuration.maskRatio, seed: configuration.seed, capacity: configuration.microBatch)
+        LoaderSettings(
+            path: path, imageSize: configuration.model.imageSize, patchSize: configuration.model.patchSize,
+            normalisation: configuration.normalisation, maskRatio: configuration.maskRatio, seed: configuration.seed,
+            capacity: configuration.microBatch, onDamage: onDamage))
 }
 
 private func summary(_ configuration: PretrainConfiguration, _ model: MaskedAutoencoder, ranks: Int) -> String {

@@ -17,7 +17,7 @@ public struct LogEntry: Codable, Equatable, Sendable {
     public var gradNorm: Double?
     /// Images a second over all ranks.
     public var imagesPerSecond: Double?
-    /// Seconds of the step that rank 0 spent on reading and augmenting.
+    /// Seconds of the step that rank 0 waited for samples to be read and augmented.
     public var dataSeconds: Double?
     /// Seconds of the step that rank 0 spent on computing.
     public var computeSeconds: Double?
@@ -29,6 +29,8 @@ public struct LogEntry: Codable, Equatable, Sendable {
     public var slowestDataSeconds, slowestComputeSeconds, slowestWaitSeconds: Double?
     /// Whether the step changed nothing, since its loss or gradients were not finite.
     public var skipped: Bool?
+    /// Damaged samples of the step that others stood in for; absent where there is none.
+    public var substituted: Int?
     /// Seconds for which a checkpoint that was begun before the step held up training.
     public var saveSeconds: Double?
     /// What happened beside the steps.
@@ -46,7 +48,8 @@ extension LogEntry {
             computeSeconds: seconds.passes + seconds[.optimizer], communicationSeconds: seconds[.reduction],
             slowestRank: result.slowest.rank, slowestDataSeconds: result.slowest.data,
             slowestComputeSeconds: result.slowest.compute, slowestWaitSeconds: result.slowest.wait,
-            skipped: result.isSkipped ? true : nil, saveSeconds: saveSeconds)
+            skipped: result.isSkipped ? true : nil, substituted: result.substituted > 0 ? result.substituted : nil,
+            saveSeconds: saveSeconds)
     }
 }
 

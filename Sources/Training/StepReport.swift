@@ -16,6 +16,8 @@ struct StepReport: ~Copyable {
         case stopping, saveDue, saving, givenUp
         /// Seconds of reading, of computing, and of waiting for gradients.
         case dataSeconds, computeSeconds, waitSeconds
+        /// Damaged samples that others stood in for.
+        case substituted
         /// Fingerprints of the parameters before the passes and after them.
         case before, after
     }
@@ -78,6 +80,9 @@ struct StepReport: ~Copyable {
         Wishes(
             isStopping: any(.stopping), isSaveDue: any(.saveDue), isSaving: any(.saving), hasGivenUp: any(.givenUp))
     }
+
+    /// The sum of all ranks' `field`.
+    func sum(_ field: Field) -> Double { (0..<ranks).reduce(0) { $0 + self[$1, field] } }
 
     /// Whether any rank has set `field`.
     func any(_ field: Field) -> Bool { (0..<ranks).contains { self[$0, field] != 0 } }

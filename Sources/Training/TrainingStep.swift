@@ -18,6 +18,10 @@ struct StepResult {
     let wishes: StepReport.Wishes
     /// The rank that worked longest, and its seconds of reading, computing and waiting.
     let slowest: (rank: Int, data: Double, compute: Double, wait: Double)
+    /// Samples of the global batch that others stood in for.
+    let substituted: Int
+    /// This rank's share of them.
+    let substitutions: [Substitution]
     /// Where this rank's time went.
     let seconds: StepSeconds
 }
@@ -31,22 +35,23 @@ struct Trainer: ~Copyable {
     let partition: Partition
     let world: World
     private let options: DistributionOptions
-    private var loader: BatchLoader
+    let loader: BatchLoader
     private let exchange: GradientExchange
     private let report: StepReport
+    private var substitutions: [Substitution] = []
     private let rehearsal = Rehearsal()
 
     /// A replica that trains on the shards in `data` on `threads` threads. Collective: all ranks have one, or all throw.
     init(
         _ configuration: PretrainConfiguration, data: String, threads: Int, _ options: DistributionOptions,
-        _ world: World
+        onDamage: DamagePolicy = .stop, _ world: World
     ) throws {
         _ = try configuration.samplesPerVirtualRank(ranks: world.size)
         let model = MaskedAutoencoder(configuration.model)
         let count = model.layout.bufferCount
         let partition = Partition(count: count, bucketCount: options.bucketBytes / 4, ranks: world.size)
         let team = ThreadTeam(count: threads)
-        let loader = try world.agree { try makeLoader(data, configuration) }
+        let loader = try world.agree { try makeLoader(data, configuration, onDamage) }
         let workspace = try world.agree {
             try Workspace(model, images: configuration.microBatch, precision: configuration.precision, team: team)
         }
@@ -76,6 +81,11 @@ struct Trainer: ~Copyable {
         self.options = options
     }
 
+    /// Begins to read ahead the samples of step `step`. Then `run` takes the steps one after the other.
+    func begin(at step: Int) {
+        loader.begin(configuration.batches(from: step, rank: world.rank, ranks: world.size), for: .training)
+    }
+
     /// One optimiser step: every rank's micro-batches forward and backward, the sum of the gradients over all ranks, which
     /// goes on during the last backward pass, clipping, AdamW of the own parts, and the gathering of all parts.
     /// Collective: all ranks do the step, or all throw and no parameter has changed. `wishes` is asked when the passes are through.
@@ -87,6 +97,7 @@ struct Trainer: ~Copyable {
         let isChecking = world.size > 1 && options.checkEvery > 0 && (step + 1) % options.checkEvery == 0
         clock.restart()
         report.clear()
+        substitutions.removeAll(keepingCapacity: true)
         if isChecking { report[world.rank, .before] = Double(fingerprint(parameters, count: count)) }
         rehearsal?.damage(parameters, .flip, rank: world.rank, step: step)
 
@@ -102,6 +113,7 @@ struct Trainer: ~Copyable {
         report[world.rank, .failed] = failure == nil ? 0 : 1
         let ownLoss = report.losses.reduce(0, +)
         report[world.rank, .notFinite] = isFinite && ownLoss.isFinite ? 0 : 1
+        report[world.rank, .substituted] = Double(substitutions.count)
         report.set(wishes(), rank: world.rank)
         report[world.rank, .dataSeconds] = clock.seconds[.data]
         report[world.rank, .computeSeconds] = clock.seconds.passes + clock.seconds[.optimizer]
@@ -133,7 +145,7 @@ struct Trainer: ~Copyable {
             loss: loss, gradientNorm: norm, isSkipped: !isUsable, wishes: report.wishes,
             slowest: (
                 slowest, report[slowest, .dataSeconds], report[slowest, .computeSeconds], report[slowest, .waitSeconds]
-            ), seconds: clock.seconds)
+            ), substituted: Int(report.sum(.substituted)), substitutions: substitutions, seconds: clock.seconds)
     }
 
     /// The failure of a step that is not finite, which names the ranks that it came from.
@@ -183,10 +195,13 @@ struct Trainer: ~Copyable {
         let first = step * configuration.batchSize + virtualRank * share
         for position in stride(from: first, to: first + share, by: images) {
             world.watchdog.begin(.reading, step: step + 1)
-            try loader.loadTraining(positions: position..<position + images)
+            guard let loaded = try loader.next(), loaded.positions.lowerBound == position else {
+                throw Failure("the loader is not at position \(position)", hint: "this is a mistake of the program")
+            }
+            substitutions += loaded.substitutions
             workspace.clock.finish(.data)
             world.watchdog.begin(.computing, step: step + 1)
-            let batch = MaskedBatch(patches: loader.patches.pointer, mask: loader.mask.pointer, images: images)
+            let batch = MaskedBatch(patches: loaded.patches, mask: loaded.mask, images: images)
             model.forward(batch, parameters: parameters, workspace: workspace)
             model.loss(batch, gradientScale: Float(gradientScale), workspace: workspace)
             for loss in workspace.imageLosses.prefix(images) { report.losses[virtualRank] += loss }

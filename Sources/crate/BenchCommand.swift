@@ -13,6 +13,7 @@ struct BenchCommand: ParsableCommand {
             crate bench --model base --batch-size 32 --threads 2
             mpirun -n 2 crate bench --model tiny --batch-size 64 --json
             mpirun -n 2 crate bench --model tiny --exchange
+            crate bench --loader shards/train --epochs 10
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
@@ -32,14 +33,25 @@ struct BenchCommand: ParsableCommand {
     var exchange = false
     @Flag(help: "Print one JSON object instead of the table.")
     var json = false
+    @Option(
+        help: ArgumentHelp("Measure only how fast the shards of this directory are read, as JSON.", valueName: "dir"))
+    var loader: String?
+    @Option(help: ArgumentHelp("Epochs to read with --loader.", valueName: "n"))
+    var epochs = 3
 
     func validate() throws {
         try demandCount("--steps", steps, upTo: 100_000)
         try demandCount("--batch-size", batchSize, upTo: 1_000_000)
         try demandCount("--micro-batch", microBatch ?? 1, upTo: 1_000_000)
+        try demandCount("--epochs", epochs, upTo: 100_000)
     }
 
     func run() throws {
+        if let loader {
+            return try printJSON(
+                benchmarkLoader(
+                    data: loader, imageSize: model.imageSize, patchSize: model.patchSize, epochs: epochs))
+        }
         try runWithWorld { world in
             let modelConfiguration = try world.agree { try model.configuration() }
             if exchange { return try measureExchange(modelConfiguration, world) }
@@ -54,7 +66,8 @@ struct BenchCommand: ParsableCommand {
                     to: data, count: sampleCount, imageSize: model.imageSize, patchSize: model.patchSize)
             }
             let configuration = try recipe.configuration(
-                modelConfiguration, sampleCount: sampleCount, precision: speed.announcedPrecision(world),
+                modelConfiguration, sampleCount: sampleCount, normalisation: .imageNet,
+                precision: speed.announcedPrecision(world),
                 ranks: world.size)
             let result = try benchmark(
                 configuration, data: data, threads: speed.threads, steps: steps,

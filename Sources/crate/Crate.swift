@@ -8,8 +8,8 @@ struct Crate: ParsableCommand {
         commandName: "crate",
         abstract: "Pretrain CRATE-MAE, the white-box masked autoencoder, on CPU clusters.",
         subcommands: [
-            SynthesizeCommand.self, ShardCommand.self, PretrainCommand.self, EvaluateCommand.self,
-            CheckpointCommand.self, CompareCommand.self, BenchCommand.self, PlanCommand.self,
+            SynthesizeCommand.self, ShardCommand.self, VerifyCommand.self, InspectCommand.self, PretrainCommand.self,
+            EvaluateCommand.self, CheckpointCommand.self, CompareCommand.self, BenchCommand.self, PlanCommand.self,
         ])
 
     static func main() {

@@ -49,7 +49,8 @@ struct PlanCommand: ParsableCommand {
             nodes: cluster.nodes, cluster.description(rates, threads: speed.threads),
             bucketBytes: distribution.options.bucketBytes
         ) { ranks in
-            try recipe.configuration(model, sampleCount: images ?? 1, precision: precision, ranks: ranks)
+            try recipe.configuration(
+                model, sampleCount: images ?? 1, normalisation: .imageNet, precision: precision, ranks: ranks)
         }
         json ? try printJSON(plan) : PlanTable(plan: plan, threads: speed.threads, precision: precision).print()
     }

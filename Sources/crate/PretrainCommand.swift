@@ -4,11 +4,18 @@ import Collectives
 import CrateModel
 import Files
 import Foundation
+import Images
 import Kernels
 import Shards
 import Training
 
 extension ModelSize: ExpressibleByArgument {}
+extension DamagePolicy: ExpressibleByArgument {}
+
+/// Whose statistics pixels are normalised with.
+enum NormalisationChoice: String, ExpressibleByArgument {
+    case imagenet, dataset
+}
 
 struct PretrainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -28,19 +35,20 @@ struct PretrainCommand: ParsableCommand {
     func run() throws {
         try runWithWorld { world in
             let modelConfiguration = try world.agree { try model.configuration() }
-            let ownCount = try world.agree { try ShardIndex.load(directory: files.data).total }
-            let sampleCount = world.broadcast(ownCount, from: 0)
+            let index = try world.agree { try ShardIndex.read(directory: files.data) }
+            let sampleCount = world.broadcast(index.total, from: 0)
             let precision = speed.announcedPrecision(world)
             let configuration = try world.agree {
                 try recipe.configuration(
-                    modelConfiguration, sampleCount: sampleCount, precision: precision, ranks: world.size)
+                    modelConfiguration, sampleCount: sampleCount, normalisation: try recipe.normalisation(of: index),
+                    precision: precision, ranks: world.size)
             }
             let options = PretrainOptions(
                 data: files.data, validation: files.validation, run: RunDirectory(path: files.run),
                 resumes: files.resume, arguments: files.argumentsToKeep, evaluateEvery: files.evaluateEvery,
                 saveEvery: files.saveEvery, retention: files.retention, saveFailures: files.saveFailures,
                 stopAfter: files.stopAfter, timeLimit: files.timeLimit.map { 60 * $0 }, threads: speed.threads,
-                distribution: distribution.options)
+                onDamage: files.onCorrupt, distribution: distribution.options)
             if try pretrain(configuration, options, world: world) == .stopped { throw stoppedEarly }
         }
     }
@@ -81,6 +89,11 @@ struct FileOptions: ParsableArguments {
             "Minutes within which to end with a checkpoint and exit code \(stoppedEarly.rawValue).",
             valueName: "minutes"))
     var timeLimit: Double?
+    @Option(
+        help: ArgumentHelp(
+            "At a sample that cannot be read: end the run, or let another one stand in for it.",
+            valueName: "stop|substitute"))
+    var onCorrupt = DamagePolicy.stop
 
     func validate() throws {
         try demandCount("--evaluate-every", evaluateEvery, upTo: 1_000_000)
@@ -205,6 +218,10 @@ struct RecipeOptions: ParsableArguments {
     var weightDecay = 0.1
     @Option(help: ArgumentHelp("Fraction of the patches that is hidden.", valueName: "x"))
     var maskRatio = 0.75
+    @Option(
+        help: ArgumentHelp(
+            "Mean and deviation of the pixels: ImageNet's, or the data's.", valueName: "imagenet|dataset"))
+    var normalise = NormalisationChoice.imagenet
     @Option(help: ArgumentHelp("Key of everything random.", valueName: "n"))
     var seed: UInt64 = 0
 
@@ -226,8 +243,15 @@ struct RecipeOptions: ParsableArguments {
         }
     }
 
+    func normalisation(of index: ShardIndex) throws -> Normalisation {
+        switch normalise {
+        case .imagenet: .imageNet
+        case .dataset: try Normalisation(mean: index.mean, deviation: index.std)
+        }
+    }
+
     func configuration(
-        _ model: ModelConfiguration, sampleCount: Int, precision: Precision, ranks: Int
+        _ model: ModelConfiguration, sampleCount: Int, normalisation: Normalisation, precision: Precision, ranks: Int
     ) throws -> PretrainConfiguration {
         let schedule = try LearningRate(
             peak: lr ?? blr * Double(batchSize) / 256, epochs: epochs ?? (steps == nil ? 800 : nil), steps: steps,
@@ -238,7 +262,7 @@ struct RecipeOptions: ParsableArguments {
             microBatch: microBatch
                 ?? PretrainConfiguration.defaultMicroBatch(batchSize: batchSize, virtualRanks: virtualRanks),
             precision: precision, wire: wire, schedule: schedule, weightDecay: weightDecay, clip: clip > 0 ? clip : nil,
-            maskRatio: maskRatio, seed: seed, sampleCount: sampleCount)
+            maskRatio: maskRatio, normalisation: normalisation, seed: seed, sampleCount: sampleCount)
     }
 }
 

@@ -1,25 +1,39 @@
 import ArgumentParser
+import Collectives
 import Files
 import Foundation
 import Images
 import Shards
 
-/// `crate shard`: a folder of images becomes a directory of HDF5 shards.
+extension ShardIndex.Encoding: ExpressibleByArgument {}
+
+/// `crate shard`: a source of images becomes a directory of HDF5 shards.
 struct ShardCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "shard",
-        abstract: "Turn a folder of images into HDF5 shards.",
+        abstract: "Turn images into HDF5 shards, alone or under mpirun.",
         discussion: """
-            SOURCE holds one directory for each class with its JPEG or PNG files. Each image is resized (bicubic, \
-            shorter side), cut to its central square and stored as patches. Files that cannot be read are left out \
-            and listed in OUT/skipped.txt.
+            SOURCE is a directory <class>/<file> of JPEG or PNG files, a tar archive of one (at any depth), an archive of \
+            ILSVRC2012 as it is published, or the binary batches of CIFAR-10, in a directory or an archive. Each image is \
+            resized (bicubic, shorter side), cut to its central square and stored as patches, or as a JPEG file. Files \
+            that cannot be read are left out and listed in OUT/skipped.txt. Stopped and started again with the same \
+            options, it keeps the shards that are done. The shards do not depend on jobs and ranks.
+
+            crate shard imagenet/train shards/train
+            mpirun -n 4 crate shard ILSVRC2012_img_train.tar shards/train --encoding jpeg --shuffle 1
+            crate shard ILSVRC2012_img_val.tar shards/val --labels val.txt --classes shards/train/index.json
             """)
 
-    @Argument(help: "The folder: SOURCE/<class>/<file>.")
+    @Argument(help: "A directory or a tar archive.")
     var source: String
 
-    @Argument(help: "The directory to write; new or empty.")
+    @Argument(help: "The directory to write: new, empty, or of the same command that was stopped.")
     var out: String
+
+    @OptionGroup(title: "Source") var selection: SourceOptions
+
+    @Option(help: "How samples are stored: patches (raw, quick to read) or jpeg (a tenth of the size).")
+    var encoding = ShardIndex.Encoding.patches
 
     @Option(help: "The side of the stored images in pixels.")
     var imageSize = 256
@@ -27,8 +41,20 @@ struct ShardCommand: ParsableCommand {
     @Option(help: "The side of a patch in pixels; divides the image size.")
     var patchSize = 16
 
-    @Option(help: "The images in a shard file.")
+    @Option(help: "The quality of JPEG files that are encoded, 1...100.")
+    var quality = 90
+
+    @Flag(help: "With jpeg: keep images in their size, and JPEG files as they are.")
+    var keepOriginal = false
+
+    @Option(help: "The images of the source that go into a shard file.")
     var shardSize = 1024
+
+    @Option(help: ArgumentHelp("Mix the images over the shards, by this key.", valueName: "seed"))
+    var shuffle: UInt64?
+
+    @Option(help: "The threads of a rank that read and decode (default: the processors that it may use).")
+    var jobs: Int?
 
     @Flag(help: "Fail, and keep no shards, if any file cannot be read.")
     var strict = false
@@ -37,26 +63,60 @@ struct ShardCommand: ParsableCommand {
         guard imageSize > 0, patchSize > 0, shardSize > 0 else {
             throw ValidationError("--image-size, --patch-size and --shard-size must be positive.")
         }
+        guard (1...100).contains(quality) else { throw ValidationError("--quality must be in 1...100.") }
+        guard (1...1024).contains(jobs ?? 1) else { throw ValidationError("--jobs must be in 1...1024.") }
+        guard !keepOriginal || encoding == .jpeg else {
+            throw ValidationError("--keep-original goes with --encoding jpeg.")
+        }
         do {
-            _ = try PatchGrid(imageSize: imageSize, patchSize: patchSize)
+            _ = try format()
         } catch {
             throw ValidationError("\(error)")
         }
     }
 
     func run() throws {
-        let grid = try PatchGrid(imageSize: imageSize, patchSize: patchSize)
-        var line = ProgressLine(unit: "files")
-        let summary = try line.during { line in
-            try Sharding.run(
-                source: source, output: out, grid: grid, shardSize: shardSize, isStrict: strict
-            ) { done, total in line.report(done, of: total) }
+        try runWithWorld { world in
+            var line = ProgressLine(unit: "images", of: world)
+            let job = try world.agree { try makeJob() }
+            let isNew = world.broadcast(try world.agree { world.rank == 0 ? try job.begin() : true } ? 1 : 0, from: 0)
+            var made: [Double] = try world.agree {
+                guard isNew == 1 else { return [0, 0] }
+                return try line.during { line in
+                    let (images, kept) = try job.makeShards(part: world.rank, of: world.size) { progress in
+                        line.report(progress.done, of: progress.total, bytes: progress.bytes)
+                    }
+                    return [Double(images), Double(kept)]
+                }
+            }
+            world.sum(&made)
+            let summary = try world.agree { world.rank == 0 ? try job.conclude() : nil }
+            if let summary { report(summary, made: Int(made[0]), kept: Int(made[1]), seconds: line.seconds) }
         }
-        let seconds = max(line.seconds, 1e-9)
+    }
+
+    private func makeJob() throws -> Sharding {
+        let images = try ShardSource(source, selection.selection())
+        var options = ShardingOptions(try format(), shardSize: shardSize, shuffle: shuffle, isStrict: strict)
+        if let jobs { options.jobs = jobs }
+        return try Sharding(source: images, output: out, options: options)
+    }
+
+    private func format() throws -> SampleFormat {
+        switch (encoding, keepOriginal) {
+        case (.patches, _): .patches(try PatchGrid(imageSize: imageSize, patchSize: patchSize))
+        case (.jpeg, false): .jpeg(imageSize: imageSize, quality: quality)
+        case (.jpeg, true): .original(quality: quality)
+        }
+    }
+
+    private func report(_ summary: Sharding.Summary, made: Int, kept: Int, seconds: Double) {
         print(
             "\(summary.images) images of \(summary.classes) classes in \(summary.shards) shards, "
                 + "\(summary.bytes) bytes, \(summary.skipped) skipped, \(decimal(seconds)) s, "
-                + "\(Int(Double(summary.images + summary.skipped) / seconds)) images/s")
+                + "\(Int(Double(made) / max(seconds, 1e-9))) images/s")
+        if kept > 0 { print("\(kept) shards were there from an earlier run.") }
+        if made == 0 && kept == 0 { print("All of it was there from an earlier run.") }
         if summary.skipped > 0 {
             print("The skipped files and why: \(out)/\(Sharding.skippedFileName)")
         }

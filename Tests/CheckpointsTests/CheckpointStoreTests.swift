@@ -42,7 +42,7 @@ private struct Example: ~Copyable {
     borrowing func save(to store: CheckpointStore, step: Int) throws -> String {
         let (first, second) = (firstMoments.pointer, secondMoments.pointer)
         return try store.save(
-            parameters.pointer, of: model, maskRatio: 0.6, step: step, samples: 8 * step
+            parameters.pointer, of: model, maskRatio: 0.6, normalisation: .imageNet, step: step, samples: 8 * step
         ) { UnsafePointer(($0 == .first ? first : second) + $1.offset) }
     }
 

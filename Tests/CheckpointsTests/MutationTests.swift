@@ -19,7 +19,9 @@ import Testing
     private func save(_ model: MaskedAutoencoder, step: Int, to store: CheckpointStore) throws -> String {
         let values = try OwnedBuffer<Float>(count: model.layout.bufferCount)
         for i in 0..<values.count { values.pointer[i] = Float(i % 1000 + step) }
-        return try store.save(values.pointer, of: model, maskRatio: 0.75, step: step, samples: 8 * step) {
+        return try store.save(
+            values.pointer, of: model, maskRatio: 0.75, normalisation: .imageNet, step: step, samples: 8 * step
+        ) {
             UnsafePointer(values.pointer + $1.offset)
         }
     }

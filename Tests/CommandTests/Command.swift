@@ -20,11 +20,15 @@ struct CommandResult {
 /// The program, which is built next to the tests.
 let program = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().path + "/crate"
 
-/// Runs `crate` with `arguments`, under mpirun when `ranks` is given, for at most `seconds`.
+/// Runs `crate` with `arguments`, under mpirun when `ranks` is given, for at most `seconds`; SIGKILL ends it, or mpirun,
+/// after `killedAfter`.
 func crate(
-    _ arguments: [String], ranks: Int? = nil, seconds: Int = 120, environment: [String: String] = [:]
+    _ arguments: [String], ranks: Int? = nil, seconds: Int = 120, killedAfter: Duration? = nil,
+    environment: [String: String] = [:]
 ) throws -> CommandResult {
-    try RunningCommand.crate(arguments, ranks: ranks, seconds: seconds, environment: environment).finish()
+    try RunningCommand.crate(
+        arguments, ranks: ranks, seconds: seconds, killedAfter: killedAfter, environment: environment
+    ).finish()
 }
 
 /// Runs a command found in PATH.
@@ -52,7 +56,8 @@ struct RunningCommand {
 
     /// See the function `crate`.
     static func crate(
-        _ arguments: [String], ranks: Int? = nil, seconds: Int = 120, environment more: [String: String] = [:]
+        _ arguments: [String], ranks: Int? = nil, seconds: Int = 120, killedAfter: Duration? = nil,
+        environment more: [String: String] = [:]
     ) throws -> RunningCommand {
         let launcher = ranks.map { ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "\($0)"] }
         var environment = ProcessInfo.processInfo.environment
@@ -60,8 +65,9 @@ struct RunningCommand {
         environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
         environment["OMPI_MCA_mpi_yield_when_idle"] = "1"
         environment.merge(more) { $1 }
+        let limit = killedAfter.map { ["-s", "KILL", "\($0 / .seconds(1))"] } ?? ["-k", "5", "\(seconds)"]
         return try RunningCommand(
-            ["timeout", "-k", "5", "\(seconds)"] + (launcher ?? []) + [program] + arguments, environment: environment)
+            ["timeout"] + limit + (launcher ?? []) + [program] + arguments, environment: environment)
     }
 
     /// What it has written so far.

@@ -1,24 +1,117 @@
 import Foundation
+import Kernels
 import TestSupport
 import Testing
 
-@Suite struct ShardTests {
+@Suite(.serialized) struct ShardTests {
+    private let options = ["--image-size", "32", "--patch-size", "8"]
+
+    /// A folder of drawn images with two files that are none, in `path/images`.
+    private func draw(_ count: Int, _ path: String) throws {
+        let drawn = try crate(["synthesize", "\(path)/images", "--images", "\(count)", "--classes", "3"])
+        try #require(drawn.status == 0, "\(drawn.errors)")
+        for name in ["class-00", "class-02"] {
+            try Data("text".utf8).write(to: URL(fileURLWithPath: "\(path)/images/\(name)/text.jpg"))
+        }
+    }
+
     @Test func aFileThatIsNoImageIsSkippedOrWithStrictAnError() throws {
         try withTemporaryDirectory { path in
-            let drawn = try crate(["synthesize", "\(path)/images", "--images", "6", "--classes", "2"])
-            try #require(drawn.status == 0, "\(drawn.errors)")
-            try Data("text".utf8).write(to: URL(fileURLWithPath: "\(path)/images/class-00/text.jpg"))
-            let options = ["--image-size", "32", "--patch-size", "8"]
+            try draw(6, path)
             let lenient = try crate(["shard", "\(path)/images", "\(path)/lenient"] + options)
-            #expect(lenient.status == 0 && lenient.output.contains("6 images of 2 classes"))
+            #expect(lenient.status == 0 && lenient.output.contains("6 images of 3 classes"))
             #expect(try names(in: "\(path)/lenient") == ["index.json", "shard-00000.h5", "skipped.txt"])
             let skipped = try String(contentsOfFile: "\(path)/lenient/skipped.txt", encoding: .utf8)
-            #expect(skipped.hasPrefix("class-00/text.jpg\t") && skipped.split(separator: "\n").count == 1)
-            let strict = try crate(["shard", "\(path)/images", "\(path)/strict", "--strict"] + options)
+            #expect(skipped.hasPrefix("class-00/text.jpg\t") && skipped.split(separator: "\n").count == 2)
+            let strict = try crate(["shard", "\(path)/images", "\(path)/strict", "--strict"] + options, ranks: 2)
             #expect(strict.status == 1 && strict.failureLines.count == 1)
             #expect(try names(in: "\(path)/strict") == ["skipped.txt"])
             let again = try crate(["shard", "\(path)/images", "\(path)/lenient"] + options)
-            #expect(again.status == 1 && again.failureLines.first?.contains("not empty") == true)
+            #expect(again.status == 0 && again.output.contains("All of it was there"))
+            let other = try crate(["shard", "\(path)/images", "\(path)/lenient", "--patch-size", "16"])
+            #expect(other.status == 1 && other.failureLines.first?.contains("not empty") == true)
+        }
+    }
+
+    @Test func jobsAndRanksDoNotChangeAByte() throws {
+        try withTemporaryDirectory { path in
+            try draw(60, path)
+            for more in [["--shuffle", "4"], ["--encoding", "jpeg"]] {
+                var outputs: [String] = []
+                for (ranks, jobs) in [(nil, 1), (nil, 2), (1, 2), (2, 1), (3, 2)] as [(Int?, Int)] {
+                    let out = "\(path)/\(UUID())"
+                    let arguments = ["shard", "\(path)/images", out, "--shard-size", "7", "--jobs", "\(jobs)"]
+                    let done = try crate(arguments + options + more, ranks: ranks)
+                    #expect(done.status == 0 && done.output.contains("60 images of 3 classes in 9 shards"), "\(done)")
+                    outputs.append(out)
+                }
+                for other in outputs.dropFirst() { #expect(try haveSameFiles(outputs[0], other)) }
+            }
+        }
+    }
+
+    /// Killed at random moments of a run, and started again. `Tests/Peer/shard_kills.py` does so more often.
+    @Test(arguments: [nil, 2 as Int?]) func killedAndStartedAgain(ranks: Int?) throws {
+        try withTemporaryDirectory { path in
+            try draw(150, path)
+            func arguments(_ out: String) -> [String] {
+                ["shard", "\(path)/images", "\(path)/\(out)", "--shard-size", "5", "--jobs", "2"] + options
+            }
+            let start = ContinuousClock.now
+            try #require(try crate(arguments("whole"), ranks: ranks).status == 0)
+            let duration = ContinuousClock.now - start
+            var generator = KeyedGenerator(seed: 8, .drawing, 0)
+            for attempt in 0..<3 {
+                let out = "killed-\(attempt)"
+                let fraction = generator.uniform(in: 0.1...0.9)
+                _ = try crate(arguments(out), ranks: ranks, killedAfter: duration * fraction)
+                // Ranks die a little later than mpirun; until then the directory is theirs.
+                var again = try crate(arguments(out), ranks: ranks)
+                for _ in 0..<100 where again.errors.contains("another process is at work") {
+                    usleep(100_000)
+                    again = try crate(arguments(out), ranks: ranks)
+                }
+                #expect(again.status == 0, "\(again.errors)")
+                #expect(try haveSameFiles("\(path)/whole", "\(path)/\(out)"), "killed after \(fraction) of the time")
+            }
+        }
+    }
+
+    @Test func verifyNamesAndRepairMends() throws {
+        try withTemporaryDirectory { path in
+            try draw(20, path)
+            let tar = try run(["tar", "-C", "\(path)/images", "-cf", "\(path)/images.tar", "."])
+            try #require(tar.status == 0)
+            let sharding = ["shard", "\(path)/images.tar", "\(path)/out", "--shard-size", "6"] + options
+            try #require(try crate(sharding).status == 0)
+            try FileManager.default.copyItem(atPath: "\(path)/out", toPath: "\(path)/good")
+            let sound = try crate(["verify", "\(path)/out"])
+            #expect(sound.status == 0 && sound.output.contains("is sound: 20 samples of 3 classes in 4 shards"))
+            let shard = try #require(FileHandle(forWritingAtPath: "\(path)/out/shard-00001.h5"))
+            try shard.truncate(atOffset: 5000)
+            try shard.close()
+            let damaged = try crate(["verify", "\(path)/out"])
+            #expect(damaged.status == 1 && damaged.failureLines.count == 1 && damaged.output.contains("shard-00001.h5"))
+            let wrong = try crate(["verify", "\(path)/out", "--repair", "--source", "\(path)/images"])
+            #expect(wrong.status == 1 && wrong.failureLines.first?.contains("not the source") == true)
+            let mended = try crate(["verify", "\(path)/out", "--repair", "--source", "\(path)/images.tar"])
+            #expect(mended.status == 0 && mended.output.contains("made again: \(path)/out/shard-00001.h5"))
+            #expect(try haveSameFiles("\(path)/good", "\(path)/out"))
+        }
+    }
+
+    @Test func inspectCountsClassesAndDrawsASheet() throws {
+        try withTemporaryDirectory { path in
+            try draw(20, path)
+            try #require(try crate(["shard", "\(path)/images", "\(path)/out", "--encoding", "jpeg"]).status == 0)
+            let sheet = ["--sheet", "\(path)/sheet.png", "--samples", "6"]
+            let told = try crate(["inspect", "\(path)/out"] + sheet)
+            #expect(told.status == 0)
+            for line in ["samples   20 of 3 classes", "JPEG files of 256 x 256", "2 left out", "class-02  6  ###"] {
+                #expect(told.output.contains(line), "\(told.output)")
+            }
+            let header = try Data(contentsOf: URL(fileURLWithPath: "\(path)/sheet.png")).prefix(4)
+            #expect(Array(header) == [0x89, 0x50, 0x4E, 0x47])
         }
     }
 }

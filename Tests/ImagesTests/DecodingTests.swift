@@ -56,6 +56,26 @@ import Testing
         #expect(try #require(failure).problem.contains("too large"))
     }
 
+    @Test func rejectsAJPEGThatClaimsMoreThanItsBytesHold() throws {
+        var bytes = try fixture("rgb.jpg")
+        let frame = try #require((2..<bytes.count).first { bytes[$0] == 0xFF && bytes[$0 + 1] == 0xC0 })
+        bytes.replaceSubrange(frame + 5..<frame + 9, with: [0x20, 0, 0x20, 0])
+        let failure = #expect(throws: Failure.self) { try ImageDecoder.decode(bytes) }
+        #expect(try #require(failure).problem.contains("\(bytes.count) bytes cannot hold an image of 8192 x 8192"))
+    }
+
+    /// Each scan costs a pass over the image, however few bytes it has.
+    @Test func rejectsAJPEGOfManyScans() throws {
+        let bytes = try fixture("progressive.jpg")
+        let last = try #require(bytes.indices.dropLast().last { bytes[$0] == 0xFF && bytes[$0 + 1] == 0xDA })
+        let scan = bytes[last..<bytes.count - 2]
+        let few = bytes[..<last] + Array(repeating: scan, count: 3).joined() + [0xFF, 0xD9]
+        #expect(try ImageDecoder.decode(Array(few)).width == 24)
+        let many = bytes[..<last] + Array(repeating: scan, count: 1000).joined() + [0xFF, 0xD9]
+        let failure = #expect(throws: Failure.self) { try ImageDecoder.decode(Array(many)) }
+        #expect(try #require(failure).problem.contains("scans"), "\(failure!)")
+    }
+
     @Test func anyDamageIsAnErrorOrAnImage() throws {
         for name in ["rgb.jpg", "progressive.jpg", "palette.png", "rgba.png"] {
             let whole = try fixture(name)

@@ -26,6 +26,18 @@ import Testing
         #expect(framing == Framing(crop: Crop(x: margin, y: margin, width: kept, height: kept), side: side))
     }
 
+    @Test(arguments: [
+        // torchvision's Resize(8/7 side) and CenterCrop(side).
+        (500, 375, 224, 341, 256, 58, 16), (160, 240, 224, 256, 384, 16, 80), (256, 256, 224, 256, 256, 16, 16),
+        (50, 37, 32, 50, 37, 9, 2),
+    ])
+    func evaluationOfAnySize(width: Int, height: Int, side: Int, w: Int, h: Int, x: Int, y: Int) {
+        let framing = Framing.evaluation(width: width, height: height, side: side)
+        #expect(framing.crop == Crop(x: 0, y: 0, width: width, height: height))
+        #expect(framing.width == w && framing.height == h)
+        #expect(framing.window == Crop(x: x, y: y, width: side, height: side))
+    }
+
     @Test func randomCropsLieInsideAndSpreadAsTheyShould() {
         let (width, height) = (200, 160)
         var generator = KeyedGenerator(seed: 1, .augmentation, 0)

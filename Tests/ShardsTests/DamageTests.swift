@@ -52,10 +52,44 @@ import Testing
     @Test func aFileThatIsNotHDF5IsNoticed() throws {
         try withShards { directory in
             let index = try ShardIndex.load(directory: directory)
-            try write([UInt8](repeating: 7, count: index.shards[0].bytes), to: directory + "/shard-00000.h5")
+            let path = directory + "/shard-00000.h5"
+            try write([UInt8](repeating: 7, count: index.shards[0].bytes), to: path)
             var shards = try ShardDirectory(path: directory)
-            let failure = try failure { _ = try shards.label(sample: 0) }
-            #expect(failure.problem.contains("shard-00000.h5 as an HDF5 file"))
+            let damaged = try failure { _ = try shards.label(sample: 0) }
+            #expect(damaged.problem.contains("shard-00000.h5 is damaged: wrong checksum"))
+            // Where the checksum fits, it never was a shard.
+            let checksum = try Data(contentsOf: URL(fileURLWithPath: path)).withUnsafeBytes { Checksum(of: $0).value }
+            try editIndex(of: directory) { index in
+                var shards = index["shards"] as? [[String: Any]] ?? []
+                shards[0]["structure"] = nil
+                shards[0]["checksum"] = checksum
+                index["shards"] = shards
+            }
+            shards = try ShardDirectory(path: directory)
+            let other = try failure { _ = try shards.label(sample: 0) }
+            #expect(other.problem.contains("shard-00000.h5 as an HDF5 file"))
+        }
+    }
+
+    /// Each bit outside of the samples is covered by a checksum, which is looked at before libhdf5 is.
+    @Test func aChangedByteOutsideOfTheSamplesIsNoticed() throws {
+        try withShards { directory in
+            let index = try ShardIndex.load(directory: directory)
+            let samples = try #require(index.shards[0].structure).samples
+            let path = directory + "/shard-00000.h5"
+            let intact = try Data(contentsOf: URL(fileURLWithPath: path))
+            #expect(samples.count >= 2 && intact.count - samples[samples.count - 1] > 0)
+            for position in stride(from: 3, to: intact.count, by: 601) {
+                let pieces = stride(from: 0, to: samples.count, by: 2).map { samples[$0]..<samples[$0 + 1] }
+                guard !pieces.contains(where: { $0.contains(position) }) else { continue }
+                var data = intact
+                data[position] ^= 0x10
+                try data.write(to: URL(fileURLWithPath: path))
+                var shards = try ShardDirectory(path: directory)
+                let failure = try failure { _ = try shards.label(sample: 0) }
+                #expect(failure.problem.contains("structure of \(path) is damaged"))
+                #expect(try shards.label(sample: 4) == 1, "the other shards are still good")
+            }
         }
     }
 
@@ -80,7 +114,7 @@ import Testing
 
     /// What is done to the index, and a word of the failure.
     static let contradictions: [(key: String, value: any Sendable, word: String)] = [
-        ("formatVersion", 2, "version 2"), ("encoding", "jpeg", "encoding"), ("patchSize", 7, "divide"),
+        ("formatVersion", 3, "version 3"), ("encoding", "webp", "encoding"), ("patchSize", 7, "divide"),
         ("patchSize", 0, "divide"), ("imageSize", 8192, "not in"), ("imageSize", -32, "not in"), ("total", 8, "total"),
         ("mean", [0.5], "three values"), ("std", [0.5, 0.5, 7.0], "0...1"), ("classes", ["ape", "ape"], "same name"),
         ("shards", "none", "not a shard index"), ("shards", [Int](), "total"),

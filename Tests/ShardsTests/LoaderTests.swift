@@ -1,97 +1,246 @@
+import AllocationCounter
 import Files
 import Foundation
 import Images
 import Shards
+import Synchronization
 import TestSupport
 import Testing
 
-@Suite struct SamplerTests {
-    @Test func everySampleComesOnceAnEpochInANewOrder() {
-        var sampler = Sampler(count: 100, seed: 3)
-        let positions = (0..<300).map { sampler.sample(at: $0) }
-        for epoch in 0..<3 {
-            let part = positions[epoch * 100..<(epoch + 1) * 100]
-            #expect(part.allSatisfy { $0.epoch == epoch })
-            #expect(Set(part.map(\.sample)) == Set(0..<100))
+/// One sample as a loader delivers it.
+struct Sample: Equatable {
+    let patches: [Float]
+    let mask: [UInt8]
+}
+
+extension BatchLoader {
+    /// The samples and substitutions of the positions `positions` in micro-batches of `size`, for images of 32 pixels in
+    /// patches of 8.
+    func samples(
+        _ positions: Range<Int>, _ size: Int = 9, for purpose: SamplePurpose
+    ) throws -> (samples: [Sample], substitutions: [Substitution]) {
+        begin(
+            BatchSequence(first: positions.lowerBound, size: size, stride: size, end: positions.upperBound),
+            for: purpose)
+        var (samples, substitutions): ([Sample], [Substitution]) = ([], [])
+        while let batch = try next() {
+            #expect(batch.positions.lowerBound == positions.lowerBound + samples.count)
+            for slot in 0..<batch.positions.count {
+                samples.append(
+                    Sample(
+                        patches: (0..<3072).map { batch.patches[slot * 3072 + $0] },
+                        mask: (0..<16).map { batch.mask[slot * 16 + $0] }))
+            }
+            substitutions += batch.substitutions
         }
-        #expect(positions[0..<100].map(\.sample) != positions[100..<200].map(\.sample))
-        // Any position, in any order, as after a resume.
-        var other = Sampler(count: 100, seed: 3)
-        for position in [250, 3, 199, 100] { #expect(other.sample(at: position) == positions[position]) }
+        return (samples, substitutions)
     }
+}
+
+/// Settings for the shards of `shard(_:to:)`.
+func settings(_ path: String, onDamage: DamagePolicy = .stop) -> LoaderSettings {
+    LoaderSettings(path: path, imageSize: 32, patchSize: 8, maskRatio: 0.75, seed: 5, capacity: 9, onDamage: onDamage)
 }
 
 @Suite struct BatchLoaderTests {
     /// Nine images of 32 pixels in shards of four, in patches of 8.
-    private func withLoader(_ body: (inout BatchLoader, [Image]) throws -> Void) throws {
+    private func withShards(_ body: (String, [Image]) throws -> Void) throws {
         try withTemporaryDirectory { directory in
             let images = try makeSource("\(directory)/source")
-            _ = try Sharding.run(
-                source: "\(directory)/source", output: "\(directory)/shards",
-                grid: PatchGrid(imageSize: 32, patchSize: 8), shardSize: 4, isStrict: true
-            ) { _, _ in }
-            var loader = try BatchLoader(
-                path: "\(directory)/shards", imageSize: 32, patchSize: 8, maskRatio: 0.75, seed: 5, capacity: 9)
-            try body(&loader, images)
+            try shard("\(directory)/source", to: "\(directory)/shards", isStrict: true)
+            try body("\(directory)/shards", images)
         }
     }
 
-    private func patches(_ loader: borrowing BatchLoader, _ slot: Int) -> [Float] {
-        (0..<3072).map { loader.patches.pointer[slot * 3072 + $0] }
-    }
-
-    private func mask(_ loader: borrowing BatchLoader, _ slot: Int) -> [UInt8] {
-        (0..<16).map { loader.mask.pointer[slot * 16 + $0] }
-    }
-
     /// Stored at the model's size there is nothing to crop: evaluation sees the very pixels, normalised, in patches.
-    @Test func evaluationSeesTheStoredPixels() throws {
-        try withLoader { loader, images in
-            try loader.loadEvaluation(samples: 0..<9)
-            for sample in 0..<9 {
-                let values = patches(loader, sample)
+    @Test(arguments: [Normalisation.imageNet, try! Normalisation(mean: [0.1, 0.5, 0.9], deviation: [0.2, 1, 0.5])])
+    func evaluationSeesTheStoredPixels(normalisation: Normalisation) throws {
+        try withShards { path, images in
+            var settings = settings(path)
+            settings.normalisation = normalisation
+            let (samples, _) = try BatchLoader(settings).samples(0..<9, for: .evaluation)
+            try #require(samples.count == 9)
+            for (sample, image) in zip(samples, images) {
                 for value in 0..<3072 {
                     let (patch, inside) = (value / 192, value % 192)
                     let (row, column) = (patch / 4 * 8 + inside / 24, patch % 4 * 8 + inside % 24 / 3)
-                    let pixel = Float(images[sample].pixels[(row * 32 + column) * 3 + inside % 3]) / 255
-                    let expected = (pixel - ImageNet.mean[inside % 3]) / ImageNet.deviation[inside % 3]
-                    try #require(abs(values[value] - expected) < 1e-5)
+                    let pixel = Double(image.pixels[(row * 32 + column) * 3 + inside % 3]) / 255
+                    let expected = (pixel - normalisation.mean[inside % 3]) / normalisation.deviation[inside % 3]
+                    try #require(abs(Double(sample.patches[value]) - expected) < 1e-5)
                 }
-                #expect(mask(loader, sample).filter { $0 == 0 }.count == 4)
+                #expect(sample.mask.filter { $0 == 0 }.count == 4)
             }
-            #expect(Set((0..<9).map { mask(loader, $0) }).count > 6)
+            #expect(Set(samples.map(\.mask)).count > 6)
         }
     }
 
     @Test func whatASampleGetsDependsOnEpochAndSampleAlone() throws {
-        try withLoader { loader, _ in
-            try loader.loadTraining(positions: 0..<9)
-            let first = (0..<9).map { (patches(loader, $0), mask(loader, $0)) }
-            // Other company, another slot: the same.
-            try loader.loadTraining(positions: 4..<6)
-            for slot in 0..<2 {
-                #expect(patches(loader, slot) == first[4 + slot].0)
-                #expect(mask(loader, slot) == first[4 + slot].1)
-            }
-            try loader.loadTraining(positions: 9..<18)
-            #expect((0..<9).allSatisfy { slot in !first.contains { $0.0 == patches(loader, slot) } }, "new crops")
-            #expect(Set((0..<9).map { mask(loader, $0) } + first.map(\.1)).count > 14, "new masks")
+        try withShards { path, _ in
+            let loader = try BatchLoader(settings(path))
+            let first = try loader.samples(0..<9, for: .training).samples
+            try #require(first.count == 9)
+            // Other company, another slot, another loader: the same.
+            #expect(try loader.samples(4..<6, for: .training).samples == Array(first[4..<6]))
+            #expect(try loader.samples(0..<9, 2, for: .training).samples == first)
+            #expect(try BatchLoader(settings(path)).samples(3..<9, 1, for: .training).samples == Array(first[3...]))
+            let second = try loader.samples(9..<18, for: .training).samples
+            #expect(second.allSatisfy { sample in !first.contains { $0.patches == sample.patches } }, "new crops")
+            #expect(Set((first + second).map(\.mask)).count > 14, "new masks")
         }
     }
 
     @Test(arguments: [Double.nan, -1e30, 0, 1, 1e-17, 0.99, .infinity])
     func aRatioThatHidesNothingOrAllIsRefused(ratio: Double) throws {
+        try withShards { path, _ in
+            var settings = settings(path)
+            settings.maskRatio = ratio
+            #expect(throws: Failure.self) { try BatchLoader(settings) }
+        }
+    }
+
+    /// Originals of different sizes: cropped from what is there; evaluation takes the centre of the resized image.
+    @Test func jpegShardsAreReadByTheSameLoader() throws {
+        try withTemporaryDirectory { directory in
+            var images: [Image] = []
+            for (number, side) in [(0, 32), (1, 50), (2, 200), (3, 20)] {
+                let file = try JPEGEncoder.encode(
+                    Drawing.image(number: number, label: 0, side: side, seed: 1), quality: 95)
+                try write(file, to: "\(directory)/source/ape/\(number).jpg")
+                images.append(try ImageDecoder.decode(file))
+            }
+            try Sharding.run(
+                source: ShardSource("\(directory)/source"), output: "\(directory)/shards",
+                options: ShardingOptions(.original(quality: 95), shardSize: 3))
+            let loader = try BatchLoader(settings("\(directory)/shards"))
+            let evaluated = try loader.samples(0..<4, 3, for: .evaluation).samples
+            try #require(evaluated.count == 4)
+            var resampler = try Resampler()
+            for (sample, image) in zip(evaluated, images) {
+                let framing = Framing.evaluation(width: image.width, height: image.height, side: 32)
+                let expected = try resampler.resample(image, framing: framing).pixels
+                for value in 0..<3072 {
+                    let (patch, inside) = (value / 192, value % 192)
+                    let (row, column) = (patch / 4 * 8 + inside / 24, patch % 4 * 8 + inside % 24 / 3)
+                    let pixel = Double(expected[(row * 32 + column) * 3 + inside % 3]) / 255
+                    let level =
+                        (pixel - Normalisation.imageNet.mean[inside % 3]) / Normalisation.imageNet.deviation[inside % 3]
+                    // The loader does not round the last pass to whole levels.
+                    try #require(abs(Double(sample.patches[value]) - level) < 0.51 / 255 / 0.224)
+                }
+            }
+            let first = try loader.samples(0..<8, for: .training).samples
+            #expect(try loader.samples(0..<8, 3, for: .training).samples == first)
+            #expect(first[0].patches != first[4].patches)
+        }
+    }
+}
+
+/// Reading ahead. A test waits for events, never for a time to pass; the time limit only ends what hangs.
+@Suite(.timeLimit(.minutes(1))) struct PrefetchTests {
+    /// A loader over nine images, which calls `beforeSample` before each, and its count of samples begun.
+    private func withLoader(
+        delay: UInt32 = 0, _ body: (BatchLoader, borrowing Atomic<Int>) throws -> Void
+    ) throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource("\(directory)/source")
-            _ = try Sharding.run(
-                source: "\(directory)/source", output: "\(directory)/shards",
-                grid: PatchGrid(imageSize: 32, patchSize: 8), shardSize: 4, isStrict: true
-            ) { _, _ in }
-            #expect(throws: Failure.self) {
-                _ = try BatchLoader(
-                    path: "\(directory)/shards", imageSize: 32, patchSize: 8, maskRatio: ratio, seed: 5, capacity: 1
-                ).count
+            try shard("\(directory)/source", to: "\(directory)/shards", isStrict: true)
+            let counter = Counter()
+            var settings = settings("\(directory)/shards")
+            settings.beforeSample = {
+                if delay > 0 { usleep(delay) }
+                counter.value.add(1, ordering: .sequentiallyConsistent)
             }
+            try body(try BatchLoader(settings), counter.value)
+        }
+    }
+
+    private final class Counter: Sendable {
+        let value = Atomic<Int>(0)
+    }
+
+    private func wait(until condition: () -> Bool) { while !condition() { usleep(200) } }
+
+    /// Memory is bounded: with nobody taking anything, reading stops when all slots are full.
+    @Test func readingStopsWhenTheRingIsFull() throws {
+        try withLoader { loader, begun in
+            loader.begin(BatchSequence(first: 0, size: 2, stride: 2, end: 1 << 40), for: .training)
+            wait { loader.readyCount == 4 }
+            usleep(50_000)
+            #expect(begun.load(ordering: .sequentiallyConsistent) == 8)
+            // One taken is still in use: only giving it back lets another be read.
+            _ = try loader.next()
+            #expect(loader.readyCount == 3)
+            usleep(50_000)
+            #expect(begun.load(ordering: .sequentiallyConsistent) == 8)
+            _ = try loader.next()
+            wait { loader.readyCount == 3 }
+            #expect(begun.load(ordering: .sequentiallyConsistent) == 10)
+        }
+    }
+
+    /// A slow disk is hidden behind the computing: while one micro-batch is computed with, the next is read, so it is ready
+    /// when it is asked for. The computing here lasts until that much has been read, so it is longer than the delay.
+    @Test func aSlowReadIsHiddenBehindTheComputing() throws {
+        try withLoader(delay: 3000) { loader, _ in
+            loader.begin(BatchSequence(first: 0, size: 3, stride: 3, end: 60), for: .training)
+            var taken = 0
+            while let batch = try loader.next() {
+                #expect(batch.positions == taken * 3..<taken * 3 + 3)
+                taken += 1
+                guard taken < 20 else { continue }
+                let before = batch.patches[0]
+                wait { loader.readyCount > 0 }
+                #expect(batch.patches[0] == before, "reading ahead leaves the batch in use alone")
+            }
+            #expect(taken == 20)
+            #expect(try loader.next() == nil)
+        }
+    }
+
+    @Test func aNewSequenceReplacesTheOldOne() throws {
+        try withLoader(delay: 500) { loader, _ in
+            let whole = try loader.samples(0..<18, 3, for: .training).samples
+            for start in 0..<9 {
+                loader.begin(BatchSequence(first: 0, size: 2, stride: 2, end: 1 << 40), for: .training)
+                if start % 3 > 0 { _ = try loader.next() }
+                #expect(
+                    try loader.samples(start..<start + 9, 3, for: .training).samples == Array(whole[start..<start + 9]))
+            }
+        }
+    }
+
+    @Test func aFailureComesWithTheBatchThatNeedsTheSample() throws {
+        try withLoader { loader, _ in
+            // Evaluation numbers the samples themselves: 9 is behind the last.
+            loader.begin(BatchSequence(first: 0, size: 3, stride: 3, end: 12), for: .evaluation)
+            for _ in 0..<3 { #expect(try loader.next() != nil) }
+            for _ in 0..<2 {
+                let failure = try failure { _ = try loader.next() }
+                #expect(failure.problem.contains("no sample 9"))
+            }
+            // What was asked for before does not matter to what comes then.
+            #expect(try loader.samples(0..<9, for: .evaluation).samples.count == 9)
+        }
+    }
+
+    /// Once all shards are open and the scratch memory is as large as it will be, reading allocates nothing.
+    @Test func readingAllocatesNothingAfterTheStart() throws {
+        try withTemporaryDirectory { directory in
+            _ = try makeSource("\(directory)/source")
+            try shard("\(directory)/source", to: "\(directory)/shards", isStrict: true)
+            let allocations = Counter()
+            let samples = Counter()
+            var settings = settings("\(directory)/shards")
+            // Called on the reading thread, at which allocations are counted.
+            settings.beforeSample = {
+                if samples.value.add(1, ordering: .relaxed).oldValue == 900 { count_allocations(true) }
+                allocations.value.store(counted_allocations(), ordering: .relaxed)
+            }
+            let loader = try BatchLoader(settings)
+            loader.begin(BatchSequence(first: 0, size: 9, stride: 9, end: 1800), for: .training)
+            while try loader.next() != nil {}
+            #expect(samples.value.load(ordering: .relaxed) == 1800)
+            #expect(allocations.value.load(ordering: .relaxed) == 0)
         }
     }
 }

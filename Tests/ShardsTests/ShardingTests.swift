@@ -10,14 +10,14 @@ import Testing
         try withTemporaryDirectory { directory in
             let images = try makeSource(directory + "/in")
             var calls: [Int] = []
+            let options = ShardingOptions(.patches(try PatchGrid(imageSize: 32, patchSize: 8)), shardSize: 4)
             let summary = try Sharding.run(
-                source: directory + "/in", output: directory + "/out",
-                grid: PatchGrid(imageSize: 32, patchSize: 8), shardSize: 4, isStrict: true
-            ) { done, total in
-                calls.append(done)
-                #expect(total == 9)
+                source: ShardSource(directory + "/in"), output: directory + "/out", options: options
+            ) { progress in
+                calls.append(progress.done)
+                #expect(progress.total == 9)
             }
-            #expect(calls == Array(1...9))
+            #expect(calls.last == 9 && calls == calls.sorted())
             #expect(summary.images == 9 && summary.classes == 3 && summary.shards == 3 && summary.skipped == 0)
             #expect(
                 try names(in: directory + "/out")
@@ -163,10 +163,15 @@ import Testing
     func realImagesAreAllRead() throws {
         let data = try #require(ProcessInfo.processInfo.environment["CRATE_DATA"])
         try withTemporaryDirectory { directory in
-            let summary = try Sharding.run(
-                source: data + "/imagenet-sample/val", output: directory + "/out",
-                grid: PatchGrid(imageSize: 256, patchSize: 16), shardSize: 64, isStrict: true
-            ) { _, _ in }
+            let source = try ShardSource(data + "/imagenet-sample/val")
+            let grid = try PatchGrid(imageSize: 256, patchSize: 16)
+            func shard(_ out: String, jobs: Int) throws -> Sharding.Summary {
+                try Sharding.run(
+                    source: source, output: "\(directory)/\(out)",
+                    options: ShardingOptions(.patches(grid), shardSize: 64, isStrict: true, jobs: jobs))
+            }
+            let summary = try shard("out", jobs: 1)
+            #expect(try shard("two", jobs: 2) == summary && haveSameFiles(directory + "/out", directory + "/two"))
             #expect(summary.images == 100 && summary.shards == 2 && summary.skipped == 0)
             let index = try ShardIndex.load(directory: directory + "/out")
             // ImageNet's own are 0.485, 0.456, 0.406.

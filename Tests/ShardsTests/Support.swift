@@ -27,9 +27,8 @@ func makeSource(_ path: String) throws -> [Image] {
 @discardableResult
 func shard(_ source: String, to output: String, isStrict: Bool = false) throws -> Sharding.Summary {
     try Sharding.run(
-        source: source, output: output, grid: PatchGrid(imageSize: 32, patchSize: 8), shardSize: 4,
-        isStrict: isStrict
-    ) { _, _ in }
+        source: ShardSource(source), output: output,
+        options: ShardingOptions(.patches(PatchGrid(imageSize: 32, patchSize: 8)), shardSize: 4, isStrict: isStrict))
 }
 
 /// The image of a sample of a directory made by `shard(_:to:)`.
@@ -42,10 +41,11 @@ func image(_ sample: Int, of directory: inout ShardDirectory) throws -> [UInt8] 
     return pixels
 }
 
-/// Changes the JSON object in `directory/index.json`.
+/// Changes the JSON object in `directory/index.json`, as somebody would who leaves its checksum out.
 func editIndex(of directory: String, _ edit: (inout [String: Any]) -> Void) throws {
     let url = URL(fileURLWithPath: directory + "/index.json")
     var object = try #require(JSONSerialization.jsonObject(with: Data(contentsOf: url)) as? [String: Any])
+    object["indexChecksum"] = nil
     edit(&object)
     try JSONSerialization.data(withJSONObject: object).write(to: url)
 }
@@ -53,4 +53,19 @@ func editIndex(of directory: String, _ edit: (inout [String: Any]) -> Void) thro
 /// The failure that `body` throws; a test fails where it throws none.
 func failure(of body: () throws -> Void) throws -> Failure {
     try #require(#expect(throws: Failure.self) { try body() })
+}
+
+/// Runs a command found in PATH; a test fails where that fails.
+func run(_ arguments: String...) throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = arguments
+    try process.run()
+    process.waitUntilExit()
+    try #require(process.terminationStatus == 0, "\(arguments)")
+}
+
+/// Options for images of 32 pixels in patches of 8, four to a file.
+func smallOptions(jobs: Int = 2, shuffle: UInt64? = nil) throws -> ShardingOptions {
+    ShardingOptions(.patches(try PatchGrid(imageSize: 32, patchSize: 8)), shardSize: 4, shuffle: shuffle, jobs: jobs)
 }

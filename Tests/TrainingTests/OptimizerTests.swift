@@ -51,7 +51,7 @@ import Training
             model: try .init(imageSize: 32, patchSize: 8, dim: 48, depth: 1, heads: 3, normalisesTargets: true),
             batchSize: batch, virtualRanks: virtualRanks, microBatch: microBatch, precision: .fp32, wire: .fp32,
             schedule: LearningRate(peak: 1, warmupSteps: 0, totalSteps: 75), weightDecay: 0, clip: nil,
-            maskRatio: 0.75, seed: 0, sampleCount: 600)
+            maskRatio: 0.75, normalisation: .imageNet, seed: 0, sampleCount: 600)
     }
 
     @Test(arguments: [(33, 1, 2, 2), (32, 3, 2, 2), (32, 4, 2, 4), (32, 4, 3, 3), (32, 4, 6, 2), (32, 16, 4, 2)])

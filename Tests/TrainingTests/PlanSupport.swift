@@ -25,5 +25,5 @@ func configuration(
             normalisesTargets: true),
         batchSize: batch, virtualRanks: virtualRanks, microBatch: microBatch, precision: precision, wire: .fp32,
         schedule: LearningRate(peak: 1e-3, warmupSteps: 10, totalSteps: 1000), weightDecay: 0.1, clip: 1,
-        maskRatio: 0.75, seed: 0, sampleCount: 100_000)
+        maskRatio: 0.75, normalisation: .imageNet, seed: 0, sampleCount: 100_000)
 }

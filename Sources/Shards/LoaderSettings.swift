@@ -1,0 +1,39 @@
+import Images
+
+/// What a loader reads, and what it makes of it.
+public struct LoaderSettings: Sendable {
+    /// The shard directory.
+    public var path: String
+    /// The side of the model's input in pixels.
+    public var imageSize: Int
+    /// The side of a patch in pixels.
+    public var patchSize: Int
+    /// What pixels are normalised with.
+    public var normalisation: Normalisation
+    /// Fraction of the patches that is hidden.
+    public var maskRatio: Double
+    /// Key of everything random in training.
+    public var seed: UInt64
+    /// The most samples of a micro-batch.
+    public var capacity: Int
+    /// What happens at a sample that cannot be read.
+    public var onDamage: DamagePolicy
+    /// Called before each sample is read, on the reading thread. For tests: a slow disk.
+    public var beforeSample: (@Sendable () -> Void)?
+
+    /// Settings for a model's input; samples that cannot be read end the run.
+    public init(
+        path: String, imageSize: Int, patchSize: Int, normalisation: Normalisation = .imageNet, maskRatio: Double,
+        seed: UInt64, capacity: Int, onDamage: DamagePolicy = .stop, beforeSample: (@Sendable () -> Void)? = nil
+    ) {
+        self.path = path
+        self.imageSize = imageSize
+        self.patchSize = patchSize
+        self.normalisation = normalisation
+        self.maskRatio = maskRatio
+        self.seed = seed
+        self.capacity = capacity
+        self.onDamage = onDamage
+        self.beforeSample = beforeSample
+    }
+}

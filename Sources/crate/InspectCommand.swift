@@ -1,0 +1,78 @@
+import ArgumentParser
+import Files
+import Foundation
+import Images
+import Shards
+
+/// `crate inspect`: what is in a directory of shards.
+struct InspectCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inspect",
+        abstract: "Tell what is in shards: counts, sizes, classes, pictures.",
+        discussion: "crate inspect shards/train --sheet sheet.png --samples 100")
+
+    @Argument(help: "The directory of shards.")
+    var dir: String
+
+    @Option(help: ArgumentHelp("Write pictures of samples, side by side, to this PNG file.", valueName: "file"))
+    var sheet: String?
+
+    @Option(help: "The samples on the sheet, evenly spread over all of them.")
+    var samples = 64
+
+    func validate() throws {
+        guard (1...4096).contains(samples) else { throw ValidationError("--samples must be in 1...4096.") }
+    }
+
+    func run() throws {
+        var directory = try ShardDirectory(path: dir)
+        let index = directory.index
+        let bytes = index.shards.reduce(0) { $0 + $1.bytes }
+        print("samples   \(index.total) of \(index.classes.count) classes")
+        print("stored    \(storage(index))")
+        print("size      \(bytes) bytes in \(index.shards.count) shards, \(bytes / max(index.total, 1)) a sample")
+        print("pixels    mean \(numbers(index.mean)), deviation \(numbers(index.std))")
+        if let recipe = index.recipe {
+            let part = recipe.source.within.map { ", \($0)" } ?? ""
+            let order = recipe.shuffle.map { "mixed by \($0)" } ?? "in its order"
+            print(
+                "source    \(recipe.source.kind.rawValue)\(part): \(recipe.source.images) images, \(order), "
+                    + "\(recipe.source.images - index.total) left out")
+        }
+        try printHistogram(&directory)
+        if let sheet {
+            let (image, samples) = try ContactSheet.image(of: &directory, count: samples)
+            try DurableFile.write(PNGEncoder.encode(image), to: sheet)
+            print("\(sheet): \(samples.count) samples, one in \(index.total / samples.count), row by row")
+        }
+    }
+
+    private func storage(_ index: ShardIndex) -> String {
+        switch (index.encoding, index.imageSize) {
+        case (.patches, let size): "\(size) x \(size) pixels in patches of \(index.patchSize ?? 0)"
+        case (.jpeg, 0): "JPEG files of any size"
+        case (.jpeg, let size): "JPEG files of \(size) x \(size) pixels"
+        }
+    }
+
+    private func numbers(_ values: [Double]) -> String {
+        values.map { String(format: "%.4f", $0) }.joined(separator: " ")
+    }
+
+    private func printHistogram(_ directory: inout ShardDirectory) throws {
+        let classes = directory.index.classes
+        var counts = [Int](repeating: 0, count: classes.count)
+        var without = 0
+        for sample in 0..<directory.count {
+            let label = try directory.label(sample: sample)
+            if label >= 0 { counts[label] += 1 } else { without += 1 }
+        }
+        let most = max(1, counts.max() ?? 1)
+        let width = min(32, classes.map(\.count).max() ?? 0)
+        for (name, count) in zip(classes, counts) {
+            let padded = name.padding(toLength: max(width, name.count), withPad: " ", startingAt: 0)
+            print("\(padded)  \(count)  \(String(repeating: "#", count: (40 * count + most - 1) / most))")
+        }
+        if without > 0 { print("without a class: \(without)") }
+    }
+}

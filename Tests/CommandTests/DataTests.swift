@@ -1,0 +1,84 @@
+import Foundation
+import Testing
+
+/// What becomes of data that are damaged, and what pixels are normalised with.
+@Suite(.serialized) struct DataTests {
+    private func damage(_ path: String) throws {
+        // A bit of a sample in the middle of the first shard of 40; the second, of 24, is gone.
+        let shard = URL(fileURLWithPath: "\(path)/train/shard-00000.h5")
+        var bytes = try Data(contentsOf: shard)
+        bytes[bytes.count / 2] ^= 1
+        try bytes.write(to: shard)
+        try FileManager.default.removeItem(atPath: "\(path)/train/shard-00001.h5")
+    }
+
+    /// The same samples stand in for the same ones on any number of ranks: the same bits of the losses.
+    @Test func substitutesAreTheSameOnAnyNumberOfRanks() throws {
+        try withShards { path in
+            try damage(path)
+            let stopped = try crate(pretrainArguments(path, run: "stopped", ["--epochs", "1"]), ranks: 2, seconds: 20)
+            #expect(stopped.status != 0 && stopped.status != 124)
+            #expect(stopped.failureLines.count == 1, "\(stopped.errors)")
+            #expect(stopped.failureLines.first?.contains("shard-00001.h5 is missing") == true)
+
+            let options = ["--epochs", "2", "--virtual-ranks", "4", "--on-corrupt", "substitute"]
+            for ranks in [1, 2, 4] {
+                let result = try crate(pretrainArguments(path, run: "run\(ranks)", options), ranks: ranks)
+                #expect(result.status == 0, "\(result.errors)")
+                #expect(result.output.contains("warning: \(path)/train/shard-00001.h5 is missing"))
+                // 25 samples a epoch, each named once by the rank that met it first.
+                let told = result.errors.split(separator: "\n").filter { $0.contains("stands in for sample") }
+                #expect(told.filter { $0.contains("shard-00000.h5 is damaged: wrong checksum") }.count >= 1)
+                #expect(told.filter { $0.contains("shard-00001.h5 is missing") }.count >= 24)
+                #expect(told.count <= 50 && (ranks > 1 || told.count == 25), "\(told.count)")
+                #expect(try logged("substituted", "\(path)/run\(ranks)").reduce(0, +) == 50)
+                #expect(try logged("loss", "\(path)/run\(ranks)") == logged("loss", "\(path)/run1"))
+            }
+            #expect(try logged("loss", "\(path)/run1").count == 8)
+        }
+    }
+
+    /// A batch that does not divide the epoch: the checkpoint lies in the middle of one.
+    @Test func aRunGoesOnInTheMiddleOfAnEpoch() throws {
+        try withShards { path in
+            let options = ["--batch-size", "24", "--virtual-ranks", "2", "--epochs", "3"]
+            let whole = try crate(pretrainArguments(path, run: "whole", options), ranks: 2)
+            try #require(whole.status == 0, "\(whole.errors)")
+            let stopped = try crate(pretrainArguments(path, run: "stopped", options + ["--stop-after", "3"]), ranks: 2)
+            try #require(stopped.status == 0, "\(stopped.errors)")
+            let resumed = try crate(pretrainArguments(path, run: "stopped", options + ["--resume"]), ranks: 1)
+            #expect(resumed.status == 0, "\(resumed.errors)")
+            #expect(try logged("loss", "\(path)/stopped") == logged("loss", "\(path)/whole"))
+            let model = "checkpoints/step-0000000008/model.safetensors"
+            #expect(
+                try Data(contentsOf: URL(fileURLWithPath: "\(path)/stopped/\(model)"))
+                    == Data(contentsOf: URL(fileURLWithPath: "\(path)/whole/\(model)")))
+        }
+    }
+
+    /// The data's own statistics are kept with the run and its models, and evaluation takes them from there.
+    @Test func theNormalisationIsKeptWithTheRun() throws {
+        try withShards { path in
+            func pretrain(_ run: String, _ more: [String] = []) throws -> Double {
+                let options = ["--epochs", "1", "--validation", "\(path)/val"] + more
+                let result = try crate(pretrainArguments(path, run: run, options))
+                #expect(result.status == 0, "\(result.errors)")
+                return try #require(try logged("validation_loss", "\(path)/\(run)").last)
+            }
+            func json(_ file: String) throws -> [String: Any] {
+                let data = try Data(contentsOf: URL(fileURLWithPath: "\(path)/\(file)"))
+                return try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+            }
+            let loss = try pretrain("own", ["--normalise", "dataset"])
+            #expect(try pretrain("imagenet") != loss)
+            let stored = try #require(json("own/config.json")["normalisation"] as? [String: [Double]])
+            let index = try json("train/index.json")
+            #expect(stored["mean"] == index["mean"] as? [Double] && stored["deviation"] == index["std"] as? [Double])
+            let evaluated = try crate(["evaluate", "--checkpoint", "\(path)/own", "--data", "\(path)/val"])
+            #expect(evaluated.output.hasPrefix(String(format: "validation loss %.6f", loss)), "\(evaluated.output)")
+
+            let refused = try crate(pretrainArguments(path, run: "own", ["--resume", "--normalise", "imagenet"]))
+            #expect(refused.failureLines.first?.contains("normalisation.mean was") == true, "\(refused.errors)")
+        }
+    }
+}
