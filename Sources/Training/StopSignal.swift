@@ -4,12 +4,12 @@ import Synchronization
 private let isRequested = Atomic<Bool>(false)
 
 /// Requests to end early: SIGTERM, SIGINT and SIGUSR1, at any time and on any rank, and the end of the time limit.
-struct StopSignal {
+public struct StopSignal {
     private let deadline: Double?
     private var longestSeconds = 0.0
 
-    /// Listens from now on. `timeLimit` is in seconds from the start of the program.
-    init(timeLimit: Double?) {
+    /// Takes signals as requests from now on; before, they end the process. To be called before anything that takes time.
+    public static func listen() {
         isRequested.store(false, ordering: .relaxed)
         for number in [SIGTERM, SIGUSR1, SIGINT] {
             signal(number) { number in
@@ -18,6 +18,10 @@ struct StopSignal {
                 if number == SIGINT { signal(SIGINT, SIG_DFL) }
             }
         }
+    }
+
+    /// `timeLimit` is in seconds from now.
+    init(timeLimit: Double?) {
         deadline = timeLimit.map { ProcessInfo.processInfo.systemUptime + $0 }
     }
 

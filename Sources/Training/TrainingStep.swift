@@ -1,10 +1,8 @@
-import Buffers
 import Collectives
 import CrateModel
 import Files
 import Kernels
 import Shards
-import Threads
 
 /// What one step found out; the same on all ranks, but for the seconds.
 struct StepResult {
@@ -26,61 +24,7 @@ struct StepResult {
     let seconds: StepSeconds
 }
 
-/// A rank's replica and all that it trains with; memory is allocated once.
-struct Trainer: ~Copyable {
-    let configuration: PretrainConfiguration
-    let model: MaskedAutoencoder
-    let optimizer: Optimizer
-    let workspace: Workspace
-    let partition: Partition
-    let world: World
-    private let options: DistributionOptions
-    let loader: BatchLoader
-    private let exchange: GradientExchange
-    private let report: StepReport
-    private var substitutions: [Substitution] = []
-    private let rehearsal = Rehearsal()
-
-    /// A replica that trains on the shards in `data` on `threads` threads. Collective: all ranks have one, or all throw.
-    init(
-        _ configuration: PretrainConfiguration, data: String, threads: Int, _ options: DistributionOptions,
-        onDamage: DamagePolicy = .stop, _ world: World
-    ) throws {
-        _ = try configuration.samplesPerVirtualRank(ranks: world.size)
-        let model = MaskedAutoencoder(configuration.model)
-        let count = model.layout.bufferCount
-        let partition = Partition(count: count, bucketCount: options.bucketBytes / 4, ranks: world.size)
-        let team = ThreadTeam(count: threads)
-        let loader = try world.agree { try makeLoader(data, configuration, onDamage) }
-        let workspace = try world.agree {
-            try Workspace(model, images: configuration.microBatch, precision: configuration.precision, team: team)
-        }
-        let optimizer = try world.agree {
-            try Optimizer(
-                model.layout, rule: AdamW(weightDecay: configuration.weightDecay),
-                parts: partition.parts(of: world.rank))
-        }
-        let exchange = try world.agree {
-            try GradientExchange(
-                world, partition, leaves: configuration.virtualRanks / world.size,
-                gradients: optimizer.gradients.pointer, parameters: optimizer.parameters.pointer,
-                wire: configuration.wire)
-        }
-        let report = try world.agree {
-            try StepReport(virtualRanks: configuration.virtualRanks, blocks: partition.blocks, ranks: world.size)
-        }
-        self.configuration = configuration
-        self.model = model
-        self.optimizer = optimizer
-        self.loader = loader
-        self.workspace = workspace
-        self.exchange = exchange
-        self.report = report
-        self.partition = partition
-        self.world = world
-        self.options = options
-    }
-
+extension Trainer {
     /// Begins to read ahead the samples of step `step`. Then `run` takes the steps one after the other.
     func begin(at step: Int) {
         loader.begin(configuration.batches(from: step, rank: world.rank, ranks: world.size), for: .training)

@@ -1,0 +1,31 @@
+import ArgumentParser
+import CrateModel
+
+extension ModelSize: ExpressibleByArgument {}
+
+/// What a model is made of.
+struct ModelOptions: ParsableArguments {
+    @Option(help: "Size: tiny, small, base or large.")
+    var model = ModelSize.tiny
+    @Option(help: ArgumentHelp("Channels of a token, instead of the size's.", valueName: "n"))
+    var dim: Int?
+    @Option(help: ArgumentHelp("Blocks of the encoder and of the decoder, instead of the size's.", valueName: "n"))
+    var depth: Int?
+    @Option(help: ArgumentHelp("Attention heads, instead of the size's.", valueName: "n"))
+    var heads: Int?
+    @Option(help: ArgumentHelp("Side of the input in pixels.", valueName: "pixels"))
+    var imageSize = 224
+    @Option(help: ArgumentHelp("Side of a patch in pixels.", valueName: "pixels"))
+    var patchSize = 16
+    @Option(help: ArgumentHelp("Weight of the sparsity penalty of ISTA.", valueName: "x"))
+    var lambda = 0.5
+    @Flag(help: "Standardise each target patch.")
+    var normPix = false
+
+    func configuration() throws -> ModelConfiguration {
+        let extents = model.extents
+        return try ModelConfiguration(
+            imageSize: imageSize, patchSize: patchSize, dim: dim ?? extents.dim, depth: depth ?? extents.depth,
+            heads: heads ?? extents.heads, lambda: lambda, normalisesTargets: normPix)
+    }
+}

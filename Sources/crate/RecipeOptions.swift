@@ -1,0 +1,101 @@
+import ArgumentParser
+import Collectives
+import CrateModel
+import Images
+import Kernels
+import Shards
+import Training
+
+/// Whose statistics pixels are normalised with.
+enum NormalisationChoice: String, ExpressibleByArgument {
+    case imagenet, dataset
+}
+
+/// What a run computes with its model.
+struct RecipeOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Images of a step over all ranks.", valueName: "images"))
+    var batchSize = 4096
+    @Option(
+        help: ArgumentHelp(
+            "Parts of a step that are summed in a tree (default: the number of ranks). For a power of two any number "
+                + "of ranks that divides it gives the same bits.",
+            valueName: "n"))
+    var virtualRanks: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Images of one pass on a rank (default: the largest divisor of a virtual rank's share up to 8).",
+            valueName: "images"))
+    var microBatch: Int?
+    @Option(help: ArgumentHelp("Gradients between ranks: as they are, or rounded to bf16.", valueName: "fp32|bf16"))
+    var wire = WireFormat.fp32
+    @Option(help: ArgumentHelp("Passes over the training set (default: 800).", valueName: "n"))
+    var epochs: Int?
+    @Option(help: ArgumentHelp("Steps, instead of --epochs.", valueName: "n"))
+    var steps: Int?
+    @Option(help: ArgumentHelp("Peak learning rate for a batch of 256; scaled with the batch.", valueName: "x"))
+    var blr = 3e-5
+    @Option(help: ArgumentHelp("Peak learning rate, instead of --blr.", valueName: "x"))
+    var lr: Double?
+    @Option(help: ArgumentHelp("Largest global norm of the gradients; 0 leaves them as they are.", valueName: "x"))
+    var clip = 1.0
+    @Option(
+        help: ArgumentHelp("Epochs of linear warm-up (default: a twentieth of the run).", valueName: "epochs"))
+    var warmupEpochs: Double?
+    @Option(help: ArgumentHelp("AdamW's decoupled weight decay.", valueName: "x"))
+    var weightDecay = 0.1
+    @Option(help: ArgumentHelp("Fraction of the patches that is hidden.", valueName: "x"))
+    var maskRatio = 0.75
+    @Option(
+        help: ArgumentHelp(
+            "Mean and deviation of the pixels: ImageNet's, or the data's.", valueName: "imagenet|dataset"))
+    var normalise = NormalisationChoice.imagenet
+    @Option(help: ArgumentHelp("Key of everything random.", valueName: "n"))
+    var seed: UInt64 = 0
+
+    func validate() throws {
+        guard epochs == nil || steps == nil else { throw ValidationError("Give --epochs or --steps, not both.") }
+        try demandCount("--batch-size", batchSize, upTo: 1_000_000)
+        try demandCount("--micro-batch", microBatch ?? 1, upTo: 1_000_000)
+        try demandCount("--virtual-ranks", virtualRanks ?? 1, upTo: 1_000_000)
+        try demandCount("--epochs", epochs ?? 1, upTo: 1_000_000)
+        try demandCount("--steps", steps ?? 1, upTo: 1_000_000_000)
+        let reals = [
+            ("--blr", blr), ("--lr", lr ?? 0), ("--clip", clip), ("--warmup-epochs", warmupEpochs ?? 0),
+            ("--weight-decay", weightDecay),
+        ]
+        for (name, value) in reals {
+            guard value.isFinite, value >= 0, value < 1e9 else {
+                throw ValidationError("\(name) takes a finite number from 0 up.")
+            }
+        }
+    }
+
+    func normalisation(of index: ShardIndex) throws -> Normalisation {
+        switch normalise {
+        case .imagenet: .imageNet
+        case .dataset: try Normalisation(mean: index.mean, deviation: index.std)
+        }
+    }
+
+    func configuration(
+        _ model: ModelConfiguration, sampleCount: Int, normalisation: Normalisation, precision: Precision, ranks: Int
+    ) throws -> PretrainConfiguration {
+        let schedule = try LearningRate(
+            peak: lr ?? blr * Double(batchSize) / 256, epochs: epochs ?? (steps == nil ? 800 : nil), steps: steps,
+            warmupEpochs: warmupEpochs, sampleCount: sampleCount, batchSize: batchSize)
+        let virtualRanks = virtualRanks ?? ranks
+        return PretrainConfiguration(
+            model: model, batchSize: batchSize, virtualRanks: virtualRanks,
+            microBatch: microBatch
+                ?? PretrainConfiguration.defaultMicroBatch(batchSize: batchSize, virtualRanks: virtualRanks),
+            precision: precision, wire: wire, schedule: schedule, weightDecay: weightDecay, clip: clip > 0 ? clip : nil,
+            maskRatio: maskRatio, normalisation: normalisation, seed: seed, sampleCount: sampleCount)
+    }
+}
+
+/// The bounds keep products of these numbers, such as samples of a whole run, far from the limits of Int.
+func demandCount(_ option: String, _ value: Int, upTo largest: Int) throws {
+    guard (1...largest).contains(value) else {
+        throw ValidationError("\(option) takes a whole number from 1 to \(largest).")
+    }
+}
