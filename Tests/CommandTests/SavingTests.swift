@@ -82,37 +82,40 @@ import Testing
 
     private static let canMount = getuid() == 0
 
-    /// Needs root, to mount a file system of four MiB.
-    @Test(.enabled(if: canMount, "mounting a small file system needs root"))
-    func aFullDiskCostsCheckpointsAndNotTheRun() throws {
+    /// A file system of 10 MiB that is full, or that cannot be written, for a while.
+    @Test(.enabled(if: canMount, "mounting a small file system needs root"), arguments: ["full", "read-only"])
+    func aDiskThatFailsCostsCheckpointsAndNotTheRun(how: String) throws {
         try withShards { path in
             let disk = "\(path)/disk"
             try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
             try #require(try run(["mount", "-t", "tmpfs", "-o", "size=10m", "tmpfs", disk]).status == 0)
             defer { _ = try? run(["umount", "-l", disk]) }
+            let options = ["--dim", "96", "--steps", "1000000", "--save-every", "5steps", "--keep", "1"]
             let command = try RunningCommand.crate(
-                pretrainArguments(
-                    path, run: "disk/run",
-                    [
-                        "--dim", "96", "--steps", "1000000", "--save-every", "5steps", "--keep", "1", "--save-failures",
-                        "1000",
-                    ]),
-                ranks: 2)
-            func output() -> String { command.output }
+                pretrainArguments(path, run: "disk/run", options + ["--save-failures", "1000"]), ranks: 2)
             command.wait { !steps("\(disk)/run").isEmpty }
-            // Everything but a few kilobytes, until nothing more goes in.
-            let filler = try #require(
-                FileManager.default.createFile(atPath: "\(disk)/filler", contents: nil)
-                    ? FileHandle(forWritingAtPath: "\(disk)/filler") : nil)
-            command.wait {
-                while (try? filler.write(contentsOf: Data(count: 4096))) != nil {}
-                return output().contains("is not written (2 in a row)")
+            if how == "full" {
+                try Data().write(to: URL(fileURLWithPath: "\(disk)/filler"))
+                let filler = try #require(FileHandle(forWritingAtPath: "\(disk)/filler"))
+                command.wait {
+                    while (try? filler.write(contentsOf: Data(count: 4096))) != nil {}
+                    return command.output.contains("is not written (2 in a row)")
+                }
+                #expect(command.output.contains("No space left on device"))
+                try filler.close()
+            } else {
+                try #require(try run(["mount", "--bind", disk, disk]).status == 0)
+                // Refused while a file of a checkpoint is open for writing.
+                command.wait { (try? run(["mount", "-o", "remount,bind,ro", disk]).status) == 0 }
+                command.wait { command.output.contains("is not written (2 in a row)") }
             }
-            #expect(output().contains("No space left on device"))
             let kept = steps("\(disk)/run")
             #expect(!kept.isEmpty, "the earlier checkpoint is still there")
-            try filler.close()
-            try FileManager.default.removeItem(atPath: "\(disk)/filler")
+            if how == "full" {
+                try FileManager.default.removeItem(atPath: "\(disk)/filler")
+            } else {
+                try #require(try run(["umount", "-l", disk]).status == 0)
+            }
             command.wait { steps("\(disk)/run").last ?? 0 > kept.last ?? 0 }
             try command.send(SIGTERM, toRank: 1, marker: "\(path)/disk/run")
             let result = try command.finish()
@@ -147,7 +150,6 @@ import Testing
 
     @Test func theSupervisorStartsAKilledRunAgain() throws {
         try withShards { path in
-            let launch = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../Launch"
             let options = ["--steps", "40", "--save-every", "4steps", "--virtual-ranks", "2"]
             try #require(try crate(pretrainArguments(path, run: "whole", options)).status == 0)
             var environment = ProcessInfo.processInfo.environment
@@ -167,6 +169,34 @@ import Testing
             #expect(try files("\(path)/run", step: 40) == files("\(path)/whole", step: 40))
             let incidents = try String(contentsOfFile: "\(path)/run/incidents.jsonl", encoding: .utf8)
             #expect(incidents.split(separator: "\n").count == 1 && incidents.contains("exit code"))
+        }
+    }
+
+    private var launch: String { URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../Launch" }
+
+    /// What kills a run at random, as a person starts it, in a short form.
+    @Test func killedRunsEndWithTheSameBytes() throws {
+        let result = try run(["timeout", "300", "\(launch)/chaos", "--kills", "3", "--seed", "5", "--steps", "12"])
+        #expect(result.status == 0, "\(result.output) \(result.errors)")
+        #expect(result.output.contains("3 of 3 kills ended with the same bytes"))
+    }
+
+    /// A host that keeps failing is dropped, and a run without progress given up.
+    @Test func theSupervisorDropsAHostAndGivesUp() throws {
+        try withTemporaryDirectory { path in
+            let hosts = "\(path)/hosts"
+            try Data("good slots=2\nbad slots=2\n".utf8).write(to: URL(fileURLWithPath: hosts))
+            let failing =
+                "echo 'mpirun noticed that process rank 1 with PID 0 on node bad exited on signal 9' >&2; exit 1"
+            let result = try run([
+                "\(launch)/supervise", "--pause", "0.01", "--attempts", "3", "--hostfile", hosts, "--drop-after", "2",
+                "bash", "-c", failing, "x", "--run", "\(path)/run",
+            ])
+            #expect(result.status == 1)
+            #expect(try String(contentsOfFile: hosts, encoding: .utf8) == "good slots=2\n")
+            let incidents = try String(contentsOfFile: "\(path)/run/incidents.jsonl", encoding: .utf8)
+            #expect(incidents.split(separator: "\n").count == 5, "three failures, the host, the end")
+            #expect(incidents.contains("host bad is dropped") && incidents.contains("given up after 3 starts"))
         }
     }
 }
