@@ -8,7 +8,7 @@ extension NonFinitePolicy: ExpressibleByArgument {}
 /// How ranks work together, and what they do about each other.
 struct DistributionArguments: ParsableArguments {
     @Option(help: ArgumentHelp("MiB of gradients that are exchanged at once.", valueName: "mib"))
-    var bucketMb = 8.0
+    var bucketMb = 2.0
     @Option(help: ArgumentHelp("Seconds of waiting until late ranks are named; 0 for never.", valueName: "s"))
     var stallWarning = 60.0
     @Option(help: ArgumentHelp("Seconds of waiting until the job is ended; 0 for never.", valueName: "s"))
