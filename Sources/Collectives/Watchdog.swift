@@ -73,7 +73,7 @@ public final class Watchdog: @unchecked Sendable {
     /// `inBackground`, and after a while in any case.
     func wait(_ requests: UnsafeMutablePointer<MPI_Request?>, count: Int32, inBackground: Bool = false) {
         var (isComplete, polls, hasToldWaiting): (Int32, Int, Bool) = (0, 0, false)
-        var (start, warned) = (0.0, 0.0)
+        var (start, warned, lastLook) = (0.0, 0.0, 0.0)
         while true {
             MPI_Testall(count, requests, &isComplete, crate_mpi_statuses_ignore())
             if isComplete != 0 { break }
@@ -86,6 +86,12 @@ public final class Watchdog: @unchecked Sendable {
             guard polls % 64 == 0 || start == 0 else { continue }
             let now = ProcessInfo.processInfo.systemUptime
             if start == 0 || isBusy || inBackground { (start, warned) = (now, now) }
+            // Looks are milliseconds apart: in a gap this process stood still itself, and cannot blame others for it.
+            if lastLook > 0 && now - lastLook > 0.5 {
+                start += now - lastLook
+                warned += now - lastLook
+            }
+            lastLook = now
             check(waited: now - start, sinceWarning: now - warned, &hasToldWaiting) { warned = now }
         }
         if hasToldWaiting { board.withLock { $0.tellAgain() } }

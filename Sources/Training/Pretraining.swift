@@ -155,6 +155,8 @@ private func demandAgreement(
 ) throws {
     var fields = options.shared.merging(try configuration.fields) { own, _ in own }
     fields["program version"] = programVersion
+    let layout = MaskedAutoencoder(configuration.model).layout.parameters.map { "\($0.name)\($0.shape)\($0.offset)" }
+    fields["parameter layout"] = String(format: "%08x", Checksum(of: [UInt8](layout.joined().utf8)).value)
     try world.agree {
         fields["training shards"] = try ShardIndex.fingerprint(directory: options.data)
         fields["validation shards"] = try options.validation.map { try ShardIndex.fingerprint(directory: $0) } ?? "none"
