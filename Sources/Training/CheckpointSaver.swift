@@ -25,6 +25,7 @@ final class CheckpointSaver: @unchecked Sendable {
     private let parameters: OwnedBuffer<Float>  // on rank 0
     private let moments: MomentParts
     private let momentMemory: Arena
+    private let room: OwnedBuffer<Float>  // of `MomentTransfer`
     private let isRunning = Atomic<Bool>(false)
     private let ended = DispatchSemaphore(value: 0)
     private let outcomes = Mutex<[Outcome]>([])
@@ -37,6 +38,7 @@ final class CheckpointSaver: @unchecked Sendable {
             parts: own.parts, first: try memory.floats(own.count), second: try memory.floats(own.count))
         momentMemory = memory
         parameters = try OwnedBuffer<Float>(count: trainer.world.rank == 0 ? trainer.model.layout.bufferCount : 0)
+        room = try OwnedBuffer<Float>(count: MomentTransfer.room(for: trainer.model.layout, trainer.world))
         model = trainer.model
         configuration = trainer.configuration
         partition = trainer.partition
@@ -80,22 +82,16 @@ final class CheckpointSaver: @unchecked Sendable {
     }
 
     private func write(step: Int) -> Failure? {
+        var transfer = MomentTransfer(model.layout, partition, own: moments, world: world, values: room.pointer)
+        defer { transfer.collectRest() }
+        guard world.rank == 0 else { return nil }
         do {
-            var transfer = try MomentTransfer(model.layout, partition, own: moments, world: world)
-            var failure: Failure?
-            if world.rank == 0 {
-                do {
-                    try store.save(
-                        parameters.pointer, of: model, maskRatio: configuration.maskRatio,
-                        normalisation: configuration.normalisation, step: step, samples: step * configuration.batchSize
-                    ) { _, _ in transfer.collect() }
-                    store.prune(retention)
-                } catch {
-                    failure = Failure(from: error)
-                }
-            }
-            transfer.collectRest()
-            return failure
+            try store.save(
+                parameters.pointer, of: model, maskRatio: configuration.maskRatio,
+                normalisation: configuration.normalisation, step: step, samples: step * configuration.batchSize
+            ) { _, _ in transfer.collect() }
+            store.prune(retention)
+            return nil
         } catch {
             return Failure(from: error)
         }

@@ -30,33 +30,40 @@ struct MomentTransfer: ~Copyable {
     private let own: MomentParts
     private let owners: [Partition.Part]
     private let parameters: [Parameter]
-    private let values: OwnedBuffer<Float>
+    private let values: UnsafeMutablePointer<Float>
     private var carried = 0
 
-    /// A transfer from and to `own`, this rank's moments of `layout`. Throws `Failure` when rank 0 has no memory for the
-    /// largest parameter.
-    init(_ layout: ParameterLayout, _ partition: Partition, own: MomentParts, world: World) throws {
-        let largest = layout.parameters.map(\.count).max() ?? 0
-        values = try OwnedBuffer<Float>(count: world.rank == 0 ? largest : 0)
+    /// A transfer from and to `own`, this rank's moments of `layout`. On rank 0 `values` has room for the largest parameter:
+    /// memory that could be refused now would leave the other ranks waiting.
+    init(
+        _ layout: ParameterLayout, _ partition: Partition, own: MomentParts, world: World,
+        values: UnsafeMutablePointer<Float>
+    ) {
+        self.values = values
         self.world = world
         self.own = own
         owners = partition.owners
         parameters = layout.parameters
     }
 
+    /// Values that rank 0 needs room for, and none elsewhere.
+    static func room(for layout: ParameterLayout, _ world: World) -> Int {
+        world.rank == 0 ? layout.parameters.map(\.count).max() ?? 0 : 0
+    }
+
     /// The next parameter's moments, on rank 0; valid until the next call.
     mutating func collect() -> UnsafePointer<Float> {
         forEachPiece { owner, moment, range, offset in
             if owner != world.rank {
-                if world.rank == 0 { world.receive(values.pointer + offset, count: range.count, from: owner) }
+                if world.rank == 0 { world.receive(values + offset, count: range.count, from: owner) }
             } else if owner == 0 {
-                (values.pointer + offset).update(from: own.values(moment, at: range), count: range.count)
+                (values + offset).update(from: own.values(moment, at: range), count: range.count)
             } else {
                 world.send(own.values(moment, at: range), count: range.count, to: 0)
             }
         }
         carried += 1
-        return UnsafePointer(values.pointer)
+        return UnsafePointer(values)
     }
 
     /// Gives the next parameter's moments, which rank 0 has at `source`, to their owners.
@@ -84,7 +91,7 @@ struct MomentTransfer: ~Copyable {
     /// Distributes what has not been distributed: what comes from rank 0, which sends zeros when it has failed.
     mutating func distributeRest() {
         while carried < Moment.allCases.count * parameters.count {
-            distribute(world.rank == 0 ? UnsafePointer(values.pointer) : nil)
+            distribute(world.rank == 0 ? UnsafePointer(values) : nil)
         }
     }
 

@@ -61,20 +61,6 @@ public func pretrain(
     if let resumed { progress.say("going on from \(resumed.path)") }
 
     // ---- train ----
-    func record(_ entry: LogEntry) throws {
-        try world.agree {
-            if let failure = try log?.append(entry) { progress.say("warning: \(failure)") }
-        }
-    }
-    func evaluateNow(after step: Int) throws {
-        guard let validation else { return }
-        world.watchdog.begin(.evaluating, step: step)
-        let loss = try evaluate(
-            trainer.model, parameters: trainer.optimizer.parameters.pointer, workspace: trainer.workspace,
-            loader: validation, chunk: configuration.microBatch, world: world)
-        try record(LogEntry(step: step, epoch: configuration.epoch(after: step), validationLoss: loss))
-        progress.say("validation loss \(formatted(loss)) after \(step) steps")
-    }
     let saver = try world.agree {
         try CheckpointSaver(trainer, store: options.run.checkpoints, retention: options.retention)
     }
@@ -85,6 +71,21 @@ public func pretrain(
             progress.say("warning: \(text)")
             _ = try log?.append(LogEntry(event: text))
         }
+    }
+    func record(_ entry: LogEntry, andSaves: Bool = false) throws {
+        try world.agree {
+            if let failure = try log?.append(entry) { progress.say("warning: \(failure)") }
+            if andSaves { try noteSaves() }
+        }
+    }
+    func evaluateNow(after step: Int) throws {
+        guard let validation else { return }
+        world.watchdog.begin(.evaluating, step: step)
+        let loss = try evaluate(
+            trainer.model, parameters: trainer.optimizer.parameters.pointer, workspace: trainer.workspace,
+            loader: validation, chunk: configuration.microBatch, world: world)
+        try record(LogEntry(step: step, epoch: configuration.epoch(after: step), validationLoss: loss))
+        progress.say("validation loss \(formatted(loss)) after \(step) steps")
     }
     trainer.begin(at: start)
     if start == 0 { try evaluateNow(after: 0) }
@@ -101,7 +102,7 @@ public func pretrain(
         skips = result.isSkipped ? skips + 1 : 0
         let entry = LogEntry(result, configuration, saveSeconds: saveSeconds, after: done)
         saveSeconds = nil
-        try record(entry)
+        try record(entry, andSaves: true)
         damage.tell(result.substitutions)
         progress.show(entry, seconds: result.seconds.total)
         if result.isSkipped { progress.say("warning: step \(done) is skipped: loss or gradients are not finite") }
@@ -117,7 +118,6 @@ public func pretrain(
         if done == total || !isStopping && configuration.isDue(every: options.evaluateEvery, after: done) {
             try evaluateNow(after: done)
         }
-        try world.agree { try noteSaves() }
         world.watchdog.begin(.saving, step: done)
         if isStopping || done == end {
             // What is being written comes to its end first.

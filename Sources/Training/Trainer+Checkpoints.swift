@@ -1,3 +1,4 @@
+import Buffers
 import Checkpoints
 import Collectives
 import CrateModel
@@ -12,9 +13,11 @@ extension Trainer {
         let isResuming = world.broadcast(path == nil ? 0 : 1, from: 0) == 1
         var failure: Failure?
         if isResuming {
-            var transfer = try world.agree {
-                try MomentTransfer(model.layout, partition, own: optimizer.moments, world: world)
+            let room = try world.agree {
+                try OwnedBuffer<Float>(count: MomentTransfer.room(for: model.layout, world))
             }
+            var transfer = MomentTransfer(
+                model.layout, partition, own: optimizer.moments, world: world, values: room.pointer)
             if let path {
                 do {
                     try CheckpointStore.load(into: optimizer.parameters.pointer, of: model, from: path) {
