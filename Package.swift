@@ -49,12 +49,19 @@ let package = Package(
         library("Collectives", ["Files", "Buffers", "Kernels", "COpenMPI"]),
         library("Checkpoints", ["Files", "Buffers", "Kernels", "CrateModel", "Images"]),
         library(
-            "Training",
+            "Analysis",
             ["Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints"]),
+        library(
+            "Training",
+            [
+                "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives",
+                "Checkpoints", "Analysis",
+            ]),
         .executableTarget(
             name: "crate",
             dependencies: [
-                "Files", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints", "Training",
+                "Files", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints", "Analysis",
+                "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),

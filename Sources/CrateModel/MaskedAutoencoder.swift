@@ -57,6 +57,13 @@ public struct MaskedAutoencoder: Sendable {
         run(batch.images, parameters, gradients: parameters, workspace) { forward(batch, $0, $1) }
     }
 
+    /// The encoder alone, its last norm included; every block's state stays in the workspace.
+    public func encode(
+        _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
+    ) {
+        run(batch.images, parameters, gradients: parameters, workspace) { encode(batch, $0, $1) }
+    }
+
     /// The loss of the predictions of the last `forward`: image n's sum over its hidden patches goes to the workspace's
     /// `imageLosses[n]`. With `gradientScale` the predictions in the workspace become the gradient.
     /// See `reconstructionLoss`.
@@ -99,7 +106,7 @@ public struct MaskedAutoencoder: Sendable {
         }
     }
 
-    private func forward(_ batch: MaskedBatch, _ pass: Pass, _ memory: Activations) {
+    private func encode(_ batch: MaskedBatch, _ pass: Pass, _ memory: Activations) {
         embedding.forward(batch, pass, values: patchValues(pass, memory), into: memory.tokens)
         pass.finish(.embedding)
         var z = memory.tokens
@@ -108,7 +115,11 @@ public struct MaskedAutoencoder: Sendable {
             z = saved.output
         }
         norm.forward(z, pass, memory.norm)
-        z = memory.normed
+    }
+
+    private func forward(_ batch: MaskedBatch, _ pass: Pass, _ memory: Activations) {
+        encode(batch, pass, memory)
+        var z = memory.normed
         for (block, saved) in zip(decoder, memory.decoder) {
             block.forward(z, pass, saved)
             z = saved.output

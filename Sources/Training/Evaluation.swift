@@ -1,11 +1,9 @@
-import Buffers
-import Checkpoints
+import Analysis
 import Collectives
 import CrateModel
 import Files
 import Kernels
 import Shards
-import Threads
 
 /// The mean loss over all samples of `loader`, each framed and masked in a way that is always the same.
 ///
@@ -56,27 +54,19 @@ public func evaluateCheckpoint(
 ) throws -> CheckpointEvaluation {
     // Larger chunks gain nothing; the same chunks on any number of ranks give the same bits.
     let chunk = 8
-    var warnings: [Failure] = []
-    let file = try world.agree { try CheckpointStore.modelFile(at: path) { warnings.append($0) } }
-    let (configuration, trainedRatio, normalisation) = try world.agree {
-        try CheckpointStore.description(ofModelFile: file)
-    }
-    let model = MaskedAutoencoder(configuration)
-    let parameters = try world.agree { try OwnedBuffer<Float>(count: model.layout.bufferCount) }
-    try world.agree {
-        try CheckpointStore.loadParameters(into: parameters.pointer, layout: model.layout, from: file)
-    }
+    let loaded = try LoadedModel(path, images: chunk, precision: precision, threads: threads, world: world)
+    let configuration = loaded.model.configuration
     let loader = try world.agree {
         try BatchLoader(
             LoaderSettings(
                 path: data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
-                normalisation: normalisation, maskRatio: maskRatio ?? trainedRatio, seed: 0, capacity: chunk))
+                normalisation: loaded.normalisation, maskRatio: maskRatio ?? loaded.maskRatio, seed: 0, capacity: chunk)
+        )
     }
     try world.demandEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: data) }])
-    let workspace = try world.agree {
-        try Workspace(model, images: chunk, precision: precision, team: ThreadTeam(count: threads))
-    }
     let loss = try evaluate(
-        model, parameters: parameters.pointer, workspace: workspace, loader: loader, chunk: chunk, world: world)
-    return CheckpointEvaluation(loss: loss, samples: loader.count, file: file, warnings: warnings)
+        loaded.model, parameters: loaded.parameters.pointer, workspace: loaded.workspace, loader: loader, chunk: chunk,
+        world: world)
+    return CheckpointEvaluation(
+        loss: loss, samples: loader.count, file: loaded.file, warnings: loaded.warnings)
 }

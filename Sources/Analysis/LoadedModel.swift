@@ -1,0 +1,58 @@
+import Buffers
+import Checkpoints
+import Collectives
+import CrateModel
+import Files
+import Images
+import Kernels
+import Threads
+
+/// A checkpoint's model, ready for forward passes.
+public struct LoadedModel: ~Copyable {
+    /// The model.
+    public let model: MaskedAutoencoder
+    /// Its parameters, one flat buffer of `model.layout`.
+    public let parameters: OwnedBuffer<Float>
+    /// The memory of a pass, with the weights prepared.
+    public let workspace: Workspace
+    /// The fraction of patches that training hid.
+    public let maskRatio: Double
+    /// What pixels are normalised with.
+    public let normalisation: Normalisation
+    /// The file that was read.
+    public let file: String
+    /// Damaged checkpoints that were passed over. Rank 0's alone.
+    public let warnings: [Failure]
+
+    /// Loads what `path` means (see `CheckpointStore.modelFile`) on every rank, for up to `images` images at a time.
+    ///
+    /// Collective: all ranks have the model, or all throw.
+    public init(_ path: String, images: Int, precision: Precision, threads: Int, world: World) throws {
+        var warnings: [Failure] = []
+        let file = try world.agree { try CheckpointStore.modelFile(at: path) { warnings.append($0) } }
+        let (configuration, maskRatio, normalisation) = try world.agree {
+            try CheckpointStore.description(ofModelFile: file)
+        }
+        let model = MaskedAutoencoder(configuration)
+        let parameters = try world.agree { try OwnedBuffer<Float>(count: model.layout.bufferCount) }
+        try world.agree {
+            try CheckpointStore.loadParameters(into: parameters.pointer, layout: model.layout, from: file)
+        }
+        let workspace = try world.agree {
+            try Workspace(model, images: images, precision: precision, team: ThreadTeam(count: threads))
+        }
+        model.prepare(parameters: parameters.pointer, workspace: workspace)
+        self.model = model
+        self.parameters = parameters
+        self.workspace = workspace
+        self.maskRatio = maskRatio
+        self.normalisation = normalisation
+        self.file = file
+        self.warnings = warnings
+    }
+
+    /// The encoder over `batch`; its state is in the workspace.
+    public borrowing func encode(_ batch: MaskedBatch) {
+        model.encode(batch, parameters: parameters.pointer, workspace: workspace)
+    }
+}
