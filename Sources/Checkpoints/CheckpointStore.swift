@@ -196,9 +196,16 @@ public struct CheckpointStore: Sendable {
     public static func loadParameters(
         into parameters: UnsafeMutablePointer<Float>, layout: ParameterLayout, from path: String
     ) throws {
+        try loadParameters(into: parameters, parameters: layout.parameters, from: path)
+    }
+
+    /// Does that for some of a layout's parameters.
+    public static func loadParameters(
+        into buffer: UnsafeMutablePointer<Float>, parameters: [Parameter], from path: String
+    ) throws {
         let reader = try SafetensorsReader(path: path)
-        for parameter in layout.parameters {
-            let values = parameters + parameter.offset
+        for parameter in parameters {
+            let values = buffer + parameter.offset
             try reader.read(parameter.name, shape: parameter.shape, into: values)
             try demandFinite(values, parameter, parameter.name, path)
         }

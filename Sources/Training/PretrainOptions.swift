@@ -53,6 +53,8 @@ public struct PretrainOptions: Sendable {
     public var validation: String?
     /// The run directory.
     public var run: RunDirectory
+    /// What the parameters begin with; nil for initial values.
+    public var start: StartingPoint?
     /// Whether to go on from the newest checkpoint of the run directory.
     public var resumes: Bool
     /// The options of the command line, kept with the run for when it is resumed.
@@ -78,7 +80,8 @@ public struct PretrainOptions: Sendable {
 
     /// Options from their parts.
     public init(
-        data: String, validation: String?, run: RunDirectory, resumes: Bool, arguments: [String], evaluateEvery: Int,
+        data: String, validation: String?, run: RunDirectory, start: StartingPoint? = nil, resumes: Bool,
+        arguments: [String], evaluateEvery: Int,
         saveEvery: SaveInterval,
         retention: CheckpointRetention, saveFailures: Int, stopAfter: Int?, timeLimit: Double?, threads: Int,
         onDamage: DamagePolicy,
@@ -87,6 +90,7 @@ public struct PretrainOptions: Sendable {
         self.data = data
         self.validation = validation
         self.run = run
+        self.start = start
         self.resumes = resumes
         self.arguments = arguments
         self.evaluateEvery = evaluateEvery

@@ -14,11 +14,11 @@ public enum RunEnd: Sendable {
     case stopped
 }
 
-/// Pretrains a CRATE-MAE from its initial values or from the run's newest checkpoint to the end of the schedule.
+/// Trains a model, a CRATE-MAE or a classifier, from its initial values, those of another model, or from the run's newest checkpoint to the end of the schedule.
 ///
 /// Collective: every rank computes its share of each batch; rank 0 alone writes the log and the checkpoints. All
 /// ranks return, or all throw the same `Failure`.
-public func pretrain(
+public func train(
     _ configuration: PretrainConfiguration, _ options: PretrainOptions, world: World
 ) throws -> RunEnd {
     var stop = StopSignal(timeLimit: options.timeLimit)
@@ -45,7 +45,7 @@ public func pretrain(
     let log = try world.agree { isCoordinator ? try RunLog(path: options.run.logPath) : nil }
     let start = world.broadcast(resumed?.manifest.step ?? 0, from: 0)
     let end = min(total, options.stopAfter.map { max($0, start) } ?? total)
-    try trainer.load(from: resumed?.path)
+    try trainer.load(from: resumed?.path, start: options.start)
     var progress = Progress(isTalking: isCoordinator, totalSteps: total, remaining: end - start)
     defer { progress.endLine() }
     for warning in warnings + trainer.loader.missing + (validation?.missing ?? []) {
@@ -81,11 +81,11 @@ public func pretrain(
     func evaluateNow(after step: Int) throws {
         guard let validation else { return }
         world.watchdog.begin(.evaluating, step: step)
-        let loss = try evaluate(
+        let result = try evaluate(
             trainer.model, parameters: trainer.optimizer.parameters.pointer, workspace: trainer.workspace,
             loader: validation, chunk: configuration.microBatch, world: world)
-        try record(LogEntry(step: step, epoch: configuration.epoch(after: step), validationLoss: loss))
-        progress.say("validation loss \(formatted(loss)) after \(step) steps")
+        try record(LogEntry(result, configuration, after: step))
+        progress.say("\(result.text) after \(step) steps")
     }
     trainer.begin(at: start)
     if start == 0 { try evaluateNow(after: 0) }
@@ -155,13 +155,27 @@ private func demandAgreement(
 ) throws {
     var fields = options.shared.merging(try configuration.fields) { own, _ in own }
     fields["program version"] = programVersion
-    let layout = MaskedAutoencoder(configuration.model).layout.parameters.map { "\($0.name)\($0.shape)\($0.offset)" }
+    let layout = try world.agree { try configuration.makeModel().layout.parameters }.map {
+        "\($0.name)\($0.shape)\($0.offset)"
+    }
     fields["parameter layout"] = String(format: "%08x", Checksum(of: [UInt8](layout.joined().utf8)).value)
     try world.agree {
+        try demandSameClasses(configuration, options)
         fields["training shards"] = try ShardIndex.fingerprint(directory: options.data)
         fields["validation shards"] = try options.validation.map { try ShardIndex.fingerprint(directory: $0) } ?? "none"
     }
     try world.demandEqual(fields)
+}
+
+/// Refuses validation shards of other classes than those to train on: their labels would mean something else.
+private func demandSameClasses(_ configuration: PretrainConfiguration, _ options: PretrainOptions) throws {
+    guard configuration.classification != nil, let validation = options.validation else { return }
+    let classes = try [options.data, validation].map { try ShardIndex.read(directory: $0).classes }
+    guard classes[0] == classes[1] else {
+        throw Failure(
+            "\(validation) has other classes than \(options.data) (\(classes[1].count) and \(classes[0].count))",
+            hint: "shard it again with --classes \(options.data)/index.json")
+    }
 }
 
 private func startWatchdog(_ options: PretrainOptions, _ world: World) {
@@ -179,18 +193,20 @@ func makeLoader(
     try BatchLoader(
         LoaderSettings(
             path: path, imageSize: configuration.model.imageSize, patchSize: configuration.model.patchSize,
-            normalisation: configuration.normalisation, maskRatio: configuration.maskRatio, seed: configuration.seed,
-            capacity: configuration.microBatch, onDamage: onDamage))
+            normalisation: configuration.normalisation, maskRatio: configuration.maskRatio,
+            labels: configuration.classification?.labels, seed: configuration.seed, capacity: configuration.microBatch,
+            onDamage: onDamage))
 }
 
 private func summary(_ configuration: PretrainConfiguration, _ model: Model, ranks: Int) -> String {
     let (schedule, shape) = (configuration.schedule, configuration.model)
+    let head = configuration.classification.map { ", \($0.labels.classes) classes" }
     return String(
         format:
-            "%d rank%@, %.1f M parameters (width %d, depth %d + %d, %d heads), %d samples, %d steps of %d, peak lr %.2e",
+            "%d rank%@, %.1f M parameters (width %d, depth %d%@, %d heads), %d samples, %d steps of %d, peak lr %.2e",
         ranks, ranks == 1 ? "" : "s", Double(model.layout.parameterCount) / 1e6, shape.dim, shape.depth,
-        shape.decoderDepth, shape.heads, configuration.sampleCount, schedule.totalSteps, configuration.batchSize,
-        schedule.peak)
+        head ?? " + \(shape.decoderDepth)", shape.heads, configuration.sampleCount, schedule.totalSteps,
+        configuration.batchSize, schedule.peak)
 }
 
 /// A validation loss as it is printed everywhere.

@@ -11,6 +11,8 @@ public struct LogEntry: Codable, Equatable, Sendable {
     public var loss: Double?
     /// The mean loss over the validation set.
     public var validationLoss: Double?
+    /// The fractions of the validation set whose class a classifier names first, and among its first five.
+    public var validationTop1, validationTop5: Double?
     /// The learning rate of the step.
     public var lr: Double?
     /// The global norm of the gradients before clipping.
@@ -38,6 +40,13 @@ public struct LogEntry: Codable, Equatable, Sendable {
 }
 
 extension LogEntry {
+    /// The line of an evaluation after `step` steps.
+    init(_ result: Evaluation, _ configuration: PretrainConfiguration, after step: Int) {
+        self.init(
+            step: step, epoch: configuration.epoch(after: step), validationLoss: result.loss,
+            validationTop1: result.accuracy?.top1, validationTop5: result.accuracy?.top5)
+    }
+
     /// The line of the step that makes `done`.
     init(_ result: StepResult, _ configuration: PretrainConfiguration, saveSeconds: Double?, after done: Int) {
         let seconds = result.seconds

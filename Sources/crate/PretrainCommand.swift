@@ -1,7 +1,5 @@
 import ArgumentParser
 import Collectives
-import Files
-import Shards
 import Training
 
 struct PretrainCommand: ParsableCommand {
@@ -15,6 +13,7 @@ struct PretrainCommand: ParsableCommand {
 
     @OptionGroup(title: "Data and run") var files: FileOptions
     @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Masking") var masking: MaskingOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions
     @OptionGroup(title: "Speed") var speed: SpeedOptions
     @OptionGroup(title: "Ranks") var distribution: DistributionArguments
@@ -22,22 +21,13 @@ struct PretrainCommand: ParsableCommand {
     func run() throws {
         StopSignal.listen()
         try runWithWorld { world in
-            let modelConfiguration = try world.agree { try model.configuration() }
-            let index = try world.agree { try ShardIndex.read(directory: files.data) }
-            let sampleCount = world.broadcast(index.total, from: 0)
-            let precision = speed.announcedPrecision(world)
-            let configuration = try world.agree {
+            let run = TrainingRun(files: files, speed: speed, distribution: distribution)
+            try run.train(world) { index, precision, ranks in
                 try recipe.configuration(
-                    modelConfiguration, sampleCount: sampleCount, normalisation: try recipe.normalisation(of: index),
-                    precision: precision, ranks: world.size)
+                    try model.configuration(normalisesTargets: masking.normPix), maskRatio: masking.maskRatio,
+                    sampleCount: index.total, normalisation: try recipe.normalisation(of: index),
+                    precision: precision, ranks: ranks)
             }
-            let options = PretrainOptions(
-                data: files.data, validation: files.validation, run: RunDirectory(path: files.run),
-                resumes: files.resume, arguments: files.argumentsToKeep, evaluateEvery: files.evaluateEvery,
-                saveEvery: files.saveEvery, retention: files.retention, saveFailures: files.saveFailures,
-                stopAfter: files.stopAfter, timeLimit: files.timeLimit.map { 60 * $0 }, threads: speed.threads,
-                onDamage: files.onCorrupt, distribution: distribution.options)
-            if try pretrain(configuration, options, world: world) == .stopped { throw stoppedEarly }
         }
     }
 }

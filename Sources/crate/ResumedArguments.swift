@@ -1,14 +1,16 @@
 import Foundation
 import Training
 
-/// `pretrain --resume --run RUN` takes the options that RUN was started with, and then those that are given, which win.
+/// `pretrain --resume --run RUN`, and so `train` and `finetune`, take the options that RUN was started with, and then those that are given, which win.
 ///
 /// `arguments` without the program's name.
 func withStoredArguments(_ arguments: [String]) -> [String] {
-    guard arguments.first == "pretrain", arguments.contains("--resume") else { return arguments }
+    guard let command = arguments.first, ["pretrain", "train", "finetune"].contains(command),
+        arguments.contains("--resume")
+    else { return arguments }
     let run =
         arguments.firstIndex(of: "--run").flatMap { arguments.dropFirst($0 + 1).first }
         ?? arguments.first { $0.hasPrefix("--run=") }.map { String($0.dropFirst("--run=".count)) }
     guard let run else { return arguments }
-    return ["pretrain"] + RunDirectory.storedArguments(run) + arguments.dropFirst()
+    return [command] + RunDirectory.storedArguments(run) + arguments.dropFirst()
 }

@@ -103,7 +103,7 @@ private struct Example: ~Copyable {
                 for (i, value) in zip(range, before) { values[i] = value + gradients.pointer[i] * Float(length / norm) }
                 return example.pass()
             }
-            let difference = (moved(2e-3) - moved(-2e-3)) / 4e-3
+            let difference = (moved(2e-4) - moved(-2e-4)) / 4e-4
             for (i, value) in zip(range, before) { values[i] = value }
             #expect(abs(difference / norm - 1) < 0.02, "\(parameter.name): \(difference) \(norm)")
         }

@@ -16,7 +16,7 @@ import Training
             try ModelConfiguration(imageSize: 32, patchSize: 8, dim: 48, depth: 2, heads: 3, normalisesTargets: true))
         let team = ThreadTeam(count: threads)
         let workspace = try Workspace(model, images: 4, precision: precision, team: team)
-        let optimizer = try Optimizer(model.layout, rule: AdamW(weightDecay: 0.1))
+        let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: 0.1))
         model.layout.initialise(optimizer.parameters.pointer, seed: 1)
         let patches = (0..<4 * 16 * 192).map { sin(Float($0)) }
         let mask: [UInt8] = (0..<64).map { $0 % 4 == 0 ? 0 : 1 }

@@ -14,7 +14,7 @@ import Training
 
     /// The trained values after two updates from gradients `scale` sin(i), the second from doubled ones.
     private func trained(scale: Double, clip: Double?) throws -> [Float] {
-        let optimizer = try Optimizer(layout(), rule: AdamW(weightDecay: 0.1))
+        let optimizer = try Optimizer(layout(), rule: .adamW(weightDecay: 0.1))
         for step in 0..<2 {
             optimizer.clearGradients()
             for parameter in optimizer.layout.parameters {
