@@ -13,7 +13,8 @@ public struct RandomOperations: ~Copyable {
     private let side: Int
     private let copy: OwnedBuffer<Float>
 
-    private enum Operation: Int, CaseIterable {
+    /// The operations, by what they change.
+    public enum Operation: Int, CaseIterable, Sendable {
         case identity, shearX, shearY, translateX, translateY, rotate
         case brightness, colour, contrast, sharpness, posterise, solarise, stretch, equalise
     }
@@ -25,7 +26,7 @@ public struct RandomOperations: ~Copyable {
     }
 
     /// Does to `image` the `count` operations that are drawn from `generator`. With m = magnitude / 30: shear 0.3 m, translation
-    /// 0.45 m of the side, rotation by 30 m degrees, blends with 1 +- 0.9 m, 8 - 4 m bits kept, inverted from 255 (1 - m) on.
+    /// 0.45 m of the side, rotation by 30 m degrees, blends with 1 +- 0.9 m, 8 - 4 m bits kept, inverted above 255 (1 - m).
     public borrowing func apply(
         to image: UnsafeMutablePointer<Float>, count: Int, magnitude: Int, using generator: inout KeyedGenerator
     ) {
@@ -37,7 +38,8 @@ public struct RandomOperations: ~Copyable {
         }
     }
 
-    private borrowing func apply(
+    /// Does `operation` to `image`, with m = `strength` and the direction `sign` where it has one.
+    public borrowing func apply(
         _ operation: Operation, _ strength: Float, sign: Float, to image: UnsafeMutablePointer<Float>
     ) {
         let (shear, shift, blend) = (
@@ -63,7 +65,7 @@ public struct RandomOperations: ~Copyable {
         case .posterise:
             let level = exp2((4 * strength).rounded())
             mapValues(image) { ($0 / level).rounded(.down) * level }
-        case .solarise: mapValues(image) { $0 >= 255 * (1 - strength) ? 255 - $0 : $0 }
+        case .solarise: mapValues(image) { $0 > 255 * (1 - strength) ? 255 - $0 : $0 }
         case .stretch: stretch(image)
         case .equalise: equalise(image)
         }

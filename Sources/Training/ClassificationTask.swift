@@ -52,17 +52,3 @@ public struct ClassificationTask: Codable, Equatable, Sendable {
         return pow(layerDecay, Double(last - classifier.layer(ofParameterAt: parameter.offset)))
     }
 }
-
-/// A model whose parameters a run begins with.
-public struct StartingPoint: Sendable {
-    /// What `CheckpointStore.modelFile` makes of a run, a checkpoint or a file.
-    public let file: String
-    /// Whether the head begins with initial values where the file has one.
-    public let hasNewHead: Bool
-
-    /// The parameters in `file`.
-    public init(file: String, hasNewHead: Bool) {
-        self.file = file
-        self.hasNewHead = hasNewHead
-    }
-}

@@ -31,6 +31,9 @@ public func train(
     var trainer = try Trainer(
         configuration, data: options.data, threads: options.threads, options.distribution, onDamage: options.onDamage,
         world)
+    if let start = options.start, let classifier = trainer.model.classifier {
+        _ = try world.agree { try start.parameters(of: classifier) }
+    }
     let validation = try world.agree {
         try options.validation.map { try makeLoader($0, configuration, options.onDamage) }
     }

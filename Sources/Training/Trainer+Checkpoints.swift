@@ -32,8 +32,14 @@ extension Trainer {
             transfer.distributeRest()
         } else if isCoordinator {
             model.layout.initialise(optimizer.parameters.pointer, seed: configuration.seed)
-            if let start {
-                do { try begin(from: start) } catch { failure = Failure(from: error) }
+            if let start, let classifier = model.classifier {
+                do {
+                    try CheckpointStore.loadParameters(
+                        into: optimizer.parameters.pointer, parameters: start.parameters(of: classifier),
+                        from: start.file)
+                } catch {
+                    failure = Failure(from: error)
+                }
             }
         }
         try world.share(failure)

@@ -37,7 +37,9 @@ struct FinetuneCommand: ParsableCommand {
         StopSignal.listen()
         try runWithWorld { world in
             let (file, source) = try world.agree {
-                let file = try CheckpointStore.modelFile(at: from) { printError("warning: \($0)") }
+                let file = try CheckpointStore.modelFile(at: from) {
+                    if world.rank == 0 { printError("warning: \($0)") }
+                }
                 return (file, try CheckpointStore.description(ofModelFile: file))
             }
             let theirs = source.model.configuration
