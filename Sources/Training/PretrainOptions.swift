@@ -45,7 +45,7 @@ public enum SaveInterval: Equatable, Sendable {
     case minutes(Double)
 }
 
-/// Where a pretraining run reads and writes, how often it looks up, and when it ends early.
+/// Where a run reads and writes, how often it looks up, and when it ends early.
 public struct PretrainOptions: Sendable {
     /// The shard directory to train on.
     public var data: String
@@ -108,6 +108,7 @@ public struct PretrainOptions: Sendable {
     var shared: [String: String] {
         [
             "--evaluate-every": "\(evaluateEvery)", "--save-every": "\(saveEvery)",
+            "--from": start?.file ?? "none", "--new-head": "\(start?.hasNewHead ?? false)",
             "--validation": validation == nil ? "absent" : "given", "--stop-after": "\(stopAfter ?? 0)",
             "--bucket-mb": "\(distribution.bucketBytes) bytes", "--check-every": "\(distribution.checkEvery)",
             "--on-non-finite": distribution.onNonFinite.rawValue, "--max-skips": "\(distribution.maxSkips)",

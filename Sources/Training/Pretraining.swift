@@ -14,7 +14,8 @@ public enum RunEnd: Sendable {
     case stopped
 }
 
-/// Trains a model, a CRATE-MAE or a classifier, from its initial values, those of another model, or from the run's newest checkpoint to the end of the schedule.
+/// Trains a model, a CRATE-MAE or a classifier, from its initial values, those of another model, or the run's newest checkpoint
+/// to the end of the schedule.
 ///
 /// Collective: every rank computes its share of each batch; rank 0 alone writes the log and the checkpoints. All
 /// ranks return, or all throw the same `Failure`.

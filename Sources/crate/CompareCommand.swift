@@ -5,7 +5,7 @@ import Training
 struct CompareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
-        abstract: "Hold the model against a golden case: outputs, gradients and AdamW steps.")
+        abstract: "Hold the models against a golden case: outputs, gradients and AdamW steps.")
 
     @Argument(help: "The golden case, a safetensors file with its configuration in the metadata.")
     var path: String

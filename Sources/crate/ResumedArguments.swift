@@ -1,7 +1,8 @@
 import Foundation
 import Training
 
-/// `pretrain --resume --run RUN`, and so `train` and `finetune`, take the options that RUN was started with, and then those that are given, which win.
+/// `pretrain --resume --run RUN`, and so `train` and `finetune`, take the options that RUN was started with, and then those that are
+/// given, which win.
 ///
 /// `arguments` without the program's name.
 func withStoredArguments(_ arguments: [String]) -> [String] {
