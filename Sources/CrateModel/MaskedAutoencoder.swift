@@ -220,7 +220,7 @@ public struct MaskedAutoencoder: Sendable {
     }
 
     /// Runs `body` on every thread of the workspace's team, each with its images.
-    private func run(
+    func run(
         _ images: Int, _ parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         _ workspace: borrowing Workspace, _ body: (Pass, Activations) -> Void
     ) {

@@ -1,3 +1,4 @@
+import Analysis
 import Buffers
 import CrateModel
 import Files
@@ -48,7 +49,7 @@ public enum ComparisonTolerance: Sendable {
 private let allGradients = "grad (all)"
 
 /// Runs the golden case at `path` on `threads` threads and compares everything that it stores: the outputs of every
-/// block, the predictions, the loss, every gradient, and the AdamW steps' losses and final parameters.
+/// block, its coding rate and sparsity, the predictions, the loss, every gradient, and the AdamW steps' losses and final parameters.
 ///
 /// A value that is not finite counts as an infinite error. Throws `Failure` when the file is not a complete case.
 public func compareWithGoldenCase(
@@ -78,6 +79,8 @@ private func compareFirstPass(
     let tokenCount = golden.images * configuration.tokenCount * configuration.dim
     var blockOutputs: [(String, [Float])] = []
     var predictions: [Float] = []
+    var measures: [(String, [Float])] = []
+    let memory = try MeasureMemory(golden.model, images: golden.images, threads: workspace.team.count)
     let loss = runPass(golden, half: 0, optimizer, workspace) { workspace in
         for block in 0..<configuration.depth {
             blockOutputs.append(("output.encoder.\(block)", copied(workspace.encoderOutput(block), tokenCount)))
@@ -90,8 +93,19 @@ private func compareFirstPass(
             let firstPatch = workspace.predictions + (image * configuration.tokenCount + 1) * valueCount
             predictions += copied(firstPatch, configuration.patchCount * valueCount)
         }
+        golden.model.measure(
+            images: golden.images, parameters: optimizer.parameters.pointer, workspace: workspace, into: memory)
+        for block in 0..<configuration.depth {
+            for (name, measure, isSample) in [
+                ("coding_rate", BlockMeasure.codingRate, true), ("sparsity", .sparsity, false),
+            ] {
+                let place = memory.place(measure, block: block)
+                let spread = Spread((0..<golden.images).map { memory.row($0)[place] }, isSample: isSample)
+                measures.append(("output.\(name).\(block)", [spread?.mean, spread?.std].map { Float($0 ?? .nan) }))
+            }
+        }
     }
-    for (name, values) in blockOutputs { table.add(name, values, try golden.expected(name)) }
+    for (name, values) in blockOutputs + measures { table.add(name, values, try golden.expected(name)) }
     table.add("output.pred", predictions, try golden.expected("output.pred"))
     table.add("output.loss", [Float(loss)], try golden.expected("output.loss"))
     var (gradients, expectedGradients): ([Float], [Double]) = ([], [])

@@ -18,6 +18,13 @@ struct PretrainCommand: ParsableCommand {
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions
     @OptionGroup(title: "Speed") var speed: SpeedOptions
     @OptionGroup(title: "Ranks") var distribution: DistributionArguments
+    @OptionGroup(title: "Telemetry") var telemetry: TelemetryArguments
+
+    func validate() throws {
+        guard (telemetry.measureEvery ?? 0) == 0 || files.validation != nil else {
+            throw ValidationError("--measure-every measures validation samples: give --validation.")
+        }
+    }
 
     func run() throws {
         StopSignal.listen()
@@ -36,7 +43,7 @@ struct PretrainCommand: ParsableCommand {
                 resumes: files.resume, arguments: files.argumentsToKeep, evaluateEvery: files.evaluateEvery,
                 saveEvery: files.saveEvery, retention: files.retention, saveFailures: files.saveFailures,
                 stopAfter: files.stopAfter, timeLimit: files.timeLimit.map { 60 * $0 }, threads: speed.threads,
-                onDamage: files.onCorrupt, distribution: distribution.options)
+                onDamage: files.onCorrupt, distribution: distribution.options, telemetry: telemetry.options)
             if try pretrain(configuration, options, world: world) == .stopped { throw stoppedEarly }
         }
     }
