@@ -27,8 +27,7 @@ public struct EventFile {
         else { throw Failure("cannot create \(directory)", hint: "check its permissions, or free some space") }
         let now = Date().timeIntervalSince1970
         let name = String(
-            format: "events.out.tfevents.%010d.%06d.%@", Int(now), Int(now * 1e6) % 1_000_000,
-            ProcessInfo.processInfo.hostName)
+            format: "events.out.tfevents.%010d.%06d.%@", Int(now), Int(now * 1e6) % 1_000_000, hostName())
         file = try AppendingFile("\(directory)/\(name)")
         var version = Self.event(step: 0)
         version.append(3, "brain.Event:2")
@@ -83,4 +82,11 @@ public struct EventFile {
         }
         return message
     }
+}
+
+/// This machine's own name. Foundation's would ask name servers for it.
+private func hostName() -> String {
+    var name = [CChar](repeating: 0, count: 256)
+    guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }
+    return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }

@@ -47,13 +47,13 @@ struct AnalyzeCommand: ParsableCommand {
             let measurements = try checkpoint.map { path in
                 try analyseCheckpoint(path, request, world: world) { printError("warning: \($0)") }
             }
+            let table = MeasureTable(measurements)
             try world.agree {
                 guard world.rank == 0 else { return }
-                let table = MeasureTable(measurements)
                 if let json { try DurableFile.write(try jsonBytes(measurements), to: json) }
                 if let csv { try DurableFile.write([UInt8](table.csv.utf8), to: csv) }
-                table.print()
             }
+            if world.rank == 0 { table.print() }
         }
     }
 
