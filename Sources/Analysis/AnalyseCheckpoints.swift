@@ -47,10 +47,10 @@ public func analyseCheckpoint(
                 capacity: 1))
     }
     try world.demandEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: request.data) }])
-    let memory = try world.agree { try MeasureMemory(loaded.model, images: 1, threads: request.threads) }
+    let meter = try world.agree { try LayerMeter(loaded.model, images: 1, threads: request.threads) }
     var measurement = try measureLayers(
         loaded.model, parameters: loaded.parameters.pointer, workspace: loaded.workspace, loader: loader,
-        images: request.images, memory: memory, world: world)
+        images: request.images, meter: meter, world: world)
     measurement.file = loaded.file
     let directory = (loaded.file as NSString).deletingLastPathComponent
     if (directory as NSString).lastPathComponent.hasPrefix("step-") {

@@ -32,7 +32,7 @@ public struct EncoderMeasures: Codable, Equatable, Sendable {
     public var dictionaryCoherence, subspaceOverlap: Double?
 }
 
-/// What is measured of a decoder block; see `MaskedAutoencoder.measure`.
+/// What is measured of a decoder block; see `LayerMeter.measure`.
 public struct DecoderMeasures: Codable, Equatable, Sendable {
     /// How far its output is from what it is to bring back.
     public var discrepancy: Spread?

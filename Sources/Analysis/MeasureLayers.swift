@@ -12,13 +12,13 @@ import Shards
 ///
 /// - Parameters:
 ///   - workspace: its last pass is overwritten.
-///   - memory: for one image or more.
+///   - meter: for one image or more.
 public func measureLayers(
     _ model: MaskedAutoencoder, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace,
-    loader: BatchLoader, images: Int, memory: borrowing MeasureMemory, world: World
+    loader: BatchLoader, images: Int, meter: borrowing LayerMeter, world: World
 ) throws -> LayerMeasurement {
     let count = min(images, loader.count)
-    let (spacing, rowCount) = (loader.count / count, memory.rowCount)
+    let (spacing, rowCount) = (loader.count / count, meter.rowCount)
     let blocks = model.configuration.depth
     var values = [Double](repeating: 0, count: count * rowCount + 2 * blocks)
     model.prepare(parameters: parameters, workspace: workspace)
@@ -31,33 +31,33 @@ public func measureLayers(
             model.forward(
                 MaskedBatch(patches: loaded.patches, mask: loaded.mask, images: 1), parameters: parameters,
                 workspace: workspace)
-            model.measure(images: 1, parameters: parameters, workspace: workspace, into: memory)
+            meter.measure(images: 1, parameters: parameters, workspace: workspace)
             let start = loaded.positions.lowerBound / spacing * rowCount
-            values.replaceSubrange(start..<start + rowCount, with: memory.row(0))
+            values.replaceSubrange(start..<start + rowCount, with: meter.row(0))
         }
         let own = Array(stride(from: world.rank, to: blocks, by: world.size))
-        let weights = try model.measureWeights(of: own, parameters: parameters, team: workspace.team)
+        let weights = try meter.measureWeights(of: own, parameters: parameters, team: workspace.team)
         for (block, weights) in zip(own, weights) {
             values[count * rowCount + 2 * block] = weights.dictionaryCoherence
             values[count * rowCount + 2 * block + 1] = weights.subspaceOverlap
         }
     }
     world.sum(&values)
-    return LayerMeasurement(values, images: count, memory)
+    return LayerMeasurement(values, images: count, meter)
 }
 
 extension LayerMeasurement {
     /// From a row for each image, and two numbers for each block behind them.
-    fileprivate init(_ values: [Double], images: Int, _ memory: borrowing MeasureMemory) {
-        let rowCount = memory.rowCount
+    fileprivate init(_ values: [Double], images: Int, _ meter: borrowing LayerMeter) {
+        let rowCount = meter.rowCount
         func column(_ place: Int) -> [Double] { (0..<images).map { values[$0 * rowCount + place] } }
         func weight(_ block: Int, _ number: Int) -> Double? {
             let value = values[images * rowCount + 2 * block + number]
             return value.isFinite ? value : nil
         }
         var encoder: [EncoderMeasures] = []
-        for block in 0..<memory.depth {
-            let places = BlockMeasure.allCases.map { memory.place($0, block: block) }
+        for block in 0..<meter.depth {
+            let places = BlockMeasure.allCases.map { LayerMeter.place($0, block: block) }
             func spread(_ measure: BlockMeasure, isSample: Bool = false) -> Spread? {
                 Spread(column(places[measure.rawValue]), isSample: isSample)
             }
@@ -71,8 +71,8 @@ extension LayerMeasurement {
                     subspaceOverlap: weight(block, 1)))
         }
         var decoder: [DecoderMeasures] = []
-        for block in 0..<memory.matchedDecoderDepth {
-            decoder.append(DecoderMeasures(discrepancy: Spread(column(memory.discrepancyPlace(block: block)))))
+        for block in 0..<meter.matchedDecoderDepth {
+            decoder.append(DecoderMeasures(discrepancy: Spread(column(meter.discrepancyPlace(block: block)))))
         }
         self.init(images: images, encoder: encoder, decoder: decoder)
     }

@@ -54,14 +54,14 @@ public struct MaskedAutoencoder: Sendable {
     public func forward(
         _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
     ) {
-        run(batch.images, parameters, gradients: parameters, workspace) { forward(batch, $0, $1) }
+        workspace.run(batch.images, parameters, gradients: parameters) { forward(batch, $0, $1) }
     }
 
     /// The encoder alone, its last norm included; every block's state stays in the workspace.
     public func encode(
         _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
     ) {
-        run(batch.images, parameters, gradients: parameters, workspace) { encode(batch, $0, $1) }
+        workspace.run(batch.images, parameters, gradients: parameters) { encode(batch, $0, $1) }
     }
 
     /// The loss of the predictions of the last `forward`: image n's sum over its hidden patches goes to the workspace's
@@ -90,7 +90,7 @@ public struct MaskedAutoencoder: Sendable {
         _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         workspace: borrowing Workspace
     ) {
-        run(batch.images, parameters, gradients: gradients, workspace) {
+        workspace.run(batch.images, parameters, gradients: gradients) {
             backward(batch, $0, $1, isLast: false, ready: { _ in })
         }
     }
@@ -101,7 +101,7 @@ public struct MaskedAutoencoder: Sendable {
         _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         workspace: borrowing Workspace, ready: (Int) -> Void
     ) {
-        run(batch.images, parameters, gradients: gradients, workspace) {
+        workspace.run(batch.images, parameters, gradients: gradients) {
             backward(batch, $0, $1, isLast: true, ready: ready)
         }
     }
@@ -217,27 +217,5 @@ public struct MaskedAutoencoder: Sendable {
         guard pass.thread == 0 else { return }
         embedding.finishGradient(pass.gradients, scratch: pass.derivation)
         ready(0)
-    }
-
-    /// Runs `body` on every thread of the workspace's team, each with its images.
-    func run(
-        _ images: Int, _ parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
-        _ workspace: borrowing Workspace, _ body: (Pass, Activations) -> Void
-    ) {
-        let (memory, team, clock) = (workspace.activations, workspace.team, workspace.clock)
-        let (whole, prepared, scratch) = (workspace.shape, workspace.prepared, workspace.scratch)
-        let derivation = workspace.derivation
-        precondition(images > 0 && images <= whole.images, "a batch larger than its workspace")
-        team.run { thread in
-            useSingleThreadedProducts()
-            let part = team.part(thread, of: images)
-            var shape = whole
-            shape.images = part.count
-            let pass = Pass(
-                shape: shape, firstImage: part.lowerBound, allImages: images, parameters: parameters,
-                prepared: prepared, gradients: gradients, scratch: scratch, derivation: derivation, thread: thread,
-                team: team, clock: clock)
-            body(pass, memory)
-        }
     }
 }

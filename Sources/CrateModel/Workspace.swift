@@ -115,3 +115,26 @@ public struct Workspace: ~Copyable {
         UnsafePointer(activations.decoder[index].output)
     }
 }
+
+extension Workspace {
+    /// Runs `body` on every thread of the team, each with its part of the `images` images.
+    func run(
+        _ images: Int, _ parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
+        _ body: (Pass, Activations) -> Void
+    ) {
+        let (memory, team, clock, whole) = (activations, team, clock, shape)
+        let (prepared, scratch, derivation) = (prepared, scratch, derivation)
+        precondition(images > 0 && images <= whole.images, "a batch larger than its workspace")
+        team.run { thread in
+            useSingleThreadedProducts()
+            let part = team.part(thread, of: images)
+            var shape = whole
+            shape.images = part.count
+            let pass = Pass(
+                shape: shape, firstImage: part.lowerBound, allImages: images, parameters: parameters,
+                prepared: prepared, gradients: gradients, scratch: scratch, derivation: derivation, thread: thread,
+                team: team, clock: clock)
+            body(pass, memory)
+        }
+    }
+}

@@ -80,7 +80,7 @@ private func compareFirstPass(
     var blockOutputs: [(String, [Float])] = []
     var predictions: [Float] = []
     var measures: [(String, [Float])] = []
-    let memory = try MeasureMemory(golden.model, images: golden.images, threads: workspace.team.count)
+    let meter = try LayerMeter(golden.model, images: golden.images, threads: workspace.team.count)
     let loss = runPass(golden, half: 0, optimizer, workspace) { workspace in
         for block in 0..<configuration.depth {
             blockOutputs.append(("output.encoder.\(block)", copied(workspace.encoderOutput(block), tokenCount)))
@@ -93,14 +93,13 @@ private func compareFirstPass(
             let firstPatch = workspace.predictions + (image * configuration.tokenCount + 1) * valueCount
             predictions += copied(firstPatch, configuration.patchCount * valueCount)
         }
-        golden.model.measure(
-            images: golden.images, parameters: optimizer.parameters.pointer, workspace: workspace, into: memory)
+        meter.measure(images: golden.images, parameters: optimizer.parameters.pointer, workspace: workspace)
         for block in 0..<configuration.depth {
             for (name, measure, isSample) in [
                 ("coding_rate", BlockMeasure.codingRate, true), ("sparsity", .sparsity, false),
             ] {
-                let place = memory.place(measure, block: block)
-                let spread = Spread((0..<golden.images).map { memory.row($0)[place] }, isSample: isSample)
+                let place = LayerMeter.place(measure, block: block)
+                let spread = Spread((0..<golden.images).map { meter.row($0)[place] }, isSample: isSample)
                 measures.append(("output.\(name).\(block)", [spread?.mean, spread?.std].map { Float($0 ?? .nan) }))
             }
         }

@@ -32,7 +32,7 @@ final class Telemetry {
     private let images: Int
     private let configuration: PretrainConfiguration
     private let validation: BatchLoader?
-    private let memory: MeasureMemory?
+    private let meter: LayerMeter?
     // On rank 0 alone.
     private let measures: RunLog?
     private let board: TensorBoardLog?
@@ -46,8 +46,8 @@ final class Telemetry {
     ) throws {
         let telemetry = options.telemetry
         let (measures, isWriting) = (telemetry.measureEvery != 0 && validation != nil, trainer.world.rank == 0)
-        memory =
-            measures ? try MeasureMemory(trainer.model, images: 1, threads: trainer.workspace.team.count) : nil
+        meter =
+            measures ? try LayerMeter(trainer.model, images: 1, threads: trainer.workspace.team.count) : nil
         self.measures = measures && isWriting ? try RunLog(path: options.run.measuresPath) : nil
         board =
             telemetry.writesTensorBoard && isWriting
@@ -76,7 +76,7 @@ final class Telemetry {
 
     /// Whether the layers are to be measured after `step` steps, at an evaluation or beside one.
     func isDue(after step: Int, isEvaluation: Bool) -> Bool {
-        guard memory != nil else { return false }
+        guard meter != nil else { return false }
         guard let steps = measureEvery else { return isEvaluation }
         return step % steps == 0 || step == configuration.schedule.totalSteps
     }
@@ -84,11 +84,11 @@ final class Telemetry {
     /// Measures the layers after `step` steps, and returns the line for the log. Warnings go to `warn`, on rank 0. Collective: all
     /// ranks return, or all throw.
     func measure(_ trainer: borrowing Trainer, step: Int, warn: (Failure) -> Void) throws -> LogEntry? {
-        guard let validation, memory != nil else { return nil }
+        guard let validation, meter != nil else { return nil }
         var watch = Stopwatch()
         var measurement = try measureLayers(
             trainer.model, parameters: trainer.optimizer.parameters.pointer, workspace: trainer.workspace,
-            loader: validation, images: images, memory: memory!, world: trainer.world)
+            loader: validation, images: images, meter: meter!, world: trainer.world)
         let seconds = watch.lap()
         measureSeconds += seconds
         measurement.step = step
