@@ -7,6 +7,8 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().p
 private let python = "\(root)/.venv/bin/python"
 private let hasNumpy = (try? run([python, "-c", "import numpy, safetensors"]))?.status == 0
 
+private let hasTensorBoard = (try? run([python, "-c", "import tensorboard"]))?.status == 0
+
 /// Every number below `value`, by the path of keys and places to it.
 private func numbers(_ value: Any?, _ path: String = "") -> [String: Double] {
     switch value {
@@ -134,6 +136,26 @@ private func object(_ json: String) throws -> Any { try JSONSerialization.jsonOb
             #expect(resumed.status == 0, "\(resumed.errors)")
             #expect(try lines("\(path)/stopped") == lines("\(path)/whole"))
             #expect(try names(in: "\(path)/stopped/tensorboard/steps").count == 2, "a file a start")
+            guard hasTensorBoard else { return }
+            // What TensorBoard shows is what the log says, each step once.
+            let script = """
+                import json, sys
+                from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+                for name in ("steps", "epochs-1000x"):
+                    events = EventAccumulator(sys.argv[1] + "/tensorboard/" + name, size_guidance={"scalars": 0})
+                    events.Reload()
+                    print(json.dumps([[s.step, s.value] for s in events.Scalars("train/loss")]))
+                """
+            let shown = try run([python, "-W", "ignore", "-c", script, "\(path)/stopped"])
+            #expect(shown.status == 0, "\(shown.errors)")
+            let curves = try shown.output.split(separator: "\n").map { try object(String($0)) as? [[Double]] ?? [] }
+            let losses = try logged("loss", "\(path)/stopped")
+            try #require(curves.count == 2 && losses.count == 12)
+            // A float of the event files as Double, as text and back may be off by the last digit of the Double.
+            for (curve, spacing) in zip(curves, [1.0, 250]) {
+                #expect(curve.map { $0[0] } == (1...12).map { spacing * Double($0) })
+                #expect(curve.map { Float($0[1]) } == losses.map { Float($0) })
+            }
         }
     }
 
