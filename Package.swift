@@ -52,10 +52,13 @@ let package = Package(
             "Analysis",
             ["Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints"]),
         library(
+            "Reports",
+            ["Files", "Buffers", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints", "Analysis"]),
+        library(
             "Training",
             [
                 "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives",
-                "Checkpoints", "Analysis",
+                "Checkpoints", "Analysis", "Reports",
             ]),
         .executableTarget(
             name: "crate",
@@ -74,6 +77,7 @@ let package = Package(
         tests("ThreadsTests", ["Threads"]),
         tests("CrateModelTests", ["Files", "Buffers", "Threads", "Kernels", "CrateModel"]),
         tests("CollectivesTests", ["Buffers", "Collectives"]),
+        tests("ReportsTests", ["TestSupport", "Files", "Images", "Reports"]),
         tests("CheckpointsTests", ["TestSupport", "Files", "Buffers", "Kernels", "CrateModel", "Checkpoints"]),
         tests(
             "TrainingTests",
@@ -82,6 +86,6 @@ let package = Package(
                 "Training",
             ],
             resources: [.copy("Golden")]),
-        tests("CommandTests", ["TestSupport", "Kernels", "crate"]),
+        tests("CommandTests", ["TestSupport", "Kernels", "Shards", "crate"]),
     ]
 )

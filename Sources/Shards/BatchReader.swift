@@ -134,12 +134,11 @@ final class BatchReader {
 
     /// The patches of an image that stay visible: all with labels. Throws `Failure` where the ratio leaves none or all.
     private static func visiblePatches(_ settings: LoaderSettings, of patchCount: Int) throws -> Int {
-        guard settings.labels == nil else { return patchCount }
-        let isRatio = settings.maskRatio > 0 && settings.maskRatio < 1
-        let visible = isRatio ? visiblePatchCount(patchCount: patchCount, ratio: settings.maskRatio) : 0
+        guard settings.labels == nil, let ratio = settings.maskRatio else { return patchCount }
+        let visible = ratio > 0 && ratio < 1 ? visiblePatchCount(patchCount: patchCount, ratio: ratio) : 0
         guard visible > 0, visible < patchCount else {
             throw Failure(
-                "mask ratio \(settings.maskRatio) hides none or all of \(patchCount) patches",
+                "mask ratio \(ratio) hides none or all of \(patchCount) patches",
                 hint: "choose --mask-ratio between 0 and 1, such as 0.75")
         }
         return visible

@@ -27,9 +27,9 @@ public struct LoaderSettings: Sendable {
     public var patchSize: Int
     /// What pixels are normalised with.
     public var normalisation: Normalisation
-    /// Fraction of the patches that is hidden; of no account with `labels`.
-    public var maskRatio: Double
-    /// What is made of labels; nil where there is no use for them, and patches are hidden instead.
+    /// Fraction of the patches that is hidden; nil where none is.
+    public var maskRatio: Double?
+    /// What is made of labels; nil where there is no use for them. With labels nothing is hidden.
     public var labels: LabelSettings?
     /// Key of everything random in training.
     public var seed: UInt64
@@ -42,7 +42,7 @@ public struct LoaderSettings: Sendable {
 
     /// Settings for a model's input; samples that cannot be read end the run.
     public init(
-        path: String, imageSize: Int, patchSize: Int, normalisation: Normalisation = .imageNet, maskRatio: Double,
+        path: String, imageSize: Int, patchSize: Int, normalisation: Normalisation = .imageNet, maskRatio: Double?,
         labels: LabelSettings? = nil, seed: UInt64, capacity: Int, onDamage: DamagePolicy = .stop,
         beforeSample: (@Sendable () -> Void)? = nil
     ) {

@@ -77,6 +77,8 @@ public struct PretrainOptions: Sendable {
     public var onDamage: DamagePolicy
     /// How ranks work together.
     public var distribution: DistributionOptions
+    /// What the run tells of its layers and its course.
+    public var telemetry: TelemetryOptions
 
     /// Options from their parts.
     public init(
@@ -85,7 +87,7 @@ public struct PretrainOptions: Sendable {
         saveEvery: SaveInterval,
         retention: CheckpointRetention, saveFailures: Int, stopAfter: Int?, timeLimit: Double?, threads: Int,
         onDamage: DamagePolicy,
-        distribution: DistributionOptions
+        distribution: DistributionOptions, telemetry: TelemetryOptions = TelemetryOptions()
     ) {
         self.data = data
         self.validation = validation
@@ -102,6 +104,7 @@ public struct PretrainOptions: Sendable {
         self.threads = threads
         self.onDamage = onDamage
         self.distribution = distribution
+        self.telemetry = telemetry
     }
 
     /// What must be the same on all ranks, or they would wait for each other.
@@ -112,7 +115,8 @@ public struct PretrainOptions: Sendable {
             "--validation": validation == nil ? "absent" : "given", "--stop-after": "\(stopAfter ?? 0)",
             "--bucket-mb": "\(distribution.bucketBytes) bytes", "--check-every": "\(distribution.checkEvery)",
             "--on-non-finite": distribution.onNonFinite.rawValue, "--max-skips": "\(distribution.maxSkips)",
-            "--on-corrupt": "\(onDamage)",
+            "--on-corrupt": "\(onDamage)", "--measure-every": telemetry.measureEvery.map { "\($0)" } ?? "absent",
+            "--measure-images": telemetry.measureImages.map { "\($0)" } ?? "absent",
         ]
     }
 }

@@ -64,6 +64,10 @@ public func train(
     }
     if let resumed { progress.say("going on from \(resumed.path)") }
 
+    let telemetry = try world.agree {
+        try Telemetry(options, configuration, trainer, validation: validation, start: start)
+    }
+
     // ---- train ----
     let saver = try world.agree {
         try CheckpointSaver(trainer, store: options.run.checkpoints, retention: options.retention)
@@ -78,9 +82,18 @@ public func train(
     }
     func record(_ entry: LogEntry, andSaves: Bool = false) throws {
         try world.agree {
-            if let failure = try log?.append(entry) { progress.say("warning: \(failure)") }
+            for failure in [try log?.append(entry), try telemetry.append(entry)] {
+                if let failure { progress.say("warning: \(failure)") }
+            }
             if andSaves { try noteSaves() }
         }
+    }
+    func lookUp(after step: Int, isEvaluation: Bool) throws {
+        if isEvaluation { try evaluateNow(after: step) }
+        guard telemetry.isDue(after: step, isEvaluation: isEvaluation) else { return }
+        world.watchdog.begin(.evaluating, step: step)
+        let entry = try telemetry.measure(trainer, step: step) { progress.say("warning: \($0)") }
+        if let entry { try record(entry) }
     }
     func evaluateNow(after step: Int) throws {
         guard let validation else { return }
@@ -92,7 +105,10 @@ public func train(
         progress.say("\(result.text) after \(step) steps")
     }
     trainer.begin(at: start)
-    if start == 0 { try evaluateNow(after: 0) }
+    if start == 0 {
+        if isCoordinator, let directory = options.validation { telemetry.showSamples(of: directory) }
+        try lookUp(after: 0, isEvaluation: true)
+    }
     var saveSeconds: Double?
     var (skips, isStopping) = (0, world.minimum(stop.isSet ? 0 : 1) == 0)
     if isStopping { progress.say("stopped before step \(start + 1); go on with --resume") }
@@ -107,6 +123,7 @@ public func train(
         let entry = LogEntry(result, configuration, saveSeconds: saveSeconds, after: done)
         saveSeconds = nil
         try record(entry, andSaves: true)
+        telemetry.noteStep(seconds: result.seconds.total)
         damage.tell(result.substitutions)
         progress.show(entry, seconds: result.seconds.total)
         if result.isSkipped { progress.say("warning: step \(done) is skipped: loss or gradients are not finite") }
@@ -119,8 +136,9 @@ public func train(
         isStopping = result.wishes.isStopping && done < end
 
         var watch = Stopwatch()
-        if done == total || !isStopping && configuration.isDue(every: options.evaluateEvery, after: done) {
-            try evaluateNow(after: done)
+        if done == total || !isStopping {
+            let isEvaluation = done == total || configuration.isDue(every: options.evaluateEvery, after: done)
+            try lookUp(after: done, isEvaluation: isEvaluation)
         }
         world.watchdog.begin(.saving, step: done)
         if isStopping || done == end {
@@ -148,6 +166,7 @@ public func train(
         if isStopping { progress.say("stopped after \(done) steps; go on with --resume") }
     }
     _ = consume lock
+    if let cost = telemetry.cost { progress.say(cost) }
     guard !isStopping else { return .stopped }
     progress.say("done: \(options.run.path) holds \(end) steps" + (end < total ? " of \(total)" : ""))
     return .finished

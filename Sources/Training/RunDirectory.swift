@@ -2,7 +2,7 @@ import Checkpoints
 import Files
 import Foundation
 
-/// A run on disk: `config.json`, `log.jsonl`, `checkpoints/`.
+/// A run on disk: `config.json`, `log.jsonl`, `measures.jsonl`, `tensorboard/`, `checkpoints/`.
 public struct RunDirectory: Sendable {
     /// Its path.
     public let path: String
@@ -16,6 +16,8 @@ public struct RunDirectory: Sendable {
     public var checkpoints: CheckpointStore { CheckpointStore(run: path) }
     var configurationPath: String { "\(path)/config.json" }
     var logPath: String { "\(path)/log.jsonl" }
+    var measuresPath: String { "\(path)/measures.jsonl" }
+    var tensorBoardPath: String { "\(path)/tensorboard" }
 
     /// Makes the directory ready for `configuration` and returns the checkpoint to go on from, if any.
     ///
@@ -49,7 +51,7 @@ public struct RunDirectory: Sendable {
             options.arguments + ["--virtual-ranks", "\(configuration.virtualRanks)", "--micro-batch"]
             + ["\(configuration.microBatch)"]
         try DurableFile.write([UInt8](encoder.encode(arguments)), to: Self.argumentsPath(path))
-        try keepLog(through: newest?.manifest.step ?? -1)
+        for file in [logPath, measuresPath] { try keepLines(of: file, through: newest?.manifest.step ?? -1) }
         return newest
     }
 
@@ -100,14 +102,14 @@ public struct RunDirectory: Sendable {
         if !names.isEmpty { report(Failure(text(names), hint: "the run goes on with it")) }
     }
 
-    /// Drops the log's lines of later steps, which will be written again; all of them for step -1.
-    private func keepLog(through step: Int) throws {
-        guard let data = FileManager.default.contents(atPath: logPath) else { return }
+    /// Drops a log's lines of later steps, which will be written again; all of them for step -1.
+    private func keepLines(of file: String, through step: Int) throws {
+        guard let data = FileManager.default.contents(atPath: file) else { return }
         let lines = data.split(separator: UInt8(ascii: "\n")).filter { line in
             guard let entry = try? RunLog.decoder.decode(LogEntry.self, from: Data(line)) else { return false }
             // Events keep their place in the story; they are not written again.
             return entry.step.map { $0 <= step } ?? true
         }
-        try DurableFile.write(lines.flatMap { $0 + [UInt8(ascii: "\n")] }, to: logPath)
+        try DurableFile.write(lines.flatMap { $0 + [UInt8(ascii: "\n")] }, to: file)
     }
 }

@@ -32,6 +32,9 @@ struct FinetuneCommand: ParsableCommand {
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions
     @OptionGroup(title: "Speed") var speed: SpeedOptions
     @OptionGroup(title: "Ranks") var distribution: DistributionArguments
+    @OptionGroup(title: "Telemetry") var telemetry: TelemetryArguments
+
+    func validate() throws { try telemetry.demandValidation(files) }
 
     func run() throws {
         StopSignal.listen()
@@ -44,7 +47,7 @@ struct FinetuneCommand: ParsableCommand {
             }
             let theirs = source.model.configuration
             let run = TrainingRun(
-                files: files, speed: speed, distribution: distribution,
+                files: files, speed: speed, distribution: distribution, telemetry: telemetry,
                 start: StartingPoint(file: file, hasNewHead: newHead))
             try run.train(world) { index, precision, ranks in
                 let model = try ModelConfiguration(

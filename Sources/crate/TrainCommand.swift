@@ -19,11 +19,15 @@ struct TrainCommand: ParsableCommand {
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions
     @OptionGroup(title: "Speed") var speed: SpeedOptions
     @OptionGroup(title: "Ranks") var distribution: DistributionArguments
+    @OptionGroup(title: "Telemetry") var telemetry: TelemetryArguments
+
+    func validate() throws { try telemetry.demandValidation(files) }
 
     func run() throws {
         StopSignal.listen()
         try runWithWorld { world in
-            let run = TrainingRun(files: files, speed: speed, distribution: distribution)
+            let run = TrainingRun(
+                files: files, speed: speed, distribution: distribution, telemetry: telemetry)
             try run.train(world) { index, precision, ranks in
                 let task = classification.task(
                     .supervised, classes: index.classes.count, optimizer: .lion, layerDecay: 1)

@@ -10,6 +10,7 @@ struct TrainingRun {
     let files: FileOptions
     let speed: SpeedOptions
     let distribution: DistributionArguments
+    let telemetry: TelemetryArguments
     var start: StartingPoint?
 
     /// Trains what `configuration` makes of the index of the training shards, the precision and the number of ranks.
@@ -25,7 +26,8 @@ struct TrainingRun {
             resumes: files.resume, arguments: files.argumentsToKeep, evaluateEvery: files.evaluateEvery,
             saveEvery: files.saveEvery, retention: files.retention, saveFailures: files.saveFailures,
             stopAfter: files.stopAfter, timeLimit: files.timeLimit.map { 60 * $0 }, threads: speed.threads,
-            onDamage: files.onCorrupt, distribution: distribution.options)
+            onDamage: files.onCorrupt, distribution: distribution.options,
+            telemetry: telemetry.options)
         if try Training.train(configuration, options, world: world) == .stopped { throw stoppedEarly }
     }
 }
