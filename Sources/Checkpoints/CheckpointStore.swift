@@ -68,7 +68,8 @@ public struct CheckpointStore: Sendable {
     ) throws {
         let table = model.layout.parameters
         let modelFile = try writeModel(
-            table, parameters, untrained, metadata: modelMetadata(model.configuration, maskRatio: maskRatio, normalisation),
+            table, parameters, untrained,
+            metadata: modelMetadata(model.configuration, maskRatio: maskRatio, normalisation),
             to: "\(directory)/\(Self.modelFile)")
         let pairs = Moment.allCases.flatMap { moment in table.map { (moment, $0) } }
         let optimizerFile = try writeSafetensors(

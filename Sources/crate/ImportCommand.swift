@@ -11,7 +11,9 @@ struct ImportCommand: ParsableCommand {
             crate pretrain --resume --run runs/tiny --data shards/train
             """)
 
-    @Argument(help: "A .safetensors file with the keys of the published model; or a run, one of its checkpoints, or an export.")
+    @Argument(
+        help:
+            "A .safetensors file with the keys of the published model; or a run, one of its checkpoints, or an export.")
     var file: String
     @Option(name: .customLong("run"), help: ArgumentHelp("Run directory to make.", valueName: "dir"))
     var directory: String

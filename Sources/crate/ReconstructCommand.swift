@@ -77,7 +77,9 @@ struct ReconstructCommand: ParsableCommand {
             }
         }
         guard count > 0 else { throw Failure("\(data ?? "") holds no samples", hint: "shard some images") }
-        print("mean of \(count): loss \(text(losses / Double(count))), mean squared error \(text(errors / Double(count)))")
+        print(
+            "mean of \(count): loss \(text(losses / Double(count))), mean squared error \(text(errors / Double(count)))"
+        )
     }
 
     private func text(_ value: Double) -> String { String(format: "%.6f", value) }
