@@ -1,9 +1,9 @@
-"""CRATE-MAE in PyTorch, for what `crate export` writes.
+"""CRATE in PyTorch, for what `crate export` writes.
 
-    model = crate_checkpoint.load('tiny.safetensors')            # a CrateMAE, or a CrateEncoder of an --encoder export
+    model = crate_checkpoint.load('tiny.safetensors')            # a CrateMAE, for example: see load
     python -m crate_checkpoint convert in.pth out.safetensors    # a state dict from PyTorch, for `crate import`
 
-N images, L patches, T = L + 1 tokens, D channels, H heads, P = D / H, V values of a patch.
+N images, L patches, T = L + 1 tokens, D channels, H heads, P = D / H, V values of a patch, K classes.
 """
 import argparse
 import json
@@ -152,28 +152,84 @@ class CrateMAE(CrateEncoder):
         return self.decoder_pred(self.decoder_norm(z))[:, 1:]
 
 
+def pooled(z, pooling):
+    """The class token, or the mean over the patches. (N, T, D) -> (N, D)"""
+    return z[:, 0] if pooling == 'class' else z[:, 1:].mean(1)
+
+
+class EncoderUnderHead(CrateEncoder):
+    """Images (N, 3, S, S) to logits (N, K), by the encoder of a CRATE-MAE."""
+
+    def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.5, classes=1000,
+                 pooling='mean'):
+        super().__init__(image_size, patch, dim, depth, heads, sparsity)
+        self.pooling = pooling
+        if pooling == 'mean':
+            self.fc_norm, self.norm = self.norm, nn.Identity()
+        self.head = nn.Linear(dim, classes)
+
+    def forward(self, images):
+        z = pooled(super().forward(images), self.pooling)
+        return self.head(self.fc_norm(z) if self.pooling == 'mean' else z)
+
+
+class CrateClassifier(nn.Module):
+    """Images (N, 3, S, S) to logits (N, K): the supervised CRATE, norms around its embedding and a learned table."""
+
+    def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.1, classes=1000,
+                 pooling='class'):
+        super().__init__()
+        self.patch, self.pooling, values = patch, pooling, 3 * patch * patch
+        self.to_patch_embedding = nn.Sequential(
+            nn.Identity(), nn.LayerNorm(values), nn.Linear(values, dim), nn.LayerNorm(dim))
+        self.pos_embedding = nn.Parameter(torch.randn(1, (image_size // patch) ** 2 + 1, dim))
+        self.cls_token = nn.Parameter(torch.randn(1, 1, dim))
+        self.transformer = nn.Module()
+        self.transformer.layers = nn.ModuleList(
+            nn.ModuleList([Normed(dim, SubspaceAttention(dim, heads)), Normed(dim, Ista(dim, sparsity))])
+            for _ in range(depth))
+        self.mlp_head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, classes))
+
+    def forward(self, images):
+        patches = F.unfold(images, self.patch, stride=self.patch).transpose(1, 2)  # (N, L, V), channels first
+        patches = patches.unflatten(2, (3, -1)).transpose(2, 3).flatten(2)  # values in (row, column, channel) order
+        z = self.to_patch_embedding(patches)
+        z = torch.cat([self.cls_token.expand(len(z), -1, -1), z], 1) + self.pos_embedding
+        for attention, ista in self.transformer.layers:
+            z = ista(z + attention(z))
+        return self.mlp_head(pooled(z, self.pooling))
+
+
 def metadata(path):
-    """The texts that the file carries: config, run, step, normalisation, mask_ratio, part."""
+    """The texts that the file carries: config or classifier, run, step, normalisation, mask_ratio, part."""
     with safe_open(path, 'pt') as file:
         return file.metadata() or {}
 
 
 def load(path):
-    """The model of an export, with every key in its place (strict), in float32."""
+    """The model of an export, with every key in its place (strict), in float32.
+
+    A CrateMAE, a CrateEncoder (crate export --encoder), a CrateClassifier, or an EncoderUnderHead.
+    """
     texts = metadata(path)
-    config = json.loads(texts['config'])
-    sizes = {'image_size': config['imageSize'], 'patch': config['patchSize'], 'dim': config['dim'],
-             'depth': config['depth'], 'heads': config['heads'], 'sparsity': config['lambda']}
-    if texts.get('part') == 'encoder':
-        model = CrateEncoder(**sizes)
+    if 'classifier' in texts:
+        classifier = json.loads(texts['classifier'])
+        kind = CrateClassifier if classifier['form'] == 'supervised' else EncoderUnderHead
+        config, more = classifier['encoder'], {name: classifier[name] for name in ('classes', 'pooling')}
+    elif 'config' in texts:
+        config = json.loads(texts['config'])
+        kind = CrateEncoder if texts.get('part') == 'encoder' else CrateMAE
+        more = {} if kind is CrateEncoder else {'decoder_depth': config['decoderDepth']}
     else:
-        model = CrateMAE(**sizes, decoder_depth=config['decoderDepth'])
+        raise ValueError(f'{path} is no export of crate: its metadata hold no configuration')
+    model = kind(config['imageSize'], config['patchSize'], config['dim'], config['depth'], config['heads'],
+                 config['lambda'], **more)
     model.load_state_dict(load_file(path), strict=True)
     return model
 
 
 def convert(source, target):
-    """Writes the state dict in `source`, alone or under `model` or `state_dict`, as safetensors. Executes no code of it."""
+    """Writes the state dict in `source`, alone or under `model` or `state_dict`, as safetensors. Runs no code of it."""
     state = torch.load(source, map_location='cpu', weights_only=True)
     for key in ('model', 'state_dict'):
         if isinstance(state, dict) and isinstance(state.get(key), dict):

@@ -10,12 +10,12 @@ import Threads
 /// A checkpoint's model, ready for forward passes.
 public struct LoadedModel: ~Copyable {
     /// The model.
-    public let model: MaskedAutoencoder
+    public let model: Model
     /// Its parameters, one flat buffer of `model.layout`.
     public let parameters: OwnedBuffer<Float>
     /// The memory of a pass, with the weights prepared.
     public let workspace: Workspace
-    /// The fraction of patches that training hid.
+    /// The fraction of patches that training hid; 0 for a classifier.
     public let maskRatio: Double
     /// What pixels are normalised with.
     public let normalisation: Normalisation
@@ -30,10 +30,9 @@ public struct LoadedModel: ~Copyable {
     public init(_ path: String, images: Int, precision: Precision, threads: Int, world: World) throws {
         var warnings: [Failure] = []
         let file = try world.agree { try CheckpointStore.modelFile(at: path) { warnings.append($0) } }
-        let (configuration, maskRatio, normalisation) = try world.agree {
+        let (model, maskRatio, normalisation) = try world.agree {
             try CheckpointStore.description(ofModelFile: file)
         }
-        let model = MaskedAutoencoder(configuration)
         let parameters = try world.agree { try OwnedBuffer<Float>(count: model.layout.bufferCount) }
         try world.agree {
             try CheckpointStore.loadParameters(into: parameters.pointer, layout: model.layout, from: file)
@@ -49,6 +48,14 @@ public struct LoadedModel: ~Copyable {
         self.normalisation = normalisation
         self.file = file
         self.warnings = warnings
+    }
+
+    /// The masked autoencoder. Throws `Failure` where the checkpoint is of a classifier.
+    public var autoencoder: MaskedAutoencoder {
+        get throws {
+            if case .autoencoder(let model) = model { return model }
+            throw Failure("\(file) holds a classifier", hint: "give a checkpoint of crate pretrain")
+        }
     }
 
     /// The encoder over `batch`; its state is in the workspace.

@@ -37,10 +37,11 @@ extension LoadedModel {
     ///
     /// `maskRatio` of the patches (nil: as in training) are hidden, drawn for (`seed`, key of the picture); seed 0 is evaluation's.
     /// A prediction of a standardised patch becomes prediction / scale + mean with mean and scale of the patch itself
-    /// (`standardisation`). Throws `Failure` where the ratio hides none or all, a picture is damaged, or memory is short.
+    /// (`standardisation`). Throws `Failure` for a classifier, where the ratio hides none or all, or memory is short.
     public borrowing func reconstruct(
         _ pictures: [Picture], maskRatio: Double? = nil, seed: UInt64 = 0
     ) throws -> [Reconstruction] {
+        let model = try autoencoder
         let configuration = model.configuration
         let grid = try PatchGrid(imageSize: configuration.imageSize, patchSize: configuration.patchSize)
         let ratio = maskRatio ?? self.maskRatio
@@ -79,8 +80,8 @@ extension LoadedModel {
                 let paint = Paint(grid, normalisation, isStandardised: configuration.normalisesTargets)
                 results.append(
                     try paint.reconstruction(
-                        patches: batch.patches + index * grid.valueCount, predictions: predictions,
-                        mask: batch.mask + index * grid.patchCount, loss: workspace.imageLosses[index]))
+                        patches: patches.pointer + index * grid.valueCount, predictions: predictions,
+                        mask: mask.pointer + index * grid.patchCount, loss: workspace.imageLosses[index]))
             }
         }
         return results

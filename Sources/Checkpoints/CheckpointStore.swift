@@ -5,7 +5,7 @@ import Foundation
 import Images
 import Kernels
 
-/// AdamW's running means of the gradients and of their squares.
+/// The running means of the gradients and, for AdamW, of their squares.
 public enum Moment: String, CaseIterable, Sendable {
     case first, second
 }
@@ -17,6 +17,8 @@ public struct CheckpointStore: Sendable {
     private static let modelFile = "model.safetensors"
     private static let optimizerFile = "optimizer.safetensors"
     private static let prefix = "step-"
+    /// Where the metadata of a classifier says what it is; an autoencoder has `config`.
+    static let classifierKey = "classifier"
 
     /// The store of the run directory `run`, which need not exist yet.
     public init(run: String) {
@@ -24,16 +26,17 @@ public struct CheckpointStore: Sendable {
     }
 
     /// Writes the state after `step` steps and returns the checkpoint's path: the flat buffer `parameters`, and what `moments`
-    /// gives for each parameter, asked for in the order of the layout, all first moments before all second ones.
+    /// gives for each parameter, asked for in the order of the layout, all moments of one of the `kinds` before those of the next.
+    /// `maskRatio` belongs to an autoencoder.
     ///
     /// The directory gets its name when all its files are on the disk, so a stop at any moment leaves either the whole
-    /// checkpoint or none. `untrained` is added to the model's file. A step that is there already and undamaged is left alone: equal steps are equal states.
-    /// Throws `Failure` with the system's reason.
+    /// checkpoint or none. `untrained` is added to the model's file. A step that is there already and undamaged is left alone:
+    /// equal steps are equal states. Throws `Failure` with the system's reason.
     @discardableResult
     public func save(
-        _ parameters: UnsafePointer<Float>, of model: MaskedAutoencoder, maskRatio: Double,
-        normalisation: Normalisation, step: Int, samples: Int,
-        untrained: [UntrainedTensor] = [], moments: (Moment, Parameter) throws -> UnsafePointer<Float>
+        _ parameters: UnsafePointer<Float>, of model: Model, maskRatio: Double, normalisation: Normalisation,
+        step: Int, samples: Int, untrained: [UntrainedTensor] = [], kinds: [Moment] = Moment.allCases,
+        moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws -> String {
         let path = "\(directory)/\(Self.prefix)\(String(repeating: "0", count: max(0, 10 - "\(step)".count)))\(step)"
         if (try? verify(path)) != nil { return path }
@@ -51,7 +54,7 @@ public struct CheckpointStore: Sendable {
         do {
             try write(
                 parameters, of: model, maskRatio: maskRatio, normalisation: normalisation, step: step, samples: samples,
-                untrained: untrained, to: partial, moments: moments)
+                untrained: untrained, to: partial, kinds: kinds, moments: moments)
             try DurableFile.rename(partial, to: path)
         } catch {
             // What a full disk has half of would keep it full.
@@ -62,16 +65,15 @@ public struct CheckpointStore: Sendable {
     }
 
     private func write(
-        _ parameters: UnsafePointer<Float>, of model: MaskedAutoencoder, maskRatio: Double,
-        normalisation: Normalisation, step: Int, samples: Int, untrained: [UntrainedTensor], to directory: String,
+        _ parameters: UnsafePointer<Float>, of model: Model, maskRatio: Double, normalisation: Normalisation,
+        step: Int, samples: Int, untrained: [UntrainedTensor], to directory: String, kinds: [Moment],
         moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws {
         let table = model.layout.parameters
         let modelFile = try writeModel(
-            table, parameters, untrained,
-            metadata: modelMetadata(model.configuration, maskRatio: maskRatio, normalisation),
+            table, parameters, untrained, metadata: modelMetadata(model, maskRatio: maskRatio, normalisation),
             to: "\(directory)/\(Self.modelFile)")
-        let pairs = Moment.allCases.flatMap { moment in table.map { (moment, $0) } }
+        let pairs = kinds.flatMap { moment in table.map { (moment, $0) } }
         let optimizerFile = try writeSafetensors(
             pairs.map { NamedTensor("\($0).\($1.name)", $1.shape) }, metadata: [:],
             to: "\(directory)/\(Self.optimizerFile)"
@@ -117,13 +119,13 @@ public struct CheckpointStore: Sendable {
     /// Fills the flat buffer `parameters` from the checkpoint at `path`, which must be of this model, and passes on the
     /// moments of one parameter after the other, in the order in which they were written.
     public static func load(
-        into parameters: UnsafeMutablePointer<Float>, of model: MaskedAutoencoder, from path: String,
-        moments: (Moment, Parameter, UnsafePointer<Float>) throws -> Void
+        into parameters: UnsafeMutablePointer<Float>, of model: Model, from path: String,
+        kinds: [Moment] = Moment.allCases, moments: (Moment, Parameter, UnsafePointer<Float>) throws -> Void
     ) throws {
         try loadParameters(into: parameters, layout: model.layout, from: "\(path)/\(modelFile)")
         let reader = try SafetensorsReader(path: "\(path)/\(optimizerFile)")
         let values = try OwnedBuffer<Float>(count: model.layout.parameters.map(\.count).max() ?? 0)
-        for moment in Moment.allCases {
+        for moment in kinds {
             for parameter in model.layout.parameters {
                 let name = "\(moment).\(parameter.name)"
                 try reader.read(name, shape: parameter.shape, into: values.pointer)
@@ -151,24 +153,35 @@ public struct CheckpointStore: Sendable {
         return "\(newest.path)/\(modelFile)"
     }
 
-    /// What a model file says of itself in its metadata: the model, the fraction of patches hidden in training, and what
-    /// pixels were normalised with, which in older files is not said and was ImageNet's.
+    /// What a model file says of itself in its metadata: the model, the fraction of patches hidden in training (0 for a
+    /// classifier), and what pixels were normalised with, which in older files is not said and was ImageNet's.
     public static func description(
         ofModelFile path: String
-    ) throws -> (configuration: ModelConfiguration, maskRatio: Double, normalisation: Normalisation) {
+    ) throws -> (model: Model, maskRatio: Double, normalisation: Normalisation) {
         let reader = try SafetensorsReader(path: path)
-        guard let text = reader.metadata["config"],
-            let configuration = try? JSONDecoder().decode(ModelConfiguration.self, from: Data(text.utf8)),
-            let maskRatio = reader.metadata["mask_ratio"].flatMap(Double.init)
-        else {
-            throw Failure("\(path) carries no model configuration", hint: "give a file that crate wrote")
-        }
-        try configuration.validate()
-        guard let normalisation = reader.metadata["normalisation"] else { return (configuration, maskRatio, .imageNet) }
+        let (model, maskRatio) = try model(of: reader)
+        guard let normalisation = reader.metadata["normalisation"] else { return (model, maskRatio, .imageNet) }
         guard let stored = try? JSONDecoder().decode(Normalisation.self, from: Data(normalisation.utf8)) else {
             throw Failure("\(path) does not say how pixels are normalised", hint: "give a file that crate wrote")
         }
-        return (configuration, maskRatio, try Normalisation(mean: stored.mean, deviation: stored.deviation))
+        return (model, maskRatio, try Normalisation(mean: stored.mean, deviation: stored.deviation))
+    }
+
+    private static func model(of reader: borrowing SafetensorsReader) throws -> (Model, maskRatio: Double) {
+        func decoded<Value: Decodable>(_ key: String, as type: Value.Type) -> Value? {
+            reader.metadata[key].flatMap { try? JSONDecoder().decode(type, from: Data($0.utf8)) }
+        }
+        if let classifier = decoded(classifierKey, as: ClassifierConfiguration.self) {
+            try classifier.validate()
+            return (.classifier(Classifier(classifier)), 0)
+        }
+        guard let configuration = decoded("config", as: ModelConfiguration.self),
+            let maskRatio = reader.metadata["mask_ratio"].flatMap(Double.init)
+        else {
+            throw Failure("\(reader.path) carries no model configuration", hint: "give a file that crate wrote")
+        }
+        try configuration.validate()
+        return (.autoencoder(MaskedAutoencoder(configuration)), maskRatio)
     }
 
     /// Fills the flat buffer `parameters` from the model file at `path`. Tensors that the layout does not have are

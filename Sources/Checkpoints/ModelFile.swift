@@ -4,14 +4,16 @@ import Files
 import Foundation
 import Images
 
-/// What a model file says of itself.
+/// What a model file says of itself. `maskRatio` belongs to an autoencoder.
 func modelMetadata(
-    _ configuration: ModelConfiguration, maskRatio: Double, _ normalisation: Normalisation
+    _ model: Model, maskRatio: Double, _ normalisation: Normalisation
 ) throws -> [String: String] {
-    [
-        "config": try encoded(configuration), "mask_ratio": "\(maskRatio)", "normalisation": try encoded(normalisation),
-        "format": "pt",
-    ]
+    let description =
+        switch model {
+        case .autoencoder(let model): ["config": try encoded(model.configuration), "mask_ratio": "\(maskRatio)"]
+        case .classifier(let model): [CheckpointStore.classifierKey: try encoded(model.configuration)]
+        }
+    return description.merging(["normalisation": try encoded(normalisation), "format": "pt"]) { $1 }
 }
 
 /// Writes the parameters `table` of the flat buffer `parameters`, and `untrained` behind them.

@@ -1,7 +1,6 @@
 import Buffers
 import CrateModel
 import Files
-import Foundation
 import Images
 import Kernels
 
@@ -14,64 +13,65 @@ public struct UntrainedTensor: Sendable {
     let values: [Float]
 }
 
-/// The published form of a CRATE-MAE: the trained parameters under the published names, and four tensors that are not
-/// trained: `pos_embed` and `decoder_pos_embed` (1, T, D), and the unused `decoder_embed`, (D, D) and (D).
+/// The published form of a model: the trained parameters under the published names, and what is not trained.
+///
+/// A CRATE-MAE has four tensors of that kind: `pos_embed` and `decoder_pos_embed` (1, T, D), and the unused `decoder_embed`,
+/// (D, D) and (D). Its encoder under a head has `pos_embed`, the supervised CRATE none.
 public struct PublishedModel: ~Copyable {
-    /// The name of the position table that the computation uses.
-    static let usedTable = "decoder_pos_embed"
-
     /// The model.
-    public let model: MaskedAutoencoder
-    let parameters: OwnedBuffer<Float>  // in the model's layout
-    let untrained: [UntrainedTensor]
+    public let model: Model
     /// The fraction of patches that training hides.
     public let maskRatio: Double
     let normalisation: Normalisation
-    let origin: [String: String]  // run and step
+    let parameters: OwnedBuffer<Float>  // in the model's layout
+    let untrained: [UntrainedTensor]
+    private let origin: [String: String]  // run and step
 
-    /// What a model of width `dim` has beside its parameters.
-    static func untrainedShapes(_ configuration: ModelConfiguration) -> [(name: String, shape: [Int])] {
-        let dim = configuration.dim
-        let table = [1, configuration.tokenCount, dim]
-        return [
-            ("pos_embed", table), (usedTable, table), ("decoder_embed.weight", [dim, dim]),
-            ("decoder_embed.bias", [dim]),
-        ]
+    /// Which parts of a model are written.
+    public enum Part: String, Sendable {
+        /// All of it.
+        case model
+        /// The encoder of a masked autoencoder, for fine-tuning.
+        case encoder
+        /// All of a supervised CRATE.
+        case classifier
     }
 
     /// Reads the model file `file`, a checkpoint's or an export, for images of side `imageSize` (nil: as trained).
     ///
     /// What the file lacks of untrained tensors is made: the sine-cosine tables, and zeros. So are the tables of another image
-    /// size, since they are computed, not learned. Throws `Failure` where the file is damaged or not a whole model.
+    /// size, since they are computed; a learned table is interpolated (`interpolatedTable`). Throws `Failure` where the file is
+    /// damaged or not a whole model.
     public init(file: String, imageSize: Int?) throws {
-        let (trained, maskRatio, normalisation) = try CheckpointStore.description(ofModelFile: file)
-        let reader = try SafetensorsReader(path: file)
-        try self.init(reader, trained, imageSize: imageSize, maskRatio, normalisation)
+        let (stored, maskRatio, normalisation) = try CheckpointStore.description(ofModelFile: file)
+        try self.init(SafetensorsReader(path: file), stored, imageSize: imageSize, maskRatio, normalisation)
     }
 
     init(
-        _ reader: borrowing SafetensorsReader, _ stored: ModelConfiguration, imageSize: Int?, _ maskRatio: Double,
+        _ reader: borrowing SafetensorsReader, _ stored: Model, imageSize: Int?, _ maskRatio: Double,
         _ normalisation: Normalisation
     ) throws {
-        let configuration = try stored.withImageSize(imageSize ?? stored.imageSize)
-        let model = MaskedAutoencoder(configuration)
-        let parameters = try OwnedBuffer<Float>(count: model.layout.bufferCount)
-        try CheckpointStore.loadParameters(into: parameters.pointer, layout: model.layout, from: reader.path)
-        let isResized = configuration.imageSize != stored.imageSize
-        var untrained: [UntrainedTensor] = []
-        for (name, shape) in Self.untrainedShapes(configuration) {
-            let isTable = name.hasSuffix("pos_embed")
-            var values = isTable ? model.positions : [Float](repeating: 0, count: shape.reduce(1, *))
-            if reader.tensors[name] != nil, !isTable || !isResized {
-                try values.withUnsafeMutableBufferPointer {
-                    try reader.read(name, shape: shape, into: $0.baseAddress!)
-                }
+        let loaded = try OwnedBuffer<Float>(count: stored.layout.bufferCount)
+        try CheckpointStore.loadParameters(into: loaded.pointer, layout: stored.layout, from: reader.path)
+        let model = try stored.resized(to: imageSize ?? stored.configuration.imageSize)
+        let parameters = try resized(loaded, from: stored, to: model)
+        let read = try stored.untrainedShapes.map { try untrainedTensor($0.name, $0.shape, stored, reader) }
+        if let table = read.first(where: { $0.name == stored.usedTable }) {
+            let expected = positionTable(of: stored)
+            guard zip(table.values, expected).allSatisfy({ abs($0 - $1) <= 1e-3 }) else {
+                throw Failure(
+                    "\(table.name) of \(reader.path) is not the fixed sine-cosine table",
+                    hint: "give weights of a model with the published table")
             }
-            untrained.append(UntrainedTensor(name: name, shape: shape, values: values))
+        }
+        let isResized = model.configuration.imageSize != stored.configuration.imageSize
+        let table = positionTable(of: model)
+        untrained = zip(read, model.untrainedShapes).map { tensor, place in
+            isResized && place.shape.count == 3
+                ? UntrainedTensor(name: tensor.name, shape: place.shape, values: table) : tensor
         }
         self.model = model
         self.parameters = parameters
-        self.untrained = untrained
         self.maskRatio = maskRatio
         self.normalisation = normalisation
         origin =
@@ -79,29 +79,45 @@ public struct PublishedModel: ~Copyable {
             ?? reader.metadata.filter { ["run", "step"].contains($0.key) }
     }
 
-    /// Writes every key of the published model to the safetensors file `path`, or with `encoderOnly` those of the encoder: class
-    /// token, patch embedding, blocks, norm, and as `pos_embed` the table that the encoder adds to its tokens.
-    public func export(to path: String, type: StoredType, encoderOnly: Bool) throws {
-        let table = model.layout.parameters.filter { !encoderOnly || Self.isOfEncoder($0.name) }
-        var untrained = untrained
-        if encoderOnly {
-            untrained = untrained.filter { $0.name == Self.usedTable }
+    /// Writes every key of the published model to the safetensors file `path`, or as `encoder` class token, patch embedding,
+    /// blocks, norm, and as `pos_embed` the table that the encoder adds to its tokens.
+    ///
+    /// Throws `Failure` where the model has no such part, or the file cannot be written.
+    public func export(_ part: Part, to path: String, type: StoredType) throws {
+        var (table, untrained) = (model.layout.parameters, untrained)
+        switch part {
+        case .model: break
+        case .encoder:
+            guard model.autoencoder != nil else {
+                throw Failure("the checkpoint holds a classifier, head and all", hint: "leave --encoder out")
+            }
+            table = table.filter { $0.name != "mask_token" && !$0.name.hasPrefix("decoder") }
+            untrained = untrained.filter { $0.name == model.usedTable }
                 .map { UntrainedTensor(name: "pos_embed", shape: $0.shape, values: $0.values) }
+        case .classifier:
+            guard model.classifier?.configuration.form == .supervised else {
+                throw Failure("the checkpoint holds no supervised CRATE", hint: "leave --classifier out")
+            }
         }
-        let metadata = try modelMetadata(model.configuration, maskRatio: maskRatio, normalisation)
-            .merging(origin) { $1 }.merging(["part": encoderOnly ? "encoder" : "model"]) { $1 }
+        let metadata = try modelMetadata(model, maskRatio: maskRatio, normalisation)
+            .merging(origin) { $1 }.merging(["part": part == .encoder ? "encoder" : "model"]) { $1 }
         try writeModel(table, parameters.pointer, untrained, type: type, metadata: metadata, to: path)
-    }
-
-    private static func isOfEncoder(_ name: String) -> Bool {
-        name != "mask_token" && !name.hasPrefix("decoder")
     }
 }
 
-extension ModelConfiguration {
-    func withImageSize(_ imageSize: Int) throws -> ModelConfiguration {
-        try ModelConfiguration(
-            imageSize: imageSize, patchSize: patchSize, dim: dim, depth: depth, decoderDepth: decoderDepth,
-            heads: heads, lambda: lambda, normalisesTargets: normalisesTargets)
+private func positionTable(of model: Model) -> [Float] {
+    let configuration = model.configuration
+    return Kernels.positionTable(dim: configuration.dim, grid: configuration.imageSize / configuration.patchSize)
+}
+
+/// What `reader` has of the name, or what stands in its place.
+private func untrainedTensor(
+    _ name: String, _ shape: [Int], _ model: Model, _ reader: borrowing SafetensorsReader
+) throws -> UntrainedTensor {
+    let isTable = shape.count == 3
+    var values = isTable ? positionTable(of: model) : [Float](repeating: 0, count: shape.reduce(1, *))
+    if reader.tensors[name] != nil {
+        try values.withUnsafeMutableBufferPointer { try reader.read(name, shape: shape, into: $0.baseAddress!) }
     }
+    return UntrainedTensor(name: name, shape: shape, values: values)
 }

@@ -30,20 +30,19 @@ struct AttentionLayer: Sendable {
     }
 
     init(
-        _ name: String, dim: Int, heads: Int, sign: Float, in layout: inout ParameterLayout,
-        prepared: inout PreparedLayout
+        _ name: String, dim: Int, heads: Int, sign: Float, initial: (weight: InitialValue, bias: InitialValue),
+        in layout: inout ParameterLayout, prepared: inout PreparedLayout
     ) {
-        let xavier = InitialValue.uniform(bound: (6 / Double(2 * dim)).squareRoot())
         norm = NormLayer("\(name).norm", dim: dim, epsilon: 1e-5, in: &layout)
         subspaces = prepared.append(
-            layout.append("\(name).fn.qkv.weight", [dim, dim], initial: xavier), dim, dim)
+            layout.append("\(name).fn.qkv.weight", [dim, dim], initial: initial.weight), dim, dim)
         output =
             heads == 1
             ? nil
             : (
                 prepared.append(
-                    layout.append("\(name).fn.to_out.0.weight", [dim, dim], initial: xavier), dim, dim),
-                layout.append("\(name).fn.to_out.0.bias", [dim], initial: .constant(0))
+                    layout.append("\(name).fn.to_out.0.weight", [dim, dim], initial: initial.weight), dim, dim),
+                layout.append("\(name).fn.to_out.0.bias", [dim], initial: initial.bias)
             )
         self.sign = sign
     }

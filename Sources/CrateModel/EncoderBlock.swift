@@ -24,19 +24,24 @@ struct EncoderBlock: Sendable {
         }
     }
 
+    /// The block whose parameters' names begin with `name`; `initial` is for the weights and biases of its attention.
     init(
-        _ name: String, _ configuration: ModelConfiguration, in layout: inout ParameterLayout,
-        prepared: inout PreparedLayout
+        _ name: String, _ configuration: ModelConfiguration, initial: (weight: InitialValue, bias: InitialValue),
+        in layout: inout ParameterLayout, prepared: inout PreparedLayout
     ) {
         let dim = configuration.dim
         attention = AttentionLayer(
-            "\(name).layers.0.0", dim: dim, heads: configuration.heads, sign: 1, in: &layout, prepared: &prepared)
-        norm = NormLayer("\(name).layers.0.1.norm", dim: dim, epsilon: 1e-5, in: &layout)
+            "\(name).0", dim: dim, heads: configuration.heads, sign: 1, initial: initial, in: &layout,
+            prepared: &prepared)
+        norm = NormLayer("\(name).1.norm", dim: dim, epsilon: 1e-5, in: &layout)
         map = prepared.append(
-            layout.append("\(name).layers.0.1.fn.weight", [dim, dim], initial: .dictionary(dim: dim)), dim, dim,
+            layout.append("\(name).1.fn.weight", [dim, dim], initial: .dictionary(dim: dim)), dim, dim,
             isDerived: true)
         step = IstaStep(size: Float(ModelConfiguration.istaStepSize), lambda: Float(configuration.lambda))
     }
+
+    /// Where its parameters begin in the flat buffers.
+    var offset: Int { attention.norm.weight }
 
     /// Leaves z' in `saved.output`.
     func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved) {
@@ -92,7 +97,53 @@ struct EncoderBlock: Sendable {
     }
 }
 
+/// The encoder: its blocks one after the other.
+extension [EncoderBlock] {
+    /// From the tokens z on. Returns the last block's output.
+    func forward(
+        _ tokens: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: [EncoderBlock.Saved]
+    ) -> UnsafeMutablePointer<Float> {
+        var z = tokens
+        for (block, saved) in zip(self, saved) {
+            block.forward(z, pass, saved)
+            z = saved.output
+        }
+        return z
+    }
+
+    /// d, the gradient of the last block's output, becomes that of the tokens. The last time of a sum (`isLast`) the gradients
+    /// of each block are completed, and `completed` called with its number, on the first thread.
+    func backward(
+        _ d: UnsafeMutablePointer<Float>, tokens: UnsafeMutablePointer<Float>, _ pass: Pass,
+        _ saved: [EncoderBlock.Saved], isLast: Bool, completed: (Int) -> Void
+    ) {
+        for index in indices.reversed() {
+            self[index].backward(d, z: index == 0 ? tokens : saved[index - 1].output, pass, saved[index])
+            guard isLast else { continue }
+            self[index].completeGradients(pass, saved[index])
+            pass.finish(.ista)
+            if pass.thread == 0 { completed(index) }
+        }
+    }
+
+    /// See `NormLayer.collectGradients`.
+    func collectGradients(_ pass: Pass, _ saved: [EncoderBlock.Saved]) {
+        for (block, saved) in zip(self, saved) { block.collectGradients(pass, saved) }
+    }
+}
+
 extension InitialValue {
     /// Uniform with bound sqrt(6 / D): Kaiming's, for ISTA and decoder dictionaries.
     static func dictionary(dim: Int) -> InitialValue { .uniform(bound: (6 / Double(dim)).squareRoot()) }
+
+    /// Weight and bias of a square product of the masked autoencoder: Xavier's, and zero.
+    static func xavier(dim: Int) -> (weight: InitialValue, bias: InitialValue) {
+        (.uniform(bound: (3 / Double(dim)).squareRoot()), .constant(0))
+    }
+
+    /// Weight and bias of a product of the supervised model: uniform with bound 1 / sqrt(inputs), as PyTorch has it.
+    static func linear(inputs: Int) -> (weight: InitialValue, bias: InitialValue) {
+        let value = InitialValue.uniform(bound: 1 / Double(inputs).squareRoot())
+        return (value, value)
+    }
 }

@@ -27,9 +27,11 @@ public struct MaskedAutoencoder: Sendable {
         let (dim, valueCount) = (configuration.dim, configuration.patchValueCount)
         var layout = ParameterLayout()
         var prepared = PreparedLayout()
-        embedding = PatchEmbedding(configuration, in: &layout, prepared: &prepared)
+        embedding = PatchEmbedding(configuration, hidesPatches: true, in: &layout, prepared: &prepared)
         encoder = (0..<configuration.depth).map {
-            EncoderBlock("blocks.\($0)", configuration, in: &layout, prepared: &prepared)
+            EncoderBlock(
+                "blocks.\($0).layers.0", configuration, initial: InitialValue.xavier(dim: dim), in: &layout,
+                prepared: &prepared)
         }
         norm = NormLayer("norm", dim: dim, epsilon: 1e-6, in: &layout)
         decoder = (0..<configuration.decoderDepth).map {
@@ -50,24 +52,31 @@ public struct MaskedAutoencoder: Sendable {
     /// The fixed position table that is added to the tokens, (T, D).
     public var positions: [Float] { embedding.positions }
 
+    /// Makes of the parameters what products take. To be called whenever the parameters have changed, before the first
+    /// `forward`.
+    public func prepare(parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace) {
+        workspace.prepare(encoder, embedding, parameters: parameters)
+    }
+
     /// Encoder and decoder forward; every block's output and the predictions stay in the workspace.
     public func forward(
         _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
     ) {
-        run(batch.images, parameters, gradients: parameters, workspace) { forward(batch, $0, $1) }
+        workspace.run(batch.images, parameters, gradients: parameters) { forward(batch, $0, $1) }
     }
 
     /// The encoder alone, its last norm included; every block's state stays in the workspace.
     public func encode(
         _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
     ) {
-        run(batch.images, parameters, gradients: parameters, workspace) { encode(batch, $0, $1) }
+        workspace.run(batch.images, parameters, gradients: parameters) { encode(batch, $0, $1) }
     }
 
     /// The loss of the predictions of the last `forward`: image n's sum over its hidden patches goes to the workspace's
     /// `imageLosses[n]`. With `gradientScale` the predictions in the workspace become the gradient.
     /// See `reconstructionLoss`.
     public func loss(_ batch: MaskedBatch, gradientScale: Float?, workspace: borrowing Workspace) {
+        guard let mask = batch.mask else { preconditionFailure("a loss of hidden patches without a mask") }
         let (memory, team, clock) = (workspace.activations, workspace.team, workspace.clock)
         let imageLosses = workspace.losses.pointer
         defer { clock.finish(.loss) }
@@ -76,8 +85,8 @@ public struct MaskedAutoencoder: Sendable {
             let part = team.part(thread, of: batch.images)
             let first = part.lowerBound
             reconstructionLoss(
-                prediction: memory.predictions + first * configuration.tokenCount * valueCount,
-                patches: batch.patches + first * patchCount * valueCount, mask: batch.mask + first * patchCount,
+                prediction: memory.values + first * configuration.tokenCount * valueCount,
+                patches: batch.patches + first * patchCount * valueCount, mask: mask + first * patchCount,
                 images: part.count, patchCount: patchCount, valueCount: valueCount,
                 normalisesTargets: configuration.normalisesTargets, gradientScale: gradientScale,
                 imageLosses: imageLosses + first)
@@ -90,7 +99,7 @@ public struct MaskedAutoencoder: Sendable {
         _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         workspace: borrowing Workspace
     ) {
-        run(batch.images, parameters, gradients: gradients, workspace) {
+        workspace.run(batch.images, parameters, gradients: gradients) {
             backward(batch, $0, $1, isLast: false, ready: { _ in })
         }
     }
@@ -101,7 +110,7 @@ public struct MaskedAutoencoder: Sendable {
         _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         workspace: borrowing Workspace, ready: (Int) -> Void
     ) {
-        run(batch.images, parameters, gradients: gradients, workspace) {
+        workspace.run(batch.images, parameters, gradients: gradients) {
             backward(batch, $0, $1, isLast: true, ready: ready)
         }
     }
@@ -109,12 +118,7 @@ public struct MaskedAutoencoder: Sendable {
     private func encode(_ batch: MaskedBatch, _ pass: Pass, _ memory: Activations) {
         embedding.forward(batch, pass, values: patchValues(pass, memory), into: memory.tokens)
         pass.finish(.embedding)
-        var z = memory.tokens
-        for (block, saved) in zip(encoder, memory.encoder) {
-            block.forward(z, pass, saved)
-            z = saved.output
-        }
-        norm.forward(z, pass, memory.norm)
+        norm.forward(encoder.forward(memory.tokens, pass, memory.encoder), pass, memory.norm)
     }
 
     private func forward(_ batch: MaskedBatch, _ pass: Pass, _ memory: Activations) {
@@ -131,8 +135,8 @@ public struct MaskedAutoencoder: Sendable {
         let valueCount = configuration.patchValueCount
         multiply(
             pass.tokens(memory.decoderNorm.output), pass.matrix(prediction.weight).transposed,
-            into: pass.tokens(memory.predictions, width: valueCount))
-        let predicted = pass.own(memory.predictions, width: valueCount)
+            into: pass.tokens(memory.values, width: valueCount))
+        let predicted = pass.own(memory.values, width: valueCount)
         addRow(
             predicted, bias: pass.parameters + prediction.bias, sign: 1, rows: pass.rows, dim: valueCount,
             into: predicted)
@@ -155,10 +159,9 @@ public struct MaskedAutoencoder: Sendable {
         let encoded = memory.encoder[encoder.count - 1].output
         norm.backward(Operand(d), x: encoded, pass, memory.norm, into: d, isAdding: false)
         pass.finish(.decoder)
-        for index in encoder.indices.reversed() {
-            let z = index == 0 ? memory.tokens : memory.encoder[index - 1].output
-            encoder[index].backward(d, z: z, pass, memory.encoder[index])
-            if isLast { completeEncoder(index, pass, memory, ready) }
+        encoder.backward(d, tokens: memory.tokens, pass, memory.encoder, isLast: isLast) { index in
+            if index == encoder.count - 1 { norm.collectGradients(pass, memory.norm) }
+            ready(encoder[index].offset)
         }
         embedding.backward(d, batch, pass, values: patchValues(pass, memory))
         if isLast {
@@ -172,10 +175,10 @@ public struct MaskedAutoencoder: Sendable {
     /// dW += dP^T x, db += sum dP, and dx = dP W into the first scratch matrix.
     private func predictionBackward(_ pass: Pass, _ memory: Activations) {
         let valueCount = configuration.patchValueCount
-        let upstream = pass.factor(memory.predictions, in: pass.scratch.predictionGradient, width: valueCount)
+        let upstream = pass.factor(memory.values, in: pass.scratch.predictionGradient, width: valueCount)
         pass.sync()
         pass.addGradient(of: prediction.weight, upstream, memory.decoderNorm.output)
-        pass.addBiasGradient(prediction.bias, memory.predictions, width: valueCount)
+        pass.addBiasGradient(prediction.bias, memory.values, width: valueCount)
         multiply(
             pass.tokens(upstream, width: valueCount), pass.matrix(prediction.weight),
             into: pass.tokens(pass.scratch.product))
@@ -183,12 +186,12 @@ public struct MaskedAutoencoder: Sendable {
 
     /// Memory for the visible patches: the embedding runs before the predictions exist and after their gradient is used up.
     private func patchValues(_ pass: Pass, _ memory: Activations) -> Operand {
-        Operand(memory.predictions, pass.prepared.format)
+        Operand(memory.values, pass.prepared.format)
     }
 
     /// Adds up the norms' gradients of all threads. The embedding's `sync` was after the last norm, so they are there.
     private func collectGradients(_ pass: Pass, _ memory: Activations) {
-        for (block, saved) in zip(encoder, memory.encoder) { block.collectGradients(pass, saved) }
+        encoder.collectGradients(pass, memory.encoder)
         for (block, saved) in zip(decoder, memory.decoder) { block.collectGradients(pass, saved) }
         norm.collectGradients(pass, memory.norm)
         decoderNorm.collectGradients(pass, memory.decoderNorm)
@@ -203,41 +206,10 @@ public struct MaskedAutoencoder: Sendable {
         ready(decoder[index].norm.weight)
     }
 
-    /// Completes the gradients of encoder block `index`, and behind the last block those of the norm.
-    private func completeEncoder(_ index: Int, _ pass: Pass, _ memory: Activations, _ ready: (Int) -> Void) {
-        encoder[index].completeGradients(pass, memory.encoder[index])
-        pass.finish(.ista)
-        guard pass.thread == 0 else { return }
-        if index == encoder.count - 1 { norm.collectGradients(pass, memory.norm) }
-        ready(encoder[index].attention.norm.weight)
-    }
-
     private func completeEmbedding(_ pass: Pass, _ ready: (Int) -> Void) {
         pass.sync()
         guard pass.thread == 0 else { return }
         embedding.finishGradient(pass.gradients, scratch: pass.derivation)
         ready(0)
-    }
-
-    /// Runs `body` on every thread of the workspace's team, each with its images.
-    private func run(
-        _ images: Int, _ parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
-        _ workspace: borrowing Workspace, _ body: (Pass, Activations) -> Void
-    ) {
-        let (memory, team, clock) = (workspace.activations, workspace.team, workspace.clock)
-        let (whole, prepared, scratch) = (workspace.shape, workspace.prepared, workspace.scratch)
-        let derivation = workspace.derivation
-        precondition(images > 0 && images <= whole.images, "a batch larger than its workspace")
-        team.run { thread in
-            useSingleThreadedProducts()
-            let part = team.part(thread, of: images)
-            var shape = whole
-            shape.images = part.count
-            let pass = Pass(
-                shape: shape, firstImage: part.lowerBound, allImages: images, parameters: parameters,
-                prepared: prepared, gradients: gradients, scratch: scratch, derivation: derivation, thread: thread,
-                team: team, clock: clock)
-            body(pass, memory)
-        }
     }
 }

@@ -39,7 +39,8 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     /// Size of the ISTA step (eta); the same in all published weights.
     public static let istaStepSize = 0.1
 
-    /// Throws `Failure` when the extents do not fit together or are beyond any use.
+    /// Without a decoder it is part of a `ClassifierConfiguration`. Throws `Failure` when the extents do not fit together or are
+    /// beyond any use.
     public init(
         imageSize: Int, patchSize: Int, dim: Int, depth: Int, decoderDepth: Int? = nil, heads: Int,
         lambda: Double = 0.5, normalisesTargets: Bool
@@ -52,7 +53,7 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
         self.heads = heads
         self.lambda = lambda
         self.normalisesTargets = normalisesTargets
-        try validate()
+        try validate(decoderDepths: 0...256)
     }
 
     /// Patches of an image (L).
@@ -75,12 +76,12 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     }
 
     /// Throws `Failure` when the extents do not fit together or are beyond any use; also for a decoded value.
-    public func validate() throws {
+    public func validate(decoderDepths: ClosedRange<Int> = 1...256) throws {
         try check("image size", imageSize, in: 1...4096)
         try check("patch size", patchSize, in: 1...imageSize)
         try check("width (--dim)", dim, in: 4...16_384)
         try check("encoder depth (--depth)", depth, in: 1...256)
-        try check("decoder depth", decoderDepth, in: 1...256)
+        try check("decoder depth", decoderDepth, in: decoderDepths)
         try check("number of heads (--heads)", heads, in: 1...dim)
         guard imageSize % patchSize == 0 else {
             throw Failure(

@@ -5,6 +5,7 @@ import Kernels
 struct NormLayer: Sendable {
     let weight: Int
     let bias: Int
+    let dim: Int
     let epsilon: Float
 
     /// What the backward pass needs: the row statistics, and the output for the layer that follows. Threads other than
@@ -31,11 +32,12 @@ struct NormLayer: Sendable {
     init(_ name: String, dim: Int, epsilon: Float, in layout: inout ParameterLayout) {
         weight = layout.append("\(name).weight", [dim], initial: .constant(1))
         bias = layout.append("\(name).bias", [dim], initial: .constant(0))
+        self.dim = dim
         self.epsilon = epsilon
     }
 
     func forward(_ x: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved) {
-        layerNorm(rows(of: x, pass, saved), epsilon: epsilon, into: pass.own(saved.output))
+        layerNorm(rows(of: x, pass, saved), epsilon: epsilon, into: pass.own(saved.output, width: dim))
     }
 
     /// dx (+)= the gradient of the input x; dy, or dy + `skip`, is that of the output. `collectGradients` completes the
@@ -46,30 +48,30 @@ struct NormLayer: Sendable {
     ) {
         var (dweight, dbias) = (pass.gradients + weight, pass.gradients + bias)
         if pass.thread > 0 {
-            dweight = saved.partialGradients + (pass.thread - 1) * 2 * pass.dim
-            dbias = dweight + pass.dim
-            dweight.update(repeating: 0, count: 2 * pass.dim)
+            dweight = saved.partialGradients + (pass.thread - 1) * 2 * dim
+            dbias = dweight + dim
+            dweight.update(repeating: 0, count: 2 * dim)
         }
         layerNormBackward(
-            pass.own(dy), skip: skip.map { pass.own($0) }, rows(of: x, pass, saved), into: pass.own(dx),
-            isAdding: isAdding, dweight: dweight, dbias: dbias)
+            pass.own(dy, width: dim), skip: skip.map { pass.own($0, width: dim) }, rows(of: x, pass, saved),
+            into: pass.own(dx, width: dim), isAdding: isAdding, dweight: dweight, dbias: dbias)
     }
 
     /// This thread's rows of the input x.
     func rows(of x: UnsafeMutablePointer<Float>, _ pass: Pass, _ saved: Saved) -> NormalisedRows {
         NormalisedRows(
-            pass.own(x), weight: pass.parameters + weight, bias: pass.parameters + bias,
+            pass.own(x, width: dim), weight: pass.parameters + weight, bias: pass.parameters + bias,
             mean: pass.own(saved.mean, width: 1), inverseDeviation: pass.own(saved.inverseDeviation, width: 1),
-            rows: pass.rows, dim: pass.dim)
+            rows: pass.rows, dim: dim)
     }
 
     /// Adds what the other threads summed. For one thread, when all have done the backward pass.
     func collectGradients(_ pass: Pass, _ saved: Saved) {
         for part in 0..<pass.team.count - 1 {
-            let sums = saved.partialGradients + part * 2 * pass.dim
+            let sums = saved.partialGradients + part * 2 * dim
             let (dweight, dbias) = (pass.gradients + weight, pass.gradients + bias)
-            add(dweight, Operand(sums), count: pass.dim, into: dweight)
-            add(dbias, Operand(sums + pass.dim), count: pass.dim, into: dbias)
+            add(dweight, Operand(sums), count: dim, into: dweight)
+            add(dbias, Operand(sums + dim), count: dim, into: dbias)
         }
     }
 }

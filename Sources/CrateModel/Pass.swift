@@ -10,14 +10,14 @@ import Threads
 /// the rows of all images; there a thread owns a part of the weight, and `sync` comes between the two.
 struct Pass {
     /// N of this thread's images, T, H and P.
-    let shape: AttentionShape
+    var shape: AttentionShape
     /// The first of this thread's images.
     let firstImage: Int
     /// N of all threads.
     let allImages: Int
     /// The flat parameter buffer.
     let parameters: UnsafeMutablePointer<Float>
-    /// What `MaskedAutoencoder.prepare` made of it.
+    /// What `Model.prepare` made of it.
     let prepared: PreparedWeights
     /// The flat gradient buffer, to which gradients are added. Not touched by a forward pass.
     let gradients: UnsafeMutablePointer<Float>
@@ -66,6 +66,13 @@ struct Pass {
         guard prepared.format != .float32 else { return Operand(x) }
         convert(own(x, width: width), count: rows * (width ?? dim), into: own(memory, width: width))
         return memory
+    }
+
+    /// The same pass over matrices that have one row for each image instead of T.
+    var ofImages: Pass {
+        var pass = self
+        pass.shape.tokens = 1
+        return pass
     }
 
     func matrix(_ weight: Weight) -> Matrix { prepared.matrix(weight, parameters: parameters) }

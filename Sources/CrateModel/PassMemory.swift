@@ -12,7 +12,7 @@ public struct WorkspaceBytes: Equatable, Sendable {
 
     /// What a workspace of these arguments takes, without taking it: its memory is laid out in an arena that only counts.
     /// Throws `Failure` when it is beyond what an integer counts.
-    public init(_ model: MaskedAutoencoder, images: Int, precision: Precision, threads: Int) throws {
+    public init(_ model: Model, images: Int, precision: Precision, threads: Int) throws {
         var arena = Arena(isCounting: true)
         self = try PassMemory(model, images: images, precision.format, threads: threads, in: &arena).bytes
     }
@@ -38,13 +38,13 @@ struct PassMemory {
     let bytes: WorkspaceBytes
 
     init(
-        _ model: MaskedAutoencoder, images: Int, _ format: OperandFormat, threads: Int, in arena: inout Arena
+        _ model: Model, images: Int, _ format: OperandFormat, threads: Int, in arena: inout Arena
     ) throws {
         let configuration = model.configuration
         shape = AttentionShape(
             images: images, tokens: configuration.tokenCount, heads: configuration.heads,
             headDim: configuration.headDim)
-        activations = try Activations(configuration, shape, format, threads: threads, in: &arena)
+        activations = try Activations(model, shape, format, threads: threads, in: &arena)
         let activationBytes = arena.byteCount
         derivationCount = max(configuration.dim * configuration.dim, configuration.patchValueCount)
         derivation = try arena.floats(threads * derivationCount)

@@ -3,28 +3,11 @@ import Kernels
 
 // N images, L patches, T = L + 1 tokens, V = 3 p p values a patch, D channels.
 
-/// The images that a pass works on.
-public struct MaskedBatch {
-    /// Patches (N, L, V), values in (row, column, channel) order.
-    public let patches: UnsafePointer<Float>
-    /// (N, L), 1 where the patch is hidden from the encoder.
-    public let mask: UnsafePointer<UInt8>
-    /// N.
-    public let images: Int
-
-    /// A batch of `images` images in memory that somebody else owns.
-    public init(patches: UnsafePointer<Float>, mask: UnsafePointer<UInt8>, images: Int) {
-        self.patches = patches
-        self.mask = mask
-        self.images = images
-    }
-}
-
 /// Patches to tokens: z[0] = class token; z[l + 1] = W_e x_l + b_e, or the mask token where hidden; plus the
 /// position table. Only visible patches are multiplied, since the mask token overwrites the others.
 struct PatchEmbedding: Sendable {
     let classToken: Int  // (1, 1, D)
-    let maskToken: Int  // (1, 1, D)
+    let maskToken: Int?  // (1, 1, D); absent where nothing is ever hidden
     let weight: Weight  // W_e with its columns in the order of V, (D, V); its parameter is (D, 3, p, p)
     let bias: Int  // b_e (D)
     let patchCount: Int
@@ -33,7 +16,8 @@ struct PatchEmbedding: Sendable {
     let positions: [Float]  // (T, D)
 
     init(
-        _ configuration: ModelConfiguration, in layout: inout ParameterLayout, prepared: inout PreparedLayout
+        _ configuration: ModelConfiguration, hidesPatches: Bool, in layout: inout ParameterLayout,
+        prepared: inout PreparedLayout
     ) {
         dim = configuration.dim
         patchCount = configuration.patchCount
@@ -42,7 +26,8 @@ struct PatchEmbedding: Sendable {
         let side = configuration.patchSize
         let xavier = (6 / Double(dim + valueCount)).squareRoot()
         classToken = layout.append("cls_token", [1, 1, dim], initial: .normal(deviation: 0.02))
-        maskToken = layout.append("mask_token", [1, 1, dim], initial: .normal(deviation: 0.02))
+        maskToken =
+            hidesPatches ? layout.append("mask_token", [1, 1, dim], initial: .normal(deviation: 0.02)) : nil
         let offset = layout.append(
             "patch_embed.proj.weight", [dim, ModelConfiguration.channels, side, side], initial: .uniform(bound: xavier))
         weight = prepared.append(offset, dim, valueCount, isDerived: true)
@@ -63,7 +48,7 @@ struct PatchEmbedding: Sendable {
         var next = embedded
         positions.withUnsafeBufferPointer { positions in
             forEachToken(batch, images) { token, row, isVisible in
-                let fixed = pass.parameters + (token == 0 ? classToken : maskToken)
+                let fixed = pass.parameters + (token == 0 ? classToken : maskToken ?? classToken)
                 add(
                     isVisible ? next : fixed, Operand(positions.baseAddress! + token * dim), count: dim,
                     into: z + row * dim)
@@ -89,7 +74,7 @@ struct PatchEmbedding: Sendable {
         let part = pass.team.part(pass.thread, of: dim, grain: 16)
         guard !part.isEmpty else { return }
         forEachToken(batch, 0..<batch.images) { token, row, isVisible in
-            let offset = token == 0 ? classToken : isVisible ? bias : maskToken
+            let offset = token == 0 ? classToken : isVisible ? bias : maskToken ?? classToken
             let sums = pass.gradients + offset + part.lowerBound
             add(sums, Operand(dz + row * dim + part.lowerBound), count: part.count, into: sums)
         }
@@ -129,7 +114,7 @@ struct PatchEmbedding: Sendable {
     private func gatherVisiblePatches(_ batch: MaskedBatch, _ images: Range<Int>, into values: Operand) -> Int {
         let patches = images.lowerBound * patchCount..<images.upperBound * patchCount
         var next = values + patches.lowerBound * valueCount
-        for patch in patches where batch.mask[patch] == 0 {
+        for patch in patches where !batch.hides(patch) {
             convert(batch.patches + patch * valueCount, count: valueCount, into: next)
             next = next + valueCount
         }
@@ -137,14 +122,14 @@ struct PatchEmbedding: Sendable {
     }
 
     private func visibleCount(_ batch: MaskedBatch, _ images: Range<Int>) -> Int {
-        (images.lowerBound * patchCount..<images.upperBound * patchCount).count { batch.mask[$0] == 0 }
+        (images.lowerBound * patchCount..<images.upperBound * patchCount).count { !batch.hides($0) }
     }
 
     /// Calls `body` with every token of `images`, its row in (N, T), and whether it is a visible patch.
     private func forEachToken(_ batch: MaskedBatch, _ images: Range<Int>, _ body: (Int, Int, Bool) -> Void) {
         for image in images {
             for token in 0...patchCount {
-                let isVisible = token > 0 && batch.mask[image * patchCount + token - 1] == 0
+                let isVisible = token > 0 && !batch.hides(image * patchCount + token - 1)
                 body(token, image * (patchCount + 1) + token, isVisible)
             }
         }

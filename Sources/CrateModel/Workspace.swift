@@ -12,15 +12,16 @@ struct Activations {
     let decoder: [DecoderBlock.Saved]
     let decoderNorm: NormLayer.Saved
     let gradient: UnsafeMutablePointer<Float>  // the running gradient of a block's output, (M, D)
-    let predictions: UnsafeMutablePointer<Float>  // (N, T, V)
+    let values: UnsafeMutablePointer<Float>  // patches that are embedded, and later an autoencoder's predictions, (M, V)
+    let classification: Classifier.Saved?
 
-    /// What goes from the encoder into the decoder, (M, D).
+    /// The encoder's output through the last norm; it goes from the encoder into the decoder, (M, D).
     let normed: UnsafeMutablePointer<Float>
 
     init(
-        _ configuration: ModelConfiguration, _ shape: AttentionShape, _ format: OperandFormat, threads: Int,
-        in arena: inout Arena
+        _ model: Model, _ shape: AttentionShape, _ format: OperandFormat, threads: Int, in arena: inout Arena
     ) throws {
+        let configuration = model.configuration
         let (rows, dim) = (shape.images * shape.tokens, configuration.dim)
         tokens = try arena.floats(rows * dim)
         var encoder: [EncoderBlock.Saved] = []
@@ -34,9 +35,13 @@ struct Activations {
             decoder.append(try .init(shape, format, threads: threads, in: &arena))
         }
         self.decoder = decoder
-        decoderNorm = try .init(rows: rows, dim: dim, format, threads: threads, in: &arena)
+        decoderNorm = try .init(
+            rows: configuration.decoderDepth > 0 ? rows : 0, dim: dim, format, threads: threads, in: &arena)
         gradient = try arena.floats(rows * dim)
-        predictions = try arena.floats(rows * configuration.patchValueCount)
+        values = try arena.floats(rows * configuration.patchValueCount)
+        classification = try model.classifier.map {
+            try .init($0.configuration, shape, format, threads: threads, in: &arena)
+        }
     }
 }
 
@@ -60,6 +65,11 @@ public struct Workspace: ~Copyable {
 
     /// Memory for micro-batches of up to `images` images of `model`. Throws `Failure` when it is not to be had.
     public init(_ model: MaskedAutoencoder, images: Int, precision: Precision, team: ThreadTeam) throws {
+        try self.init(.autoencoder(model), images: images, precision: precision, team: team)
+    }
+
+    /// Memory for micro-batches of up to `images` images of `model`. Throws `Failure` when it is not to be had.
+    public init(_ model: Model, images: Int, precision: Precision, team: ThreadTeam) throws {
         var arena = Arena()
         let memory = try PassMemory(model, images: images, precision.format, threads: team.count, in: &arena)
         let clockState = try OwnedBuffer<StepClock.State>(count: 1)
@@ -81,12 +91,18 @@ public struct Workspace: ~Copyable {
     /// Bytes that passes work on: activations, scratch and prepared weights.
     public var byteCount: Int { arena.byteCount }
 
-    /// Each image's loss after `MaskedAutoencoder.loss`, the sum over its hidden patches, (N).
+    /// Each image's loss after `Model.loss`, (N): an autoencoder's is the sum over the hidden patches.
     public var imageLosses: UnsafeMutableBufferPointer<Double> { losses.elements }
 
     /// What the model predicts for every token, the class token's row first, (N, T, V). After
     /// `MaskedAutoencoder.loss` with a gradient scale: the gradient of it.
-    public var predictions: UnsafePointer<Float> { UnsafePointer(activations.predictions) }
+    public var predictions: UnsafePointer<Float> { UnsafePointer(activations.values) }
+
+    /// What a classifier says of each image, (N, K). After `Classifier.loss` with a gradient scale: the gradient of it.
+    public var logits: UnsafePointer<Float> {
+        guard let saved = activations.classification else { preconditionFailure("logits of an autoencoder") }
+        return UnsafePointer(saved.logits)
+    }
 
     /// The output of encoder block `index` after the last forward pass, (N, T, D).
     public func encoderOutput(_ index: Int) -> UnsafePointer<Float> {
@@ -113,5 +129,28 @@ public struct Workspace: ~Copyable {
     /// The output of decoder block `index` after the last forward pass, (N, T, D).
     public func decoderOutput(_ index: Int) -> UnsafePointer<Float> {
         UnsafePointer(activations.decoder[index].output)
+    }
+}
+
+extension Workspace {
+    /// Runs `body` on every thread of the team, each with its part of the `images` images.
+    func run(
+        _ images: Int, _ parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
+        _ body: (Pass, Activations) -> Void
+    ) {
+        let (memory, team, clock, whole) = (activations, team, clock, shape)
+        let (prepared, scratch, derivation) = (prepared, scratch, derivation)
+        precondition(images > 0 && images <= whole.images, "a batch larger than its workspace")
+        team.run { thread in
+            useSingleThreadedProducts()
+            let part = team.part(thread, of: images)
+            var shape = whole
+            shape.images = part.count
+            let pass = Pass(
+                shape: shape, firstImage: part.lowerBound, allImages: images, parameters: parameters,
+                prepared: prepared, gradients: gradients, scratch: scratch, derivation: derivation, thread: thread,
+                team: team, clock: clock)
+            body(pass, memory)
+        }
     }
 }

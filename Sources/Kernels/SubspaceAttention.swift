@@ -7,7 +7,7 @@ public struct AttentionShape: Equatable, Sendable {
     /// Images of the micro-batch (N).
     public var images: Int
     /// Tokens of an image, the class token included (T).
-    public let tokens: Int
+    public var tokens: Int
     /// Heads (H).
     public let heads: Int
     /// Channels a head (P).

@@ -16,7 +16,7 @@ final class CheckpointSaver: @unchecked Sendable {
         let failure: Failure?
     }
 
-    private let model: MaskedAutoencoder
+    private let model: Model
     private let configuration: PretrainConfiguration
     private let store: CheckpointStore
     private let retention: CheckpointRetention

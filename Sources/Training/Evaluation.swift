@@ -11,7 +11,7 @@ import Shards
 /// order of the samples, so that the result does not depend on the number of ranks. Collective: all ranks get the
 /// loss, or all throw.
 public func evaluate(
-    _ model: MaskedAutoencoder, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace,
+    _ model: Model, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace,
     loader: BatchLoader, chunk: Int, world: World
 ) throws -> Double {
     let count = loader.count

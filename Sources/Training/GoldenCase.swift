@@ -3,25 +3,41 @@ import CrateModel
 import Files
 import Foundation
 
-// N images a batch, C = 3 colour channels, S their side, L patches.
+// N images a batch, C = 3 colour channels, S their side, L patches, K classes.
 
 /// A case computed elsewhere that this program must reproduce: a safetensors file with `model.*` parameters,
-/// `input.images` (2 N, C, S, S) and `input.masks` (2 N, L), `output.*`, `grad.*`, and AdamW steps `step.*`, its
-/// configuration as JSON in the metadata.
+/// `input.*`, `output.*`, `grad.*`, and its configuration as JSON in the metadata.
+///
+/// A masked autoencoder has two batches, `input.images` (2 N, C, S, S) and `input.masks` (2 N, L), and AdamW steps `step.*`; a
+/// classifier has one, `input.images` (N, C, S, S) and `input.labels` (N).
 struct GoldenCase: ~Copyable {
-    let model: MaskedAutoencoder
+    let model: Model
     let images: Int
     let file: SafetensorsReader
-    let patches: [Float]  // (2 N, L, V)
-    let masks: [UInt8]  // (2 N, L)
+    private let patches: [Float]  // (batches N, L, V)
+    private let masks: [UInt8]  // (2 N, L), empty for a classifier
+    private let targets: [Float]  // (N, K), empty for an autoencoder
 
     /// What the case leaves out has the defaults of the PyTorch model.
     private struct Configuration: Decodable {
         let kind: String
         let batch: Int
-        let imageSize, patch, dim, depth, heads, decoderDepth: Int?
+        let imageSize, patch, dim, depth, heads, decoderDepth, classes: Int?
         let normPix: Bool?
-        let lambd: Double?
+        let lambd, labelSmoothing: Double?
+
+        func model() throws -> Model {
+            let isAutoencoder = kind == "mae"
+            let extents = try ModelConfiguration(
+                imageSize: imageSize ?? 224, patchSize: patch ?? 16, dim: dim ?? 384, depth: depth ?? 12,
+                decoderDepth: decoderDepth, heads: heads ?? 6, lambda: lambd ?? (isAutoencoder ? 0.5 : 0.1),
+                normalisesTargets: normPix ?? false)
+            if isAutoencoder { return .autoencoder(MaskedAutoencoder(extents)) }
+            return .classifier(
+                Classifier(
+                    try ClassifierConfiguration(
+                        extents, form: .supervised, pooling: .classToken, classes: classes ?? 1000)))
+        }
     }
 
     init(path: String) throws {
@@ -35,53 +51,64 @@ struct GoldenCase: ~Copyable {
         guard let settings = try? decoder.decode(Configuration.self, from: Data(json.utf8)) else {
             throw Failure("the configuration of \(path) is not that of a golden case", hint: "its metadata: \(text)")
         }
-        guard settings.kind == "mae" else {
-            throw Failure("\(path) is a case of kind \(settings.kind)", hint: "give one of kind mae")
+        guard ["mae", "classifier"].contains(settings.kind) else {
+            throw Failure("\(path) is a case of kind \(settings.kind)", hint: "give one of kind mae or classifier")
         }
-        let configuration = try ModelConfiguration(
-            imageSize: settings.imageSize ?? 224, patchSize: settings.patch ?? 16, dim: settings.dim ?? 384,
-            depth: settings.depth ?? 12, decoderDepth: settings.decoderDepth, heads: settings.heads ?? 6,
-            lambda: settings.lambd ?? 0.5, normalisesTargets: settings.normPix ?? false)
-        let (images, size) = (settings.batch, configuration.imageSize)
+        let model = try settings.model()
+        let (images, configuration) = (settings.batch, model.configuration)
+        let size = configuration.imageSize
+        let batches = model.classifier == nil ? 2 : 1
         let pixels = try requiredValues("input.images", in: file)
-        let masks = try requiredValues("input.masks", in: file)
+        let misfit = Failure("the inputs of \(path) do not fit its configuration", hint: "make the case again")
         guard (1...100_000).contains(images),
-            file.tensors["input.images"]?.shape == [2 * images, ModelConfiguration.channels, size, size],
-            masks.count == 2 * images * configuration.patchCount
-        else {
-            throw Failure("the inputs of \(path) do not fit its configuration", hint: "make the case again")
+            file.tensors["input.images"]?.shape == [batches * images, ModelConfiguration.channels, size, size]
+        else { throw misfit }
+        var (masks, targets): ([UInt8], [Float]) = ([], [])
+        if let classifier = model.classifier {
+            let classes = classifier.configuration.classes
+            let labels = try requiredValues("input.labels", in: file)
+            guard labels.count == images, labels.allSatisfy({ $0 >= 0 && $0 < Double(classes) }) else { throw misfit }
+            let rest = (settings.labelSmoothing ?? 0) / Double(classes)
+            targets = labels.flatMap { label in
+                (0..<classes).map { Float(rest + ($0 == Int(label) ? 1 - rest * Double(classes) : 0)) }
+            }
+        } else {
+            masks = try requiredValues("input.masks", in: file).map { $0 == 0 ? 0 : 1 }
+            guard masks.count == 2 * images * configuration.patchCount else { throw misfit }
         }
-        model = MaskedAutoencoder(configuration)
+        self.masks = masks
+        self.targets = targets
+        self.model = model
         self.images = images
         self.file = file
-        patches = patchify(pixels, images: 2 * images, configuration)
-        self.masks = masks.map { $0 == 0 ? 0 : 1 }
+        patches = patchify(pixels, images: batches * images, configuration)
     }
 
     /// The stored values of `name`.
     borrowing func expected(_ name: String) throws -> [Double] { try requiredValues(name, in: file) }
 
-    /// Runs `body` on the first or the second half of the images.
-    borrowing func withHalf(_ half: Int, _ body: (MaskedBatch) -> Void) {
+    /// Runs `body` on the first or the second batch.
+    borrowing func withBatch(_ number: Int, _ body: (MaskedBatch) -> Void) {
         let configuration = model.configuration
-        let (patchStart, maskStart) = (
-            half * images * configuration.patchCount * configuration.patchValueCount,
-            half * images * configuration.patchCount
-        )
+        let first = number * images * configuration.patchCount
         patches.withUnsafeBufferPointer { patches in
             masks.withUnsafeBufferPointer { masks in
-                body(
-                    MaskedBatch(
-                        patches: patches.baseAddress! + patchStart, mask: masks.baseAddress! + maskStart,
-                        images: images))
+                targets.withUnsafeBufferPointer { targets in
+                    body(
+                        MaskedBatch(
+                            patches: patches.baseAddress! + first * configuration.patchValueCount,
+                            mask: masks.isEmpty ? nil : masks.baseAddress! + first,
+                            targets: targets.isEmpty ? nil : targets.baseAddress, images: images))
+                }
             }
         }
     }
 
-    /// Hidden patches of one half.
-    borrowing func hiddenCount(_ half: Int) -> Int {
+    /// The terms that the loss of a batch is the mean of: hidden patches, or images.
+    borrowing func termCount(_ number: Int) -> Int {
+        guard !masks.isEmpty else { return images }
         let count = images * model.configuration.patchCount
-        return masks[half * count..<(half + 1) * count].reduce(0) { $0 + Int($1) }
+        return masks[number * count..<(number + 1) * count].reduce(0) { $0 + Int($1) }
     }
 }
 

@@ -27,7 +27,7 @@ public struct MemoryPlan: Encodable, Equatable, Sendable {
     public init(_ configuration: PretrainConfiguration, ranks: Int, threads: Int, bucketBytes: Int) throws {
         let model = MaskedAutoencoder(configuration.model)
         let workspace = try WorkspaceBytes(
-            model, images: configuration.microBatch, precision: configuration.precision, threads: threads)
+            .autoencoder(model), images: configuration.microBatch, precision: configuration.precision, threads: threads)
         let (count, float) = (model.layout.bufferCount, MemoryLayout<Float>.stride)
         let levels = LeafSum.levelCount(leaves: configuration.virtualRanks / ranks)
         parameters = count * float

@@ -183,7 +183,7 @@ func makeLoader(
             capacity: configuration.microBatch, onDamage: onDamage))
 }
 
-private func summary(_ configuration: PretrainConfiguration, _ model: MaskedAutoencoder, ranks: Int) -> String {
+private func summary(_ configuration: PretrainConfiguration, _ model: Model, ranks: Int) -> String {
     let (schedule, shape) = (configuration.schedule, configuration.model)
     return String(
         format:

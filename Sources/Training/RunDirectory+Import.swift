@@ -6,10 +6,11 @@ import Foundation
 extension RunDirectory {
     /// Makes a run of `published` whose training has not begun, and returns the path of its checkpoint of step 0.
     ///
-    /// `pretrain --resume` begins its schedule there; the options of the model need not be given again. Throws `Failure` where the
+    /// `pretrain --resume` begins its schedule there; the options of an autoencoder need not be given again. Throws `Failure` where the
     /// directory holds a run or checkpoints.
     public func begin(from published: borrowing PublishedModel) throws -> String {
         let checkpoint = try published.save(run: path)
+        guard published.model.autoencoder != nil else { return checkpoint }
         let model = published.model.configuration
         try storeArguments(
             [
@@ -28,7 +29,9 @@ extension RunDirectory {
     /// Imported weights go on with any recipe, but undamaged and with their own model.
     func demandImport(of model: ModelConfiguration) throws {
         let file = try CheckpointStore.modelFile(at: checkpoints.paths()[0]) { _ in }
-        let imported = try CheckpointStore.description(ofModelFile: file).configuration
+        guard let imported = try CheckpointStore.description(ofModelFile: file).model.autoencoder?.configuration else {
+            throw Failure("\(path) holds an imported classifier", hint: "change --run, or finetune from it")
+        }
         guard imported == model else {
             throw Failure(
                 "the weights imported into \(path) are of another model: \(imported.difference(from: model))",

@@ -8,7 +8,7 @@ import Threads
 /// A rank's replica and all that it trains with; memory is allocated once.
 struct Trainer: ~Copyable {
     let configuration: PretrainConfiguration
-    let model: MaskedAutoencoder
+    let model: Model
     let optimizer: Optimizer
     let workspace: Workspace
     let partition: Partition
@@ -27,7 +27,7 @@ struct Trainer: ~Copyable {
         onDamage: DamagePolicy = .stop, _ world: World
     ) throws {
         _ = try configuration.samplesPerVirtualRank(ranks: world.size)
-        let model = MaskedAutoencoder(configuration.model)
+        let model = Model.autoencoder(MaskedAutoencoder(configuration.model))
         let count = model.layout.bufferCount
         let partition = Partition(count: count, bucketCount: options.bucketBytes / 4, ranks: world.size)
         let team = ThreadTeam(count: threads)

@@ -20,16 +20,22 @@ struct ExportCommand: ParsableCommand {
     var output: String
     @Option(help: ArgumentHelp("How values are stored.", valueName: "f32|bf16"))
     var type = StoredType.f32
-    @Flag(help: "The encoder alone, for fine-tuning.")
+    @Flag(help: "The encoder of a masked autoencoder alone, for fine-tuning.")
     var encoder = false
+    @Flag(help: "A supervised CRATE, and nothing else.")
+    var classifier = false
     @Option(help: ArgumentHelp("Side of the input, other than in training.", valueName: "pixels"))
     var imageSize: Int?
+
+    func validate() throws {
+        guard !encoder || !classifier else { throw ValidationError("Give --encoder or --classifier, not both.") }
+    }
 
     func run() throws {
         let file = try CheckpointStore.modelFile(at: checkpoint) { printError("warning: \($0)") }
         try refuse(output, ifSameAs: file)
         let published = try PublishedModel(file: file, imageSize: imageSize)
-        try published.export(to: output, type: type, encoderOnly: encoder)
+        try published.export(encoder ? .encoder : classifier ? .classifier : .model, to: output, type: type)
         print("wrote \(output)")
     }
 }

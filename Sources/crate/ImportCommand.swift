@@ -5,7 +5,7 @@ import Training
 struct ImportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import",
-        abstract: "Take published weights as step 0 of a run, for pretrain --resume.",
+        abstract: "Take published weights of CRATE-MAE or of the supervised CRATE as step 0 of a run.",
         discussion: """
             crate import tiny.safetensors --run runs/tiny --heads 6 --lambda 0.5
             crate pretrain --resume --run runs/tiny --data shards/train

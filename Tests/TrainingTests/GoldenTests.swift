@@ -9,7 +9,8 @@ func goldenPath(_ name: String) throws -> String {
 
 @Suite struct GoldenTests {
     // Four images on three threads: parts of unequal size. On five: one without any.
-    @Test(arguments: [("mae_normalised", 51), ("mae_pixels", 51), ("mae_one_head", 43)], [1, 2, 3, 5])
+    @Test(
+        arguments: [("mae_normalised", 51), ("mae_pixels", 51), ("mae_one_head", 43), ("classifier", 15)], [1, 2, 3, 5])
     func everyTensorIsReproduced(_ test: (name: String, kinds: Int), threads: Int) throws {
         let (name, kinds) = test
         let rows = try compareWithGoldenCase(at: try goldenPath(name), .fp32(2e-6), threads: threads)
@@ -31,6 +32,14 @@ func goldenPath(_ name: String) throws -> String {
         }
     }
 
+    @Test(arguments: [1, 3])
+    func aClassifierInBf16IsAsCloseAsItsPrecisionAllows(threads: Int) throws {
+        let rows = try compareWithGoldenCase(at: try goldenPath("classifier"), .bf16, threads: threads)
+        let judged = rows.filter { $0.tolerance != nil }
+        #expect(judged.map(\.kind) == ["output.logits", "output.loss", "grad (all)"])
+        for row in judged { #expect(row.passes && row.worstError > 1e-6, "\(row.kind) \(row.worstError)") }
+    }
+
     /// One changed value must show: here the last of the file, which belongs to some `step.model` parameter.
     @Test func aChangedValueIsFound() throws {
         var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: try goldenPath("mae_one_head"))))
@@ -44,7 +53,12 @@ func goldenPath(_ name: String) throws -> String {
     }
 
     @Test func aCaseOfAnotherKindIsRefused() throws {
-        let path = try goldenPath("classifier")
+        var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: try goldenPath("classifier"))))
+        let kind = try #require(bytes.firstRange(of: [UInt8]("classifier".utf8)))
+        bytes.replaceSubrange(kind, with: [UInt8]("autopilots".utf8))
+        let path = NSTemporaryDirectory() + "other-\(UUID().uuidString).safetensors"
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+        defer { try? FileManager.default.removeItem(atPath: path) }
         #expect(throws: Failure.self) { try compareWithGoldenCase(at: path, .fp32(1e-5)) }
     }
 }

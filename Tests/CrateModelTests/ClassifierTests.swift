@@ -1,0 +1,148 @@
+import Buffers
+import CrateModel
+import Files
+import Foundation
+import Kernels
+import Testing
+import Threads
+
+private func configuration(
+    _ form: ClassifierForm, _ pooling: Pooling, image: Int = 24, classes: Int = 5
+) throws -> ClassifierConfiguration {
+    let model = try ModelConfiguration(
+        imageSize: image, patchSize: 8, dim: 24, depth: 2, heads: 3, lambda: 0.1, normalisesTargets: false)
+    return try ClassifierConfiguration(model, form: form, pooling: pooling, classes: classes)
+}
+
+/// A classifier with memory for five images, and a batch of them with mixed targets.
+private struct Example: ~Copyable {
+    let model: Classifier
+    let parameters: OwnedBuffer<Float>
+    let workspace: Workspace
+    let patches: [Float]
+    let targets: [Float]
+    let images = 5
+
+    init(_ configuration: ClassifierConfiguration, threads: Int = 1, precision: Precision = .fp32) throws {
+        let (model, images) = (Classifier(configuration), 5)
+        let parameters = try OwnedBuffer<Float>(count: model.layout.bufferCount)
+        model.layout.initialise(parameters.pointer, seed: 3)
+        // A head of 2e-5 would leave nothing of the gradient behind it.
+        for parameter in model.layout.parameters where parameter.name == "head.weight" {
+            for i in 0..<parameter.count { parameters.pointer[parameter.offset + i] = sin(Float(i)) / 4 }
+        }
+        let workspace = try Workspace(
+            .classifier(model), images: images, precision: precision, team: ThreadTeam(count: threads))
+        let encoder = configuration.encoder
+        patches = (0..<images * encoder.patchCount * encoder.patchValueCount).map { sin(Float($0 * $0 % 9973)) }
+        targets = (0..<images * configuration.classes).map { [0.7, 0, 0, 0.2, 0.1][$0 % 5] }
+        self.model = model
+        self.parameters = parameters
+        self.workspace = workspace
+    }
+
+    borrowing func withBatch(_ body: (MaskedBatch) -> Void) {
+        patches.withUnsafeBufferPointer { patches in
+            targets.withUnsafeBufferPointer { targets in
+                body(
+                    MaskedBatch(
+                        patches: patches.baseAddress!, mask: nil, targets: targets.baseAddress!, images: images))
+            }
+        }
+    }
+
+    /// The sum of the losses, and its gradient; in two passes where `isSplit`.
+    borrowing func pass(into gradients: UnsafeMutablePointer<Float>? = nil, isSplit: Bool = false) -> Double {
+        model.prepare(parameters: parameters.pointer, workspace: workspace)
+        var loss = 0.0
+        withBatch { batch in
+            for number in 0...(isSplit ? 1 : 0) {
+                model.forward(batch, parameters: parameters.pointer, workspace: workspace)
+                model.loss(batch, gradientScale: gradients == nil ? nil : 1, workspace: workspace)
+                loss += workspace.imageLosses.reduce(0, +)
+                guard let gradients else { continue }
+                if isSplit && number == 0 {
+                    model.backward(
+                        batch, parameters: parameters.pointer, gradients: gradients, workspace: workspace)
+                } else {
+                    model.completeBackward(
+                        batch, parameters: parameters.pointer, gradients: gradients, workspace: workspace
+                    ) { _ in }
+                }
+            }
+        }
+        return loss
+    }
+}
+
+@Suite struct ClassifierTests {
+    /// Published counts, at 1,000 classes.
+    @Test(arguments: zip(ModelSize.allCases, [6_090_856, 13_116_328, 22_796_008, 77_641_192]))
+    func sizesHaveTheirPublishedParameterCounts(size: ModelSize, published: Int) throws {
+        let (dim, depth, heads) = size.extents
+        let model = try ModelConfiguration(
+            imageSize: 224, patchSize: 16, dim: dim, depth: depth, heads: heads, normalisesTargets: false)
+        let classifier = Classifier(
+            try ClassifierConfiguration(model, form: .supervised, pooling: .classToken, classes: 1000))
+        #expect(classifier.layout.parameterCount == published)
+    }
+
+    /// Along the gradient the loss changes as its norm says, for every parameter by itself.
+    @Test(arguments: ClassifierForm.allCases, Pooling.allCases)
+    func theGradientIsThatOfDifferences(form: ClassifierForm, pooling: Pooling) throws {
+        let example = try Example(try configuration(form, pooling))
+        let gradients = try OwnedBuffer<Float>(count: example.model.layout.bufferCount)
+        _ = example.pass(into: gradients.pointer)
+        let values = example.parameters.pointer
+        for parameter in example.model.layout.parameters {
+            let range = parameter.offset..<parameter.offset + parameter.count
+            let norm = range.reduce(0.0) { $0 + Double(gradients.pointer[$1] * gradients.pointer[$1]) }.squareRoot()
+            try #require(norm > 1e-4, "\(parameter.name)")
+            let before = range.map { values[$0] }
+            func moved(_ length: Double) -> Double {
+                for (i, value) in zip(range, before) { values[i] = value + gradients.pointer[i] * Float(length / norm) }
+                return example.pass()
+            }
+            let difference = (moved(2e-3) - moved(-2e-3)) / 4e-3
+            for (i, value) in zip(range, before) { values[i] = value }
+            #expect(abs(difference / norm - 1) < 0.02, "\(parameter.name): \(difference) \(norm)")
+        }
+    }
+
+    /// A pass that is not the last of a sum adds the same gradient as the last, on any number of threads.
+    @Test(arguments: ClassifierForm.allCases, [1, 3, 7])
+    func twoPassesGiveTwiceTheGradient(form: ClassifierForm, threads: Int) throws {
+        let configuration = try configuration(form, .mean)
+        let example = try Example(configuration, threads: threads)
+        let reference = try Example(configuration)
+        let count = example.model.layout.bufferCount
+        let twice = try OwnedBuffer<Float>(count: count)
+        let once = try OwnedBuffer<Float>(count: count)
+        let (loss, expected) = (example.pass(into: twice.pointer, isSplit: true), reference.pass(into: once.pointer))
+        #expect(abs(loss / expected - 2) < 1e-6)
+        let largest = once.elements.map(abs).max() ?? 0
+        for (sum, single) in zip(twice.elements, once.elements) { #expect(abs(sum - 2 * single) < 2e-5 * largest) }
+    }
+
+    @Test func gradientsAreReadyFromTheEndToTheStart() throws {
+        let example = try Example(try configuration(.supervised, .classToken), threads: 2)
+        let gradients = try OwnedBuffer<Float>(count: example.model.layout.bufferCount)
+        _ = example.pass()
+        var positions: [Int] = []
+        example.withBatch { batch in
+            example.model.loss(batch, gradientScale: 1, workspace: example.workspace)
+            example.model.completeBackward(
+                batch, parameters: example.parameters.pointer, gradients: gradients.pointer,
+                workspace: example.workspace
+            ) { positions.append($0) }
+        }
+        #expect(positions.count == 3 && positions.last == 0 && positions == positions.sorted(by: >))
+        let layers = example.model.layout.parameters.map { example.model.layer(ofParameterAt: $0.offset) }
+        #expect(layers == layers.sorted() && Set(layers) == [0, 1, 2, 3])
+    }
+
+    @Test func whatIsNoClassifierIsRefused() throws {
+        #expect(throws: Failure.self) { try configuration(.supervised, .mean, classes: 1) }
+        #expect(throws: Failure.self) { try configuration(.supervised, .mean, image: 25) }
+    }
+}
