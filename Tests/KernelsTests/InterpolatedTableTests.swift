@@ -7,19 +7,29 @@ import Testing
         #expect(interpolatedTable(table, grid: 3, to: 3, dim: 3) == table)
     }
 
-    /// A cubic kernel keeps what is linear, away from the edges where positions are clamped.
-    @Test(arguments: [(8, 12), (8, 16), (12, 8)]) func rampsStayRamps(_ grid: Int, _ target: Int) {
-        let ramp = (0..<grid).flatMap { row in (0..<grid).flatMap { [Float(row), Float($0)] } }
-        let result = interpolatedTable([7, 9] + ramp, grid: grid, to: target, dim: 2)
+    @Test(arguments: [(1, 4), (7, 12), (12, 7)]) func constantsStay(_ grid: Int, _ target: Int) {
+        let result = interpolatedTable(
+            [7, 9] + (0..<grid * grid).flatMap { _ in [Float(2), -3] }, grid: grid, to: target, dim: 2)
         #expect(result.count == (target * target + 1) * 2)
         #expect(Array(result[..<2]) == [7, 9])
-        for row in 0..<target {
-            for column in 0..<target {
-                let expected = [row, column].map { (Float($0) + 0.5) * Float(grid) / Float(target) - 0.5 }
-                guard expected.allSatisfy({ $0 >= 1 && $0 <= Float(grid - 2) }) else { continue }
-                let first = (1 + row * target + column) * 2
-                #expect(abs(result[first] - expected[0]) < 1e-5 && abs(result[first + 1] - expected[1]) < 1e-5)
+        for patch in 1...target * target {
+            #expect(abs(result[2 * patch] - 2) < 1e-6 && abs(result[2 * patch + 1] + 3) < 1e-6)
+        }
+    }
+
+    /// On twice the grid every patch lies a quarter beside one of the old ones, where the kernel has these weights.
+    @Test(arguments: [true, false]) func doublingHasTheWeightsOfAQuarter(_ isAlongRows: Bool) {
+        let weights: [Float] = [-0.10546875, 0.87890625, 0.26171875, -0.03515625]
+        let values: [Float] = [3, -1, 4, 1, -5, 9]
+        let table = (0..<36).map { values[isAlongRows ? $0 / 6 : $0 % 6] }
+        let result = interpolatedTable([0] + table, grid: 6, to: 12, dim: 1)
+        for index in 0..<144 {
+            let position = isAlongRows ? index / 12 : index % 12
+            let (near, side) = (position / 2, position % 2 == 0 ? -1 : 1)
+            let expected = (0..<4).reduce(Float(0)) { sum, tap in
+                sum + weights[tap] * values[min(5, max(0, near + side * (tap - 1)))]
             }
+            #expect(abs(result[1 + index] - expected) < 1e-5)
         }
     }
 }
