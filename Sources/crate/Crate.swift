@@ -11,6 +11,7 @@ struct Crate: ParsableCommand {
             SynthesizeCommand.self, ShardCommand.self, VerifyCommand.self, InspectCommand.self, PretrainCommand.self,
             TrainCommand.self, FinetuneCommand.self, EvaluateCommand.self, AnalyzeCommand.self, CheckpointCommand.self,
             CompareCommand.self, BenchCommand.self, PlanCommand.self,
+            ExportCommand.self, ImportCommand.self, ReconstructCommand.self,
         ])
 
     static func main() {
