@@ -75,6 +75,8 @@ public struct PretrainOptions: Sendable {
     public var onDamage: DamagePolicy
     /// How ranks work together.
     public var distribution: DistributionOptions
+    /// Epochs from one refreshing of the run's report to the next; nil for never.
+    public var reportEvery: Int?
 
     /// Options from their parts.
     public init(
@@ -82,7 +84,7 @@ public struct PretrainOptions: Sendable {
         saveEvery: SaveInterval,
         retention: CheckpointRetention, saveFailures: Int, stopAfter: Int?, timeLimit: Double?, threads: Int,
         onDamage: DamagePolicy,
-        distribution: DistributionOptions
+        distribution: DistributionOptions, reportEvery: Int? = nil
     ) {
         self.data = data
         self.validation = validation
@@ -98,6 +100,7 @@ public struct PretrainOptions: Sendable {
         self.threads = threads
         self.onDamage = onDamage
         self.distribution = distribution
+        self.reportEvery = reportEvery
     }
 
     /// What must be the same on all ranks, or they would wait for each other.
@@ -107,7 +110,7 @@ public struct PretrainOptions: Sendable {
             "--validation": validation == nil ? "absent" : "given", "--stop-after": "\(stopAfter ?? 0)",
             "--bucket-mb": "\(distribution.bucketBytes) bytes", "--check-every": "\(distribution.checkEvery)",
             "--on-non-finite": distribution.onNonFinite.rawValue, "--max-skips": "\(distribution.maxSkips)",
-            "--on-corrupt": "\(onDamage)",
+            "--on-corrupt": "\(onDamage)", "--report-every": "\(reportEvery ?? 0)",
         ]
     }
 }

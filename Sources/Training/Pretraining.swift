@@ -87,6 +87,14 @@ public func pretrain(
         try record(LogEntry(step: step, epoch: configuration.epoch(after: step), validationLoss: loss))
         progress.say("validation loss \(formatted(loss)) after \(step) steps")
     }
+    func refreshReport() throws {
+        try world.agree {
+            guard isCoordinator, let text = options.run.refreshReport() else { return }
+            progress.say("warning: \(text)")
+            _ = try log?.append(LogEntry(event: text))
+        }
+    }
+    if start > 0 { try record(LogEntry(event: "went on from step \(start) on \(world.size) ranks")) }
     trainer.begin(at: start)
     if start == 0 { try evaluateNow(after: 0) }
     var saveSeconds: Double?
@@ -119,6 +127,11 @@ public func pretrain(
             try evaluateNow(after: done)
         }
         world.watchdog.begin(.saving, step: done)
+        if let epochs = options.reportEvery,
+            isStopping || done == end || configuration.isDue(every: epochs, after: done)
+        {
+            try refreshReport()
+        }
         if isStopping || done == end {
             // What is being written comes to its end first.
             saver.wait()

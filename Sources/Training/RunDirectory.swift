@@ -1,6 +1,7 @@
 import Checkpoints
 import Files
 import Foundation
+import Reports
 
 /// A run on disk: `config.json`, `log.jsonl`, `checkpoints/`.
 public struct RunDirectory: Sendable {
@@ -16,6 +17,16 @@ public struct RunDirectory: Sendable {
     public var checkpoints: CheckpointStore { CheckpointStore(run: path) }
     var configurationPath: String { "\(path)/config.json" }
     var logPath: String { "\(path)/log.jsonl" }
+
+    /// Writes the report anew from what is on the disk. Returns what kept it from being written, which is no reason to stop.
+    func refreshReport() -> String? {
+        do {
+            try RunReport.write(run: path, to: "\(path)/\(RunReport.fileName)")
+            return nil
+        } catch {
+            return "the report is not written: \(Failure(from: error))"
+        }
+    }
 
     /// Makes the directory ready for `configuration` and returns the checkpoint to go on from, if any.
     ///

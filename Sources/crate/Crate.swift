@@ -9,7 +9,8 @@ struct Crate: ParsableCommand {
         abstract: "Pretrain CRATE-MAE, the white-box masked autoencoder, on CPU clusters.",
         subcommands: [
             SynthesizeCommand.self, ShardCommand.self, VerifyCommand.self, InspectCommand.self, PretrainCommand.self,
-            EvaluateCommand.self, CheckpointCommand.self, CompareCommand.self, BenchCommand.self, PlanCommand.self,
+            EvaluateCommand.self, ReportCommand.self, CheckpointCommand.self, CompareCommand.self, BenchCommand.self,
+            PlanCommand.self,
         ])
 
     static func main() {

@@ -36,7 +36,7 @@ struct PretrainCommand: ParsableCommand {
                 resumes: files.resume, arguments: files.argumentsToKeep, evaluateEvery: files.evaluateEvery,
                 saveEvery: files.saveEvery, retention: files.retention, saveFailures: files.saveFailures,
                 stopAfter: files.stopAfter, timeLimit: files.timeLimit.map { 60 * $0 }, threads: speed.threads,
-                onDamage: files.onCorrupt, distribution: distribution.options)
+                onDamage: files.onCorrupt, distribution: distribution.options, reportEvery: files.reportEvery)
             if try pretrain(configuration, options, world: world) == .stopped { throw stoppedEarly }
         }
     }
