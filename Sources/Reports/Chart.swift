@@ -93,7 +93,7 @@ extension Chart.Series {
     /// The series of `column`, its values times `scale`.
     init(_ name: String, _ column: SampledColumn, scale: Double = 1, colour: Int = 0) {
         self.init(name: name, x: column.steps, y: shown(column.mean, scale), colour: colour)
-        if column.width > 1 { (low, high) = (shown(column.low, scale), shown(column.high, scale)) }
+        if column.low != column.high { (low, high) = (shown(column.low, scale), shown(column.high, scale)) }
     }
 }
 

@@ -10,34 +10,32 @@ struct LayerCharts {
         var axis: String
     }
 
-    private static let main = [
+    private static let measures = [
         Measure(
-            names: [("coding_rate", "before"), ("coding_rate_after", "after")], title: "Coding rate",
-            note: "What attention is to lower: the rate of the tokens in the heads' subspaces, before and after it.",
+            names: [("coding_rate", "before attention"), ("coding_rate_after", "after")], title: "Coding rate",
+            note: "How much room the tokens take in the heads' subspaces; attention is to lower it.",
             axis: "coding rate in nats"),
         Measure(
-            names: [("sparsity", "after"), ("sparsity_before", "before")], title: "Sparsity",
-            note: "What ISTA is to raise: the fraction of values that are zero after it, and not positive before it.",
-            axis: "fraction of zeros"),
-    ]
-    private static let others = [
+            names: [("sparsity", "after ISTA"), ("sparsity_before", "before")], title: "Sparsity",
+            note: "The share of zeros after ISTA, which is to raise it, and of what is not positive before.",
+            axis: "share of the values"),
         Measure(
             names: [("ista_step", "")], title: "ISTA step",
-            note: "How far ISTA moves the tokens, relative to their norm.",
-            axis: "relative norm"),
+            note: "How far ISTA moves the tokens, relative to their length before.", axis: "relative length"),
         Measure(
-            names: [("attention_entropy", "")], title: "Attention entropy",
-            note: "Mean over heads and queries; the lower, the fewer patches a patch looks at.", axis: "entropy in nats"
-        ),
+            names: [("attention_entropy", "all tokens"), ("class_attention_entropy", "class token")],
+            title: "Attention entropy", note: "Mean over heads; 0 where a token attends to one other alone.",
+            axis: "entropy in nats"),
         Measure(
             names: [("dictionary_coherence", "")], title: "Dictionary coherence",
-            note: "How far the dictionary is from orthogonal columns.", axis: "coherence"),
+            note: "How far the columns of ISTA's dictionary are from orthonormal.", axis: "relative distance"),
         Measure(
             names: [("subspace_overlap", "")], title: "Subspace overlap",
-            note: "How far the heads' subspaces are the same: 0 for orthogonal ones.", axis: "overlap"),
+            note: "How alike the heads' subspaces are: 0 orthogonal, 1 the same.", axis: "mean squared cosine"),
         Measure(
             part: "decoder", names: [("discrepancy", "")], title: "Decoder discrepancy",
-            note: "How far each decoder layer is from undoing its encoder layer.", axis: "relative norm"),
+            note: "How far each decoder block's output is from the input of the encoder block that it mirrors.",
+            axis: "relative distance"),
     ]
 
     private let history: MeasureHistory
@@ -50,23 +48,23 @@ struct LayerCharts {
     }
 
     /// The first and the latest measurement by layer.
-    var byLayer: [Chart] { (Self.main + Self.others).compactMap(curve) }
+    var byLayer: [Chart] { Self.measures.compactMap(curve) }
 
     /// All measurements over the steps, a line a layer.
     var overSteps: [Chart] {
-        (Self.main + Self.others).compactMap { progress($0) }
+        Self.measures.compactMap { progress($0) }
     }
 
     private func curve(_ measure: Measure) -> Chart? {
         var series: [Chart.Series] = []
-        for name in measure.names {
+        for (position, name) in measure.names.enumerated() {
             let measurements = history.series(measure.part, name.field)
             guard let first = measurements.first, let latest = measurements.last else { continue }
             let pair = first.step == latest.step ? [latest] : [first, latest]
             for (step, layers) in pair {
                 let isLatest = step == latest.step
                 let label = [name.label, "step \(readable(whole: step))"].filter { !$0.isEmpty }.joined(separator: ", ")
-                series.append(Self.layers(label, layers, colour: isLatest ? 0 : 1, isDashed: name.label == "before"))
+                series.append(Self.layers(label, layers, colour: isLatest ? 0 : 1, isDashed: position > 0))
             }
         }
         guard !series.isEmpty else { return nil }

@@ -16,8 +16,8 @@ function places(chart) {
 }
 
 function spread(series, index) {
-    if (!series.low.length || series.low[index] === null) return "";
     const [low, high] = [series.low[index], series.high[index]];
+    if (low == null || low === high) return "";
     return series.hasBars ? ` ± ${readable((high - low) / 2, 2)}` : ` (${readable(low)} to ${readable(high)})`;
 }
 
