@@ -27,13 +27,13 @@ public struct CheckpointStore: Sendable {
     /// gives for each parameter, asked for in the order of the layout, all first moments before all second ones.
     ///
     /// The directory gets its name when all its files are on the disk, so a stop at any moment leaves either the whole
-    /// checkpoint or none. A step that is there already and undamaged is left alone: equal steps are equal states.
+    /// checkpoint or none. `untrained` is added to the model's file. A step that is there already and undamaged is left alone: equal steps are equal states.
     /// Throws `Failure` with the system's reason.
     @discardableResult
     public func save(
         _ parameters: UnsafePointer<Float>, of model: MaskedAutoencoder, maskRatio: Double,
-        normalisation: Normalisation,
-        step: Int, samples: Int, moments: (Moment, Parameter) throws -> UnsafePointer<Float>
+        normalisation: Normalisation, step: Int, samples: Int,
+        untrained: [UntrainedTensor] = [], moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws -> String {
         let path = "\(directory)/\(Self.prefix)\(String(repeating: "0", count: max(0, 10 - "\(step)".count)))\(step)"
         if (try? verify(path)) != nil { return path }
@@ -51,7 +51,7 @@ public struct CheckpointStore: Sendable {
         do {
             try write(
                 parameters, of: model, maskRatio: maskRatio, normalisation: normalisation, step: step, samples: samples,
-                to: partial, moments: moments)
+                untrained: untrained, to: partial, moments: moments)
             try DurableFile.rename(partial, to: path)
         } catch {
             // What a full disk has half of would keep it full.
@@ -63,17 +63,14 @@ public struct CheckpointStore: Sendable {
 
     private func write(
         _ parameters: UnsafePointer<Float>, of model: MaskedAutoencoder, maskRatio: Double,
-        normalisation: Normalisation,
-        step: Int, samples: Int, to directory: String, moments: (Moment, Parameter) throws -> UnsafePointer<Float>
+        normalisation: Normalisation, step: Int, samples: Int, untrained: [UntrainedTensor], to directory: String,
+        moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws {
         let table = model.layout.parameters
-        let metadata = [
-            "config": try encoded(model.configuration), "mask_ratio": "\(maskRatio)",
-            "normalisation": try encoded(normalisation), "format": "pt",
-        ]
-        let modelFile = try writeSafetensors(
-            table.map { NamedTensor($0.name, $0.shape) }, metadata: metadata, to: "\(directory)/\(Self.modelFile)"
-        ) { parameters + table[$0].offset }
+        let modelFile = try writeModel(
+            table, parameters, untrained,
+            metadata: modelMetadata(model.configuration, maskRatio: maskRatio, normalisation),
+            to: "\(directory)/\(Self.modelFile)")
         let pairs = Moment.allCases.flatMap { moment in table.map { (moment, $0) } }
         let optimizerFile = try writeSafetensors(
             pairs.map { NamedTensor("\($0).\($1.name)", $1.shape) }, metadata: [:],
@@ -188,13 +185,13 @@ public struct CheckpointStore: Sendable {
     }
 }
 
-private func encoded(_ value: some Encodable) throws -> String {
+func encoded(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     return String(decoding: try encoder.encode(value), as: UTF8.self)
 }
 
-private func demandFinite(
+func demandFinite(
     _ values: UnsafePointer<Float>, _ parameter: Parameter, _ name: String, _ path: String
 ) throws {
     guard allFinite(values, count: parameter.count) else {

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Images
 
@@ -10,6 +11,8 @@ public struct ReportGallery {
     }
 
     private var groups: [Group] = []
+    /// Why pictures are missing, in a sentence each.
+    private(set) var remarks: [String] = []
 
     /// No pictures.
     public init() {}
@@ -23,12 +26,20 @@ public struct ReportGallery {
         groups.append(Group(id: id, title: title, note: note, pictures: pictures))
     }
 
+    /// How many pixels of the page a pixel of a picture of `width` takes to each side: small ones would not be seen.
+    private static func magnification(_ width: Int) -> Int { max(1, 320 / max(1, width)) }
+
+    /// Says in the report that pictures are missing, and why.
+    public mutating func explain(missing pictures: String, _ failure: Failure) {
+        remarks.append("No \(pictures): \(failure.problem).")
+    }
+
     /// The sections of the page.
     var sections: [ReportSection] {
         groups.map { group in
             let figures = group.pictures.map { picture in
                 """
-                <figure class="picture"><img alt="\(escaped(picture.caption))" width="\(picture.width)" \
+                <figure class="picture"><img alt="\(escaped(picture.caption))" width="\(picture.width * Self.magnification(picture.width))" \
                 src="data:image/png;base64,\(Data(picture.png).base64EncodedString())">\
                 <figcaption>\(escaped(picture.caption))</figcaption></figure>
                 """

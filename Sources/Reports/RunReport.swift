@@ -12,9 +12,22 @@ public struct RunReport {
     /// shows what there is.
     public init(run path: String) throws { run = try RunRecord(path: path) }
 
-    /// Writes the report of the run at `run` to `path`, whole or not at all. Throws `Failure` where that fails.
-    public static func write(run: String, gallery: ReportGallery = ReportGallery(), to path: String) throws {
-        try DurableFile.write([UInt8](RunReport(run: run).page(gallery).utf8), to: path)
+    /// Writes the report, with the pictures of `gallery`, to `path`, whole or not at all. Throws `Failure` where that fails.
+    public func write(_ gallery: ReportGallery = ReportGallery(), to path: String) throws {
+        try DurableFile.write([UInt8](page(gallery).utf8), to: path)
+    }
+
+    /// The shards that the run was evaluated on, or else trained on, as its arguments name them.
+    public var shards: String? {
+        ["--validation", "--data"].lazy.compactMap { option in
+            // The last one counts, as on the command line.
+            run.arguments.indices.last { run.arguments[$0] == option || run.arguments[$0].hasPrefix("\(option)=") }
+                .flatMap { index in
+                    run.arguments[index] == option
+                        ? run.arguments.dropFirst(index + 1).first
+                        : String(run.arguments[index].dropFirst(option.count + 1))
+                }
+        }.first
     }
 
     /// The page, with the pictures of `gallery`.
@@ -25,7 +38,7 @@ public struct RunReport {
             ("learning", "Learning", training.learning), ("time", "Time", training.time),
             ("layers", "Layers", layers.byLayer), ("progress", "Layers over training", layers.overSteps),
         ].filter { !$0.2.isEmpty }
-        var sections = [ReportSection(id: "summary", title: "Summary", body: summary)]
+        var sections = [ReportSection(id: "summary", title: "Summary", body: summary(gallery))]
         sections += chartGroups.map { id, title, charts in
             ReportSection(id: id, title: title, body: "<div class=\"charts\">\(charts.map(figure).joined())</div>")
         }
@@ -37,11 +50,11 @@ public struct RunReport {
             written: Date().formatted(.iso8601))
     }
 
-    private var summary: String {
+    private func summary(_ gallery: ReportGallery) -> String {
         let tiles = ReportSummary(run).tiles.map {
             "<div><dt>\(escaped($0.name))</dt><dd><b>\(escaped($0.value))</b><span>\(escaped($0.note))</span></dd></div>"
         }
-        let remarks = run.remarks.map { "<p class=\"remark\">\(escaped($0))</p>" }
+        let remarks = (run.remarks + gallery.remarks).map { "<p class=\"remark\">\(escaped($0))</p>" }
         return "<dl class=\"tiles\">\(tiles.joined())</dl>" + remarks.joined()
     }
 

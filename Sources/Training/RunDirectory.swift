@@ -21,7 +21,7 @@ public struct RunDirectory: Sendable {
     /// Writes the report anew from what is on the disk. Returns what kept it from being written, which is no reason to stop.
     func refreshReport() -> String? {
         do {
-            try RunReport.write(run: path, to: "\(path)/\(RunReport.fileName)")
+            try RunReport(run: path).write(to: "\(path)/\(RunReport.fileName)")
             return nil
         } catch {
             return "the report is not written: \(Failure(from: error))"
@@ -38,28 +38,30 @@ public struct RunDirectory: Sendable {
         let manager = FileManager.default
         try makeDirectory()
         let isUsed = manager.fileExists(atPath: configurationPath)
-        guard isUsed || (checkpoints.paths().isEmpty && !manager.fileExists(atPath: logPath)) else {
+        let isImported = !isUsed && holdsImport
+        guard isUsed || ((checkpoints.paths().isEmpty || isImported) && !manager.fileExists(atPath: logPath)) else {
             throw Failure(
                 "\(path) holds a log or checkpoints, but no config.json to say whose",
                 hint: "restore it, or change --run")
         }
-        guard options.resumes || !isUsed else {
+        guard options.resumes || !(isUsed || isImported) else {
             throw Failure("\(path) holds a run already", hint: "add --resume to go on with it, or change --run")
         }
+        if isImported { try demandImport(of: configuration.model) }
         let newest =
-            isUsed
+            isUsed || isImported
             ? checkpoints.newest {
                 let aside = checkpoints.setAside($0)
                 report(Failure("\($1.problem); it is now \(aside)", hint: "the checkpoint before it is used"))
             } : nil
-        if newest != nil { try demandComparable(configuration, report: report) }
+        if newest != nil && isUsed { try demandComparable(configuration, report: report) }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         try DurableFile.write([UInt8](encoder.encode(configuration)), to: configurationPath)
         let arguments =
             options.arguments + ["--virtual-ranks", "\(configuration.virtualRanks)", "--micro-batch"]
             + ["\(configuration.microBatch)"]
-        try DurableFile.write([UInt8](encoder.encode(arguments)), to: Self.argumentsPath(path))
+        try storeArguments(arguments)
         try keepLog(through: newest?.manifest.step ?? -1)
         return newest
     }
@@ -70,7 +72,14 @@ public struct RunDirectory: Sendable {
         return try FileLock("\(path)/lock", use: path, waitingUpTo: 10)
     }
 
-    private func makeDirectory() throws {
+    /// Keeps `arguments` for a resume.
+    func storeArguments(_ arguments: [String]) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .withoutEscapingSlashes]
+        try DurableFile.write([UInt8](encoder.encode(arguments)), to: Self.argumentsPath(path))
+    }
+
+    func makeDirectory() throws {
         guard (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil,
             access(path, W_OK | X_OK) == 0
         else {

@@ -10,7 +10,7 @@ struct Crate: ParsableCommand {
         subcommands: [
             SynthesizeCommand.self, ShardCommand.self, VerifyCommand.self, InspectCommand.self, PretrainCommand.self,
             EvaluateCommand.self, ReportCommand.self, CheckpointCommand.self, CompareCommand.self, BenchCommand.self,
-            PlanCommand.self,
+            PlanCommand.self, ExportCommand.self, ImportCommand.self, ReconstructCommand.self,
         ])
 
     static func main() {
