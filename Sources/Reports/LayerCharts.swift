@@ -57,13 +57,15 @@ struct LayerCharts {
 
     private func curve(_ measure: Measure) -> Chart? {
         var series: [Chart.Series] = []
-        for (position, name) in measure.names.enumerated() {
+        let known = measure.names.filter { !history.series(measure.part, $0.field).isEmpty }
+        for (position, name) in known.enumerated() {
             let measurements = history.series(measure.part, name.field)
             guard let first = measurements.first, let latest = measurements.last else { continue }
             let pair = first.step == latest.step ? [latest] : [first, latest]
             for (step, layers) in pair {
                 let isLatest = step == latest.step
-                let label = [name.label, "step \(readable(whole: step))"].filter { !$0.isEmpty }.joined(separator: ", ")
+                let label = [known.count > 1 ? name.label : "", "step \(readable(whole: step))"].filter { !$0.isEmpty }
+                    .joined(separator: ", ")
                 series.append(Self.layers(label, layers, colour: isLatest ? 0 : 1, isDashed: position > 0))
             }
         }

@@ -99,7 +99,7 @@ function drawStack(chart, frame) {
     chart.series.forEach((series, index) => {
         const below = index ? tops[index - 1] : series.x.map(() => 0);
         draw("path", {
-            d: areaPath(series.x, below, tops[index], frame), style: `fill:${colour(series)};stroke:${colour(series)};stroke-width:.6`,
+            class: "area", d: areaPath(series.x, below, tops[index], frame), style: `fill:${colour(series)};stroke:${colour(series)};stroke-width:.6`,
         }, frame.svg);
     });
 }
