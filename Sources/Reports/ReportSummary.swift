@@ -86,7 +86,7 @@ struct ReportSummary {
         if let count = run.parameterCount {
             add("Parameters", count < 1_000_000 ? readable(whole: count) : "\(readable(Double(count) / 1e6)) M", shape)
         } else if !shape.isEmpty {
-            add("Model", shape, "")
+            add("Model", parts.compactMap(\.self)[0], parts.compactMap(\.self).dropFirst().joined(separator: ", "))
         }
         add(
             "Incidents", readable(whole: run.history.incidents.count),

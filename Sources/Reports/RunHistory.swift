@@ -41,6 +41,9 @@ struct RunHistory {
         // Of a step and of its evaluation the same.
         if let epoch = values["epoch"], step > 0 { epochsPerStep = epoch / Double(step) }
         (values["step"], values["epoch"]) = (nil, nil)
+        for name in ["top1", "top5"] {
+            if let value = values.removeValue(forKey: "validation_\(name)") { values[name] = value }
+        }
         if fields["skipped"] == .flag(true) { values["skipped"] = 1 }
         if let abandoned = table.add(values, step: step) {
             incidents.append(

@@ -147,8 +147,16 @@ struct TrainingCharts {
     {
         guard !series.isEmpty else { return nil }
         let width = SampledColumn.width(of: range)
+        let hasBand = series.contains { !$0.low.isEmpty }
+        let parts = [
+            note,
+            width > 1
+                ? "A point: the mean of \(width) steps\(hasBand ? "; the band: from the least to the greatest." : ".")"
+                : "",
+        ]
         return Chart(
-            id: id, title: title, note: note, y: y, series: series, stepsPerPoint: width > 1 ? width : nil,
+            id: id, title: title, note: parts.filter { !$0.isEmpty }.joined(separator: " "), y: y, series: series,
+            stepsPerPoint: width > 1 ? width : nil,
             epochsPerStep: epochsPerStep)
     }
 }

@@ -14,7 +14,7 @@ struct ReportTests {
         let log =
             #"{"epoch":0,"step":0,"validation_loss":2.5}"# + "\n"
             + (1...30).map { stepLine($0, loss: 2.0 / Double($0), rank: $0 % 3) }.joined()
-            + #"{"epoch":3,"step":30,"top1":0.25,"top5":0.75,"validation_loss":0.5}"# + "\n"
+            + #"{"epoch":3,"step":30,"validation_top1":0.25,"top5":0.75,"validation_loss":0.5}"# + "\n"
         let layer = #"{"coding_rate":{"mean":12,"std":1},"sparsity":{"mean":0.5,"std":0.1},"subspace_overlap":0.2}"#
         let measures = [0, 30].map {
             #"{"step":\#($0),"encoder":[\#(layer),\#(layer)],"decoder":[{"discrepancy":{"mean":1}},{}]}"#

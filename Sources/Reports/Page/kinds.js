@@ -104,10 +104,15 @@ function drawStack(chart, frame) {
     });
 }
 
+// The value that has the full colour of a heat map.
+function mostOf(chart) {
+    return extent(chart.series.map(series => series.y))[1] || 1;
+}
+
 function drawHeat(chart, frame) {
     const { svg, x, plot } = frame;
     const rowHeight = (plot.bottom - plot.top) / chart.series.length;
-    const half = (chart.stepsPerPoint || 1) / 2;
+    const half = (chart.stepsPerPoint || 1) / 2, most = mostOf(chart);
     const labelStride = Math.ceil(14 / rowHeight);
     chart.series.forEach((series, row) => {
         const top = plot.bottom - (row + 1) * rowHeight;
@@ -119,7 +124,7 @@ function drawHeat(chart, frame) {
             draw("rect", {
                 x: left.toFixed(1), y: top.toFixed(1), width: Math.max(0.5, right - left - 0.5).toFixed(1),
                 height: Math.max(0.5, rowHeight - 1).toFixed(1),
-                style: `fill:color-mix(in oklab, var(--c0) ${series.y[index].toFixed(0)}%, var(--grid))`,
+                style: `fill:color-mix(in oklab, var(--c0) ${(100 * series.y[index] / most).toFixed(0)}%, var(--grid))`,
             }, svg);
         });
     });

@@ -16,7 +16,7 @@ function addLegend(chart, frame, host) {
     if (frame.labels.length || (chart.series.length < 2 && chart.kind !== "heat")) return;
     const legend = create("div", "legend", undefined, host);
     if (chart.kind === "heat") {
-        addRamp(legend, "0 %", "100 % of the steps").style.background = "linear-gradient(in oklab to right, var(--grid), var(--c0))";
+        addRamp(legend, "0 %", `${readable(mostOf(chart), 2)} % of the steps`).style.background = "linear-gradient(in oklab to right, var(--grid), var(--c0))";
     } else if (chart.series[0].ramp !== undefined) {
         addRamp(legend, chart.series[0].name, chart.series[chart.series.length - 1].name);
     } else {
