@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 BROWSERS = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome', 'headless_shell']
@@ -103,6 +104,9 @@ def main():
     page = options.page.resolve().as_uri()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = Browser(program, profile)
+        # A browser that hangs ends as one that crashed.
+        timer = threading.Timer(100, browser.process.kill)
+        timer.start()
         try:
             target = browser.send('Target.createTarget', url='about:blank')['targetId']
             browser.session = browser.send('Target.attachToTarget', targetId=target, flatten=True)['sessionId']
@@ -127,6 +131,7 @@ def main():
                 options.pdf.write_bytes(base64.b64decode(pdf['data']))
             errors, requests = problems(browser.events, page)
         finally:
+            timer.cancel()
             browser.process.terminate()
             browser.process.wait()
     print(json.dumps({'errors': errors, 'requests': requests, 'result': result, 'seconds': seconds}))
