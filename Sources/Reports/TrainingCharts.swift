@@ -125,16 +125,21 @@ struct TrainingCharts {
     private func times(_ id: String, _ title: String, _ note: String, _ parts: [(column: String, name: String)])
         -> Chart?
     {
-        let columns = parts.map { column($0.column) }
+        let known = parts.enumerated().filter { !table.isEmpty($0.element.column) }
+        // Areas lie on each other at every point: a step counts where all of them are known.
+        let values = known.map { table.column($0.element.column) }
+        let isWhole = table.steps.indices.map { row in values.allSatisfy { $0[row].isFinite } }
+        let columns = values.map { column in
+            SampledColumn(
+                zip(column, isWhole).map { $1 ? $0 : .nan }, steps: table.steps, range: range, isContinuous: true)
+        }
+        guard columns.contains(where: { !$0.isEmpty }) else { return nil }
         // In milliseconds where a step takes less than a second.
-        let sums = columns.compactMap { $0?.mean.filter(\.isFinite).max() }
-        let isShort = (sums.max() ?? 1) < 1
-        var series: [Chart.Series] = []
-        for (index, (part, column)) in zip(parts, columns).enumerated() {
-            guard let column else { continue }
-            series.append(
-                .init(
-                    name: part.name, x: column.steps, y: shown(column.mean, isShort ? 1000 : 1), colour: index))
+        let isShort = columns.allSatisfy { ($0.mean.filter(\.isFinite).max() ?? 0) < 1 }
+        let series = zip(known, columns).map { part, column in
+            Chart.Series(
+                name: part.element.name, x: column.steps, y: shown(column.mean, isShort ? 1000 : 1), colour: part.offset
+            )
         }
         var chart = chart(
             id, title, note, .init(title: isShort ? "ms / step" : "s / step", beginsAtZero: true), series)

@@ -146,6 +146,18 @@ struct ReportTests {
         }
     }
 
+    /// Of a step of which a part of the time is unknown, nothing can be stacked.
+    @Test func timesThatLieOnEachOtherAreOfTheSameSteps() throws {
+        let gap = stepLine(3, loss: 1).replacingOccurrences(of: "\"data_seconds\":0.001,", with: "")
+        let log = stepLine(1, loss: 1) + stepLine(2, loss: 1) + gap + stepLine(4, loss: 1)
+        try withRun(["log.jsonl": log]) { run in
+            let chart = try charts(RunReport(run: run).page())["time-split"]
+            #expect(numbers(chart, "y", series: 0) == [200, 200, nil, 200])
+            #expect(numbers(chart, "y", series: 1) == [1, 1, nil, 1])
+            #expect((0..<3).allSatisfy { numbers(chart, "x", series: $0) == [1, 2, 3, 4] })
+        }
+    }
+
     @Test func aDirectoryThatIsNoRunIsRefused() throws {
         try withRun(["notes.txt": "hello"]) { path in
             #expect(throws: Failure.self) { try RunReport(run: path) }
