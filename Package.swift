@@ -14,8 +14,8 @@ func systemLibrary(_ name: String, pkgConfig: String, debian: String) -> Target 
     .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([debian])])
 }
 
-func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -53,7 +53,12 @@ let package = Package(
             ["Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints"]),
         library(
             "Reports",
-            ["Files", "Buffers", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints", "Analysis"]),
+            [
+                "Files", "Buffers", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints",
+                "Analysis",
+            ],
+            // In the program itself, which stays a single file.
+            resources: [.embedInCode("Page")]),
         library(
             "Training",
             [
@@ -64,6 +69,7 @@ let package = Package(
             name: "crate",
             dependencies: [
                 "Files", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints", "Analysis",
+                "Reports",
                 "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -77,8 +83,8 @@ let package = Package(
         tests("ThreadsTests", ["Threads"]),
         tests("CrateModelTests", ["Files", "Buffers", "Threads", "Kernels", "CrateModel"]),
         tests("CollectivesTests", ["Buffers", "Collectives"]),
-        tests("ReportsTests", ["TestSupport", "Files", "Images", "Reports"]),
         tests("CheckpointsTests", ["TestSupport", "Files", "Buffers", "Kernels", "CrateModel", "Checkpoints"]),
+        tests("ReportsTests", ["TestSupport", "Files", "Images", "Reports"]),
         tests(
             "TrainingTests",
             [

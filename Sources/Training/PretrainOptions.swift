@@ -79,6 +79,8 @@ public struct PretrainOptions: Sendable {
     public var distribution: DistributionOptions
     /// What the run tells of its layers and its course.
     public var telemetry: TelemetryOptions
+    /// Epochs from one refreshing of the run's report to the next; nil for never.
+    public var reportEvery: Int?
 
     /// Options from their parts.
     public init(
@@ -87,7 +89,7 @@ public struct PretrainOptions: Sendable {
         saveEvery: SaveInterval,
         retention: CheckpointRetention, saveFailures: Int, stopAfter: Int?, timeLimit: Double?, threads: Int,
         onDamage: DamagePolicy,
-        distribution: DistributionOptions, telemetry: TelemetryOptions = TelemetryOptions()
+        distribution: DistributionOptions, telemetry: TelemetryOptions = TelemetryOptions(), reportEvery: Int? = nil
     ) {
         self.data = data
         self.validation = validation
@@ -105,6 +107,7 @@ public struct PretrainOptions: Sendable {
         self.onDamage = onDamage
         self.distribution = distribution
         self.telemetry = telemetry
+        self.reportEvery = reportEvery
     }
 
     /// What must be the same on all ranks, or they would wait for each other.
@@ -117,6 +120,7 @@ public struct PretrainOptions: Sendable {
             "--on-non-finite": distribution.onNonFinite.rawValue, "--max-skips": "\(distribution.maxSkips)",
             "--on-corrupt": "\(onDamage)", "--measure-every": telemetry.measureEvery.map { "\($0)" } ?? "absent",
             "--measure-images": telemetry.measureImages.map { "\($0)" } ?? "absent",
+            "--report-every": "\(reportEvery ?? 0)",
         ]
     }
 }

@@ -104,6 +104,14 @@ public func train(
         try record(LogEntry(result, configuration, after: step))
         progress.say("\(result.text) after \(step) steps")
     }
+    func refreshReport() throws {
+        try world.agree {
+            guard isCoordinator, let text = options.run.refreshReport() else { return }
+            progress.say("warning: \(text)")
+            _ = try log?.append(LogEntry(event: text))
+        }
+    }
+    if start > 0 { try record(LogEntry(event: "went on from step \(start) on \(world.size) ranks")) }
     trainer.begin(at: start)
     if start == 0 {
         if isCoordinator, let directory = options.validation { telemetry.showSamples(of: directory) }
@@ -141,6 +149,11 @@ public func train(
             try lookUp(after: done, isEvaluation: isEvaluation)
         }
         world.watchdog.begin(.saving, step: done)
+        if let epochs = options.reportEvery,
+            isStopping || done == end || configuration.isDue(every: epochs, after: done)
+        {
+            try refreshReport()
+        }
         if isStopping || done == end {
             // What is being written comes to its end first.
             saver.wait()

@@ -1,6 +1,7 @@
 import Checkpoints
 import Files
 import Foundation
+import Reports
 
 /// A run on disk: `config.json`, `log.jsonl`, `measures.jsonl`, `tensorboard/`, `checkpoints/`.
 public struct RunDirectory: Sendable {
@@ -18,6 +19,16 @@ public struct RunDirectory: Sendable {
     var logPath: String { "\(path)/log.jsonl" }
     var measuresPath: String { "\(path)/measures.jsonl" }
     var tensorBoardPath: String { "\(path)/tensorboard" }
+
+    /// Writes the report anew from what is on the disk. Returns what kept it from being written, which is no reason to stop.
+    func refreshReport() -> String? {
+        do {
+            try RunReport(run: path).write(to: "\(path)/\(RunReport.fileName)")
+            return nil
+        } catch {
+            return "the report is not written: \(Failure(from: error))"
+        }
+    }
 
     /// Makes the directory ready for `configuration` and returns the checkpoint to go on from, if any.
     ///

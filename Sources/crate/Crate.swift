@@ -9,7 +9,7 @@ struct Crate: ParsableCommand {
         abstract: "Pretrain CRATE-MAE, the white-box masked autoencoder, on CPU clusters.",
         subcommands: [
             SynthesizeCommand.self, ShardCommand.self, VerifyCommand.self, InspectCommand.self, PretrainCommand.self,
-            TrainCommand.self, FinetuneCommand.self, EvaluateCommand.self, AnalyzeCommand.self, CheckpointCommand.self,
+            TrainCommand.self, FinetuneCommand.self, EvaluateCommand.self, AnalyzeCommand.self, ReportCommand.self, CheckpointCommand.self,
             CompareCommand.self, BenchCommand.self, PlanCommand.self,
             ExportCommand.self, ImportCommand.self, ReconstructCommand.self,
         ])

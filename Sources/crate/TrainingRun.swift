@@ -27,7 +27,7 @@ struct TrainingRun {
             saveEvery: files.saveEvery, retention: files.retention, saveFailures: files.saveFailures,
             stopAfter: files.stopAfter, timeLimit: files.timeLimit.map { 60 * $0 }, threads: speed.threads,
             onDamage: files.onCorrupt, distribution: distribution.options,
-            telemetry: telemetry.options)
+            telemetry: telemetry.options, reportEvery: files.reportEvery)
         if try Training.train(configuration, options, world: world) == .stopped { throw stoppedEarly }
     }
 }
