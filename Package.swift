@@ -28,7 +28,8 @@ let package = Package(
     name: "crate",
     products: [.executable(name: "crate", targets: ["crate"])],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
         systemLibrary("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
@@ -63,6 +64,7 @@ let package = Package(
                 "Files", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints", "Analysis",
                 "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: swiftSettings),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),

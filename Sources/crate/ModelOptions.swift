@@ -19,7 +19,7 @@ struct ModelOptions: ParsableArguments {
     var patchSize = 16
     @Option(help: ArgumentHelp("Weight of the sparsity penalty of ISTA.", valueName: "x"))
     var lambda = 0.5
-    @Flag(help: "Standardise each target patch.")
+    @Flag(inversion: .prefixedNo, exclusivity: .chooseLast, help: "Standardise each target patch.")
     var normPix = false
 
     func configuration() throws -> ModelConfiguration {

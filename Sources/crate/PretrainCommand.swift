@@ -13,6 +13,7 @@ struct PretrainCommand: ParsableCommand {
             mpirun -n 8 crate pretrain --data shards/train --run runs/base --model base --batch-size 1024 --resume
             """)
 
+    @OptionGroup(title: "Configuration file") var file: ConfigurationOptions
     @OptionGroup(title: "Data and run") var files: FileOptions
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions
@@ -33,7 +34,7 @@ struct PretrainCommand: ParsableCommand {
             }
             let options = PretrainOptions(
                 data: files.data, validation: files.validation, run: RunDirectory(path: files.run),
-                resumes: files.resume, arguments: files.argumentsToKeep, evaluateEvery: files.evaluateEvery,
+                resumes: files.resume, arguments: try files.argumentsToKeep, evaluateEvery: files.evaluateEvery,
                 saveEvery: files.saveEvery, retention: files.retention, saveFailures: files.saveFailures,
                 stopAfter: files.stopAfter, timeLimit: files.timeLimit.map { 60 * $0 }, threads: speed.threads,
                 onDamage: files.onCorrupt, distribution: distribution.options)
