@@ -7,7 +7,7 @@ let processor = Context.environment["CRATE_MARCH"] ?? "native"
 
 let swiftSettings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
-    .unsafeFlags(["-Xcc", "-march=\(processor)"]),
+    .unsafeFlags(["-Xcc", "-march=\(processor)", "-Xcc", "-DCRATE_PROCESSOR=\(processor)"]),
 ]
 
 func systemLibrary(_ name: String, pkgConfig: String, debian: String) -> Target {
@@ -40,7 +40,8 @@ let package = Package(
         systemLibrary("CPNG", pkgConfig: "libpng", debian: "libpng-dev"),
         systemLibrary("CZlib", pkgConfig: "zlib", debian: "zlib1g-dev"),
         systemLibrary("CArchive", pkgConfig: "libarchive", debian: "libarchive-dev"),
-        library("Files", ["CZlib"]),
+        .systemLibrary(name: "CBuildFacts"),
+        library("Files", ["CBuildFacts", "CZlib"]),
         library("Buffers", ["Files"]),
         library("Threads", []),
         library("Kernels", ["Buffers", "COpenBLAS", "COneDNN"]),

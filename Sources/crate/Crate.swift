@@ -1,21 +1,27 @@
 import ArgumentParser
+import Collectives
 import Files
 import Foundation
+import Kernels
+import Shards
 
 @main
 struct Crate: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "crate",
         abstract: "Pretrain CRATE-MAE, the white-box masked autoencoder, on CPU clusters.",
+        version: versionText,
         subcommands: [
             SynthesizeCommand.self, ShardCommand.self, VerifyCommand.self, InspectCommand.self, PretrainCommand.self,
             EvaluateCommand.self, CheckpointCommand.self, CompareCommand.self, BenchCommand.self, PlanCommand.self,
+            DoctorCommand.self,
         ])
 
     static func main() {
         // A reader that goes away, such as `| head`, is no reason to stop.
         signal(SIGPIPE, SIG_IGN)
         do {
+            try BuildFacts.demandProcessor()
             let given = try GivenArguments.ofProcess.get()
             var command = try parse(given)
             if given.isPrinting {
@@ -31,6 +37,18 @@ struct Crate: ParsableCommand {
             // Under mpirun every rank meets the same error of the command line; one of them says so.
             exit(withError: isRankZero ? error : ExitCode(exitCode(for: error).rawValue))
         }
+    }
+
+    /// The program's version, what it was built for, and the libraries that it runs with.
+    private static var versionText: String {
+        let products = ProductLibraries.current
+        let sets = BuildFacts.instructionSets.filter(\.isUsed).map(\.name).joined(separator: " ")
+        return """
+            crate \(programVersion)
+            built with Swift \(BuildFacts.swift) for \(BuildFacts.processor) (\(sets.isEmpty ? "no wide vectors" : sets))
+            OpenBLAS \(products.openBLAS) (\(products.kernel)), oneDNN \(products.oneDNN) (\(products.instructions)), \
+            \(World.libraryVersion), HDF5 \(hdf5Version().text)
+            """
     }
 
     /// The command with its options. Throws `Failure` with the file and the key where one of a file is at fault.
