@@ -81,8 +81,8 @@ let package = Package(
         tests(
             "TrainingTests",
             [
-                "AllocationCounter", "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Collectives",
-                "Training",
+                "AllocationCounter", "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards",
+                "Collectives", "Training",
             ],
             resources: [.copy("Golden")]),
         tests("CommandTests", ["TestSupport", "Kernels", "crate"]),

@@ -32,12 +32,13 @@ struct GivenArguments {
         if settled["resume"] != nil, let run = settled["run"] {
             given = Self.joined(RunDirectory.storedArguments(run), given, table)
         }
+        if settled["debug"] != nil { given = DebugDefaults.arguments(besides: table.values(in: given)) + given }
         self.words = [command] + given
         self.table = table
     }
 
     /// Options that bring others with them.
-    private static let fileOptions: Set = ["--config", "--print-config", "--resume"]
+    private static let fileOptions: Set = ["--config", "--print-config", "--resume", "--debug"]
 
     private static func joined(_ earlier: [String], _ later: [String], _ table: OptionTable) -> [String] {
         table.arguments(earlier, givingWayTo: later) + later
