@@ -24,18 +24,14 @@ import Testing
         (#"^Launch/cluster "#, .run { replacing("Launch/cluster ", in: $0, by: "Launch/cluster --dry-run ") }),
         (#"crate synthesize "#, .run { replacing(#"--images \d+"#, in: $0, by: "--images 32") }),
         (#"crate doctor"#, .run { $0 + " --seconds 0.2" }),
-        (#"crate pretrain --debug"#, .run { $0 + " --depth 1" }),
+        (#"crate pretrain --debug"#, .run { $0 + " --dim 16 --depth 1 --heads 2" }),
+        (#"crate \w+ --config "#, .run { brief($0) + " --virtual-ranks 2 --warmup-epochs 0" }),
         (
             #"crate (bench|plan) .*bench\.json"#,
             .run { shortened($0, " --dim 48 --depth 1 --heads 3 --image-size 32 --patch-size 8 --threads 1") }
         ),
         (#"crate bench "#, .run { $0 + " --steps 1 --batch-size 4 --dim 48 --depth 1 --heads 3 --threads 1" }),
-        (
-            #"crate (pretrain|train|finetune) "#,
-            .run {
-                replacing(#"--epochs \d+"#, in: $0, by: "--steps 2") + " --dim 16 --depth 1 --heads 2 --batch-size 8"
-            }
-        ),
+        (#"crate (pretrain|train|finetune) "#, .run { brief($0) }),
     ]
 
     @Test(arguments: Documentation.documents)
@@ -156,6 +152,12 @@ import Testing
 
 private func replacing(_ pattern: String, in text: String, by other: String) -> String {
     text.replacingOccurrences(of: pattern, with: other, options: .regularExpression)
+}
+
+/// Two steps of a small model.
+private func brief(_ command: String) -> String {
+    replacing(#"--epochs \d+"#, in: command, by: "--steps 2") + " --dim 16 --depth 1 --heads 2 --batch-size 8"
+        + (command.contains("--epochs") ? "" : " --steps 2")
 }
 
 private func shortened(_ command: String, _ model: String) -> String {

@@ -12,7 +12,10 @@ struct DocumentedPlace {
     func prepare(for text: String) throws {
         try directory("bin")
         try files.createSymbolicLink(atPath: "\(path)/bin/crate", withDestinationPath: program)
-        try files.createSymbolicLink(atPath: "\(path)/Launch", withDestinationPath: "\(Documentation.root)/Launch")
+        for name in ["Launch", "Tests"] {
+            try files.createSymbolicLink(
+                atPath: "\(path)/\(name)", withDestinationPath: "\(Documentation.root)/\(name)")
+        }
         for name in ["Datasets", "Checkpoints", "shards", "runs"] { try directory(name) }
         let fixtures: [(String, () throws -> Void)] = [
             ("imagenet/train", { try folder("imagenet") }), ("SOURCE", { try images("SOURCE") }),
