@@ -7,7 +7,7 @@ let processor = Context.environment["CRATE_MARCH"] ?? "native"
 
 let swiftSettings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
-    .unsafeFlags(["-Xcc", "-march=\(processor)"]),
+    .unsafeFlags(["-Xcc", "-march=\(processor)", "-Xcc", "-DCRATE_PROCESSOR=\(processor)"]),
 ]
 
 func systemLibrary(_ name: String, pkgConfig: String, debian: String) -> Target {
@@ -28,7 +28,8 @@ let package = Package(
     name: "crate",
     products: [.executable(name: "crate", targets: ["crate"])],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
         systemLibrary("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
@@ -39,7 +40,8 @@ let package = Package(
         systemLibrary("CPNG", pkgConfig: "libpng", debian: "libpng-dev"),
         systemLibrary("CZlib", pkgConfig: "zlib", debian: "zlib1g-dev"),
         systemLibrary("CArchive", pkgConfig: "libarchive", debian: "libarchive-dev"),
-        library("Files", ["CZlib"]),
+        .systemLibrary(name: "CBuildFacts"),
+        library("Files", ["CBuildFacts", "CZlib"]),
         library("Buffers", ["Files"]),
         library("Threads", []),
         library("Kernels", ["Buffers", "COpenBLAS", "COneDNN"]),
@@ -72,6 +74,7 @@ let package = Package(
                 "Reports",
                 "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: swiftSettings),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
@@ -88,8 +91,8 @@ let package = Package(
         tests(
             "TrainingTests",
             [
-                "AllocationCounter", "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Collectives",
-                "Training",
+                "AllocationCounter", "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards",
+                "Collectives", "Training",
             ],
             resources: [.copy("Golden")]),
         tests("CommandTests", ["TestSupport", "Kernels", "Shards", "crate"]),

@@ -73,19 +73,10 @@ extension FileOptions {
 
     /// What was given, but for what belongs to one start only.
     var argumentsToKeep: [String] {
-        var (kept, isSkipping) = ([String](), false)
-        for argument in withStoredArguments(Array(CommandLine.arguments.dropFirst())).dropFirst() {
-            if isSkipping {
-                isSkipping = false
-            } else if ["--stop-after", "--time-limit", "--run"].contains(argument) {
-                isSkipping = true
-            } else if argument != "--resume",
-                !["--stop-after=", "--time-limit=", "--run="].contains(where: argument.hasPrefix)
-            {
-                kept.append(argument)
-            }
+        get throws {
+            try GivenArguments.ofProcess.get()
+                .options(without: ["stop-after", "time-limit", "run", "resume", "config", "print-config"])
         }
-        return kept
     }
 }
 

@@ -27,6 +27,7 @@ struct FinetuneCommand: ParsableCommand {
             valueName: "pixels"))
     var imageSize: Int?
 
+    @OptionGroup(title: "Configuration file") var file: ConfigurationOptions
     @OptionGroup(title: "Data and run") var files: FileOptions
     @OptionGroup(title: "Labels and images") var classification: ClassificationOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions

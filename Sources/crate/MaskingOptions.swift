@@ -4,6 +4,6 @@ import ArgumentParser
 struct MaskingOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Fraction of the patches that is hidden.", valueName: "x"))
     var maskRatio = 0.75
-    @Flag(help: "Standardise each target patch.")
+    @Flag(inversion: .prefixedNo, exclusivity: .chooseLast, help: "Standardise each target patch.")
     var normPix = false
 }

@@ -13,6 +13,7 @@ struct TrainCommand: ParsableCommand {
                 --rand-augment 2 --erasing 0.25 --mixup 0.8 --cutmix 1
             """)
 
+    @OptionGroup(title: "Configuration file") var file: ConfigurationOptions
     @OptionGroup(title: "Data and run") var files: FileOptions
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Labels and images") var classification: ClassificationOptions

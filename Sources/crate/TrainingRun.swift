@@ -23,7 +23,7 @@ struct TrainingRun {
         }
         let options = PretrainOptions(
             data: files.data, validation: files.validation, run: RunDirectory(path: files.run), start: start,
-            resumes: files.resume, arguments: files.argumentsToKeep, evaluateEvery: files.evaluateEvery,
+            resumes: files.resume, arguments: try files.argumentsToKeep, evaluateEvery: files.evaluateEvery,
             saveEvery: files.saveEvery, retention: files.retention, saveFailures: files.saveFailures,
             stopAfter: files.stopAfter, timeLimit: files.timeLimit.map { 60 * $0 }, threads: speed.threads,
             onDamage: files.onCorrupt, distribution: distribution.options,
