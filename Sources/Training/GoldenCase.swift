@@ -85,6 +85,9 @@ struct GoldenCase: ~Copyable {
     }
 
     /// The stored values of `name`.
+    /// Whether the case says anything about `name`.
+    borrowing func holds(_ name: String) -> Bool { file.tensors[name] != nil }
+
     borrowing func expected(_ name: String) throws -> [Double] { try requiredValues(name, in: file) }
 
     /// Runs `body` on the first or the second batch.

@@ -66,7 +66,8 @@ struct PretrainCommand: ParsableCommand {
             let data = isDrawn ? drawn : files.data
             let index = try ShardIndex.read(directory: data)
             let configuration = try recipe.configuration(
-                modelConfiguration, maskRatio: masking.maskRatio, sampleCount: index.total, normalisation: try recipe.normalisation(of: index),
+                modelConfiguration, maskRatio: masking.maskRatio, sampleCount: index.total,
+                normalisation: try recipe.normalisation(of: index),
                 precision: speed.announcedPrecision(world), ranks: recipe.virtualRanks ?? 1)
             let store = RunDirectory(path: files.run).checkpoints
             let newest = files.resume ? store.newest { printError("warning: \($1)") } : nil

@@ -46,7 +46,7 @@ import Testing
             ]
             let printed = try crate(given)
             #expect(printed.status == 0, "\(printed.errors)")
-            for line in [#"data: "a b: #c""#, "norm-pix: true", "lr: 1e-3", "save-every: 30min", "batch-size: 4096"] {
+            for line in [#"data: "a b: #c""#, "norm-pix: true", "lr: 1e-3", "save-every: 30min", "mask-ratio: 0.75"] {
                 #expect(printed.output.split(separator: "\n").contains(Substring(line)), "\(printed.output)")
             }
             let file = try write(printed.output, path)

@@ -19,8 +19,9 @@ import Testing
         (#"^(curl|md5sum) "#, .leave("loads from the network")),
         (#"^python3 (-m pip|> names.txt)"#, .leave("needs scipy; names.txt is there")),
         (#"^swift (build|test|format|package)"#, .leave("this is such a test")),
+        (#"^tensorboard "#, .leave("is a server")),
         (#"^git "#, .leave("is about a clone")),
-        (#"^(sbatch|\.ci/run|Launch/(demo|test|benchmark|benchmark-data|build|chaos|setup|sanitize))\b"#, .script),
+        (#"^(sbatch|\.ci/run|Launch/(demo|test|benchmark|benchmark-data|build|chaos|setup|sanitize|finetune-cifar))\b"#, .script),
         (#"^Launch/cluster "#, .run { replacing("Launch/cluster ", in: $0, by: "Launch/cluster --dry-run ") }),
         (#"crate synthesize "#, .run { replacing(#"--images \d+"#, in: $0, by: "--images 32") }),
         (#"crate doctor"#, .run { $0 + " --seconds 0.2" }),
@@ -31,7 +32,8 @@ import Testing
             .run { shortened($0, " --dim 48 --depth 1 --heads 3 --image-size 32 --patch-size 8 --threads 1") }
         ),
         (#"crate bench "#, .run { $0 + " --steps 1 --batch-size 4 --dim 48 --depth 1 --heads 3 --threads 1" }),
-        (#"crate (pretrain|train|finetune) "#, .run { brief($0) }),
+        (#"crate finetune "#, .run { $0 + " --batch-size 8 --steps 2" }),
+        (#"crate (pretrain|train) "#, .run { brief($0) }),
     ]
 
     @Test(arguments: Documentation.documents)
