@@ -48,9 +48,13 @@ let package = Package(
         library("Shards", ["Files", "Buffers", "Kernels", "Images", "CHDF5", "CArchive"]),
         library("Collectives", ["Files", "Buffers", "Kernels", "COpenMPI"]),
         library("Checkpoints", ["Files", "Buffers", "Kernels", "CrateModel", "Images"]),
+        library("Probing", ["Files", "Buffers", "Threads", "Kernels"]),
         library(
             "Analysis",
-            ["Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints"]),
+            [
+                "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives",
+                "Checkpoints", "Probing",
+            ]),
         library(
             "Training",
             [
@@ -60,7 +64,8 @@ let package = Package(
         .executableTarget(
             name: "crate",
             dependencies: [
-                "Files", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints", "Analysis",
+                "Files", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints", "Probing",
+                "Analysis",
                 "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

@@ -35,7 +35,8 @@ struct DecoderBlock: Sendable {
         dictionary = prepared.append(
             layout.append("\(name).layers.0.0.fn.weight", [dim, dim], initial: .dictionary(dim: dim)), dim, dim)
         attention = AttentionLayer(
-            "\(name).layers.0.1", dim: dim, heads: configuration.heads, sign: -1, initial: InitialValue.xavier(dim: dim),
+            "\(name).layers.0.1", dim: dim, heads: configuration.heads, sign: -1,
+            initial: InitialValue.xavier(dim: dim),
             in: &layout, prepared: &prepared)
     }
 

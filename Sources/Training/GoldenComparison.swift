@@ -39,7 +39,9 @@ public enum ComparisonTolerance: Sendable {
     fileprivate func tolerance(of kind: String) -> Double? {
         switch self {
         case .fp32(let tolerance): tolerance
-        case .bf16: ["output.pred": 2e-2, "output.logits": 2e-2, "output.loss": 3e-3, "step.loss": 3e-3, allGradients: 5e-2][kind]
+        case .bf16:
+            ["output.pred": 2e-2, "output.logits": 2e-2, "output.loss": 3e-3, "step.loss": 3e-3, allGradients: 5e-2][
+                kind]
         }
     }
 }
@@ -139,7 +141,8 @@ private func compareSteps(
 
 /// One forward and backward pass; `inspect` sees the workspace between them. Returns the loss.
 private func runPass(
-    _ golden: borrowing GoldenCase, batch number: Int, _ optimizer: borrowing Optimizer, _ workspace: borrowing Workspace,
+    _ golden: borrowing GoldenCase, batch number: Int, _ optimizer: borrowing Optimizer,
+    _ workspace: borrowing Workspace,
     inspect: (borrowing Workspace) -> Void
 ) -> Double {
     let (model, terms) = (golden.model, golden.termCount(number))

@@ -10,6 +10,7 @@ struct Crate: ParsableCommand {
         subcommands: [
             SynthesizeCommand.self, ShardCommand.self, VerifyCommand.self, InspectCommand.self, PretrainCommand.self,
             EvaluateCommand.self, CheckpointCommand.self, CompareCommand.self, BenchCommand.self, PlanCommand.self,
+            FeaturesCommand.self, ProbeCommand.self,
         ])
 
     static func main() {
