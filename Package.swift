@@ -7,15 +7,15 @@ let processor = Context.environment["CRATE_MARCH"] ?? "native"
 
 let swiftSettings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
-    .unsafeFlags(["-Xcc", "-march=\(processor)"]),
+    .unsafeFlags(["-Xcc", "-march=\(processor)", "-Xcc", "-DCRATE_PROCESSOR=\(processor)"]),
 ]
 
 func systemLibrary(_ name: String, pkgConfig: String, debian: String) -> Target {
     .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([debian])])
 }
 
-func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -28,7 +28,8 @@ let package = Package(
     name: "crate",
     products: [.executable(name: "crate", targets: ["crate"])],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
         systemLibrary("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
@@ -39,7 +40,8 @@ let package = Package(
         systemLibrary("CPNG", pkgConfig: "libpng", debian: "libpng-dev"),
         systemLibrary("CZlib", pkgConfig: "zlib", debian: "zlib1g-dev"),
         systemLibrary("CArchive", pkgConfig: "libarchive", debian: "libarchive-dev"),
-        library("Files", ["CZlib"]),
+        .systemLibrary(name: "CBuildFacts"),
+        library("Files", ["CBuildFacts", "CZlib"]),
         library("Buffers", ["Files"]),
         library("Threads", []),
         library("Kernels", ["Buffers", "COpenBLAS", "COneDNN"]),
@@ -56,18 +58,27 @@ let package = Package(
                 "Checkpoints", "Probing",
             ]),
         library(
+            "Reports",
+            [
+                "Files", "Buffers", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints",
+                "Analysis",
+            ],
+            // In the program itself, which stays a single file.
+            resources: [.embedInCode("Page")]),
+        library(
             "Training",
             [
                 "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives",
-                "Checkpoints", "Analysis",
+                "Checkpoints", "Analysis", "Reports",
             ]),
         .executableTarget(
             name: "crate",
             dependencies: [
                 "Files", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints", "Probing",
-                "Analysis",
+                "Analysis", "Reports",
                 "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: swiftSettings),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
@@ -78,15 +89,17 @@ let package = Package(
         tests("ShardsTests", ["AllocationCounter", "TestSupport", "CHDF5", "Files", "Kernels", "Shards", "Images"]),
         tests("ThreadsTests", ["Threads"]),
         tests("CrateModelTests", ["Files", "Buffers", "Threads", "Kernels", "CrateModel"]),
+        tests("ProbingTests", ["Files", "Buffers", "Threads", "Probing"]),
         tests("CollectivesTests", ["Buffers", "Collectives"]),
         tests("CheckpointsTests", ["TestSupport", "Files", "Buffers", "Kernels", "CrateModel", "Checkpoints"]),
+        tests("ReportsTests", ["TestSupport", "Files", "Images", "Reports"]),
         tests(
             "TrainingTests",
             [
-                "AllocationCounter", "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Collectives",
-                "Training",
+                "AllocationCounter", "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards",
+                "Collectives", "Training",
             ],
             resources: [.copy("Golden")]),
-        tests("CommandTests", ["TestSupport", "Kernels", "crate"]),
+        tests("CommandTests", ["TestSupport", "Kernels", "Shards", "crate"]),
     ]
 )

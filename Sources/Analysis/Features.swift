@@ -60,12 +60,11 @@ extension LoadedModel {
     ) throws {
         let configuration = model.configuration
         let (chunk, dim) = (workspace.capacity, configuration.dim)
-        // The loader draws masks, which nobody looks at here.
         let loader = try world.agree {
             try BatchLoader(
                 LoaderSettings(
                     path: data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
-                    normalisation: normalisation, maskRatio: 0.5, seed: 0, capacity: chunk))
+                    normalisation: normalisation, maskRatio: nil, seed: 0, capacity: chunk))
         }
         try world.demandEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: data) }])
         let (count, stride) = (loader.count, world.size * chunk)

@@ -20,6 +20,14 @@ static inline bool crate_dnnl_has_avx512(void) { return crate_dnnl_reaches(dnnl_
 /// Whether the processor multiplies bf16 itself.
 static inline bool crate_dnnl_has_bf16(void) { return crate_dnnl_reaches(dnnl_cpu_isa_avx512_core_bf16); }
 
+/// The widest instructions that products use.
+static inline const char *crate_dnnl_widest_isa(void) {
+    if (crate_dnnl_reaches(dnnl_cpu_isa_avx512_core_amx)) return "amx";
+    if (crate_dnnl_has_bf16()) return "avx512_bf16";
+    if (crate_dnnl_has_avx512()) return "avx512";
+    return crate_dnnl_reaches(dnnl_cpu_isa_avx2) ? "avx2" : "narrower than avx2";
+}
+
 /// C (m, n) = A (m, k) B (k, n), or C += A B, with A and B in bf16, sums in f32, and C in bf16 or f32. The distance of
 /// two rows of a matrix as it lies in memory is its stride; a transposed matrix lies there as its transpose.
 typedef struct {

@@ -18,7 +18,7 @@ public struct CheckpointStore: Sendable {
     private static let optimizerFile = "optimizer.safetensors"
     private static let prefix = "step-"
     /// Where the metadata of a classifier says what it is; an autoencoder has `config`.
-    private static let classifierKey = "classifier"
+    static let classifierKey = "classifier"
 
     /// The store of the run directory `run`, which need not exist yet.
     public init(run: String) {
@@ -30,12 +30,12 @@ public struct CheckpointStore: Sendable {
     /// `maskRatio` belongs to an autoencoder.
     ///
     /// The directory gets its name when all its files are on the disk, so a stop at any moment leaves either the whole
-    /// checkpoint or none. A step that is there already and undamaged is left alone: equal steps are equal states.
-    /// Throws `Failure` with the system's reason.
+    /// checkpoint or none. `untrained` is added to the model's file. A step that is there already and undamaged is left alone:
+    /// equal steps are equal states. Throws `Failure` with the system's reason.
     @discardableResult
     public func save(
         _ parameters: UnsafePointer<Float>, of model: Model, maskRatio: Double, normalisation: Normalisation,
-        step: Int, samples: Int, kinds: [Moment] = Moment.allCases,
+        step: Int, samples: Int, untrained: [UntrainedTensor] = [], kinds: [Moment] = Moment.allCases,
         moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws -> String {
         let path = "\(directory)/\(Self.prefix)\(String(repeating: "0", count: max(0, 10 - "\(step)".count)))\(step)"
@@ -54,7 +54,7 @@ public struct CheckpointStore: Sendable {
         do {
             try write(
                 parameters, of: model, maskRatio: maskRatio, normalisation: normalisation, step: step, samples: samples,
-                to: partial, kinds: kinds, moments: moments)
+                untrained: untrained, to: partial, kinds: kinds, moments: moments)
             try DurableFile.rename(partial, to: path)
         } catch {
             // What a full disk has half of would keep it full.
@@ -66,20 +66,13 @@ public struct CheckpointStore: Sendable {
 
     private func write(
         _ parameters: UnsafePointer<Float>, of model: Model, maskRatio: Double, normalisation: Normalisation,
-        step: Int, samples: Int, to directory: String, kinds: [Moment],
+        step: Int, samples: Int, untrained: [UntrainedTensor], to directory: String, kinds: [Moment],
         moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws {
         let table = model.layout.parameters
-        let description =
-            switch model {
-            case .autoencoder(let model):
-                ["config": try encoded(model.configuration), "mask_ratio": "\(maskRatio)"]
-            case .classifier(let model): [Self.classifierKey: try encoded(model.configuration)]
-            }
-        let metadata = description.merging(["normalisation": try encoded(normalisation), "format": "pt"]) { $1 }
-        let modelFile = try writeSafetensors(
-            table.map { NamedTensor($0.name, $0.shape) }, metadata: metadata, to: "\(directory)/\(Self.modelFile)"
-        ) { parameters + table[$0].offset }
+        let modelFile = try writeModel(
+            table, parameters, untrained, metadata: modelMetadata(model, maskRatio: maskRatio, normalisation),
+            to: "\(directory)/\(Self.modelFile)")
         let pairs = kinds.flatMap { moment in table.map { (moment, $0) } }
         let optimizerFile = try writeSafetensors(
             pairs.map { NamedTensor("\($0).\($1.name)", $1.shape) }, metadata: [:],
@@ -196,22 +189,29 @@ public struct CheckpointStore: Sendable {
     public static func loadParameters(
         into parameters: UnsafeMutablePointer<Float>, layout: ParameterLayout, from path: String
     ) throws {
+        try loadParameters(into: parameters, parameters: layout.parameters, from: path)
+    }
+
+    /// Does that for some of a layout's parameters.
+    public static func loadParameters(
+        into buffer: UnsafeMutablePointer<Float>, parameters: [Parameter], from path: String
+    ) throws {
         let reader = try SafetensorsReader(path: path)
-        for parameter in layout.parameters {
-            let values = parameters + parameter.offset
+        for parameter in parameters {
+            let values = buffer + parameter.offset
             try reader.read(parameter.name, shape: parameter.shape, into: values)
             try demandFinite(values, parameter, parameter.name, path)
         }
     }
 }
 
-private func encoded(_ value: some Encodable) throws -> String {
+func encoded(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     return String(decoding: try encoder.encode(value), as: UTF8.self)
 }
 
-private func demandFinite(
+func demandFinite(
     _ values: UnsafePointer<Float>, _ parameter: Parameter, _ name: String, _ path: String
 ) throws {
     guard allFinite(values, count: parameter.count) else {

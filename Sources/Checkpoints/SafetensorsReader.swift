@@ -26,20 +26,27 @@ public struct SafetensorsReader: ~Copyable {
 
     deinit { close(descriptor) }
 
-    /// Reads tensor `name`, which must be F32 of shape `shape`, to `destination`.
+    /// Reads tensor `name`, which must be F32, BF16 or F16 of shape `shape`, to `destination`.
     public borrowing func read(
         _ name: String, shape: [Int], into destination: UnsafeMutablePointer<Float>
     ) throws {
         guard let entry = tensors[name] else {
             throw Failure("\(path) has no tensor \(name)", hint: "check that it belongs to this model")
         }
-        guard entry.type == "F32", entry.shape == shape else {
+        guard ["F32", "BF16", "F16"].contains(entry.type), entry.shape == shape else {
             throw Failure(
-                "tensor \(name) of \(path) is \(entry.type) \(entry.shape), not F32 \(shape)",
+                "tensor \(name) of \(path) is \(entry.type) \(entry.shape), not a float of \(shape)",
                 hint: "check that it belongs to this model")
         }
         let bytes = UnsafeMutableRawBufferPointer(start: destination, count: entry.range.count)
         try readAll(bytes, from: descriptor, at: dataStart + entry.range.lowerBound, path: path)
+        guard entry.type != "F32" else { return }
+        // In place from the end on: a float is written behind the halves that are still to be read.
+        for index in (0..<entry.count).reversed() {
+            let half = bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)
+            destination[index] =
+                entry.type == "BF16" ? Float(bitPattern: UInt32(half) << 16) : Float(Float16(bitPattern: half))
+        }
     }
 
     /// All values of tensor `name`, F32 or F64, as Double; nil when there is none of that name.

@@ -1,5 +1,18 @@
+import Buffers
 import Files
 import Foundation
+import Kernels
+
+/// How floats are written.
+public enum StoredType: String, CaseIterable, Sendable {
+    /// As they are.
+    case f32
+    /// Rounded to the nearest bf16.
+    case bf16
+
+    var name: String { self == .f32 ? "F32" : "BF16" }
+    var byteCount: Int { self == .f32 ? 4 : 2 }
+}
 
 /// A tensor of floats to be written.
 public struct NamedTensor {
@@ -14,23 +27,23 @@ public struct NamedTensor {
         self.shape = shape
     }
 
-    var byteCount: Int { shape.reduce(1, *) * MemoryLayout<Float>.stride }
+    var count: Int { shape.reduce(1, *) }
 }
 
-/// Writes `tensors` as F32 in their order to the safetensors file `path`, whole or not at all.
+/// Writes `tensors` as `type` in their order to the safetensors file `path`, whole or not at all.
 ///
 /// `values` gives the elements of the tensor of that index, asked for when it is its turn and used until the next one's.
 /// Returns the file's size and checksum. The bytes depend on nothing but the arguments.
 @discardableResult
 public func writeSafetensors(
-    _ tensors: [NamedTensor], metadata: [String: String], to path: String,
+    _ tensors: [NamedTensor], type: StoredType = .f32, metadata: [String: String], to path: String,
     values: (Int) throws -> UnsafePointer<Float>
 ) throws -> ManifestFile {
     var header: [String: Any] = ["__metadata__": metadata]
     var offset = 0
     for tensor in tensors {
-        let end = offset + tensor.byteCount
-        header[tensor.name] = ["dtype": "F32", "shape": tensor.shape, "data_offsets": [offset, end]]
+        let end = offset + tensor.count * type.byteCount
+        header[tensor.name] = ["dtype": type.name, "shape": tensor.shape, "data_offsets": [offset, end]]
         offset = end
     }
     var json = [UInt8](
@@ -38,6 +51,7 @@ public func writeSafetensors(
     // The data start at a multiple of 8 so that readers can map them.
     json += [UInt8](repeating: UInt8(ascii: " "), count: (8 - json.count % 8) % 8)
     let start = withUnsafeBytes(of: UInt64(json.count).littleEndian) { [UInt8]($0) } + json
+    let rounded = try OwnedBuffer<UInt16>(count: type == .bf16 ? tensors.map(\.count).max() ?? 0 : 0)
     var checksum = Checksum()
     try DurableFile.write(to: path) { append in
         func add(_ bytes: UnsafeRawBufferPointer) throws {
@@ -46,7 +60,14 @@ public func writeSafetensors(
         }
         try start.withUnsafeBytes { try add($0) }
         for (index, tensor) in tensors.enumerated() {
-            try add(UnsafeRawBufferPointer(start: values(index), count: tensor.byteCount))
+            var bytes = UnsafeRawPointer(try values(index))
+            if type == .bf16 {
+                convert(
+                    bytes.assumingMemoryBound(to: Float.self), count: tensor.count,
+                    into: Operand(rounded.pointer, .bfloat16))
+                bytes = UnsafeRawPointer(rounded.pointer)
+            }
+            try add(UnsafeRawBufferPointer(start: bytes, count: tensor.count * type.byteCount))
         }
     }
     return ManifestFile(bytes: start.count + offset, checksum: checksum.value)

@@ -32,6 +32,13 @@ public enum Model: Sendable {
         if case .classifier(let model) = self { model } else { nil }
     }
 
+    var encoder: [EncoderBlock] {
+        switch self {
+        case .autoencoder(let model): model.encoder
+        case .classifier(let model): model.encoder
+        }
+    }
+
     var prepared: PreparedLayout {
         switch self {
         case .autoencoder(let model): model.prepared

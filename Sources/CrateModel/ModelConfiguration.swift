@@ -101,6 +101,18 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
         }
     }
 
+    /// The settings in which `other` is not the same, as `name was 1 and is now 2`.
+    public func difference(from other: ModelConfiguration) -> String {
+        let pairs: [(String, any Equatable, any Equatable)] = [
+            ("imageSize", imageSize, other.imageSize), ("patchSize", patchSize, other.patchSize),
+            ("dim", dim, other.dim), ("depth", depth, other.depth), ("decoderDepth", decoderDepth, other.decoderDepth),
+            ("heads", heads, other.heads), ("lambda", lambda, other.lambda),
+            ("normalisesTargets", normalisesTargets, other.normalisesTargets),
+        ]
+        return pairs.filter { "\($0.1)" != "\($0.2)" }.map { "\($0.0) was \($0.1) and is now \($0.2)" }
+            .joined(separator: ", ")
+    }
+
     private func check(_ name: String, _ value: Int, in range: ClosedRange<Int>) throws {
         guard range.contains(value) else {
             throw Failure(

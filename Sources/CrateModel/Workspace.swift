@@ -12,7 +12,9 @@ struct Activations {
     let decoder: [DecoderBlock.Saved]
     let decoderNorm: NormLayer.Saved
     let gradient: UnsafeMutablePointer<Float>  // the running gradient of a block's output, (M, D)
-    let values: UnsafeMutablePointer<Float>  // patches that are embedded, and later an autoencoder's predictions, (M, V)
+    /// Patches that are embedded, and later an autoencoder's predictions, (M, V).
+    let values: UnsafeMutablePointer<Float>
+    /// What a classifier has beside its encoder.
     let classification: Classifier.Saved?
 
     /// The encoder's output through the last norm; it goes from the encoder into the decoder, (M, D).

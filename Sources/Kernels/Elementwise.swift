@@ -61,6 +61,16 @@ public func addColumnSums(
 
 /// The sum of the squares of `count` elements, accumulated in Double after every 1,024 of them.
 public func sumOfSquares(_ x: UnsafePointer<Float>, count: Int) -> Double {
+    sumOfSquares(count: count) { load(x + $0, $1) }
+}
+
+/// The sum of (x - y)^2 over `count` elements, accumulated likewise.
+public func sumOfSquaredDifferences(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int) -> Double {
+    sumOfSquares(count: count) { load(x + $0, $1) - load(y + $0, $1) }
+}
+
+@inline(__always)
+private func sumOfSquares(count: Int, _ vector: (_ index: Int, _ lanes: Int) -> Vector) -> Double {
     var total = 0.0
     var start = 0
     while start < count {
@@ -68,7 +78,7 @@ public func sumOfSquares(_ x: UnsafePointer<Float>, count: Int) -> Double {
         var squares = Vector.zero
         var i = start
         while i < end {
-            let value = load(x + i, end &- i)
+            let value = vector(i, end &- i)
             squares += value * value
             i &+= 16
         }

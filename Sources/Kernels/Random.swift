@@ -24,6 +24,8 @@ public struct KeyedGenerator: RandomNumberGenerator, Sendable {
         case drawing
         /// Which samples stand in for one that is damaged; keys: epoch, sample.
         case substitution
+        /// With what an image is mixed, and how; keys: epoch, sample.
+        case mixing
     }
 
     /// The stream of `purpose` and its keys, at most two, under `seed`.

@@ -41,7 +41,7 @@ public func reconstructionLoss(
 }
 
 /// Mean and 1 / sqrt(unbiased variance + 1e-6) of one patch.
-private func standardisation(_ values: UnsafePointer<Float>, count: Int) -> (mean: Float, scale: Float) {
+public func standardisation(_ values: UnsafePointer<Float>, count: Int) -> (mean: Float, scale: Float) {
     var total = 0.0
     for i in 0..<count { total += Double(values[i]) }
     let mean = total / Double(count)

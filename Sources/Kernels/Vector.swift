@@ -53,6 +53,25 @@ func exponential(_ x: Vector) -> Vector {
     return (p * unsafeBitCast(exponent, to: Vector.self)).replacing(with: 0, where: isTooSmall)
 }
 
+/// ln x for 0 < x <= 1, with an absolute error under 1e-6 and a relative one under 1e-6 away from 1; 0 below the least normal float.
+///
+/// x = 2^n m with m in [sqrt(1/2), sqrt(2)); ln m = 2 artanh(r) with r = (m - 1) / (m + 1), |r| < 0.172, by its series.
+@inline(__always)
+func logarithm(_ x: Vector) -> Vector {
+    let isTooSmall = x .< Vector(repeating: .leastNormalMagnitude)
+    let bits = unsafeBitCast(x, to: SIMD16<Int32>.self) &- 0x3F35_04F3  // sqrt(1/2)
+    let n = Vector(bits &>> 23)
+    let mantissa = unsafeBitCast((bits & 0x7F_FFFF) &+ 0x3F35_04F3, to: Vector.self)
+    let r = (mantissa - 1) / (mantissa + 1)
+    let square = r * r
+    var p = Vector(repeating: 2.0 / 9)
+    p = Vector(repeating: 2.0 / 7).addingProduct(p, square)
+    p = Vector(repeating: 2.0 / 5).addingProduct(p, square)
+    p = Vector(repeating: 2.0 / 3).addingProduct(p, square)
+    p = Vector(repeating: 2).addingProduct(p, square)
+    return (n * 0.693_147_2 + r * p).replacing(with: 0, where: isTooSmall)
+}
+
 /// Sum of the elements as Double, lane sums first; the order is the same in every call of the same length.
 @inline(__always)
 func doubleSum(_ vector: Vector) -> Double {

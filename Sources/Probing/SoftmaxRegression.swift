@@ -12,8 +12,8 @@ import Threads
 /// found by L-BFGS; b is not decayed. With C = 1 / (n decay) that is the objective of scikit-learn's LogisticRegression.
 public struct SoftmaxRegression {
     private let dim, classes: Int
-    /// W, then b.
-    private var parameters: [Double]
+    /// W row by row, then b.
+    public private(set) var parameters: [Double]
 
     /// The regression on `features` with `decay`, from zeros or from `start`; rows are divided over the `team`, in strips whose
     /// number does not depend on it.

@@ -9,6 +9,8 @@ import Foundation
 public final class BatchLoader {
     /// Patches of an image that stay visible.
     public let visiblePatches: Int
+    /// The terms that the loss of an image is the sum of: its hidden patches, or one with labels.
+    public let lossTerms: Int
     /// The number of samples.
     public let count: Int
     /// What is wrong with shards that are missing, where their samples are substituted.
@@ -18,12 +20,14 @@ public final class BatchLoader {
     /// Opens the shard directory and starts the reading thread, which waits for `begin`.
     ///
     /// Throws `Failure` when the directory is damaged, empty, or of another patch size, when the mask ratio hides none or
-    /// all of the patches, or when memory is short.
+    /// all of the patches, when the shards have another number of classes, or when memory is short.
     public init(_ settings: LoaderSettings) throws {
         let reader = try BatchReader(settings)
         let ring = try BatchRing(
-            capacity: settings.capacity, patchValues: reader.input.valueCount, patchCount: reader.input.patchCount)
+            capacity: settings.capacity, patchValues: reader.input.valueCount, patchCount: reader.input.patchCount,
+            classes: settings.labels?.classes ?? 0)
         visiblePatches = reader.visiblePatches
+        lossTerms = settings.labels == nil ? reader.input.patchCount - reader.visiblePatches : 1
         count = reader.count
         missing = reader.missing
         self.ring = ring

@@ -24,19 +24,23 @@ final class BatchReader {
     private var sampler: Sampler
     private var resampler: Resampler
     private let framed: OwnedBuffer<Float>  // one sample, (S', S', 3)
+    private let partner: OwnedBuffer<Float>  // another one that is mixed with it, (S', S', 3)
+    private let operations: RandomOperations
 
     init(_ settings: LoaderSettings) throws {
         input = try PatchGrid(imageSize: settings.imageSize, patchSize: settings.patchSize)
-        let isRatio = settings.maskRatio > 0 && settings.maskRatio < 1
-        visiblePatches = isRatio ? visiblePatchCount(patchCount: input.patchCount, ratio: settings.maskRatio) : 0
-        guard visiblePatches > 0, visiblePatches < input.patchCount else {
-            throw Failure(
-                "mask ratio \(settings.maskRatio) hides none or all of \(input.patchCount) patches",
-                hint: "choose --mask-ratio between 0 and 1, such as 0.75")
-        }
+        visiblePatches = try Self.visiblePatches(settings, of: input.patchCount)
         images = try SampleImages(settings)
+        if let labels = settings.labels, labels.classes != images.classes {
+            throw Failure(
+                "\(settings.path) has \(images.classes) classes, the model \(labels.classes)",
+                hint: "give shards of the same classes, or train another model")
+        }
         resampler = try Resampler()
         framed = try OwnedBuffer<Float>(count: input.valueCount)
+        let mixes = settings.labels?.augmentation.mixes ?? false
+        partner = try OwnedBuffer<Float>(count: mixes ? input.valueCount : 0)
+        operations = try RandomOperations(side: input.imageSize)
         sampler = Sampler(count: images.count, seed: settings.seed)
         self.settings = settings
     }
@@ -59,25 +63,85 @@ final class BatchReader {
             settings.beforeSample?()
             let (epoch, sample) =
                 work.purpose == .training ? sampler.sample(at: position) : (0, position)
-            // Evaluation is not keyed by the run's seed, so that the losses of different runs compare.
-            let seed = work.purpose == .training ? settings.seed : 0
-            if let damage = try images.read(sample: sample) {
-                guard settings.onDamage == .substitute else { throw damage }
-                substitutions.append(try substitute(for: sample, epoch: epoch, seed: seed, damage: damage))
+            let label = try prepare(work.purpose, epoch, sample, into: framed.pointer, &substitutions)
+            if let labels = settings.labels {
+                let targets = ring.targets(ofSlot: work.slot) + slot * labels.classes
+                ring.labels(ofSlot: work.slot)[slot] = Int32(label)
+                targets.update(repeating: 0, count: labels.classes)
+                targets[label] = 1
+                if work.purpose == .training { try mix(labels, epoch, sample, targets, label, &substitutions) }
+            } else {
+                drawHidden(work.purpose, epoch, sample, into: ring.masks(ofSlot: work.slot) + slot * input.patchCount)
             }
-            try frame(work.purpose, epoch: epoch, sample: sample)
             normalisedPatches(
                 from: framed.pointer, side: input.imageSize, patchSize: input.patchSize,
                 mean: settings.normalisation.means, deviation: settings.normalisation.deviations,
                 into: ring.patches(ofSlot: work.slot) + slot * input.valueCount)
-            var generator =
-                work.purpose == .training
-                ? KeyedGenerator(seed: seed, .mask, epoch, sample) : KeyedGenerator(seed: seed, .evaluationMask, sample)
-            drawMask(
-                patchCount: input.patchCount, visible: visiblePatches, using: &generator,
-                into: ring.masks(ofSlot: work.slot) + slot * input.patchCount)
         }
         return substitutions
+    }
+
+    /// Evaluation is not keyed by the run's seed, so that the losses of different runs compare.
+    private func seed(_ purpose: SamplePurpose) -> UInt64 { purpose == .training ? settings.seed : 0 }
+
+    private func drawHidden(
+        _ purpose: SamplePurpose, _ epoch: Int, _ sample: Int, into mask: UnsafeMutablePointer<UInt8>
+    ) {
+        var generator =
+            purpose == .training
+            ? KeyedGenerator(seed: settings.seed, .mask, epoch, sample)
+            : KeyedGenerator(seed: seed(purpose), .evaluationMask, sample)
+        drawMask(patchCount: input.patchCount, visible: visiblePatches, using: &generator, into: mask)
+    }
+
+    /// Reads `sample`, or what stands in for it, and writes it framed and augmented to `target`. Returns its class.
+    private func prepare(
+        _ purpose: SamplePurpose, _ epoch: Int, _ sample: Int, into target: UnsafeMutablePointer<Float>,
+        _ substitutions: inout [Substitution]
+    ) throws -> Int {
+        if let damage = try images.read(sample: sample) {
+            guard settings.onDamage == .substitute else { throw damage }
+            substitutions.append(try substitute(for: sample, epoch: epoch, seed: seed(purpose), damage: damage))
+        }
+        guard settings.labels == nil || images.label >= 0 else {
+            throw Failure(
+                "sample \(sample) of \(images.path) has no label", hint: "shard a folder with a folder a class")
+        }
+        try frame(purpose, epoch: epoch, sample: sample, into: target)
+        return images.label
+    }
+
+    /// Mixes the sample in `framed` with another one, which is drawn from (seed, epoch, sample), and takes the smoothing from its
+    /// `targets`.
+    private func mix(
+        _ labels: LabelSettings, _ epoch: Int, _ sample: Int, _ targets: UnsafeMutablePointer<Float>, _ label: Int,
+        _ substitutions: inout [Substitution]
+    ) throws {
+        let rest = labels.smoothing / Double(labels.classes)
+        targets.update(repeating: Float(rest), count: labels.classes)
+        guard labels.augmentation.mixes else {
+            targets[label] += Float(1 - labels.smoothing)
+            return
+        }
+        var generator = KeyedGenerator(seed: settings.seed, .mixing, epoch, sample)
+        let other = generator.index(below: count)
+        let mixing = Mixing.draw(labels.augmentation, side: input.imageSize, using: &generator)
+        let otherLabel = try prepare(.training, epoch, other, into: partner.pointer, &substitutions)
+        mixing.apply(partner.pointer, to: framed.pointer, side: input.imageSize)
+        targets[label] += Float((1 - labels.smoothing) * mixing.share)
+        targets[otherLabel] += Float((1 - labels.smoothing) * (1 - mixing.share))
+    }
+
+    /// The patches of an image that stay visible: all with labels. Throws `Failure` where the ratio leaves none or all.
+    private static func visiblePatches(_ settings: LoaderSettings, of patchCount: Int) throws -> Int {
+        guard settings.labels == nil, let ratio = settings.maskRatio else { return patchCount }
+        let visible = ratio > 0 && ratio < 1 ? visiblePatchCount(patchCount: patchCount, ratio: ratio) : 0
+        guard visible > 0, visible < patchCount else {
+            throw Failure(
+                "mask ratio \(ratio) hides none or all of \(patchCount) patches",
+                hint: "choose --mask-ratio between 0 and 1, such as 0.75")
+        }
+        return visible
     }
 
     /// Reads the first of the substitutes of `sample` that can be read.
@@ -93,22 +157,28 @@ final class BatchReader {
             "\(damage.problem), and none of \(Substitutes.attempts) other samples can be read", hint: damage.hint)
     }
 
-    /// Frames the image that was read last by what is drawn for (epoch, sample).
-    private func frame(_ purpose: SamplePurpose, epoch: Int, sample: Int) throws {
+    /// Writes to `target` what is drawn for (epoch, sample) of the image that was read last.
+    private func frame(
+        _ purpose: SamplePurpose, epoch: Int, sample: Int, into target: UnsafeMutablePointer<Float>
+    ) throws {
         let (width, height) = (images.width, images.height)
-        let framing: Framing
-        switch purpose {
-        case .training:
-            var augmentation = KeyedGenerator(seed: settings.seed, .augmentation, epoch, sample)
-            framing = RandomResizedCrop.draw(
-                width: width, height: height, side: input.imageSize, using: &augmentation)
-        case .evaluation:
-            framing =
+        var generator = KeyedGenerator(seed: settings.seed, .augmentation, epoch, sample)
+        let framing =
+            switch purpose {
+            case .training:
+                RandomResizedCrop.draw(width: width, height: height, side: input.imageSize, using: &generator)
+            case .evaluation:
                 images.areStoredSquare
-                ? Framing.evaluation(stored: width, side: input.imageSize)
-                : Framing.evaluation(width: width, height: height, side: input.imageSize)
-        }
+                    ? Framing.evaluation(stored: width, side: input.imageSize)
+                    : Framing.evaluation(width: width, height: height, side: input.imageSize)
+            }
         try resampler.resample(
-            images.pixels, width: width, height: height, rowBytes: 3 * width, framing: framing, into: framed.pointer)
+            images.pixels, width: width, height: height, rowBytes: 3 * width, framing: framing, into: target)
+        guard purpose == .training, let augmentation = settings.labels?.augmentation else { return }
+        operations.apply(
+            to: target, count: augmentation.operations, magnitude: augmentation.magnitude, using: &generator)
+        RandomErasing.apply(
+            to: target, side: input.imageSize, probability: augmentation.erasing,
+            colour: 255 * settings.normalisation.means, using: &generator)
     }
 }

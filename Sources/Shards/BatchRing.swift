@@ -2,7 +2,7 @@ import Buffers
 import Files
 import Foundation
 
-// N images of a micro-batch, L patches of the model's input, V = 3 p p values a patch.
+// N images of a micro-batch, L patches of the model's input, V = 3 p p values a patch, K classes.
 
 /// A micro-batch, ready for the model. Its memory is valid until the next one is taken.
 public struct LoadedBatch {
@@ -10,6 +10,8 @@ public struct LoadedBatch {
     public let patches: UnsafeMutablePointer<Float>
     /// Masks (N, L), 1 where hidden.
     public let mask: UnsafeMutablePointer<UInt8>
+    /// The classes of the samples (N), and the probability that each class should have (N, K). Without labels of no use.
+    public let labels: UnsafeMutablePointer<Int32>, targets: UnsafeMutablePointer<Float>
     /// The positions of the samples.
     public let positions: Range<Int>
     /// The samples among them that others stand in for.
@@ -37,8 +39,12 @@ final class BatchRing: @unchecked Sendable {
 
     private let patches: OwnedBuffer<Float>  // (slots, N, L, V)
     private let masks: OwnedBuffer<UInt8>  // (slots, N, L)
+    private let labels: OwnedBuffer<Int32>  // (slots, N)
+    private let targets: OwnedBuffer<Float>  // (slots, N, K)
+    private let capacity: Int
     private let patchValues: Int
     private let maskValues: Int
+    private let targetValues: Int
 
     // All below belong to whoever holds the lock. Batches taken <= batches handed out to be read.
     private let condition = NSCondition()
@@ -50,7 +56,11 @@ final class BatchRing: @unchecked Sendable {
     private var isStopped = false
     private var outcomes: [Outcome]
 
-    init(capacity: Int, patchValues: Int, patchCount: Int) throws {
+    init(capacity: Int, patchValues: Int, patchCount: Int, classes: Int) throws {
+        self.capacity = capacity
+        targetValues = capacity * classes
+        labels = try OwnedBuffer(count: BatchRing.slotCount * capacity)
+        targets = try OwnedBuffer(count: BatchRing.slotCount * targetValues)
         self.patchValues = capacity * patchValues
         maskValues = capacity * patchCount
         patches = try OwnedBuffer(count: BatchRing.slotCount * self.patchValues)
@@ -61,6 +71,10 @@ final class BatchRing: @unchecked Sendable {
     func patches(ofSlot slot: Int) -> UnsafeMutablePointer<Float> { patches.pointer + slot * patchValues }
 
     func masks(ofSlot slot: Int) -> UnsafeMutablePointer<UInt8> { masks.pointer + slot * maskValues }
+
+    func labels(ofSlot slot: Int) -> UnsafeMutablePointer<Int32> { labels.pointer + slot * capacity }
+
+    func targets(ofSlot slot: Int) -> UnsafeMutablePointer<Float> { targets.pointer + slot * targetValues }
 
     // ---- the side of the one who computes ----
 
@@ -92,8 +106,8 @@ final class BatchRing: @unchecked Sendable {
         case .ready(let positions, let substitutions):
             isHolding = true
             return LoadedBatch(
-                patches: patches(ofSlot: slot), mask: masks(ofSlot: slot), positions: positions,
-                substitutions: substitutions)
+                patches: patches(ofSlot: slot), mask: masks(ofSlot: slot), labels: labels(ofSlot: slot),
+                targets: targets(ofSlot: slot), positions: positions, substitutions: substitutions)
         }
     }
 

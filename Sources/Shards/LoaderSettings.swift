@@ -1,5 +1,22 @@
 import Images
 
+/// What a loader makes of labels.
+public struct LabelSettings: Codable, Equatable, Sendable {
+    /// The number of classes (K), which must be that of the shards.
+    public var classes: Int
+    /// What training takes from the right class and shares out over all.
+    public var smoothing: Double
+    /// What training does to images beyond crop and flip.
+    public var augmentation: Augmentation
+
+    /// Settings from their parts.
+    public init(classes: Int, smoothing: Double = 0, augmentation: Augmentation = Augmentation()) {
+        self.classes = classes
+        self.smoothing = smoothing
+        self.augmentation = augmentation
+    }
+}
+
 /// What a loader reads, and what it makes of it.
 public struct LoaderSettings: Sendable {
     /// The shard directory.
@@ -10,8 +27,10 @@ public struct LoaderSettings: Sendable {
     public var patchSize: Int
     /// What pixels are normalised with.
     public var normalisation: Normalisation
-    /// Fraction of the patches that is hidden.
-    public var maskRatio: Double
+    /// Fraction of the patches that is hidden; nil where none is.
+    public var maskRatio: Double?
+    /// What is made of labels; nil where there is no use for them. With labels nothing is hidden.
+    public var labels: LabelSettings?
     /// Key of everything random in training.
     public var seed: UInt64
     /// The most samples of a micro-batch.
@@ -23,14 +42,16 @@ public struct LoaderSettings: Sendable {
 
     /// Settings for a model's input; samples that cannot be read end the run.
     public init(
-        path: String, imageSize: Int, patchSize: Int, normalisation: Normalisation = .imageNet, maskRatio: Double,
-        seed: UInt64, capacity: Int, onDamage: DamagePolicy = .stop, beforeSample: (@Sendable () -> Void)? = nil
+        path: String, imageSize: Int, patchSize: Int, normalisation: Normalisation = .imageNet, maskRatio: Double?,
+        labels: LabelSettings? = nil, seed: UInt64, capacity: Int, onDamage: DamagePolicy = .stop,
+        beforeSample: (@Sendable () -> Void)? = nil
     ) {
         self.path = path
         self.imageSize = imageSize
         self.patchSize = patchSize
         self.normalisation = normalisation
         self.maskRatio = maskRatio
+        self.labels = labels
         self.seed = seed
         self.capacity = capacity
         self.onDamage = onDamage

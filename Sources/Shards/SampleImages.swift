@@ -8,6 +8,8 @@ struct SampleImages: ~Copyable {
     private(set) var width = 0
     /// The last image's rows.
     private(set) var height = 0
+    /// The last image's class, -1 where it has none.
+    private(set) var label = -1
     /// The last image's values in (row, column, channel) order.
     var pixels: UnsafePointer<UInt8> { grid == nil ? decoder.pixels : UnsafePointer(image.pointer) }
 
@@ -45,6 +47,12 @@ struct SampleImages: ~Copyable {
     /// The number of samples.
     var count: Int { directory.count }
 
+    /// The number of classes.
+    var classes: Int { directory.index.classes.count }
+
+    /// The path of the shards.
+    var path: String { directory.path }
+
     /// What is wrong with shards that are missing.
     var missing: [Failure] { directory.missing }
 
@@ -58,6 +66,7 @@ struct SampleImages: ~Copyable {
         } catch let damage as Failure {
             return damage
         }
+        label = shard.label(sample: row)
         let count = shard.byteCount(sample: row)
         if stored.count < count { stored = try OwnedBuffer(count: count) }
         do {

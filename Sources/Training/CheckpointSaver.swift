@@ -34,8 +34,7 @@ final class CheckpointSaver: @unchecked Sendable {
     init(_ trainer: borrowing Trainer, store: CheckpointStore, retention: CheckpointRetention) throws {
         let own = trainer.optimizer.moments
         var memory = Arena()
-        moments = MomentParts(
-            parts: own.parts, first: try memory.floats(own.count), second: try memory.floats(own.count))
+        moments = try MomentParts(own.parts, kinds: own.kinds, in: &memory)
         momentMemory = memory
         parameters = try OwnedBuffer<Float>(count: trainer.world.rank == 0 ? trainer.model.layout.bufferCount : 0)
         room = try OwnedBuffer<Float>(count: MomentTransfer.room(for: trainer.model.layout, trainer.world))
@@ -54,8 +53,7 @@ final class CheckpointSaver: @unchecked Sendable {
     func start(_ trainer: borrowing Trainer, step: Int) {
         precondition(!isBusy, "one checkpoint at a time")
         let own = trainer.optimizer.moments
-        moments.first.update(from: own.first, count: own.count)
-        moments.second.update(from: own.second, count: own.count)
+        for kind in own.kinds { moments.values(kind).update(from: own.values(kind), count: own.count) }
         parameters.pointer.update(from: trainer.optimizer.parameters.pointer, count: parameters.count)
         isRunning.store(true, ordering: .releasing)
         let thread = Thread { [self] in
@@ -88,7 +86,8 @@ final class CheckpointSaver: @unchecked Sendable {
         do {
             try store.save(
                 parameters.pointer, of: model, maskRatio: configuration.maskRatio,
-                normalisation: configuration.normalisation, step: step, samples: step * configuration.batchSize
+                normalisation: configuration.normalisation, step: step, samples: step * configuration.batchSize,
+                kinds: moments.kinds
             ) { _, _ in transfer.collect() }
             store.prune(retention)
             return nil

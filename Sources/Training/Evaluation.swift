@@ -5,39 +5,74 @@ import Files
 import Kernels
 import Shards
 
-/// The mean loss over all samples of `loader`, each framed and masked in a way that is always the same.
+/// What a model achieves on a whole validation set.
+public struct Evaluation: Sendable {
+    /// The mean loss over all samples.
+    public let loss: Double
+    /// The fractions of the samples whose class a classifier names first, and among its first five.
+    public let accuracy: (top1: Double, top5: Double)?
+
+    /// As it is printed everywhere.
+    public var text: String {
+        let loss = "validation loss \(formatted(loss))"
+        guard let accuracy else { return loss }
+        return loss + String(format: ", top-1 %.2f%%, top-5 %.2f%%", 100 * accuracy.top1, 100 * accuracy.top5)
+    }
+}
+
+/// Evaluates all samples of `loader`, each framed and masked in a way that is always the same.
 ///
 /// The samples are cut into chunks of `chunk`, which go round the ranks; each sample's loss is then summed in the
 /// order of the samples, so that the result does not depend on the number of ranks. Collective: all ranks get the
-/// loss, or all throw.
+/// result, or all throw.
 public func evaluate(
     _ model: Model, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace,
     loader: BatchLoader, chunk: Int, world: World
-) throws -> Double {
+) throws -> Evaluation {
     let count = loader.count
     var losses = [Double](repeating: 0, count: count)
+    let classes = model.classifier?.configuration.classes
+    // How many classes a classifier takes for likelier than the sample's own.
+    var ranks = [Double](repeating: 0, count: classes == nil ? 0 : count)
     model.prepare(parameters: parameters, workspace: workspace)
     try world.agree {
         loader.begin(
             BatchSequence(first: world.rank * chunk, size: chunk, stride: world.size * chunk, end: count),
             for: .evaluation)
         while let loaded = try loader.next() {
-            let samples = loaded.positions
-            let batch = MaskedBatch(patches: loaded.patches, mask: loaded.mask, images: samples.count)
+            let (samples, batch) = (loaded.positions, model.batch(loaded))
             model.forward(batch, parameters: parameters, workspace: workspace)
             model.loss(batch, gradientScale: nil, workspace: workspace)
-            for (sample, loss) in zip(samples, workspace.imageLosses) { losses[sample] = loss }
+            for (slot, sample) in samples.enumerated() {
+                losses[sample] = workspace.imageLosses[slot]
+                guard let classes else { continue }
+                ranks[sample] = Double(
+                    rank(of: Int(loaded.labels[slot]), in: workspace.logits + slot * classes, classes: classes))
+            }
         }
     }
     world.sum(&losses)
-    let hidden = model.configuration.patchCount - loader.visiblePatches
-    return losses.reduce(0, +) / Double(count * hidden)
+    if classes != nil { world.sum(&ranks) }
+    func share(_ places: Double) -> Double { Double(ranks.count { $0 < places }) / Double(count) }
+    return Evaluation(
+        loss: losses.reduce(0, +) / Double(count * loader.lossTerms),
+        accuracy: classes == nil ? nil : (share(1), share(5)))
+}
+
+extension Model {
+    /// What a pass of this model takes of `loaded`.
+    func batch(_ loaded: LoadedBatch) -> MaskedBatch {
+        let isClassifier = classifier != nil
+        return MaskedBatch(
+            patches: loaded.patches, mask: isClassifier ? nil : loaded.mask,
+            targets: isClassifier ? loaded.targets : nil, images: loaded.positions.count)
+    }
 }
 
 /// What `evaluateCheckpoint` found.
 public struct CheckpointEvaluation: Sendable {
-    /// The mean loss over all samples.
-    public let loss: Double
+    /// What the model achieves.
+    public let result: Evaluation
     /// The number of samples.
     public let samples: Int
     /// The model file that was evaluated.
@@ -46,9 +81,9 @@ public struct CheckpointEvaluation: Sendable {
     public let warnings: [Failure]
 }
 
-/// The validation loss of the checkpoint that `path` means (see `CheckpointStore.modelFile`) on the shards in `data`.
+/// Evaluates the checkpoint that `path` means (see `CheckpointStore.modelFile`) on the shards in `data`.
 ///
-/// `maskRatio` nil takes the ratio of the training. Every rank reads the checkpoint. Collective: all ranks get the loss, or all throw.
+/// `maskRatio` nil takes the ratio of the training. Every rank reads the checkpoint. Collective: all ranks get the result, or all throw.
 public func evaluateCheckpoint(
     _ path: String, data: String, maskRatio: Double?, precision: Precision, threads: Int, world: World
 ) throws -> CheckpointEvaluation {
@@ -60,13 +95,14 @@ public func evaluateCheckpoint(
         try BatchLoader(
             LoaderSettings(
                 path: data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
-                normalisation: loaded.normalisation, maskRatio: maskRatio ?? loaded.maskRatio, seed: 0, capacity: chunk)
-        )
+                normalisation: loaded.normalisation, maskRatio: maskRatio ?? loaded.maskRatio,
+                labels: loaded.model.classifier.map { LabelSettings(classes: $0.configuration.classes) }, seed: 0,
+                capacity: chunk))
     }
     try world.demandEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: data) }])
-    let loss = try evaluate(
+    let result = try evaluate(
         loaded.model, parameters: loaded.parameters.pointer, workspace: loaded.workspace, loader: loader, chunk: chunk,
         world: world)
     return CheckpointEvaluation(
-        loss: loss, samples: loader.count, file: loaded.file, warnings: loaded.warnings)
+        result: result, samples: loader.count, file: loaded.file, warnings: loaded.warnings)
 }

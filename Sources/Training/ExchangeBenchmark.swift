@@ -19,7 +19,7 @@ public func benchmarkExchange(
     let layout = model.layout
     let partition = Partition(
         count: layout.bufferCount, bucketCount: distribution.bucketBytes / 4, ranks: world.size)
-    let rule = AdamW(weightDecay: 0.1)
+    let rule = UpdateRule.adamW(weightDecay: 0.1)
     let sharded = try world.agree { try Optimizer(layout, rule: rule, parts: partition.parts(of: world.rank)) }
     let whole = try world.agree { try Optimizer(layout, rule: rule) }
     let squares = try world.agree { try OwnedBuffer<Double>(count: partition.blocks) }

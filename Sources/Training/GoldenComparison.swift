@@ -1,3 +1,4 @@
+import Analysis
 import Buffers
 import CrateModel
 import Files
@@ -50,7 +51,7 @@ public enum ComparisonTolerance: Sendable {
 private let allGradients = "grad (all)"
 
 /// Runs the golden case at `path` on `threads` threads and compares everything that it stores: the outputs of every
-/// block, the predictions, the loss, every gradient, and the AdamW steps' losses and final parameters.
+/// block, its coding rate and sparsity, the predictions, the loss, every gradient, and the AdamW steps' losses and final parameters.
 ///
 /// A value that is not finite counts as an infinite error. Throws `Failure` when the file is not a complete case.
 public func compareWithGoldenCase(
@@ -58,7 +59,7 @@ public func compareWithGoldenCase(
 ) throws -> [ComparisonRow] {
     let golden = try GoldenCase(path: path)
     let model = golden.model
-    let optimizer = try Optimizer(model.layout, rule: AdamW(weightDecay: 0.05))
+    let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: 0.05))
     for parameter in model.layout.parameters {
         try golden.file.read(
             "model.\(parameter.name)", shape: parameter.shape, into: optimizer.parameters.pointer + parameter.offset)
@@ -80,11 +81,14 @@ private func compareFirstPass(
 ) throws {
     let (model, images) = (golden.model, golden.images)
     var outputs: [(String, [Float])] = []
+    let meter = try LayerMeter(model, images: images, threads: workspace.team.count)
     let loss = runPass(golden, batch: 0, optimizer, workspace) { workspace in
         if let classifier = model.classifier {
             outputs = [("output.logits", copied(workspace.logits, images * classifier.configuration.classes))]
         } else {
             outputs = autoencoderOutputs(workspace, model.configuration, images: images)
+            meter.measure(images: images, parameters: optimizer.parameters.pointer, workspace: workspace)
+            outputs += measures(meter, images: images)
         }
     }
     for (name, values) in outputs { table.add(name, values, try golden.expected(name)) }
@@ -119,6 +123,20 @@ private func autoencoderOutputs(
         predictions += copied(firstPatch, configuration.patchCount * valueCount)
     }
     return outputs + [("output.pred", predictions)]
+}
+
+private func measures(_ meter: borrowing LayerMeter, images: Int) -> [(String, [Float])] {
+    var outputs: [(String, [Float])] = []
+    for block in 0..<meter.depth {
+        for (name, measure, isSample) in [
+            ("coding_rate", BlockMeasure.codingRate, true), ("sparsity", .sparsity, false),
+        ] {
+            let place = LayerMeter.place(measure, block: block)
+            let spread = Spread((0..<images).map { meter.row($0)[place] }, isSample: isSample)
+            outputs.append(("output.\(name).\(block)", [spread?.mean, spread?.std].map { Float($0 ?? .nan) }))
+        }
+    }
+    return outputs
 }
 
 private func compareSteps(

@@ -5,17 +5,31 @@ import Collectives
 /// One rank's moments: those of its parts of the flat buffer, one part behind the other.
 struct MomentParts: @unchecked Sendable {
     let parts: [Range<Int>]
+    /// Which moments there are.
+    let kinds: [Moment]
+    /// The second is without memory where there is none.
     let first, second: UnsafeMutablePointer<Float>
+
+    init(_ parts: [Range<Int>], kinds: [Moment], in arena: inout Arena) throws {
+        let count = parts.reduce(0) { $0 + $1.count }
+        self.parts = parts
+        self.kinds = kinds
+        first = try arena.floats(count)
+        second = try arena.floats(kinds.contains(.second) ? count : 0)
+    }
 
     /// The number of values of each moment.
     var count: Int { parts.reduce(0) { $0 + $1.count } }
+
+    /// All values of `moment`.
+    func values(_ moment: Moment) -> UnsafeMutablePointer<Float> { moment == .first ? first : second }
 
     /// The values of `moment` at `range` of the flat buffer, which must lie in one of the parts.
     func values(_ moment: Moment, at range: Range<Int>) -> UnsafeMutablePointer<Float> {
         var position = 0
         for part in parts {
             if part.lowerBound <= range.lowerBound && range.upperBound <= part.upperBound {
-                return (moment == .first ? first : second) + (position + range.lowerBound - part.lowerBound)
+                return values(moment) + (position + range.lowerBound - part.lowerBound)
             }
             position += part.count
         }
@@ -85,12 +99,12 @@ struct MomentTransfer: ~Copyable {
 
     /// Collects what has not been collected, so that nobody waits.
     mutating func collectRest() {
-        while carried < Moment.allCases.count * parameters.count { _ = collect() }
+        while carried < own.kinds.count * parameters.count { _ = collect() }
     }
 
     /// Distributes what has not been distributed: what comes from rank 0, which sends zeros when it has failed.
     mutating func distributeRest() {
-        while carried < Moment.allCases.count * parameters.count {
+        while carried < own.kinds.count * parameters.count {
             distribute(world.rank == 0 ? UnsafePointer(values) : nil)
         }
     }
@@ -98,7 +112,7 @@ struct MomentTransfer: ~Copyable {
     /// Calls `body` with every owner's piece of the next parameter: owner, moment, place in the flat buffer, and place in
     /// the parameter.
     private borrowing func forEachPiece(_ body: (Int, Moment, Range<Int>, Int) -> Void) {
-        let moment = Moment.allCases[carried / parameters.count]
+        let moment = own.kinds[carried / parameters.count]
         let parameter = parameters[carried % parameters.count]
         let whole = parameter.offset..<parameter.offset + parameter.count
         for part in owners where part.range.overlaps(whole) {

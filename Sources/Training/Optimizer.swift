@@ -3,9 +3,9 @@ import Checkpoints
 import Collectives
 import Kernels
 
-/// Parameters, gradients, and AdamW's moments of the parts that this rank updates, in flat buffers allocated once.
+/// Parameters, gradients, and the moments of the parts that this rank updates, in flat buffers allocated once.
 ///
-/// With R ranks the moments of a rank take 2 / R of the parameters' memory.
+/// With R ranks AdamW's moments of a rank take 2 / R of the parameters' memory, and Lion's half of that.
 /// Source: Rajbhandari et al., ZeRO: Memory Optimizations Toward Training Trillion Parameter Models (arXiv 1910.02054).
 public struct Optimizer: ~Copyable {
     /// The table that parameters and gradients follow.
@@ -19,7 +19,7 @@ public struct Optimizer: ~Copyable {
     let moments: MomentParts
     private let segments: [[Segment]]
     private let memory: Arena
-    private let rule: AdamW
+    private let rule: UpdateRule
 
     /// The intersection of a part and a parameter.
     private struct Segment {
@@ -27,16 +27,20 @@ public struct Optimizer: ~Copyable {
         /// Place of its first moment among this rank's.
         let position: Int
         let decays: Bool
+        let rateFactor: Double
     }
 
-    /// Zeroed buffers for `layout`. Throws `Failure` when the memory is not to be had. `parts` nil is the whole.
-    public init(_ layout: ParameterLayout, rule: AdamW, parts: [Range<Int>]? = nil) throws {
+    /// Zeroed buffers for `layout`. `parts` nil is the whole; `rateFactor` is what the learning rate of a parameter is multiplied
+    /// with. Throws `Failure` when the memory is not to be had.
+    public init(
+        _ layout: ParameterLayout, rule: UpdateRule, parts: [Range<Int>]? = nil,
+        rateFactor: (Parameter) -> Double = { _ in 1 }
+    ) throws {
         let parts = parts ?? [0..<layout.bufferCount]
         let parameters = try OwnedBuffer<Float>(count: layout.bufferCount)
         let gradients = try OwnedBuffer<Float>(count: layout.bufferCount)
-        let count = parts.reduce(0) { $0 + $1.count }
         var memory = Arena()
-        let moments = MomentParts(parts: parts, first: try memory.floats(count), second: try memory.floats(count))
+        let moments = try MomentParts(parts, kinds: rule.moments, in: &memory)
         var position = 0
         segments = parts.map { part in
             defer { position += part.count }
@@ -45,7 +49,8 @@ public struct Optimizer: ~Copyable {
                 return range.isEmpty
                     ? nil
                     : Segment(
-                        range: range, position: position + range.lowerBound - part.lowerBound, decays: parameter.decays)
+                        range: range, position: position + range.lowerBound - part.lowerBound, decays: parameter.decays,
+                        rateFactor: rateFactor(parameter))
             }
         }
         self.layout = layout
@@ -81,14 +86,36 @@ public struct Optimizer: ~Copyable {
         Float(clip.map { min(1, $0 / (norm + 1e-6)) } ?? 1)
     }
 
-    /// One AdamW update of part `index` from the gradients times `scale`; `step` counts from 0.
+    /// One update of part `index` from the gradients times `scale`; `step` counts from 0.
     public borrowing func update(part index: Int, step: Int, rate: Double, scale: Float) {
         for segment in segments[index] {
             let start = segment.range.lowerBound
-            rule.update(
-                parameters.pointer + start, gradients: gradients.pointer + start,
-                firstMoments: moments.first + segment.position, secondMoments: moments.second + segment.position,
-                count: segment.range.count, step: step + 1, rate: rate, gradientScale: scale, decays: segment.decays)
+            let (own, slopes) = (parameters.pointer + start, gradients.pointer + start)
+            let (first, count) = (moments.first + segment.position, segment.range.count)
+            let rate = rate * segment.rateFactor
+            switch rule {
+            case .adamW(let rule):
+                rule.update(
+                    own, gradients: slopes, firstMoments: first, secondMoments: moments.second + segment.position,
+                    count: count, step: step + 1, rate: rate, gradientScale: scale, decays: segment.decays)
+            case .lion(let rule):
+                rule.update(
+                    own, gradients: slopes, moments: first, count: count, rate: rate, gradientScale: scale,
+                    decays: segment.decays)
+            }
+        }
+    }
+}
+
+extension UpdateRule {
+    /// AdamW with betas 0.9 and 0.95.
+    public static func adamW(weightDecay: Double) -> UpdateRule { .adamW(AdamW(weightDecay: weightDecay)) }
+
+    /// The moments that it keeps.
+    public var moments: [Moment] {
+        switch self {
+        case .adamW: [.first, .second]
+        case .lion: [.first]
         }
     }
 }

@@ -1,3 +1,4 @@
+import Buffers
 import Collectives
 import CrateModel
 import Files
@@ -6,9 +7,9 @@ import Images
 import Kernels
 import Shards
 
-/// Everything that decides what a pretraining run computes; stored with it as `config.json`.
+/// Everything that decides what a run computes; stored with it as `config.json`.
 public struct PretrainConfiguration: Codable, Equatable, Sendable {
-    /// The model.
+    /// The model; for a classifier its encoder.
     public var model: ModelConfiguration
     /// Samples of a step over all ranks.
     public var batchSize: Int
@@ -22,12 +23,14 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
     public var wire: WireFormat
     /// The learning rate of every step, and the number of steps.
     public var schedule: LearningRate
-    /// AdamW's decoupled weight decay.
+    /// Decoupled weight decay.
     public var weightDecay: Double
     /// Largest global norm of the gradients; nil leaves them as they are.
     public var clip: Double?
-    /// Fraction of the patches that is hidden.
+    /// Fraction of the patches that is hidden; 0 for a classifier.
     public var maskRatio: Double
+    /// What a classifier is trained for; nil in pretraining.
+    public var classification: ClassificationTask?
     /// What pixels are normalised with.
     public var normalisation: Normalisation
     /// Key of everything random.
@@ -39,7 +42,8 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
     public init(
         model: ModelConfiguration, batchSize: Int, virtualRanks: Int, microBatch: Int, precision: Precision,
         wire: WireFormat, schedule: LearningRate,
-        weightDecay: Double, clip: Double?, maskRatio: Double, normalisation: Normalisation, seed: UInt64,
+        weightDecay: Double, clip: Double?, maskRatio: Double, classification: ClassificationTask? = nil,
+        normalisation: Normalisation, seed: UInt64,
         sampleCount: Int
     ) {
         self.model = model
@@ -52,9 +56,28 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
         self.weightDecay = weightDecay
         self.clip = clip
         self.maskRatio = maskRatio
+        self.classification = classification
         self.normalisation = normalisation
         self.seed = seed
         self.sampleCount = sampleCount
+    }
+
+    /// The model that is trained. Throws `Failure` where a classifier's configuration makes no sense.
+    public func makeModel() throws -> Model {
+        guard let task = classification else { return .autoencoder(MaskedAutoencoder(model)) }
+        return .classifier(
+            Classifier(
+                try ClassifierConfiguration(
+                    model, form: task.form, pooling: task.pooling, classes: task.labels.classes)))
+    }
+
+    /// How parameters follow their gradients.
+    var rule: UpdateRule { classification?.rule(weightDecay: weightDecay) ?? .adamW(weightDecay: weightDecay) }
+
+    /// What the learning rate is multiplied with for `parameter` of `model`.
+    func rateFactor(_ parameter: Parameter, of model: Model) -> Double {
+        guard let classification, let classifier = model.classifier else { return 1 }
+        return classification.rateFactor(parameter, of: classifier)
     }
 
     /// Samples of a step of each virtual rank. Throws `Failure` when the batch does not divide into virtual ranks and
@@ -90,13 +113,12 @@ public struct PretrainConfiguration: Codable, Equatable, Sendable {
     /// Every setting as text, by its name.
     var fields: [String: String] {
         get throws {
-            let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(self)) as? [String: Any] ?? [:]
             var fields: [String: String] = [:]
-            for (name, value) in object {
-                for (inner, value) in value as? [String: Any] ?? ["": value] {
-                    fields[inner.isEmpty ? name : "\(name).\(inner)"] = "\(value)"
-                }
+            func add(_ value: Any, _ name: String) {
+                guard let object = value as? [String: Any] else { return fields[name] = "\(value)" }
+                for (inner, value) in object { add(value, name.isEmpty ? inner : "\(name).\(inner)") }
             }
+            add(try JSONSerialization.jsonObject(with: JSONEncoder().encode(self)), "")
             return fields
         }
     }

@@ -45,7 +45,7 @@ public enum SaveInterval: Equatable, Sendable {
     case minutes(Double)
 }
 
-/// Where a pretraining run reads and writes, how often it looks up, and when it ends early.
+/// Where a run reads and writes, how often it looks up, and when it ends early.
 public struct PretrainOptions: Sendable {
     /// The shard directory to train on.
     public var data: String
@@ -53,6 +53,8 @@ public struct PretrainOptions: Sendable {
     public var validation: String?
     /// The run directory.
     public var run: RunDirectory
+    /// What the parameters begin with; nil for initial values.
+    public var start: StartingPoint?
     /// Whether to go on from the newest checkpoint of the run directory.
     public var resumes: Bool
     /// The options of the command line, kept with the run for when it is resumed.
@@ -75,18 +77,24 @@ public struct PretrainOptions: Sendable {
     public var onDamage: DamagePolicy
     /// How ranks work together.
     public var distribution: DistributionOptions
+    /// What the run tells of its layers and its course.
+    public var telemetry: TelemetryOptions
+    /// Epochs from one refreshing of the run's report to the next; nil for never.
+    public var reportEvery: Int?
 
     /// Options from their parts.
     public init(
-        data: String, validation: String?, run: RunDirectory, resumes: Bool, arguments: [String], evaluateEvery: Int,
+        data: String, validation: String?, run: RunDirectory, start: StartingPoint? = nil, resumes: Bool,
+        arguments: [String], evaluateEvery: Int,
         saveEvery: SaveInterval,
         retention: CheckpointRetention, saveFailures: Int, stopAfter: Int?, timeLimit: Double?, threads: Int,
         onDamage: DamagePolicy,
-        distribution: DistributionOptions
+        distribution: DistributionOptions, telemetry: TelemetryOptions = TelemetryOptions(), reportEvery: Int? = nil
     ) {
         self.data = data
         self.validation = validation
         self.run = run
+        self.start = start
         self.resumes = resumes
         self.arguments = arguments
         self.evaluateEvery = evaluateEvery
@@ -98,16 +106,21 @@ public struct PretrainOptions: Sendable {
         self.threads = threads
         self.onDamage = onDamage
         self.distribution = distribution
+        self.telemetry = telemetry
+        self.reportEvery = reportEvery
     }
 
     /// What must be the same on all ranks, or they would wait for each other.
     var shared: [String: String] {
         [
             "--evaluate-every": "\(evaluateEvery)", "--save-every": "\(saveEvery)",
+            "--from": start?.file ?? "none", "--new-head": "\(start?.hasNewHead ?? false)",
             "--validation": validation == nil ? "absent" : "given", "--stop-after": "\(stopAfter ?? 0)",
             "--bucket-mb": "\(distribution.bucketBytes) bytes", "--check-every": "\(distribution.checkEvery)",
             "--on-non-finite": distribution.onNonFinite.rawValue, "--max-skips": "\(distribution.maxSkips)",
-            "--on-corrupt": "\(onDamage)",
+            "--on-corrupt": "\(onDamage)", "--measure-every": telemetry.measureEvery.map { "\($0)" } ?? "absent",
+            "--measure-images": telemetry.measureImages.map { "\($0)" } ?? "absent",
+            "--report-every": "\(reportEvery ?? 0)",
         ]
     }
 }

@@ -14,11 +14,12 @@ public enum RunEnd: Sendable {
     case stopped
 }
 
-/// Pretrains a CRATE-MAE from its initial values or from the run's newest checkpoint to the end of the schedule.
+/// Trains a model, a CRATE-MAE or a classifier, from its initial values, those of another model, or the run's newest checkpoint
+/// to the end of the schedule.
 ///
 /// Collective: every rank computes its share of each batch; rank 0 alone writes the log and the checkpoints. All
 /// ranks return, or all throw the same `Failure`.
-public func pretrain(
+public func train(
     _ configuration: PretrainConfiguration, _ options: PretrainOptions, world: World
 ) throws -> RunEnd {
     var stop = StopSignal(timeLimit: options.timeLimit)
@@ -31,6 +32,9 @@ public func pretrain(
     var trainer = try Trainer(
         configuration, data: options.data, threads: options.threads, options.distribution, onDamage: options.onDamage,
         world)
+    if let start = options.start, let classifier = trainer.model.classifier {
+        _ = try world.agree { try start.parameters(of: classifier) }
+    }
     let validation = try world.agree {
         try options.validation.map { try makeLoader($0, configuration, options.onDamage) }
     }
@@ -45,7 +49,7 @@ public func pretrain(
     let log = try world.agree { isCoordinator ? try RunLog(path: options.run.logPath) : nil }
     let start = world.broadcast(resumed?.manifest.step ?? 0, from: 0)
     let end = min(total, options.stopAfter.map { max($0, start) } ?? total)
-    try trainer.load(from: resumed?.path)
+    try trainer.load(from: resumed?.path, start: options.start)
     var progress = Progress(isTalking: isCoordinator, totalSteps: total, remaining: end - start)
     defer { progress.endLine() }
     for warning in warnings + trainer.loader.missing + (validation?.missing ?? []) {
@@ -59,6 +63,10 @@ public func pretrain(
         )
     }
     if let resumed { progress.say("going on from \(resumed.path)") }
+
+    let telemetry = try world.agree {
+        try Telemetry(options, configuration, trainer, validation: validation, start: start)
+    }
 
     // ---- train ----
     let saver = try world.agree {
@@ -74,21 +82,41 @@ public func pretrain(
     }
     func record(_ entry: LogEntry, andSaves: Bool = false) throws {
         try world.agree {
-            if let failure = try log?.append(entry) { progress.say("warning: \(failure)") }
+            for failure in [try log?.append(entry), try telemetry.append(entry)] {
+                if let failure { progress.say("warning: \(failure)") }
+            }
             if andSaves { try noteSaves() }
         }
+    }
+    func lookUp(after step: Int, isEvaluation: Bool) throws {
+        if isEvaluation { try evaluateNow(after: step) }
+        guard telemetry.isDue(after: step, isEvaluation: isEvaluation) else { return }
+        world.watchdog.begin(.evaluating, step: step)
+        let entry = try telemetry.measure(trainer, step: step) { progress.say("warning: \($0)") }
+        if let entry { try record(entry) }
     }
     func evaluateNow(after step: Int) throws {
         guard let validation else { return }
         world.watchdog.begin(.evaluating, step: step)
-        let loss = try evaluate(
+        let result = try evaluate(
             trainer.model, parameters: trainer.optimizer.parameters.pointer, workspace: trainer.workspace,
             loader: validation, chunk: configuration.microBatch, world: world)
-        try record(LogEntry(step: step, epoch: configuration.epoch(after: step), validationLoss: loss))
-        progress.say("validation loss \(formatted(loss)) after \(step) steps")
+        try record(LogEntry(result, configuration, after: step))
+        progress.say("\(result.text) after \(step) steps")
     }
+    func refreshReport() throws {
+        try world.agree {
+            guard isCoordinator, let text = options.run.refreshReport() else { return }
+            progress.say("warning: \(text)")
+            _ = try log?.append(LogEntry(event: text))
+        }
+    }
+    if start > 0 { try record(LogEntry(event: "went on from step \(start) on \(world.size) ranks")) }
     trainer.begin(at: start)
-    if start == 0 { try evaluateNow(after: 0) }
+    if start == 0 {
+        if isCoordinator, let directory = options.validation { telemetry.showSamples(of: directory) }
+        try lookUp(after: 0, isEvaluation: true)
+    }
     var saveSeconds: Double?
     var (skips, isStopping) = (0, world.minimum(stop.isSet ? 0 : 1) == 0)
     if isStopping { progress.say("stopped before step \(start + 1); go on with --resume") }
@@ -103,6 +131,7 @@ public func pretrain(
         let entry = LogEntry(result, configuration, saveSeconds: saveSeconds, after: done)
         saveSeconds = nil
         try record(entry, andSaves: true)
+        telemetry.noteStep(seconds: result.seconds.total)
         damage.tell(result.substitutions)
         progress.show(entry, seconds: result.seconds.total)
         if result.isSkipped { progress.say("warning: step \(done) is skipped: loss or gradients are not finite") }
@@ -115,10 +144,16 @@ public func pretrain(
         isStopping = result.wishes.isStopping && done < end
 
         var watch = Stopwatch()
-        if done == total || !isStopping && configuration.isDue(every: options.evaluateEvery, after: done) {
-            try evaluateNow(after: done)
+        if done == total || !isStopping {
+            let isEvaluation = done == total || configuration.isDue(every: options.evaluateEvery, after: done)
+            try lookUp(after: done, isEvaluation: isEvaluation)
         }
         world.watchdog.begin(.saving, step: done)
+        if let epochs = options.reportEvery,
+            isStopping || done == end || configuration.isDue(every: epochs, after: done)
+        {
+            try refreshReport()
+        }
         if isStopping || done == end {
             // What is being written comes to its end first.
             saver.wait()
@@ -144,6 +179,7 @@ public func pretrain(
         if isStopping { progress.say("stopped after \(done) steps; go on with --resume") }
     }
     _ = consume lock
+    if let cost = telemetry.cost { progress.say(cost) }
     guard !isStopping else { return .stopped }
     progress.say("done: \(options.run.path) holds \(end) steps" + (end < total ? " of \(total)" : ""))
     return .finished
@@ -155,13 +191,27 @@ private func demandAgreement(
 ) throws {
     var fields = options.shared.merging(try configuration.fields) { own, _ in own }
     fields["program version"] = programVersion
-    let layout = MaskedAutoencoder(configuration.model).layout.parameters.map { "\($0.name)\($0.shape)\($0.offset)" }
+    let layout = try world.agree { try configuration.makeModel().layout.parameters }.map {
+        "\($0.name)\($0.shape)\($0.offset)"
+    }
     fields["parameter layout"] = String(format: "%08x", Checksum(of: [UInt8](layout.joined().utf8)).value)
     try world.agree {
+        try demandSameClasses(configuration, options)
         fields["training shards"] = try ShardIndex.fingerprint(directory: options.data)
         fields["validation shards"] = try options.validation.map { try ShardIndex.fingerprint(directory: $0) } ?? "none"
     }
     try world.demandEqual(fields)
+}
+
+/// Refuses validation shards of other classes than those to train on: their labels would mean something else.
+private func demandSameClasses(_ configuration: PretrainConfiguration, _ options: PretrainOptions) throws {
+    guard configuration.classification != nil, let validation = options.validation else { return }
+    let classes = try [options.data, validation].map { try ShardIndex.read(directory: $0).classes }
+    guard classes[0] == classes[1] else {
+        throw Failure(
+            "\(validation) has other classes than \(options.data) (\(classes[1].count) and \(classes[0].count))",
+            hint: "shard it again with --classes \(options.data)/index.json")
+    }
 }
 
 private func startWatchdog(_ options: PretrainOptions, _ world: World) {
@@ -179,18 +229,20 @@ func makeLoader(
     try BatchLoader(
         LoaderSettings(
             path: path, imageSize: configuration.model.imageSize, patchSize: configuration.model.patchSize,
-            normalisation: configuration.normalisation, maskRatio: configuration.maskRatio, seed: configuration.seed,
-            capacity: configuration.microBatch, onDamage: onDamage))
+            normalisation: configuration.normalisation, maskRatio: configuration.maskRatio,
+            labels: configuration.classification?.labels, seed: configuration.seed, capacity: configuration.microBatch,
+            onDamage: onDamage))
 }
 
 private func summary(_ configuration: PretrainConfiguration, _ model: Model, ranks: Int) -> String {
     let (schedule, shape) = (configuration.schedule, configuration.model)
+    let head = configuration.classification.map { ", \($0.labels.classes) classes" }
     return String(
         format:
-            "%d rank%@, %.1f M parameters (width %d, depth %d + %d, %d heads), %d samples, %d steps of %d, peak lr %.2e",
+            "%d rank%@, %.1f M parameters (width %d, depth %d%@, %d heads), %d samples, %d steps of %d, peak lr %.2e",
         ranks, ranks == 1 ? "" : "s", Double(model.layout.parameterCount) / 1e6, shape.dim, shape.depth,
-        shape.decoderDepth, shape.heads, configuration.sampleCount, schedule.totalSteps, configuration.batchSize,
-        schedule.peak)
+        head ?? " + \(shape.decoderDepth)", shape.heads, configuration.sampleCount, schedule.totalSteps,
+        configuration.batchSize, schedule.peak)
 }
 
 /// A validation loss as it is printed everywhere.

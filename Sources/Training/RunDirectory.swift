@@ -1,8 +1,9 @@
 import Checkpoints
 import Files
 import Foundation
+import Reports
 
-/// A run on disk: `config.json`, `log.jsonl`, `checkpoints/`.
+/// A run on disk: `config.json`, `log.jsonl`, `measures.jsonl`, `tensorboard/`, `checkpoints/`.
 public struct RunDirectory: Sendable {
     /// Its path.
     public let path: String
@@ -16,6 +17,18 @@ public struct RunDirectory: Sendable {
     public var checkpoints: CheckpointStore { CheckpointStore(run: path) }
     var configurationPath: String { "\(path)/config.json" }
     var logPath: String { "\(path)/log.jsonl" }
+    var measuresPath: String { "\(path)/measures.jsonl" }
+    var tensorBoardPath: String { "\(path)/tensorboard" }
+
+    /// Writes the report anew from what is on the disk. Returns what kept it from being written, which is no reason to stop.
+    func refreshReport() -> String? {
+        do {
+            try RunReport(run: path).write(to: "\(path)/\(RunReport.fileName)")
+            return nil
+        } catch {
+            return "the report is not written: \(Failure(from: error))"
+        }
+    }
 
     /// Makes the directory ready for `configuration` and returns the checkpoint to go on from, if any.
     ///
@@ -27,29 +40,31 @@ public struct RunDirectory: Sendable {
         let manager = FileManager.default
         try makeDirectory()
         let isUsed = manager.fileExists(atPath: configurationPath)
-        guard isUsed || (checkpoints.paths().isEmpty && !manager.fileExists(atPath: logPath)) else {
+        let isImported = !isUsed && holdsImport
+        guard isUsed || ((checkpoints.paths().isEmpty || isImported) && !manager.fileExists(atPath: logPath)) else {
             throw Failure(
                 "\(path) holds a log or checkpoints, but no config.json to say whose",
                 hint: "restore it, or change --run")
         }
-        guard options.resumes || !isUsed else {
+        guard options.resumes || !(isUsed || isImported) else {
             throw Failure("\(path) holds a run already", hint: "add --resume to go on with it, or change --run")
         }
+        if isImported { try demandImport(of: configuration.model) }
         let newest =
-            isUsed
+            isUsed || isImported
             ? checkpoints.newest {
                 let aside = checkpoints.setAside($0)
                 report(Failure("\($1.problem); it is now \(aside)", hint: "the checkpoint before it is used"))
             } : nil
-        if newest != nil { try demandComparable(configuration, report: report) }
+        if newest != nil && isUsed { try demandComparable(configuration, report: report) }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         try DurableFile.write([UInt8](encoder.encode(configuration)), to: configurationPath)
         let arguments =
             options.arguments + ["--virtual-ranks", "\(configuration.virtualRanks)", "--micro-batch"]
             + ["\(configuration.microBatch)"]
-        try DurableFile.write([UInt8](encoder.encode(arguments)), to: Self.argumentsPath(path))
-        try keepLog(through: newest?.manifest.step ?? -1)
+        try storeArguments(arguments)
+        for file in [logPath, measuresPath] { try keepLines(of: file, through: newest?.manifest.step ?? -1) }
         return newest
     }
 
@@ -59,7 +74,14 @@ public struct RunDirectory: Sendable {
         return try FileLock("\(path)/lock", use: path, waitingUpTo: 10)
     }
 
-    private func makeDirectory() throws {
+    /// Keeps `arguments` for a resume.
+    func storeArguments(_ arguments: [String]) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .withoutEscapingSlashes]
+        try DurableFile.write([UInt8](encoder.encode(arguments)), to: Self.argumentsPath(path))
+    }
+
+    func makeDirectory() throws {
         guard (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil,
             access(path, W_OK | X_OK) == 0
         else {
@@ -100,14 +122,14 @@ public struct RunDirectory: Sendable {
         if !names.isEmpty { report(Failure(text(names), hint: "the run goes on with it")) }
     }
 
-    /// Drops the log's lines of later steps, which will be written again; all of them for step -1.
-    private func keepLog(through step: Int) throws {
-        guard let data = FileManager.default.contents(atPath: logPath) else { return }
+    /// Drops a log's lines of later steps, which will be written again; all of them for step -1.
+    private func keepLines(of file: String, through step: Int) throws {
+        guard let data = FileManager.default.contents(atPath: file) else { return }
         let lines = data.split(separator: UInt8(ascii: "\n")).filter { line in
             guard let entry = try? RunLog.decoder.decode(LogEntry.self, from: Data(line)) else { return false }
             // Events keep their place in the story; they are not written again.
             return entry.step.map { $0 <= step } ?? true
         }
-        try DurableFile.write(lines.flatMap { $0 + [UInt8(ascii: "\n")] }, to: logPath)
+        try DurableFile.write(lines.flatMap { $0 + [UInt8(ascii: "\n")] }, to: file)
     }
 }

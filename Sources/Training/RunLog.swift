@@ -11,6 +11,8 @@ public struct LogEntry: Codable, Equatable, Sendable {
     public var loss: Double?
     /// The mean loss over the validation set.
     public var validationLoss: Double?
+    /// The fractions of the validation set whose class a classifier names first, and among its first five.
+    public var validationTop1, validationTop5: Double?
     /// The learning rate of the step.
     public var lr: Double?
     /// The global norm of the gradients before clipping.
@@ -33,11 +35,20 @@ public struct LogEntry: Codable, Equatable, Sendable {
     public var substituted: Int?
     /// Seconds for which a checkpoint that was begun before the step held up training.
     public var saveSeconds: Double?
+    /// Seconds that the measures of the layers after this step took.
+    public var measureSeconds: Double?
     /// What happened beside the steps.
     public var event: String?
 }
 
 extension LogEntry {
+    /// The line of an evaluation after `step` steps.
+    init(_ result: Evaluation, _ configuration: PretrainConfiguration, after step: Int) {
+        self.init(
+            step: step, epoch: configuration.epoch(after: step), validationLoss: result.loss,
+            validationTop1: result.accuracy?.top1, validationTop5: result.accuracy?.top5)
+    }
+
     /// The line of the step that makes `done`.
     init(_ result: StepResult, _ configuration: PretrainConfiguration, saveSeconds: Double?, after done: Int) {
         let seconds = result.seconds
@@ -53,14 +64,10 @@ extension LogEntry {
     }
 }
 
-/// Appends to `log.jsonl`, a JSON object a line. What cannot be written, on a full disk say, is kept for the next time. A class,
-/// since what is kept changes under a loop that only appends.
-final class RunLog {
-    private let descriptor: Int32
-    private let path: String
+/// A file of JSON objects, one a line, such as `log.jsonl`; see `AppendingFile` for what happens on a full disk.
+struct RunLog {
+    private let file: AppendingFile
     private let encoder = JSONEncoder()
-    private var pending: [UInt8] = []
-    private var isFailing = false
 
     static var decoder: JSONDecoder {
         let decoder = JSONDecoder()
@@ -69,29 +76,14 @@ final class RunLog {
     }
 
     init(path: String) throws {
-        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw systemFailure("cannot open \(path)") }
-        self.path = path
+        file = try AppendingFile(path)
         encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.sortedKeys]
     }
 
-    deinit { close(descriptor) }
-
     /// Appends a line. Returns what is wrong the first time that lines cannot be written, nil otherwise; throws `Failure` when
     /// more are kept than memory should hold.
-    func append(_ entry: LogEntry) throws -> Failure? {
-        pending += try encoder.encode(entry) + [UInt8(ascii: "\n")]
-        while !pending.isEmpty {
-            let written = pending.withUnsafeBytes { write(descriptor, $0.baseAddress!, $0.count) }
-            if written < 0 && errno == EINTR { continue }
-            guard written > 0 else { break }
-            pending.removeFirst(written)
-        }
-        defer { isFailing = !pending.isEmpty }
-        guard !pending.isEmpty else { return nil }
-        let failure = systemFailure("cannot write \(path)")
-        guard pending.count < 64 << 20 else { throw failure }
-        return isFailing ? nil : failure
+    func append(_ entry: some Encodable) throws -> Failure? {
+        try file.append(encoder.encode(entry) + [UInt8(ascii: "\n")])
     }
 }

@@ -6,9 +6,9 @@ import Files
 import Kernels
 
 extension Trainer {
-    /// Fills parameters and moments from the checkpoint at `path`, which rank 0 alone reads, or with initial values.
-    /// Collective: all ranks hold rank 0's parameters afterwards, or all throw.
-    func load(from path: String?) throws {
+    /// Fills parameters and moments from the checkpoint at `path`, which rank 0 alone reads, or with initial values and those of
+    /// `start`. Collective: all ranks hold rank 0's parameters afterwards, or all throw.
+    func load(from path: String?, start: StartingPoint? = nil) throws {
         let isCoordinator = world.rank == 0
         let isResuming = world.broadcast(path == nil ? 0 : 1, from: 0) == 1
         var failure: Failure?
@@ -20,7 +20,9 @@ extension Trainer {
                 model.layout, partition, own: optimizer.moments, world: world, values: room.pointer)
             if let path {
                 do {
-                    try CheckpointStore.load(into: optimizer.parameters.pointer, of: model, from: path) {
+                    try CheckpointStore.load(
+                        into: optimizer.parameters.pointer, of: model, from: path, kinds: optimizer.moments.kinds
+                    ) {
                         transfer.distribute($2)
                     }
                 } catch {
@@ -30,6 +32,15 @@ extension Trainer {
             transfer.distributeRest()
         } else if isCoordinator {
             model.layout.initialise(optimizer.parameters.pointer, seed: configuration.seed)
+            if let start, let classifier = model.classifier {
+                do {
+                    try CheckpointStore.loadParameters(
+                        into: optimizer.parameters.pointer, parameters: start.parameters(of: classifier),
+                        from: start.file)
+                } catch {
+                    failure = Failure(from: error)
+                }
+            }
         }
         try world.share(failure)
         world.broadcast(optimizer.parameters.pointer, count: model.layout.bufferCount, from: 0)
@@ -40,8 +51,8 @@ extension Trainer {
         let (parameters, count) = (optimizer.parameters.pointer, optimizer.parameters.count)
         let moments = optimizer.moments
         try world.agree {
-            guard allFinite(parameters, count: count), allFinite(moments.first, count: moments.count),
-                allFinite(moments.second, count: moments.count)
+            guard allFinite(parameters, count: count),
+                moments.kinds.allSatisfy({ allFinite(moments.values($0), count: moments.count) })
             else {
                 throw Failure(
                     "the parameters or moments of rank \(world.rank) are not finite after step \(step), so they are not saved",

@@ -27,7 +27,7 @@ struct Trainer: ~Copyable {
         onDamage: DamagePolicy = .stop, _ world: World
     ) throws {
         _ = try configuration.samplesPerVirtualRank(ranks: world.size)
-        let model = Model.autoencoder(MaskedAutoencoder(configuration.model))
+        let model = try world.agree { try configuration.makeModel() }
         let count = model.layout.bufferCount
         let partition = Partition(count: count, bucketCount: options.bucketBytes / 4, ranks: world.size)
         let team = ThreadTeam(count: threads)
@@ -37,8 +37,8 @@ struct Trainer: ~Copyable {
         }
         let optimizer = try world.agree {
             try Optimizer(
-                model.layout, rule: AdamW(weightDecay: configuration.weightDecay),
-                parts: partition.parts(of: world.rank))
+                model.layout, rule: configuration.rule, parts: partition.parts(of: world.rank)
+            ) { configuration.rateFactor($0, of: model) }
         }
         let exchange = try world.agree {
             try GradientExchange(

@@ -31,7 +31,7 @@ extension Trainer {
     }
 
     /// One optimiser step: every rank's micro-batches forward and backward, the sum of the gradients over all ranks, which
-    /// goes on during the last backward pass, clipping, AdamW of the own parts, and the gathering of all parts.
+    /// goes on during the last backward pass, clipping, the update of the own parts, and the gathering of all parts.
     /// Collective: all ranks do the step, or all throw and no parameter has changed. `wishes` is asked when the passes are through.
     mutating func run(
         step: Int, wishes: () -> StepReport.Wishes = { StepReport.Wishes() }
@@ -66,8 +66,7 @@ extension Trainer {
         clock.finish(.reduction)
         if report.any(.failed) { try world.share(failure) }
         if isChecking { try report.demandEqualParameters(step: step) }
-        let hidden = model.configuration.patchCount - loader.visiblePatches
-        let loss = report.losses.reduce(0, +) / (Double(configuration.batchSize) * Double(hidden))
+        let loss = report.losses.reduce(0, +) / (Double(configuration.batchSize) * Double(loader.lossTerms))
         let norm = report.squares.reduce(0, +).squareRoot()
         let isUsable = loss.isFinite && norm.isFinite && !report.any(.notFinite)
         if !isUsable && options.onNonFinite == .stop { throw notFinite(step, loss, norm) }
@@ -133,8 +132,7 @@ extension Trainer {
     private mutating func computeLeaf(_ step: Int, _ virtualRank: Int, ready: (Int) -> Void) throws {
         let (parameters, gradients) = (optimizer.parameters.pointer, optimizer.gradients.pointer)
         let (images, share) = (configuration.microBatch, configuration.batchSize / configuration.virtualRanks)
-        let hidden = model.configuration.patchCount - loader.visiblePatches
-        let gradientScale = 1 / (Double(configuration.batchSize) * Double(hidden))
+        let gradientScale = 1 / (Double(configuration.batchSize) * Double(loader.lossTerms))
         optimizer.clearGradients()
         let first = step * configuration.batchSize + virtualRank * share
         for position in stride(from: first, to: first + share, by: images) {
@@ -145,7 +143,7 @@ extension Trainer {
             substitutions += loaded.substitutions
             workspace.clock.finish(.data)
             world.watchdog.begin(.computing, step: step + 1)
-            let batch = MaskedBatch(patches: loaded.patches, mask: loaded.mask, images: images)
+            let batch = model.batch(loaded)
             model.forward(batch, parameters: parameters, workspace: workspace)
             model.loss(batch, gradientScale: Float(gradientScale), workspace: workspace)
             for loss in workspace.imageLosses.prefix(images) { report.losses[virtualRank] += loss }

@@ -17,6 +17,7 @@ struct BenchCommand: ParsableCommand {
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Masking") var masking: MaskingOptions
     @Option(help: ArgumentHelp("Images of a step over all ranks.", valueName: "images"))
     var batchSize = 32
     @Option(help: ArgumentHelp("Images of one pass on a rank (default: up to 8).", valueName: "images"))
@@ -53,7 +54,7 @@ struct BenchCommand: ParsableCommand {
                     data: loader, imageSize: model.imageSize, patchSize: model.patchSize, epochs: epochs))
         }
         try runWithWorld { world in
-            let modelConfiguration = try world.agree { try model.configuration() }
+            let modelConfiguration = try world.agree { try model.configuration(normalisesTargets: masking.normPix) }
             if exchange { return try measureExchange(modelConfiguration, world) }
             var recipe = try RecipeOptions.parse(["--steps", "\(steps + 2)", "--batch-size", "\(batchSize)"])
             recipe.microBatch = microBatch
@@ -66,7 +67,7 @@ struct BenchCommand: ParsableCommand {
                     to: data, count: sampleCount, imageSize: model.imageSize, patchSize: model.patchSize)
             }
             let configuration = try recipe.configuration(
-                modelConfiguration, sampleCount: sampleCount, normalisation: .imageNet,
+                modelConfiguration, maskRatio: masking.maskRatio, sampleCount: sampleCount, normalisation: .imageNet,
                 precision: speed.announcedPrecision(world),
                 ranks: world.size)
             let result = try benchmark(

@@ -9,6 +9,7 @@ struct CheckpointCommand: ParsableCommand {
         commandName: "checkpoint",
         abstract: "List, verify or prune the checkpoints of a run.",
         discussion: """
+            crate checkpoint list runs/tiny
             crate checkpoint verify runs/tiny
             crate checkpoint prune runs/tiny --keep 2 --keep-every 1000
             """,
@@ -30,7 +31,9 @@ struct CheckpointCommand: ParsableCommand {
     }
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Print step, samples and bytes of each checkpoint.")
+        static let configuration = CommandConfiguration(
+            abstract: "Print step, samples and bytes of each checkpoint.",
+            discussion: "crate checkpoint list runs/tiny")
         @OptionGroup var argument: RunArgument
 
         func run() throws {
@@ -47,7 +50,8 @@ struct CheckpointCommand: ParsableCommand {
 
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Hold every file of every checkpoint against its checksum; exit code 1 where one is damaged.")
+            abstract: "Hold every file of every checkpoint against its checksum; exit code 1 where one is damaged.",
+            discussion: "crate checkpoint verify runs/tiny")
         @OptionGroup var argument: RunArgument
 
         func run() throws {
@@ -67,7 +71,12 @@ struct CheckpointCommand: ParsableCommand {
     }
 
     struct Prune: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Remove all but some checkpoints.")
+        static let configuration = CommandConfiguration(
+            abstract: "Remove all but some checkpoints.",
+            discussion: """
+                crate checkpoint prune runs/tiny
+                crate checkpoint prune runs/tiny --keep 2 --keep-every 1000
+                """)
         @OptionGroup var argument: RunArgument
         @Option(help: ArgumentHelp("Newest checkpoints that stay.", valueName: "n"))
         var keep = 3

@@ -5,7 +5,11 @@ import Training
 struct CompareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
-        abstract: "Hold the model against a golden case: outputs, gradients and AdamW steps.")
+        abstract: "Hold the models against a golden case: outputs, gradients and AdamW steps.",
+        discussion: """
+            crate compare Tests/TrainingTests/Golden/mae_pixels.safetensors
+            crate compare mae.safetensors --precision bf16 --threads 2
+            """)
 
     @Argument(help: "The golden case, a safetensors file with its configuration in the metadata.")
     var path: String

@@ -1,31 +1,75 @@
 import ArgumentParser
+import Collectives
 import Files
 import Foundation
+import Kernels
+import Shards
 
 @main
 struct Crate: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "crate",
         abstract: "Pretrain CRATE-MAE, the white-box masked autoencoder, on CPU clusters.",
+        version: versionText,
         subcommands: [
-            SynthesizeCommand.self, ShardCommand.self, VerifyCommand.self, InspectCommand.self, PretrainCommand.self,
-            EvaluateCommand.self, CheckpointCommand.self, CompareCommand.self, BenchCommand.self, PlanCommand.self,
-            FeaturesCommand.self, ProbeCommand.self,
+            SynthesizeCommand.self, ShardCommand.self, VerifyCommand.self, InspectCommand.self,
+            PretrainCommand.self, TrainCommand.self, FinetuneCommand.self, EvaluateCommand.self,
+            ProbeCommand.self, FeaturesCommand.self, AnalyzeCommand.self, ReconstructCommand.self, ReportCommand.self,
+            CheckpointCommand.self, ExportCommand.self, ImportCommand.self,
+            CompareCommand.self, BenchCommand.self, PlanCommand.self, DoctorCommand.self,
         ])
 
     static func main() {
         // A reader that goes away, such as `| head`, is no reason to stop.
         signal(SIGPIPE, SIG_IGN)
         do {
-            var command = try parseAsRoot(withStoredArguments(Array(CommandLine.arguments.dropFirst())))
-            try command.run()
+            try BuildFacts.demandProcessor()
+            let given = try GivenArguments.ofProcess.get()
+            var command = try parse(given)
+            if given.isPrinting {
+                if isRankZero { print(given.asFile, terminator: "") }
+            } else {
+                try command.run()
+            }
         } catch let failure as Failure {
-            printError("error: \(failure)")
+            // Every rank meets the same mistake; a file that is missing, only those of one node.
+            if isFirstOfNode { printError("error: \(failure)") }
             exit(withError: ExitCode(1))
         } catch {
             // Under mpirun every rank meets the same error of the command line; one of them says so.
-            let rank = ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"] ?? "0"
-            exit(withError: rank == "0" ? error : ExitCode(exitCode(for: error).rawValue))
+            exit(withError: isRankZero ? error : ExitCode(exitCode(for: error).rawValue))
         }
+    }
+
+    /// The program's version, what it was built for, and the libraries that it runs with.
+    private static var versionText: String {
+        let products = ProductLibraries.current
+        let sets = BuildFacts.instructionSets.filter(\.isUsed).map(\.name).joined(separator: " ")
+        return """
+            crate \(programVersion)
+            built with Swift \(BuildFacts.swift) for \(BuildFacts.processor) (\(sets.isEmpty ? "no wide vectors" : sets))
+            OpenBLAS \(products.openBLAS) (\(products.kernel)), oneDNN \(products.oneDNN) (\(products.instructions)), \
+            \(World.libraryVersion), HDF5 \(hdf5Version().text)
+            """
+    }
+
+    /// The command with its options. Throws `Failure` with the file and the key where one of a file is at fault.
+    private static func parse(_ given: GivenArguments) throws -> ParsableCommand {
+        do {
+            return try parseAsRoot(given.words)
+        } catch {
+            guard let table = given.table, let failure = given.file?.failure(of: given.words[0], table) else {
+                throw error
+            }
+            throw failure
+        }
+    }
+
+    private static var isRankZero: Bool { isFirst("OMPI_COMM_WORLD_RANK") }
+    private static var isFirstOfNode: Bool { isFirst("OMPI_COMM_WORLD_LOCAL_RANK") }
+
+    /// Whether mpirun has given the number 0, or there is no mpirun.
+    private static func isFirst(_ variable: String) -> Bool {
+        ProcessInfo.processInfo.environment[variable] ?? "0" == "0"
     }
 }

@@ -5,7 +5,7 @@ import Training
 struct EvaluateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "evaluate",
-        abstract: "Print the validation loss of a checkpoint, alone or under mpirun.",
+        abstract: "Print the validation loss of a checkpoint, and a classifier's accuracy, alone or under mpirun.",
         discussion: """
             crate evaluate --checkpoint runs/tiny --data shards/val
             mpirun -n 8 crate evaluate --checkpoint runs/tiny/checkpoints/step-0000000100 --data shards/val
@@ -29,7 +29,7 @@ struct EvaluateCommand: ParsableCommand {
                 threads: speed.threads, world: world)
             guard world.rank == 0 else { return }
             for warning in result.warnings { printError("warning: \(warning)") }
-            print("validation loss \(formatted(result.loss)) over \(result.samples) samples, \(result.file)")
+            print("\(result.result.text) over \(result.samples) samples, \(result.file)")
         }
     }
 }

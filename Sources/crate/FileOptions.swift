@@ -34,6 +34,10 @@ struct FileOptions: ParsableArguments {
     var saveFailures = 3
     @Option(
         help: ArgumentHelp(
+            "Epochs from one refreshing of RUN/report.html to the next (default: never).", valueName: "epochs"))
+    var reportEvery: Int?
+    @Option(
+        help: ArgumentHelp(
             "Steps after which to end with a checkpoint; the schedule stays that of the whole run.", valueName: "steps")
     )
     var stopAfter: Int?
@@ -50,6 +54,7 @@ struct FileOptions: ParsableArguments {
 
     func validate() throws {
         try demandCount("--evaluate-every", evaluateEvery, upTo: 1_000_000)
+        try demandCount("--report-every", reportEvery ?? 1, upTo: 1_000_000)
         try demandCount("--keep-every", keepEvery ?? 1, upTo: 1_000_000_000)
         for (name, value) in [("--keep", keep), ("--save-failures", saveFailures)] {
             guard (0...1_000_000).contains(value) else {
@@ -68,19 +73,10 @@ extension FileOptions {
 
     /// What was given, but for what belongs to one start only.
     var argumentsToKeep: [String] {
-        var (kept, isSkipping) = ([String](), false)
-        for argument in withStoredArguments(Array(CommandLine.arguments.dropFirst())).dropFirst() {
-            if isSkipping {
-                isSkipping = false
-            } else if ["--stop-after", "--time-limit", "--run"].contains(argument) {
-                isSkipping = true
-            } else if argument != "--resume",
-                !["--stop-after=", "--time-limit=", "--run="].contains(where: argument.hasPrefix)
-            {
-                kept.append(argument)
-            }
+        get throws {
+            try GivenArguments.ofProcess.get()
+                .options(without: ["stop-after", "time-limit", "run", "resume", "config", "print-config"])
         }
-        return kept
     }
 }
 

@@ -9,7 +9,10 @@ struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
         abstract: "Tell what is in shards: counts, sizes, classes, pictures.",
-        discussion: "crate inspect shards/train --sheet sheet.png --samples 100")
+        discussion: """
+            crate inspect shards/train
+            crate inspect shards/val --sheet sheet.png --samples 100
+            """)
 
     @Argument(help: "The directory of shards.")
     var dir: String

@@ -17,15 +17,18 @@ struct ModelOptions: ParsableArguments {
     var imageSize = 224
     @Option(help: ArgumentHelp("Side of a patch in pixels.", valueName: "pixels"))
     var patchSize = 16
-    @Option(help: ArgumentHelp("Weight of the sparsity penalty of ISTA.", valueName: "x"))
-    var lambda = 0.5
-    @Flag(help: "Standardise each target patch.")
-    var normPix = false
+    @Option(
+        help: ArgumentHelp("Weight of the sparsity penalty of ISTA (default: 0.5; 0.1 in train).", valueName: "x"))
+    var lambda: Double?
 
-    func configuration() throws -> ModelConfiguration {
+    /// The model, with the `lambda` that is meant where none is given.
+    func configuration(
+        lambda standard: Double = 0.5, hasDecoder: Bool = true, normalisesTargets: Bool = false
+    ) throws -> ModelConfiguration {
         let extents = model.extents
         return try ModelConfiguration(
             imageSize: imageSize, patchSize: patchSize, dim: dim ?? extents.dim, depth: depth ?? extents.depth,
-            heads: heads ?? extents.heads, lambda: lambda, normalisesTargets: normPix)
+            decoderDepth: hasDecoder ? nil : 0, heads: heads ?? extents.heads, lambda: lambda ?? standard,
+            normalisesTargets: normalisesTargets)
     }
 }

@@ -24,6 +24,7 @@ struct PlanCommand: ParsableCommand {
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Masking") var masking: MaskingOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions
     @Option(help: ArgumentHelp("Images of the training set; not needed with --steps.", valueName: "n"))
     var images: Int?
@@ -37,7 +38,7 @@ struct PlanCommand: ParsableCommand {
     private static let mostImages = 4_000_000_000
 
     func run() throws {
-        let (model, precision) = (try model.configuration(), speed.precision)
+        let (model, precision) = (try model.configuration(normalisesTargets: masking.normPix), speed.precision)
         guard images != nil || recipe.steps != nil, (1...Self.mostImages).contains(images ?? 1) else {
             throw Failure(
                 images.map { "--images \($0) is outside 1 to \(Self.mostImages)" }
@@ -50,7 +51,8 @@ struct PlanCommand: ParsableCommand {
             bucketBytes: distribution.options.bucketBytes
         ) { ranks in
             try recipe.configuration(
-                model, sampleCount: images ?? 1, normalisation: .imageNet, precision: precision, ranks: ranks)
+                model, maskRatio: masking.maskRatio, sampleCount: images ?? 1, normalisation: .imageNet,
+                precision: precision, ranks: ranks)
         }
         json ? try printJSON(plan) : PlanTable(plan: plan, threads: speed.threads, precision: precision).print()
     }

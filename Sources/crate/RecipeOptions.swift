@@ -11,10 +11,25 @@ enum NormalisationChoice: String, ExpressibleByArgument {
     case imagenet, dataset
 }
 
+/// What a recipe is where nothing is said.
+struct RecipeDefaults {
+    let batchSize, epochs: Int
+    let blr, weightDecay: Double
+
+    /// As masked autoencoders are published.
+    static let pretraining = RecipeDefaults(batchSize: 4096, epochs: 800, blr: 3e-5, weightDecay: 0.1)
+    /// As the supervised CRATE is published, with Lion.
+    static let training = RecipeDefaults(batchSize: 2048, epochs: 150, blr: 3e-5, weightDecay: 0.5)
+    /// As CRATE is published to be fine-tuned on small data sets, with AdamW.
+    static let finetuning = RecipeDefaults(batchSize: 256, epochs: 200, blr: 5e-5, weightDecay: 0.01)
+}
+
 /// What a run computes with its model.
 struct RecipeOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Images of a step over all ranks.", valueName: "images"))
-    var batchSize = 4096
+    @Option(
+        help: ArgumentHelp(
+            "Images of a step over all ranks (default: 4096; 2048 in train, 256 in finetune).", valueName: "images"))
+    var batchSize: Int?
     @Option(
         help: ArgumentHelp(
             "Parts of a step that are summed in a tree (default: the number of ranks). For a power of two any number "
@@ -28,12 +43,17 @@ struct RecipeOptions: ParsableArguments {
     var microBatch: Int?
     @Option(help: ArgumentHelp("Gradients between ranks: as they are, or rounded to bf16.", valueName: "fp32|bf16"))
     var wire = WireFormat.fp32
-    @Option(help: ArgumentHelp("Passes over the training set (default: 800).", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Passes over the training set (default: 800; 150 in train, 200 in finetune).", valueName: "n"))
     var epochs: Int?
     @Option(help: ArgumentHelp("Steps, instead of --epochs.", valueName: "n"))
     var steps: Int?
-    @Option(help: ArgumentHelp("Peak learning rate for a batch of 256; scaled with the batch.", valueName: "x"))
-    var blr = 3e-5
+    @Option(
+        help: ArgumentHelp(
+            "Peak learning rate for a batch of 256; scaled with the batch (default: 3e-5; 5e-5 in finetune).",
+            valueName: "x"))
+    var blr: Double?
     @Option(help: ArgumentHelp("Peak learning rate, instead of --blr.", valueName: "x"))
     var lr: Double?
     @Option(help: ArgumentHelp("Largest global norm of the gradients; 0 leaves them as they are.", valueName: "x"))
@@ -41,27 +61,28 @@ struct RecipeOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp("Epochs of linear warm-up (default: a twentieth of the run).", valueName: "epochs"))
     var warmupEpochs: Double?
-    @Option(help: ArgumentHelp("AdamW's decoupled weight decay.", valueName: "x"))
-    var weightDecay = 0.1
-    @Option(help: ArgumentHelp("Fraction of the patches that is hidden.", valueName: "x"))
-    var maskRatio = 0.75
     @Option(
         help: ArgumentHelp(
-            "Mean and deviation of the pixels: ImageNet's, or the data's.", valueName: "imagenet|dataset"))
-    var normalise = NormalisationChoice.imagenet
+            "Decoupled weight decay (default: 0.1; 0.5 in train, 0.01 in finetune).", valueName: "x"))
+    var weightDecay: Double?
+    @Option(
+        help: ArgumentHelp(
+            "Mean and deviation of the pixels: ImageNet's, or the data's (default: imagenet; the checkpoint's in finetune).",
+            valueName: "imagenet|dataset"))
+    var normalise: NormalisationChoice?
     @Option(help: ArgumentHelp("Key of everything random.", valueName: "n"))
     var seed: UInt64 = 0
 
     func validate() throws {
         guard epochs == nil || steps == nil else { throw ValidationError("Give --epochs or --steps, not both.") }
-        try demandCount("--batch-size", batchSize, upTo: 1_000_000)
+        try demandCount("--batch-size", batchSize ?? 1, upTo: 1_000_000)
         try demandCount("--micro-batch", microBatch ?? 1, upTo: 1_000_000)
         try demandCount("--virtual-ranks", virtualRanks ?? 1, upTo: 1_000_000)
         try demandCount("--epochs", epochs ?? 1, upTo: 1_000_000)
         try demandCount("--steps", steps ?? 1, upTo: 1_000_000_000)
         let reals = [
-            ("--blr", blr), ("--lr", lr ?? 0), ("--clip", clip), ("--warmup-epochs", warmupEpochs ?? 0),
-            ("--weight-decay", weightDecay),
+            ("--blr", blr ?? 0), ("--lr", lr ?? 0), ("--clip", clip), ("--warmup-epochs", warmupEpochs ?? 0),
+            ("--weight-decay", weightDecay ?? 0),
         ]
         for (name, value) in reals {
             guard value.isFinite, value >= 0, value < 1e9 else {
@@ -71,25 +92,30 @@ struct RecipeOptions: ParsableArguments {
     }
 
     func normalisation(of index: ShardIndex) throws -> Normalisation {
-        switch normalise {
+        switch normalise ?? .imagenet {
         case .imagenet: .imageNet
         case .dataset: try Normalisation(mean: index.mean, deviation: index.std)
         }
     }
 
     func configuration(
-        _ model: ModelConfiguration, sampleCount: Int, normalisation: Normalisation, precision: Precision, ranks: Int
+        _ model: ModelConfiguration, _ defaults: RecipeDefaults = .pretraining, maskRatio: Double = 0,
+        task: ClassificationTask? = nil, sampleCount: Int, normalisation: Normalisation, precision: Precision,
+        ranks: Int
     ) throws -> PretrainConfiguration {
+        let batchSize = batchSize ?? defaults.batchSize
         let schedule = try LearningRate(
-            peak: lr ?? blr * Double(batchSize) / 256, epochs: epochs ?? (steps == nil ? 800 : nil), steps: steps,
+            peak: lr ?? (blr ?? defaults.blr) * Double(batchSize) / 256,
+            epochs: epochs ?? (steps == nil ? defaults.epochs : nil), steps: steps,
             warmupEpochs: warmupEpochs, sampleCount: sampleCount, batchSize: batchSize)
         let virtualRanks = virtualRanks ?? ranks
         return PretrainConfiguration(
             model: model, batchSize: batchSize, virtualRanks: virtualRanks,
             microBatch: microBatch
                 ?? PretrainConfiguration.defaultMicroBatch(batchSize: batchSize, virtualRanks: virtualRanks),
-            precision: precision, wire: wire, schedule: schedule, weightDecay: weightDecay, clip: clip > 0 ? clip : nil,
-            maskRatio: maskRatio, normalisation: normalisation, seed: seed, sampleCount: sampleCount)
+            precision: precision, wire: wire, schedule: schedule, weightDecay: weightDecay ?? defaults.weightDecay,
+            clip: clip > 0 ? clip : nil, maskRatio: maskRatio, classification: task, normalisation: normalisation,
+            seed: seed, sampleCount: sampleCount)
     }
 }
 

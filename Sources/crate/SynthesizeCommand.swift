@@ -11,6 +11,9 @@ struct SynthesizeCommand: ParsableCommand {
         discussion: """
             Each class has its kind of shape, colours and texture. The same seed gives the same files: \
             OUT/class-00/00000.jpg and so on.
+
+            crate synthesize drawings
+            crate synthesize drawings --images 4000 --classes 16 --seed 1
             """)
 
     @Argument(help: "The directory to write; new or empty.")

@@ -42,13 +42,15 @@ private struct Example: ~Copyable {
     borrowing func save(to store: CheckpointStore, step: Int) throws -> String {
         let (first, second) = (firstMoments.pointer, secondMoments.pointer)
         return try store.save(
-            parameters.pointer, of: .autoencoder(model), maskRatio: 0.6, normalisation: .imageNet, step: step, samples: 8 * step
+            parameters.pointer, of: .autoencoder(model), maskRatio: 0.6, normalisation: .imageNet, step: step,
+            samples: 8 * step
         ) { UnsafePointer(($0 == .first ? first : second) + $1.offset) }
     }
 
     borrowing func load(from path: String) throws {
         let (first, second) = (firstMoments.pointer, secondMoments.pointer)
-        try CheckpointStore.load(into: parameters.pointer, of: .autoencoder(model), from: path) { moment, parameter, values in
+        try CheckpointStore.load(into: parameters.pointer, of: .autoencoder(model), from: path) {
+            moment, parameter, values in
             ((moment == .first ? first : second) + parameter.offset).update(from: values, count: parameter.count)
         }
     }

@@ -20,7 +20,8 @@ import Testing
         let values = try OwnedBuffer<Float>(count: model.layout.bufferCount)
         for i in 0..<values.count { values.pointer[i] = Float(i % 1000 + step) }
         return try store.save(
-            values.pointer, of: .autoencoder(model), maskRatio: 0.75, normalisation: .imageNet, step: step, samples: 8 * step
+            values.pointer, of: .autoencoder(model), maskRatio: 0.75, normalisation: .imageNet, step: step,
+            samples: 8 * step
         ) {
             UnsafePointer(values.pointer + $1.offset)
         }
@@ -79,7 +80,9 @@ import Testing
                 if newest.path == newer {
                     // Whole, under the right name, and of another model: loading says so.
                     let failure = #expect(throws: Failure.self, "\(what)") {
-                        try CheckpointStore.load(into: target.pointer, of: .autoencoder(model), from: newer) { _, _, _ in }
+                        try CheckpointStore.load(into: target.pointer, of: .autoencoder(model), from: newer) {
+                            _, _, _ in
+                        }
                     }
                     #expect(failure?.problem.contains(newer) == true, "\(what)")
                     outcomes["refused when loaded", default: 0] += 1

@@ -103,9 +103,10 @@ private struct Example: ~Copyable {
                 for (i, value) in zip(range, before) { values[i] = value + gradients.pointer[i] * Float(length / norm) }
                 return example.pass()
             }
-            let difference = (moved(2e-3) - moved(-2e-3)) / 4e-3
+            // Short, or codes of ISTA change their sign on the way.
+            let difference = (moved(3e-5) - moved(-3e-5)) / 6e-5
             for (i, value) in zip(range, before) { values[i] = value }
-            #expect(abs(difference / norm - 1) < 0.02, "\(parameter.name): \(difference) \(norm)")
+            #expect(abs(difference - norm) < 0.02 * norm + 0.02, "\(parameter.name): \(difference) \(norm)")
         }
     }
 

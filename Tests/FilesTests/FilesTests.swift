@@ -105,3 +105,24 @@ import Testing
         }
     }
 }
+
+@Suite struct AppendingFileTests {
+    @Test func bytesAreAppendedToWhatIsThere() throws {
+        try withTemporaryDirectory { directory in
+            for text in ["one\n", "two\n"] {
+                let file = try AppendingFile("\(directory)/log")
+                #expect(try file.append(Array(text.utf8)) == nil)
+            }
+            #expect(try String(contentsOfFile: "\(directory)/log", encoding: .utf8) == "one\ntwo\n")
+            #expect(throws: Failure.self) { _ = try AppendingFile("\(directory)/none/log") }
+        }
+    }
+
+    /// `/dev/full` is a disk that is always full.
+    @Test func whatCannotBeWrittenIsSaidOnceAndKeptUpToABound() throws {
+        let file = try AppendingFile("/dev/full")
+        #expect(try file.append([1])?.problem == "cannot write /dev/full: No space left on device")
+        #expect(try file.append([2]) == nil)
+        #expect(throws: Failure.self) { try file.append([UInt8](repeating: 3, count: 64 << 20)) }
+    }
+}

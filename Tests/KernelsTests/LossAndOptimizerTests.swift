@@ -71,3 +71,30 @@ import Testing
         #expect(relativeError(copy(second), v) < 1e-6)
     }
 }
+
+@Suite struct LionTests {
+    @Test(arguments: [5, 16, 37], [true, false])
+    func stepsEqualTheFormula(count: Int, decays: Bool) throws {
+        let rule = Lion(weightDecay: 0.5)
+        let start = Values(count, key: 1)
+        let parameters = try buffer(start.floats)
+        let moments = try OwnedBuffer<Float>(count: count)
+        var (p, m) = (start.doubles, [Double](repeating: 0, count: count))
+        for step in 1...5 {
+            var gradients = Values(count, key: 20 + step).floats
+            if step == 1 { gradients[2] = 0 }
+            rule.update(
+                parameters.pointer, gradients: gradients, moments: moments.pointer, count: count, rate: 0.01,
+                gradientScale: 0.5, decays: decays)
+            for i in 0..<count {
+                let g = 0.5 * Double(gradients[i])
+                let direction = 0.9 * m[i] + 0.1 * g
+                if decays { p[i] *= 1 - 0.01 * 0.5 }
+                p[i] -= direction == 0 ? 0 : direction > 0 ? 0.01 : -0.01
+                m[i] = 0.99 * m[i] + 0.01 * g
+            }
+        }
+        #expect(relativeError(copy(parameters), p) < 1e-6)
+        #expect(relativeError(copy(moments), m) < 1e-6)
+    }
+}

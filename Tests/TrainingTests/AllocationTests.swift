@@ -12,21 +12,35 @@ import Training
     /// of threads passes on, and a step has seven runs.
     @Test(arguments: Precision.allCases, [1, 2])
     func aStepAfterTheFirstAllocatesNothing(precision: Precision, threads: Int) throws {
-        let model = MaskedAutoencoder(
-            try ModelConfiguration(imageSize: 32, patchSize: 8, dim: 48, depth: 2, heads: 3, normalisesTargets: true))
+        let configuration = try ModelConfiguration(
+            imageSize: 32, patchSize: 8, dim: 48, depth: 2, heads: 3, normalisesTargets: true)
+        try demandNoAllocation(.autoencoder(MaskedAutoencoder(configuration)), precision, threads: threads)
+        for form in ClassifierForm.allCases {
+            let classifier = try ClassifierConfiguration(configuration, form: form, pooling: .mean, classes: 10)
+            try demandNoAllocation(.classifier(Classifier(classifier)), precision, threads: threads)
+        }
+    }
+
+    private func demandNoAllocation(_ model: Model, _ precision: Precision, threads: Int) throws {
         let team = ThreadTeam(count: threads)
         let workspace = try Workspace(model, images: 4, precision: precision, team: team)
-        let optimizer = try Optimizer(model.layout, rule: AdamW(weightDecay: 0.1))
+        let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: 0.1))
         model.layout.initialise(optimizer.parameters.pointer, seed: 1)
         let patches = (0..<4 * 16 * 192).map { sin(Float($0)) }
         let mask: [UInt8] = (0..<64).map { $0 % 4 == 0 ? 0 : 1 }
+        let targets = (0..<40).map { $0 % 10 == 3 ? Float(1) : 0 }
+        let isMasked = model.autoencoder != nil
         patches.withUnsafeBufferPointer { patches in
             mask.withUnsafeBufferPointer { mask in
-                let batch = MaskedBatch(patches: patches.baseAddress!, mask: mask.baseAddress!, images: 4)
-                step(0, model, batch, optimizer, workspace)
-                let ofRuns = counted(team) { for _ in 0..<7 { team.run { _ in } } }
-                let ofStep = counted(team) { step(1, model, batch, optimizer, workspace) }
-                #expect(ofStep == ofRuns && (threads > 1 || ofStep == 0))
+                targets.withUnsafeBufferPointer { targets in
+                    let batch = MaskedBatch(
+                        patches: patches.baseAddress!, mask: isMasked ? mask.baseAddress! : nil,
+                        targets: targets.baseAddress!, images: 4)
+                    step(0, model, batch, optimizer, workspace)
+                    let ofRuns = counted(team) { for _ in 0..<7 { team.run { _ in } } }
+                    let ofStep = counted(team) { step(1, model, batch, optimizer, workspace) }
+                    #expect(ofStep == ofRuns && (threads > 1 || ofStep == 0))
+                }
             }
         }
     }
@@ -55,7 +69,7 @@ import Training
     }
 
     private func step(
-        _ step: Int, _ model: MaskedAutoencoder, _ batch: MaskedBatch, _ optimizer: borrowing Optimizer,
+        _ step: Int, _ model: Model, _ batch: MaskedBatch, _ optimizer: borrowing Optimizer,
         _ workspace: borrowing Workspace
     ) {
         let parameters = optimizer.parameters.pointer

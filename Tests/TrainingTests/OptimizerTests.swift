@@ -14,7 +14,7 @@ import Training
 
     /// The trained values after two updates from gradients `scale` sin(i), the second from doubled ones.
     private func trained(scale: Double, clip: Double?) throws -> [Float] {
-        let optimizer = try Optimizer(layout(), rule: AdamW(weightDecay: 0.1))
+        let optimizer = try Optimizer(layout(), rule: .adamW(weightDecay: 0.1))
         for step in 0..<2 {
             optimizer.clearGradients()
             for parameter in optimizer.layout.parameters {
@@ -38,6 +38,22 @@ import Training
         for (a, b) in zip(clipped, larger) { #expect(abs(a - b) <= 1e-6) }
         let free = try trained(scale: 10, clip: nil)
         #expect(zip(clipped, free).contains { abs($0 - $1) > 1e-4 }, "the second gradient is cut to the first's size")
+    }
+
+    /// Lion moves each parameter by the rate, and a parameter's rate by its factor; it keeps one moment.
+    @Test func ratesDifferFromParameterToParameter() throws {
+        let layout = layout()
+        let optimizer = try Optimizer(layout, rule: .lion(Lion(weightDecay: 0))) { $0.name == "bias" ? 0.25 : 1 }
+        for i in 0..<layout.bufferCount { optimizer.gradients.pointer[i] = i % 2 == 0 ? 1 : -1 }
+        optimizer.update(part: 0, step: 0, rate: 0.5, scale: 1)
+        for parameter in layout.parameters {
+            for i in parameter.offset..<parameter.offset + parameter.count {
+                let expected: Float = parameter.name == "bias" ? 0.125 : 0.5
+                #expect(optimizer.parameters.pointer[i] == (i % 2 == 0 ? -expected : expected))
+            }
+        }
+        #expect(UpdateRule.lion(Lion(weightDecay: 0)).moments.count == 1)
+        #expect((layout.bufferCount * 4...layout.bufferCount * 4 + 128).contains(optimizer.momentByteCount))
     }
 
     @Test func smallGradientsAreLeftAlone() throws {

@@ -21,7 +21,7 @@ import Training
             let workspace = try Workspace(
                 model, images: images, precision: precision, team: ThreadTeam(count: threads))
             #expect(plan.activations + plan.scratch + plan.preparedWeights == workspace.byteCount)
-            let optimizer = try Optimizer(model.layout, rule: AdamW(weightDecay: 0.1))
+            let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: 0.1))
             #expect(plan.parameters == optimizer.parameters.bytes.count)
             #expect(plan.gradients == optimizer.gradients.bytes.count)
             // Two buffers are padded by up to 64 bytes each.
@@ -45,7 +45,7 @@ import Training
         let counts = (0..<8).map { rank in partition.parts(of: rank).reduce(0) { $0 + $1.count } }
         #expect(counts.reduce(0, +) == layout.bufferCount)
         #expect(counts.allSatisfy { abs(Double(8 * $0) / Double(eight.moments) - 1) < 0.01 })
-        let optimizer = try Optimizer(layout, rule: AdamW(weightDecay: 0), parts: partition.parts(of: 0))
+        let optimizer = try Optimizer(layout, rule: .adamW(weightDecay: 0), parts: partition.parts(of: 0))
         #expect((1...128).contains(optimizer.momentByteCount - eight.moments))
         #expect(alone.treeLevels == 4 * alone.parameters && eight.treeLevels == alone.parameters)
         #expect(eight.messages == 4 * GradientExchange.pieceCount)

@@ -1,0 +1,261 @@
+"""CRATE in PyTorch, for what `crate export` writes.
+
+    model = crate_checkpoint.load('tiny.safetensors')            # a CrateMAE, for example: see load
+    python -m crate_checkpoint convert in.pth out.safetensors    # a state dict from PyTorch, for `crate import`
+
+N images, L patches, T = L + 1 tokens, D channels, H heads, P = D / H, V values of a patch, K classes.
+"""
+import argparse
+import json
+import sys
+import warnings
+
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+STEP = 0.1  # of ISTA, the same in all published weights
+
+
+class SubspaceAttention(nn.Module):
+    """Per head softmax(U U^T / sqrt(P)) U with U = x W_u^T, then the output projection. (N, T, D) -> (N, T, D)"""
+
+    def __init__(self, dim, heads):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, dim, bias=False)
+        self.to_out = nn.Sequential(nn.Linear(dim, dim)) if heads > 1 else nn.Identity()
+
+    def forward(self, x):
+        u = self.qkv(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        scores = u @ u.mT / u.shape[-1] ** 0.5
+        return self.to_out((scores.softmax(-1) @ u).transpose(1, 2).flatten(2))
+
+
+class Ista(nn.Module):
+    """relu(x + eta (x - x W^T) W - eta lambda)"""
+
+    def __init__(self, dim, sparsity):
+        super().__init__()
+        self.weight, self.sparsity = nn.Parameter(torch.empty(dim, dim)), sparsity
+        nn.init.kaiming_uniform_(self.weight)
+
+    def forward(self, x):
+        return F.relu(x + STEP * ((x - x @ self.weight.T) @ self.weight) - STEP * self.sparsity)
+
+
+class Decompression(nn.Module):
+    """x W^T"""
+
+    def __init__(self, dim):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(dim, dim))
+        nn.init.kaiming_uniform_(self.weight)
+
+    def forward(self, x):
+        return x @ self.weight.T
+
+
+class Normed(nn.Module):
+    def __init__(self, dim, fn):
+        super().__init__()
+        self.norm, self.fn = nn.LayerNorm(dim), fn
+
+    def forward(self, x):
+        return self.fn(self.norm(x))
+
+
+class Block(nn.Module):
+    """Two normed layers under the published names layers.0.0 and layers.0.1."""
+
+    def __init__(self, dim, first, second):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.ModuleList([Normed(dim, first), Normed(dim, second)])])
+
+
+class EncoderBlock(Block):
+    def __init__(self, dim, heads, sparsity):
+        super().__init__(dim, SubspaceAttention(dim, heads), Ista(dim, sparsity))
+
+    def forward(self, z):
+        attention, ista = self.layers[0]
+        return ista(z + attention(z))
+
+
+class DecoderBlock(Block):
+    def __init__(self, dim, heads):
+        super().__init__(dim, Decompression(dim), SubspaceAttention(dim, heads))
+
+    def forward(self, z):
+        decompression, attention = self.layers[0]
+        h = decompression(z)
+        return h - attention(h)
+
+
+class PatchEmbed(nn.Module):
+    def __init__(self, patch, dim):
+        super().__init__()
+        self.proj = nn.Conv2d(3, dim, patch, patch)
+
+    def forward(self, images):
+        return self.proj(images).flatten(2).transpose(1, 2)
+
+
+def table(grid, dim):
+    """A place for the position table, which the file fills. (1, T, D)"""
+    return nn.Parameter(torch.zeros(1, grid * grid + 1, dim), requires_grad=False)
+
+
+class CrateEncoder(nn.Module):
+    """Images (N, 3, S, S) to tokens after the last norm (N, T, D), the class token first."""
+
+    def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.5):
+        super().__init__()
+        self.patch_embed = PatchEmbed(patch, dim)
+        self.cls_token = nn.Parameter(0.02 * torch.randn(1, 1, dim))
+        self.pos_embed = table(image_size // patch, dim)
+        self.blocks = nn.ModuleList(EncoderBlock(dim, heads, sparsity) for _ in range(depth))
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+
+    def encode(self, patches, positions):
+        z = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], 1) + positions
+        for block in self.blocks:
+            z = block(z)
+        return self.norm(z)
+
+    def forward(self, images):
+        return self.encode(self.patch_embed(images), self.pos_embed)
+
+
+class CrateMAE(CrateEncoder):
+    """Images and mask (N, L), 1 where hidden, to predictions (N, L, V), values in (row, column, channel) order.
+
+    `pos_embed` and `decoder_embed` belong to the published keys and take no part.
+    """
+
+    def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.5, decoder_depth=None):
+        super().__init__(image_size, patch, dim, depth, heads, sparsity)
+        self.mask_token = nn.Parameter(0.02 * torch.randn(1, 1, dim))
+        self.decoder_pos_embed = table(image_size // patch, dim)
+        self.decoder_embed = nn.Linear(dim, dim)
+        self.decoder_blocks = nn.ModuleList(DecoderBlock(dim, heads) for _ in range(decoder_depth or depth))
+        self.decoder_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.decoder_pred = nn.Linear(dim, 3 * patch * patch)
+
+    def forward(self, images, mask):
+        patches = torch.where(mask[..., None].bool(), self.mask_token, self.patch_embed(images))
+        z = self.encode(patches, self.decoder_pos_embed)
+        for block in self.decoder_blocks:
+            z = block(z)
+        return self.decoder_pred(self.decoder_norm(z))[:, 1:]
+
+
+def pooled(z, pooling):
+    """The class token, or the mean over the patches. (N, T, D) -> (N, D)"""
+    return z[:, 0] if pooling == 'class' else z[:, 1:].mean(1)
+
+
+class EncoderUnderHead(CrateEncoder):
+    """Images (N, 3, S, S) to logits (N, K), by the encoder of a CRATE-MAE."""
+
+    def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.5, classes=1000,
+                 pooling='mean'):
+        super().__init__(image_size, patch, dim, depth, heads, sparsity)
+        self.pooling = pooling
+        if pooling == 'mean':
+            self.fc_norm, self.norm = self.norm, nn.Identity()
+        self.head = nn.Linear(dim, classes)
+
+    def forward(self, images):
+        z = pooled(super().forward(images), self.pooling)
+        return self.head(self.fc_norm(z) if self.pooling == 'mean' else z)
+
+
+class CrateClassifier(nn.Module):
+    """Images (N, 3, S, S) to logits (N, K): the supervised CRATE, norms around its embedding and a learned table."""
+
+    def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.1, classes=1000,
+                 pooling='class'):
+        super().__init__()
+        self.patch, self.pooling, values = patch, pooling, 3 * patch * patch
+        self.to_patch_embedding = nn.Sequential(
+            nn.Identity(), nn.LayerNorm(values), nn.Linear(values, dim), nn.LayerNorm(dim))
+        self.pos_embedding = nn.Parameter(torch.randn(1, (image_size // patch) ** 2 + 1, dim))
+        self.cls_token = nn.Parameter(torch.randn(1, 1, dim))
+        self.transformer = nn.Module()
+        self.transformer.layers = nn.ModuleList(
+            nn.ModuleList([Normed(dim, SubspaceAttention(dim, heads)), Normed(dim, Ista(dim, sparsity))])
+            for _ in range(depth))
+        self.mlp_head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, classes))
+
+    def forward(self, images):
+        patches = F.unfold(images, self.patch, stride=self.patch).transpose(1, 2)  # (N, L, V), channels first
+        patches = patches.unflatten(2, (3, -1)).transpose(2, 3).flatten(2)  # values in (row, column, channel) order
+        z = self.to_patch_embedding(patches)
+        z = torch.cat([self.cls_token.expand(len(z), -1, -1), z], 1) + self.pos_embedding
+        for attention, ista in self.transformer.layers:
+            z = ista(z + attention(z))
+        return self.mlp_head(pooled(z, self.pooling))
+
+
+def metadata(path):
+    """The texts that the file carries: config or classifier, run, step, normalisation, mask_ratio, part."""
+    with safe_open(path, 'pt') as file:
+        return file.metadata() or {}
+
+
+def load(path):
+    """The model of an export, with every key in its place (strict), in float32.
+
+    A CrateMAE, a CrateEncoder (crate export --encoder), a CrateClassifier, or an EncoderUnderHead.
+    """
+    texts = metadata(path)
+    if 'classifier' in texts:
+        classifier = json.loads(texts['classifier'])
+        kind = CrateClassifier if classifier['form'] == 'supervised' else EncoderUnderHead
+        config, more = classifier['encoder'], {name: classifier[name] for name in ('classes', 'pooling')}
+    elif 'config' in texts:
+        config = json.loads(texts['config'])
+        kind = CrateEncoder if texts.get('part') == 'encoder' else CrateMAE
+        more = {} if kind is CrateEncoder else {'decoder_depth': config['decoderDepth']}
+    else:
+        raise ValueError(f'{path} is no export of crate: its metadata hold no configuration')
+    model = kind(config['imageSize'], config['patchSize'], config['dim'], config['depth'], config['heads'],
+                 config['lambda'], **more)
+    model.load_state_dict(load_file(path), strict=True)
+    return model
+
+
+def convert(source, target):
+    """Writes the state dict in `source`, alone or under `model` or `state_dict`, as safetensors. Runs no code of it."""
+    state = torch.load(source, map_location='cpu', weights_only=True)
+    for key in ('model', 'state_dict'):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not state or not all(isinstance(x, torch.Tensor) for x in state.values()):
+        raise ValueError('it holds no state dict of tensors')
+    # Copies, since safetensors refuses tensors that share memory.
+    save_file({name.removeprefix('module.'): x.detach().clone().contiguous() for name, x in state.items()},
+              target, metadata={'format': 'pt'})
+
+
+def main():
+    parser = argparse.ArgumentParser(prog='crate_checkpoint', description='Convert a .pth of PyTorch to safetensors.')
+    command = parser.add_subparsers(required=True).add_parser('convert')
+    command.add_argument('source')
+    command.add_argument('target')
+    options = parser.parse_args()
+    warnings.simplefilter('ignore')
+    try:
+        convert(options.source, options.target)
+    except Exception as error:  # whatever a damaged or hostile file leads to, people get one line
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if 'weights' in reason.lower():
+            reason = 'it holds something else than weights, such as code'
+        sys.exit(f'crate_checkpoint: cannot convert {options.source}: {reason}; give a state dict saved by torch.save')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,61 @@
+import Checkpoints
+import Collectives
+import CrateModel
+import Files
+import Foundation
+import Kernels
+import Shards
+
+/// What `analyseCheckpoint` is asked for.
+public struct AnalysisRequest: Sendable {
+    /// The shards whose samples are measured.
+    public var data: String
+    /// How many of them.
+    public var images: Int
+    /// The fraction of patches that is hidden; nil takes that of the training.
+    public var maskRatio: Double?
+    /// The precision of products.
+    public var precision: Precision
+    /// Threads of a rank.
+    public var threads: Int
+
+    /// A request from its parts.
+    public init(data: String, images: Int, maskRatio: Double?, precision: Precision, threads: Int) {
+        self.data = data
+        self.images = images
+        self.maskRatio = maskRatio
+        self.precision = precision
+        self.threads = threads
+    }
+}
+
+/// The measures of all layers of the checkpoint that `path` means (see `CheckpointStore.modelFile`). Damaged checkpoints that
+/// were passed over go to `report`, on rank 0.
+///
+/// Collective: all ranks get the measures, or all throw.
+public func analyseCheckpoint(
+    _ path: String, _ request: AnalysisRequest, world: World, report: (Failure) -> Void
+) throws -> LayerMeasurement {
+    let loaded = try LoadedModel(path, images: 1, precision: request.precision, threads: request.threads, world: world)
+    for warning in loaded.warnings where world.rank == 0 { report(warning) }
+    let configuration = loaded.model.configuration
+    let loader = try world.agree {
+        try BatchLoader(
+            LoaderSettings(
+                path: request.data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
+                normalisation: loaded.normalisation,
+                maskRatio: loaded.model.autoencoder == nil ? nil : request.maskRatio ?? loaded.maskRatio, seed: 0,
+                capacity: 1))
+    }
+    try world.demandEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: request.data) }])
+    let meter = try world.agree { try LayerMeter(loaded.model, images: 1, threads: request.threads) }
+    var measurement = try measureLayers(
+        loaded.model, parameters: loaded.parameters.pointer, workspace: loaded.workspace, loader: loader,
+        images: request.images, meter: meter, world: world)
+    measurement.file = loaded.file
+    let directory = (loaded.file as NSString).deletingLastPathComponent
+    if (directory as NSString).lastPathComponent.hasPrefix("step-") {
+        measurement.step = CheckpointStore.step(of: directory)
+    }
+    return measurement
+}

@@ -1,0 +1,50 @@
+import Files
+import Foundation
+import Images
+import Shards
+
+/// An image and how a model sees it.
+public struct Picture: Sendable {
+    /// What it is called: the name of its file, or the number of its sample.
+    public let name: String
+    /// The image as it is stored.
+    public let image: Image
+    /// The part of it that the model sees.
+    public let framing: Framing
+    /// What its mask is drawn for.
+    public let key: Int
+
+    /// The image file `path`, framed for an input of `side` pixels as evaluation does. Throws `Failure` when it cannot be read.
+    public init(file path: String, side: Int, key: Int) throws {
+        do {
+            guard let contents = FileManager.default.contents(atPath: path) else { throw systemFailure("cannot open") }
+            image = try ImageDecoder.decode([UInt8](contents))
+        } catch {
+            let failure = Failure(from: error)
+            throw Failure("\(path): \(failure.problem)", hint: failure.hint)
+        }
+        framing = Framing.evaluation(width: image.width, height: image.height, side: side)
+        name = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
+        self.key = key
+    }
+
+    fileprivate init(sample: Int, image: Image, framing: Framing) {
+        name = "sample-\(sample)"
+        self.image = image
+        self.framing = framing
+        key = sample
+    }
+}
+
+extension ShardDirectory {
+    /// Sample `sample`, framed for an input of `side` pixels, with the key of its mask in evaluation. Throws `Failure` when it
+    /// cannot be read.
+    public mutating func picture(sample: Int, side: Int) throws -> Picture {
+        let image = try image(sample: sample)
+        let framing =
+            index.imageSize > 0
+            ? Framing.evaluation(stored: image.width, side: side)
+            : Framing.evaluation(width: image.width, height: image.height, side: side)
+        return Picture(sample: sample, image: image, framing: framing)
+    }
+}

@@ -1,0 +1,145 @@
+import Buffers
+import CrateModel
+import Files
+import Images
+import Kernels
+
+// N images, L patches, V = p p 3 values a patch.
+
+/// What a masked autoencoder makes of an image of which it sees a part.
+public struct Reconstruction: Sendable {
+    /// The image as the model is given it.
+    public let original: Image
+    /// The same with the hidden patches in grey.
+    public let masked: Image
+    /// The same with the hidden patches as the model predicts them.
+    public let completed: Image
+    /// The mean over the hidden patches of (prediction - target)^2 as in training.
+    public let loss: Double
+    /// The mean over the values of the hidden patches of (predicted - original)^2, pixels from 0 to 1, before they are clamped.
+    public let meanSquaredError: Double
+
+    /// Original, masked and completed side by side, a white column of `gap` pixels between them.
+    public func sideBySide(gap: Int = 2) throws -> Image {
+        let columns = [original, masked, completed]
+        let (side, run) = (original.height, 3 * original.width)
+        let space = [UInt8](repeating: 255, count: 3 * gap)
+        var pixels: [UInt8] = []
+        for row in 0..<side {
+            pixels += columns.map { $0.pixels[row * run..<(row + 1) * run] }.joined(separator: space)
+        }
+        return try Image(width: 3 * original.width + 2 * gap, height: side, pixels: pixels)
+    }
+}
+
+extension LoadedModel {
+    /// The reconstructions of `pictures`, as many at a time as the workspace takes.
+    ///
+    /// `maskRatio` of the patches (nil: as in training) are hidden, drawn for (`seed`, key of the picture); seed 0 is evaluation's.
+    /// A prediction of a standardised patch becomes prediction / scale + mean with mean and scale of the patch itself
+    /// (`standardisation`). Throws `Failure` for a classifier, where the ratio hides none or all, or memory is short.
+    public borrowing func reconstruct(
+        _ pictures: [Picture], maskRatio: Double? = nil, seed: UInt64 = 0
+    ) throws -> [Reconstruction] {
+        let model = try autoencoder
+        let configuration = model.configuration
+        let grid = try PatchGrid(imageSize: configuration.imageSize, patchSize: configuration.patchSize)
+        let ratio = maskRatio ?? self.maskRatio
+        let visible = ratio > 0 && ratio < 1 ? visiblePatchCount(patchCount: grid.patchCount, ratio: ratio) : 0
+        guard visible > 0, visible < grid.patchCount else {
+            throw Failure(
+                "mask ratio \(ratio) hides none or all of \(grid.patchCount) patches",
+                hint: "choose --mask-ratio between 0 and 1, such as 0.75")
+        }
+        let capacity = min(pictures.count, workspace.imageLosses.count)
+        let patches = try OwnedBuffer<Float>(count: capacity * grid.valueCount)
+        let mask = try OwnedBuffer<UInt8>(count: capacity * grid.patchCount)
+        let framed = try OwnedBuffer<Float>(count: grid.valueCount)
+        var resampler = try Resampler()
+        var results: [Reconstruction] = []
+        for first in stride(from: 0, to: pictures.count, by: max(1, capacity)) {
+            let batch = MaskedBatch(
+                patches: patches.pointer, mask: mask.pointer, images: min(capacity, pictures.count - first))
+            for index in 0..<batch.images {
+                let (picture, image) = (pictures[first + index], pictures[first + index].image)
+                try resampler.resample(
+                    image.pixels, width: image.width, height: image.height, rowBytes: 3 * image.width,
+                    framing: picture.framing, into: framed.pointer)
+                normalisedPatches(
+                    from: framed.pointer, side: grid.imageSize, patchSize: grid.patchSize, mean: normalisation.means,
+                    deviation: normalisation.deviations, into: patches.pointer + index * grid.valueCount)
+                var generator = KeyedGenerator(seed: seed, .evaluationMask, picture.key)
+                drawMask(
+                    patchCount: grid.patchCount, visible: visible, using: &generator,
+                    into: mask.pointer + index * grid.patchCount)
+            }
+            model.forward(batch, parameters: parameters.pointer, workspace: workspace)
+            model.loss(batch, gradientScale: nil, workspace: workspace)
+            for index in 0..<batch.images {
+                let predictions = workspace.predictions + (index * configuration.tokenCount + 1) * grid.valuesPerPatch
+                let paint = Paint(grid, normalisation, isStandardised: configuration.normalisesTargets)
+                results.append(
+                    try paint.reconstruction(
+                        patches: patches.pointer + index * grid.valueCount, predictions: predictions,
+                        mask: mask.pointer + index * grid.patchCount, loss: workspace.imageLosses[index]))
+            }
+        }
+        return results
+    }
+}
+
+/// Turns normalised values into pictures.
+private struct Paint {
+    private static let grey: UInt8 = 128
+    private let grid: PatchGrid
+    private let means: SIMD3<Float>
+    private let deviations: SIMD3<Float>
+    private let isStandardised: Bool
+
+    init(_ grid: PatchGrid, _ normalisation: Normalisation, isStandardised: Bool) {
+        self.grid = grid
+        means = normalisation.means
+        deviations = normalisation.deviations
+        self.isStandardised = isStandardised
+    }
+
+    /// `patches` and `predictions` are (L, V), `mask` (L), `loss` the sum over the hidden patches.
+    func reconstruction(
+        patches: UnsafePointer<Float>, predictions: UnsafePointer<Float>, mask: UnsafePointer<UInt8>, loss: Double
+    ) throws -> Reconstruction {
+        let count = grid.valuesPerPatch
+        var original = [UInt8](repeating: 0, count: grid.valueCount)
+        var masked = original
+        var completed = original
+        var (hidden, squares) = (0, 0.0)
+        for patch in 0..<grid.patchCount {
+            let isHidden = mask[patch] != 0
+            hidden += isHidden ? 1 : 0
+            let target = patches + patch * count
+            let (mean, scale) = isHidden && isStandardised ? standardisation(target, count: count) : (0, 1)
+            for value in patch * count..<(patch + 1) * count {
+                let truth = pixel(patches[value], channel: value % 3)
+                original[value] = level(truth)
+                masked[value] = isHidden ? Self.grey : level(truth)
+                let predicted = isHidden ? pixel(predictions[value] / scale + mean, channel: value % 3) : truth
+                completed[value] = level(predicted)
+                squares += Double((predicted - truth) * (predicted - truth))
+            }
+        }
+        return Reconstruction(
+            original: try image(original), masked: try image(masked), completed: try image(completed),
+            loss: loss / Double(hidden), meanSquaredError: squares / Double(hidden * count))
+    }
+
+    /// From 0 to 1.
+    private func pixel(_ value: Float, channel: Int) -> Float { value * deviations[channel] + means[channel] }
+
+    /// A value that is no number becomes white.
+    private func level(_ pixel: Float) -> UInt8 { UInt8(max(0, min(255, (255 * pixel).rounded()))) }
+
+    private func image(_ patches: [UInt8]) throws -> Image {
+        var pixels = patches
+        grid.unpatchify(patches, into: &pixels)
+        return try Image(width: grid.imageSize, height: grid.imageSize, pixels: pixels)
+    }
+}

@@ -1,0 +1,70 @@
+import Buffers
+import CrateModel
+import Kernels
+
+// T tokens, D channels.
+
+extension Model {
+    /// The learned position table of the supervised CRATE, (1, T, D).
+    private static let learnedTable = "pos_embedding"
+
+    /// What the published model has beside its parameters.
+    var untrainedShapes: [(name: String, shape: [Int])] {
+        let dim = configuration.dim
+        let table = [1, configuration.tokenCount, dim]
+        if let classifier { return classifier.configuration.form == .supervised ? [] : [("pos_embed", table)] }
+        return [
+            ("pos_embed", table), ("decoder_pos_embed", table), ("decoder_embed.weight", [dim, dim]),
+            ("decoder_embed.bias", [dim]),
+        ]
+    }
+
+    /// The name of the fixed position table that the encoder adds to its tokens, where it adds one.
+    var usedTable: String? {
+        guard let classifier else { return "decoder_pos_embed" }
+        return classifier.configuration.form == .supervised ? nil : "pos_embed"
+    }
+
+    /// The same model for images of side `imageSize`. Throws `Failure` where patches do not divide that.
+    func resized(to imageSize: Int) throws -> Model {
+        guard imageSize != configuration.imageSize else { return self }
+        return try with(imageSize: imageSize)
+    }
+
+    /// The same model with other settings where they are given.
+    func with(imageSize: Int? = nil, lambda: Double? = nil, normalisesTargets: Bool? = nil) throws -> Model {
+        let own = configuration
+        let changed = try ModelConfiguration(
+            imageSize: imageSize ?? own.imageSize, patchSize: own.patchSize, dim: own.dim, depth: own.depth,
+            decoderDepth: own.decoderDepth, heads: own.heads, lambda: lambda ?? own.lambda,
+            normalisesTargets: normalisesTargets ?? own.normalisesTargets)
+        guard let classifier = classifier?.configuration else { return .autoencoder(MaskedAutoencoder(changed)) }
+        return .classifier(
+            Classifier(
+                try ClassifierConfiguration(
+                    changed, form: classifier.form, pooling: classifier.pooling, classes: classifier.classes)))
+    }
+
+    /// The side of the square of patches.
+    fileprivate var grid: Int { configuration.imageSize / configuration.patchSize }
+
+    fileprivate func isLearnedTable(_ parameter: Parameter) -> Bool { parameter.name == Self.learnedTable }
+}
+
+/// `parameters` of `model` for `target`, which differs from it in the size of images at most.
+func resized(
+    _ parameters: consuming OwnedBuffer<Float>, from model: Model, to target: Model
+) throws -> OwnedBuffer<Float> {
+    guard model.configuration.imageSize != target.configuration.imageSize else { return parameters }
+    let result = try OwnedBuffer<Float>(count: target.layout.bufferCount)
+    for (source, place) in zip(model.layout.parameters, target.layout.parameters) {
+        let values = parameters.pointer + source.offset
+        if model.isLearnedTable(source) {
+            let table = interpolatedTable(values, grid: model.grid, to: target.grid, dim: model.configuration.dim)
+            (result.pointer + place.offset).update(from: table, count: table.count)
+        } else {
+            (result.pointer + place.offset).update(from: values, count: place.count)
+        }
+    }
+    return result
+}

@@ -1,0 +1,88 @@
+import Buffers
+import CrateModel
+import Files
+import Foundation
+import Images
+
+/// What published weights do not say of themselves, and what is to be changed about them.
+public struct ImportSettings: Sendable {
+    /// Heads (H); nil takes what the metadata say.
+    public var heads: Int?
+    /// Weight of ISTA's sparsity penalty; nil takes what the metadata say.
+    public var lambda: Double?
+    /// Whether each target patch is standardised; nil takes what the metadata say, or false.
+    public var normalisesTargets: Bool?
+    /// Side of the input in pixels; nil takes what the position table says.
+    public var imageSize: Int?
+
+    /// Settings that leave everything to the file, where they are nil.
+    public init(heads: Int?, lambda: Double?, normalisesTargets: Bool?, imageSize: Int?) {
+        self.heads = heads
+        self.lambda = lambda
+        self.normalisesTargets = normalisesTargets
+        self.imageSize = imageSize
+    }
+}
+
+extension PublishedModel {
+    /// Reads published weights, whose sizes are those of the tensors' shapes, or a model file that crate wrote, which says them
+    /// itself and need not have the untrained tensors.
+    ///
+    /// Throws `Failure` that lists the keys that are missing, too many or misshapen, or says which setting is not known.
+    public static func importing(_ path: String, _ settings: ImportSettings) throws -> PublishedModel {
+        let reader = try SafetensorsReader(path: path)
+        let isOwn = ["config", CheckpointStore.classifierKey].contains { reader.metadata[$0] != nil }
+        guard isOwn else {
+            let model = try publishedModel(reader, settings)
+            try demandKeys(of: reader, model, optional: [])
+            return try PublishedModel(reader, model, imageSize: settings.imageSize, 0.75, .imageNet)
+        }
+        let (stored, maskRatio, normalisation) = try CheckpointStore.description(ofModelFile: path)
+        guard settings.heads == nil || settings.heads == stored.configuration.heads else {
+            throw Failure("\(path) was trained with \(stored.configuration.heads) heads", hint: "leave --heads out")
+        }
+        let model = try stored.with(lambda: settings.lambda, normalisesTargets: settings.normalisesTargets)
+        try demandKeys(of: reader, model, optional: model.untrainedShapes.map(\.name))
+        return try PublishedModel(reader, model, imageSize: settings.imageSize, maskRatio, normalisation)
+    }
+
+    /// Writes the weights as step 0 of the run directory `run`, with moments of zero, and returns the checkpoint's path.
+    ///
+    /// Throws `Failure` where the directory holds a run or checkpoints.
+    public func save(run: String) throws -> String {
+        let used = ["config.json", "log.jsonl", "checkpoints"].first {
+            FileManager.default.fileExists(atPath: "\(run)/\($0)")
+        }
+        if let used { throw Failure("\(run) holds \(used) already", hint: "choose a new directory for --run") }
+        let zeros = try OwnedBuffer<Float>(count: model.layout.parameters.map(\.count).max() ?? 0)
+        return try CheckpointStore(run: run).save(
+            parameters.pointer, of: model, maskRatio: maskRatio, normalisation: normalisation, step: 0, samples: 0,
+            untrained: untrained
+        ) { _, _ in UnsafePointer(zeros.pointer) }
+    }
+}
+
+private func demandKeys(of reader: borrowing SafetensorsReader, _ model: Model, optional: [String]) throws {
+    let shapes = model.layout.parameters.map { ($0.name, $0.shape) } + model.untrainedShapes.map { ($0.name, $0.shape) }
+    let expected = Dictionary(uniqueKeysWithValues: shapes)
+    let tensors = reader.tensors
+    let missing = expected.keys.filter { tensors[$0] == nil && !optional.contains($0) }
+    let surplus = tensors.keys.filter { expected[$0] == nil }
+    let misshapen = expected.filter { name, shape in tensors[name].map { $0.shape != shape } ?? false }.map {
+        "\($0.key) (\(tensors[$0.key]?.shape ?? []) instead of \($0.value))"
+    }
+    let problems = [("lacks", missing), ("has too many", surplus), ("misshapen", misshapen)].filter { !$0.1.isEmpty }
+    guard problems.isEmpty else {
+        let text = problems.map { "\($0.0): \(listed($0.1))" }.joined(separator: "; ")
+        let kind = model.classifier == nil ? "CRATE-MAE" : "CRATE classifier"
+        throw Failure(
+            "the keys of \(reader.path) are not those of a \(kind) with \(model.configuration.heads) heads: \(text)",
+            hint: "give published weights of CRATE, and their --heads")
+    }
+}
+
+/// The first of `names`, and how many more there are.
+private func listed(_ names: [String]) -> String {
+    let shown = names.sorted().prefix(8).joined(separator: ", ")
+    return names.count > 8 ? "\(shown) and \(names.count - 8) more" : shown
+}

@@ -1,0 +1,83 @@
+import CrateModel
+import Files
+
+/// The model whose sizes are those of the tensors' shapes: a CRATE-MAE, or a supervised CRATE.
+///
+/// All sizes are those of tensors that are in the file, which bounds the memory of what is made of them. Throws `Failure` where
+/// the file is of another architecture, or `settings` leave open what shapes do not tell.
+func publishedModel(_ reader: borrowing SafetensorsReader, _ settings: ImportSettings) throws -> Model {
+    let shapes = PublishedShapes(path: reader.path, shapes: reader.tensors.mapValues(\.shape))
+    return try shapes.isSupervised ? shapes.classifier(settings) : shapes.autoencoder(settings)
+}
+
+private struct PublishedShapes {
+    let path: String
+    let shapes: [String: [Int]]
+
+    private static let head = "mlp_head.1.weight"
+
+    var isSupervised: Bool { shapes[Self.head] != nil }
+
+    func autoencoder(_ settings: ImportSettings) throws -> Model {
+        let patch = try shape("patch_embed.proj.weight", 4)
+        let configuration = try configuration(
+            settings, patchSize: patch[3], dim: patch[0], table: "decoder_pos_embed", depth: blocks("blocks."),
+            decoderDepth: blocks("decoder_blocks."))
+        return .autoencoder(MaskedAutoencoder(configuration))
+    }
+
+    func classifier(_ settings: ImportSettings) throws -> Model {
+        let embedding = try shape("to_patch_embedding.2.weight", 2)
+        let patchSize = Int((Double(embedding[1]) / Double(ModelConfiguration.channels)).squareRoot())
+        guard ModelConfiguration.channels * patchSize * patchSize == embedding[1] else {
+            throw Failure(
+                "to_patch_embedding.2.weight of \(path) has \(embedding[1]) columns, which is no square patch of colours",
+                hint: "give published weights of CRATE")
+        }
+        let configuration = try configuration(
+            settings, patchSize: patchSize, dim: embedding[0], table: "pos_embedding",
+            depth: blocks("transformer.layers."), decoderDepth: 0)
+        return .classifier(
+            Classifier(
+                try ClassifierConfiguration(
+                    configuration, form: .supervised, pooling: .classToken, classes: try shape(Self.head, 2)[0])))
+    }
+
+    private func configuration(
+        _ settings: ImportSettings, patchSize: Int, dim: Int, table: String, depth: Int, decoderDepth: Int
+    ) throws -> ModelConfiguration {
+        let extents = try shape(table, 3)
+        let grid = Int(Double(max(0, extents[1] - 1)).squareRoot())
+        guard grid > 0, grid <= 128, patchSize <= 4096, extents == [1, grid * grid + 1, dim] else {
+            throw Failure(
+                "\(table) of \(path) is \(extents), which does not fit the patch embedding",
+                hint: "give published weights of CRATE")
+        }
+        guard let heads = settings.heads else {
+            throw Failure("\(path) does not say how many heads it has", hint: "give --heads, 6 for the published tiny")
+        }
+        guard let lambda = settings.lambda else {
+            throw Failure(
+                "\(path) does not say its lambda",
+                hint: "give --lambda, 0.5 for CRATE-MAE where the paper says nothing else, 0.1 for the supervised CRATE"
+            )
+        }
+        return try ModelConfiguration(
+            imageSize: grid * patchSize, patchSize: patchSize, dim: dim, depth: depth, decoderDepth: decoderDepth,
+            heads: heads, lambda: lambda, normalisesTargets: settings.normalisesTargets ?? false)
+    }
+
+    private func shape(_ name: String, _ extents: Int) throws -> [Int] {
+        guard let shape = shapes[name], shape.count == extents else {
+            throw Failure(
+                "\(path) holds no CRATE-MAE or supervised CRATE: it has no \(name) of \(extents) dimensions",
+                hint: "give published weights of CRATE")
+        }
+        return shape
+    }
+
+    /// The number of blocks whose names begin with `prefix`.
+    private func blocks(_ prefix: String) -> Int {
+        Set(shapes.keys.filter { $0.hasPrefix(prefix) }.map { $0.dropFirst(prefix.count).prefix { $0 != "." } }).count
+    }
+}

@@ -1,0 +1,92 @@
+import Files
+import Foundation
+import Images
+
+/// A value of a step as TensorBoard shows it. Tags of the form `group/name` are shown in groups.
+public enum EventValue: Sendable {
+    /// A point of a curve.
+    case scalar(String, Double)
+    /// A picture.
+    case image(String, Image)
+    /// A text, in Markdown.
+    case text(String, String)
+}
+
+/// A file of events that TensorBoard reads, in the directory of one run (one name in TensorBoard's list).
+///
+/// A run that goes on writes a new file into the same directory; TensorBoard reads the files of a directory in the order of their
+/// names, which begin with the time. What cannot be written is kept for the next time, as `AppendingFile` does it.
+/// Formats: tensorflow/core/util/event.proto, framework/summary.proto, and the records of TFRecord.
+public struct EventFile {
+    private let file: AppendingFile
+
+    /// Begins a file in `directory`, which is created where it is missing. TensorBoard forgets what earlier files of the
+    /// directory have from `purgeStep` on. Throws `Failure` when it cannot be written.
+    public init(directory: String, purgeStep: Int) throws {
+        guard (try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)) != nil
+        else { throw Failure("cannot create \(directory)", hint: "check its permissions, or free some space") }
+        let now = Date().timeIntervalSince1970
+        let name = String(
+            format: "events.out.tfevents.%010d.%06d.%@", Int(now), Int(now * 1e6) % 1_000_000, hostName())
+        file = try AppendingFile("\(directory)/\(name)")
+        var version = Self.event(step: 0)
+        version.append(3, "brain.Event:2")
+        var start = Self.event(step: purgeStep)
+        start.append(7) { $0.append(1, 1) }  // session_log: START
+        // A disk that is full now may have room later.
+        for event in [version, start] { _ = try file.append(eventRecord(event.bytes)) }
+    }
+
+    /// Appends the values of `step`. Returns what is wrong the first time that they cannot be written, nil otherwise; throws
+    /// `Failure` when more are kept than memory should hold, or an image is larger than PNG allows.
+    public func append(step: Int, _ values: [EventValue]) throws -> Failure? {
+        var summary = ProtobufMessage()
+        for value in values { summary.append(1, try Self.message(value)) }
+        var event = Self.event(step: step)
+        event.append(5, summary)
+        return try file.append(eventRecord(event.bytes))
+    }
+
+    /// An event of `step`, now.
+    private static func event(step: Int) -> ProtobufMessage {
+        var event = ProtobufMessage()
+        event.append(1, Date().timeIntervalSince1970)
+        event.append(2, step)
+        return event
+    }
+
+    /// A `Summary.Value`.
+    private static func message(_ value: EventValue) throws -> ProtobufMessage {
+        var message = ProtobufMessage()
+        switch value {
+        case .scalar(let tag, let number):
+            message.append(1, tag)
+            message.append(2, Float(number))
+        case .image(let tag, let image):
+            let png = try PNGEncoder.encode(image)
+            message.append(1, tag)
+            message.append(4) {
+                $0.append(1, image.height)
+                $0.append(2, image.width)
+                $0.append(3, 3)  // red, green, blue
+                $0.append(4, png)
+            }
+        case .text(let tag, let text):
+            message.append(1, tag)
+            message.append(8) {
+                $0.append(1, 7)  // DT_STRING
+                $0.append(2) { $0.append(2) { $0.append(1, 1) } }  // shape: one dimension of 1
+                $0.append(8, text)
+            }
+            message.append(9) { $0.append(1) { $0.append(1, "text") } }  // the plug-in that shows it
+        }
+        return message
+    }
+}
+
+/// This machine's own name. Foundation's would ask name servers for it.
+private func hostName() -> String {
+    var name = [CChar](repeating: 0, count: 256)
+    guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }
+    return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+}

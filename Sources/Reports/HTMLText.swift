@@ -1,0 +1,52 @@
+import Foundation
+
+/// `text` as HTML shows it, in an element or a quoted attribute: nothing of it is markup.
+func escaped(_ text: String) -> String {
+    var result = ""
+    result.reserveCapacity(text.utf8.count)
+    for scalar in text.unicodeScalars {
+        switch scalar {
+        case "&": result += "&amp;"
+        case "<": result += "&lt;"
+        case ">": result += "&gt;"
+        case "\"": result += "&quot;"
+        case "'": result += "&#39;"
+        case "\n", "\t": result.unicodeScalars.append(scalar)
+        // Controls, and marks that turn the direction of what follows them.
+        case "\u{0}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}":
+            result += "\u{FFFD}"
+        default: result.unicodeScalars.append(scalar)
+        }
+    }
+    return result
+}
+
+/// `value` with at most so many digits that count, thousands apart.
+func readable(_ value: Double, digits: Int = 4) -> String {
+    guard value.isFinite else { return "–" }
+    guard abs(value) < 1e15 else { return String(format: "%.3e", value) }
+    guard abs(value) < pow(10, Double(digits)) else { return readable(whole: Int(value.rounded())) }
+    return String(format: "%.\(digits)g", value)
+}
+
+/// `count` with its thousands apart.
+func readable(whole count: Int) -> String {
+    let digits = String(count.magnitude)
+    var result = ""
+    for (index, digit) in digits.enumerated() {
+        if index > 0 && (digits.count - index) % 3 == 0 { result += "," }
+        result.append(digit)
+    }
+    return (count < 0 ? "-" : "") + result
+}
+
+/// `seconds` in the unit that fits them.
+func readable(seconds: Double) -> String {
+    switch seconds {
+    case ..<1: "\(readable(1000 * seconds, digits: 3)) ms"
+    case ..<120: "\(readable(seconds, digits: 3)) s"
+    case ..<7200: "\(readable(seconds / 60, digits: 3)) min"
+    case ..<172_800: "\(readable(seconds / 3600, digits: 3)) h"
+    default: "\(readable(seconds / 86_400, digits: 3)) days"
+    }
+}

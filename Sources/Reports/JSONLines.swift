@@ -1,0 +1,77 @@
+import Foundation
+
+/// A file with a JSON object a line, such as a log that is still being written.
+enum JSONLines {
+    /// What could not be read of a file.
+    struct Damage: Equatable {
+        /// Lines that are no JSON object, but for a last one without its end.
+        var lines = 0
+        /// Whether the last line has no end and is no object.
+        var isCut = false
+    }
+
+    private static let newline = UInt8(ascii: "\n")
+
+    /// Calls `body` with the objects of the file at `path`, in the order of its lines; a file that cannot be opened has none.
+    static func read(_ path: String, _ body: ([String: JSONValue]) -> Void) -> Damage {
+        guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe) else {
+            return Damage()
+        }
+        return data.withUnsafeBytes { bytes in
+            var (damage, start) = (Damage(), 0)
+            while start < bytes.count {
+                let end = bytes[start...].firstIndex(of: newline) ?? bytes.count
+                let line = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+                let isWhole = end < bytes.count
+                start = end + 1
+                if line.allSatisfy({ $0 <= 0x20 }) { continue }
+                if isWhole, let numbers = flatNumbers(line) {
+                    body(numbers)
+                } else if case .object(let fields)? = try? JSONDecoder().decode(JSONValue.self, from: Data(line)) {
+                    body(fields)
+                } else if isWhole {
+                    damage.lines += 1
+                } else {
+                    damage.isCut = true
+                }
+            }
+            return damage
+        }
+    }
+
+    /// The fields of an object of nothing but numbers and `true`, as nearly all lines of a long log are; nil for any other, which
+    /// is left to the real decoder. A byte that ends a number must follow the line.
+    private static func flatNumbers(_ line: UnsafeRawBufferPointer) -> [String: JSONValue]? {
+        guard let text = line.bindMemory(to: CChar.self).baseAddress, line.first == UInt8(ascii: "{") else {
+            return nil
+        }
+        var fields: [String: JSONValue] = [:]
+        var position = 1
+        while position < line.count, line[position] == UInt8(ascii: "\"") {
+            let nameStart = position + 1
+            guard let nameEnd = line[nameStart...].firstIndex(of: UInt8(ascii: "\"")), nameEnd + 2 < line.count,
+                line[nameEnd + 1] == UInt8(ascii: ":"),
+                line[nameStart..<nameEnd].allSatisfy({ $0 != 0x5C && $0 < 0x80 })
+            else { return nil }
+            position = nameEnd + 2
+            let name = String(decoding: line[nameStart..<nameEnd], as: UTF8.self)
+            if line[position...].starts(with: "true".utf8) {
+                fields[name] = .flag(true)
+                position += 4
+            } else {
+                let first = line[position]
+                guard first == UInt8(ascii: "-") || (0x30...0x39).contains(first) else { return nil }
+                var end: UnsafeMutablePointer<CChar>?
+                let value = strtod(text + position, &end)
+                guard let end else { return nil }
+                fields[name] = .number(value)
+                position = UnsafePointer(end) - text
+            }
+            guard position < line.count else { return nil }
+            if line[position] == UInt8(ascii: "}") { return position + 1 == line.count ? fields : nil }
+            guard line[position] == UInt8(ascii: ",") else { return nil }
+            position += 1
+        }
+        return nil
+    }
+}

@@ -1,0 +1,77 @@
+import Foundation
+
+/// Any JSON, for files whose writers may know more than this program, or less.
+enum JSONValue: Decodable, Equatable {
+    case null
+    case flag(Bool)
+    case number(Double)
+    case text(String)
+    case list([JSONValue])
+    case object([String: JSONValue])
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if let number = try? container.decode(Double.self) {
+            self = .number(number)
+        } else if let text = try? container.decode(String.self) {
+            self = .text(text)
+        } else if let flag = try? container.decode(Bool.self) {
+            self = .flag(flag)
+        } else if let object = try? container.decode([String: JSONValue].self) {
+            self = .object(object)
+        } else if let list = try? container.decode([JSONValue].self) {
+            self = .list(list)
+        } else {
+            self = .null
+        }
+    }
+
+    /// What the file at `path` holds; nil where it cannot be read or is no JSON.
+    static func read(_ path: String) -> JSONValue? {
+        FileManager.default.contents(atPath: path).flatMap { try? JSONDecoder().decode(JSONValue.self, from: $0) }
+    }
+
+    /// The field `name` of an object.
+    subscript(_ name: String) -> JSONValue? {
+        if case .object(let fields) = self { fields[name] } else { nil }
+    }
+
+    /// A finite number.
+    var number: Double? {
+        if case .number(let number) = self, number.isFinite { number } else { nil }
+    }
+
+    /// A whole number from 0 up that is small enough to count with.
+    var count: Int? { number.flatMap { $0 >= 0 && $0 <= 1e12 ? Int(exactly: $0) : nil } }
+
+    /// A text.
+    var text: String? {
+        if case .text(let text) = self { text } else { nil }
+    }
+
+    /// A list; of anything else an empty one.
+    var list: [JSONValue] {
+        if case .list(let list) = self { list } else { [] }
+    }
+
+    /// As people write it.
+    var description: String {
+        switch self {
+        case .null: "none"
+        case .flag(let flag): flag ? "yes" : "no"
+        case .number(let number): Int(exactly: number).map { "\($0)" } ?? "\(number)"
+        case .text(let text): text
+        case .list(let list): list.map(\.description).joined(separator: ", ")
+        case .object(let fields):
+            fields.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.description)" }.joined(separator: ", ")
+        }
+    }
+
+    /// The values below, by their names joined with points, sorted by name.
+    var leaves: [(name: String, value: JSONValue)] {
+        guard case .object(let fields) = self else { return [("", self)] }
+        return fields.sorted { $0.key < $1.key }.flatMap { name, value in
+            value.leaves.map { ($0.name.isEmpty ? name : "\(name).\($0.name)", $0.value) }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+/// The charts of the white-box measures: by layer, and over the steps of a run.
+struct LayerCharts {
+    /// A measure, and how it is drawn.
+    private struct Measure {
+        var part = "encoder"
+        /// Its names in `measures.jsonl`, with what each is called where there are two.
+        var names: [(field: String, label: String)]
+        var title: String
+        var note: String
+        var axis: String
+    }
+
+    private static let measures = [
+        Measure(
+            names: [("coding_rate", "before attention"), ("coding_rate_after", "after")], title: "Coding rate",
+            note: "How much room the tokens take in the heads' subspaces; attention is to lower it.",
+            axis: "coding rate in nats"),
+        Measure(
+            names: [("sparsity", "after ISTA"), ("sparsity_before", "before")], title: "Sparsity",
+            note: "The share of zeros after ISTA, which is to raise it, and of what is not positive before.",
+            axis: "share of the values"),
+        Measure(
+            names: [("ista_step", "")], title: "ISTA step",
+            note: "How far ISTA moves the tokens, relative to their length before.", axis: "relative length"),
+        Measure(
+            names: [("attention_entropy", "all tokens"), ("class_attention_entropy", "class token")],
+            title: "Attention entropy", note: "Mean over heads; 0 where a token attends to one other alone.",
+            axis: "entropy in nats"),
+        Measure(
+            names: [("dictionary_coherence", "")], title: "Dictionary coherence",
+            note: "How far the columns of ISTA's dictionary are from orthonormal.", axis: "relative distance"),
+        Measure(
+            names: [("subspace_overlap", "")], title: "Subspace overlap",
+            note: "How alike the heads' subspaces are: 0 orthogonal, 1 the same.", axis: "mean squared cosine"),
+        Measure(
+            part: "decoder", names: [("discrepancy", "")], title: "Decoder discrepancy",
+            note: "How far each decoder block's output is from the input of the encoder block that it mirrors.",
+            axis: "relative distance"),
+    ]
+
+    private let history: MeasureHistory
+    private let epochsPerStep: Double?
+
+    /// The charts of `history`.
+    init(_ history: MeasureHistory, epochsPerStep: Double?) {
+        self.history = history
+        self.epochsPerStep = epochsPerStep
+    }
+
+    /// The first and the latest measurement by layer.
+    var byLayer: [Chart] { Self.measures.compactMap(curve) }
+
+    /// All measurements over the steps, a line a layer.
+    var overSteps: [Chart] {
+        Self.measures.compactMap { progress($0) }
+    }
+
+    private func curve(_ measure: Measure) -> Chart? {
+        var series: [Chart.Series] = []
+        let known = measure.names.filter { !history.series(measure.part, $0.field).isEmpty }
+        for (position, name) in known.enumerated() {
+            let measurements = history.series(measure.part, name.field)
+            guard let first = measurements.first, let latest = measurements.last else { continue }
+            let pair = first.step == latest.step ? [latest] : [first, latest]
+            for (step, layers) in pair {
+                let isLatest = step == latest.step
+                let label = [known.count > 1 ? name.label : "", "step \(readable(whole: step))"].filter { !$0.isEmpty }
+                    .joined(separator: ", ")
+                series.append(Self.layers(label, layers, colour: isLatest ? 0 : 1, isDashed: position > 0))
+            }
+        }
+        guard !series.isEmpty else { return nil }
+        let bars = series.contains { !$0.low.isEmpty } ? " Bars: a standard deviation over images to both sides." : ""
+        return Chart(
+            id: "layers-\(measure.names[0].field)", title: measure.title, note: measure.note + bars,
+            x: .init(title: "\(measure.part) layer", isWhole: true), y: .init(title: measure.axis), series: series)
+    }
+
+    private static func layers(_ name: String, _ values: [MeasureHistory.Value?], colour: Int, isDashed: Bool)
+        -> Chart.Series
+    {
+        let means = values.map { $0?.mean ?? .nan }
+        var series = Chart.Series(
+            name: name, x: (1...max(1, values.count)).map(Double.init), y: shown(means), hasPoints: true,
+            isDashed: isDashed, colour: colour)
+        if values.contains(where: { $0?.deviation != nil }) {
+            series.low = shown(values.map { ($0?.mean ?? .nan) - ($0?.deviation ?? 0) })
+            series.high = shown(values.map { ($0?.mean ?? .nan) + ($0?.deviation ?? 0) })
+            series.hasBars = true
+        }
+        return series
+    }
+
+    private func progress(_ measure: Measure) -> Chart? {
+        let measurements = history.series(measure.part, measure.names[0].field)
+        guard measurements.count > 1, let first = measurements.first, let last = measurements.last else { return nil }
+        let count = measurements.map(\.layers.count).max() ?? 0
+        let steps = measurements.map(\.step)
+        let series = (0..<count).map { layer in
+            let values = measurements.map { $0.layers.indices.contains(layer) ? $0.layers[layer]?.mean ?? .nan : .nan }
+            let column = SampledColumn(
+                values, steps: steps, range: first.step...last.step, isContinuous: false, limit: 120)
+            return Chart.Series(
+                name: "layer \(layer + 1)", x: column.steps, y: shown(column.mean), hasPoints: column.steps.count < 30,
+                ramp: count > 1 ? Double(layer) / Double(count - 1) : 0)
+        }
+        let label = measure.names[0].label
+        return Chart(
+            id: "progress-\(measure.names[0].field)", title: measure.title + (label.isEmpty ? "" : ", \(label)"),
+            note: "Each \(measure.part) layer over training.", y: .init(title: measure.axis), series: series,
+            epochsPerStep: epochsPerStep)
+    }
+}

@@ -1,0 +1,95 @@
+/// What a run came to, in a few numbers.
+struct ReportSummary {
+    /// A number with its name and what else is to be known of it.
+    struct Tile {
+        var name: String
+        var value: String
+        var note: String
+    }
+
+    /// In the order in which they are shown.
+    private(set) var tiles: [Tile] = []
+
+    /// The summary of `run`: of what it tells.
+    init(_ run: RunRecord) {
+        let table = run.history.table
+        addProgress(run)
+        addLoss(table)
+        for (name, column) in [("Top-1 accuracy", "top1"), ("Top-5 accuracy", "top5")] {
+            guard let last = table.last(column), let best = table.column(column).filter(\.isFinite).max() else {
+                continue
+            }
+            add(name, "\(readable(100 * last)) %", "validation set, at the end; best \(readable(100 * best)) %")
+        }
+        addTime(table)
+        addModel(run)
+    }
+
+    private mutating func add(_ name: String, _ value: String, _ note: String) {
+        tiles.append(Tile(name: name, value: value, note: note))
+    }
+
+    private mutating func addProgress(_ run: RunRecord) {
+        guard let done = run.history.table.steps.last else { return }
+        let total = run.configuration?.at("schedule.totalSteps")?.count
+        let epochs = run.history.epochsPerStep.map { "\(readable(Double(done) * $0)) epochs" }
+        let batch = run.configuration?.at("batchSize")?.count.map { "\(readable(whole: $0)) images a step" }
+        add(
+            "Steps", readable(whole: done) + (total.map { " of \(readable(whole: $0))" } ?? ""),
+            [epochs, batch].compactMap(\.self).joined(separator: ", "))
+    }
+
+    private mutating func addLoss(_ table: StepTable) {
+        let losses = table.column("loss").filter(\.isFinite)
+        if !losses.isEmpty {
+            // A single step says little.
+            let last = losses.suffix(max(1, losses.count / 50))
+            add(
+                "Training loss", readable(last.reduce(0, +) / Double(last.count)),
+                last.count == 1 ? "last step" : "mean of the last \(readable(whole: last.count)) steps")
+        }
+        let validation = zip(table.steps, table.column("validation_loss")).filter(\.1.isFinite)
+        if let last = validation.last, let best = validation.min(by: { $0.1 < $1.1 }) {
+            add(
+                "Validation loss", readable(last.1),
+                "after \(readable(whole: last.0)) steps; least \(readable(best.1)) after \(readable(whole: best.0))")
+        }
+    }
+
+    private mutating func addTime(_ table: StepTable) {
+        let rates = table.column("images_per_second").filter(\.isFinite).sorted()
+        if !rates.isEmpty {
+            add("Throughput", "\(readable(rates[rates.count / 2], digits: 3)) images/s", "median over the steps")
+        }
+        let sums = [
+            ("data", "data_seconds"), ("compute", "compute_seconds"), ("communication", "communication_seconds"),
+        ]
+        .map { ($0, table.column($1).filter(\.isFinite).reduce(0, +)) }
+        let total = sums.reduce(0) { $0 + $1.1 }
+        guard total > 0 else { return }
+        add(
+            "Time in steps", readable(seconds: total),
+            sums.map { "\(readable(100 * $0.1 / total, digits: 2)) % \($0.0)" }.joined(separator: ", "))
+    }
+
+    private mutating func addModel(_ run: RunRecord) {
+        func number(_ path: String) -> String? {
+            run.configuration?.at("model.\(path)")?.count.map { readable(whole: $0) }
+        }
+        let depths = [number("depth"), number("decoderDepth")].compactMap(\.self).joined(separator: " + ")
+        let parts = [
+            number("dim").map { "width \($0)" }, depths.isEmpty ? nil : "depth \(depths)",
+            number("heads").map { "\($0) heads" }, number("imageSize").map { "\($0) pixels" },
+            number("patchSize").map { "patches of \($0)" },
+        ]
+        let shape = parts.compactMap(\.self).joined(separator: ", ")
+        if let count = run.parameterCount {
+            add("Parameters", count < 1_000_000 ? readable(whole: count) : "\(readable(Double(count) / 1e6)) M", shape)
+        } else if !shape.isEmpty {
+            add("Model", parts.compactMap(\.self)[0], parts.compactMap(\.self).dropFirst().joined(separator: ", "))
+        }
+        add(
+            "Incidents", readable(whole: run.history.incidents.count),
+            run.history.incidents.isEmpty ? "none" : "see below")
+    }
+}

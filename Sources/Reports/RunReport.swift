@@ -1,0 +1,102 @@
+import Files
+import Foundation
+
+/// A run as one HTML file that needs nothing else: charts, pictures, incidents, configuration.
+public struct RunReport {
+    /// The file's name inside the run directory.
+    public static let fileName = "report.html"
+
+    private let run: RunRecord
+
+    /// Reads the run at `path`. Throws `Failure` where there is no run; parts that are missing or damaged are no error, the report
+    /// shows what there is.
+    public init(run path: String) throws { run = try RunRecord(path: path) }
+
+    /// Writes the report, with the pictures of `gallery`, to `path`, whole or not at all. Throws `Failure` where that fails.
+    public func write(_ gallery: ReportGallery = ReportGallery(), to path: String) throws {
+        try DurableFile.write([UInt8](page(gallery).utf8), to: path)
+    }
+
+    /// The shards that the run was evaluated on, or else trained on, as its arguments name them.
+    public var shards: String? {
+        ["--validation", "--data"].lazy.compactMap { option in
+            // The last one counts, as on the command line.
+            run.arguments.indices.last { run.arguments[$0] == option || run.arguments[$0].hasPrefix("\(option)=") }
+                .flatMap { index in
+                    run.arguments[index] == option
+                        ? run.arguments.dropFirst(index + 1).first
+                        : String(run.arguments[index].dropFirst(option.count + 1))
+                }
+        }.first
+    }
+
+    /// The page, with the pictures of `gallery`.
+    public func page(_ gallery: ReportGallery = ReportGallery()) throws -> String {
+        let training = TrainingCharts(run.history, clip: run.configuration?.at("clip")?.number)
+        let layers = LayerCharts(run.measures, epochsPerStep: run.history.epochsPerStep)
+        let chartGroups = [
+            ("learning", "Learning", training.learning), ("time", "Time", training.time),
+            ("layers", "Layers", layers.byLayer), ("progress", "Layers over training", layers.overSteps),
+        ].filter { !$0.2.isEmpty }
+        var sections = [ReportSection(id: "summary", title: "Summary", body: summary(gallery))]
+        sections += chartGroups.map { id, title, charts in
+            ReportSection(id: id, title: title, body: "<div class=\"charts\">\(charts.map(figure).joined())</div>")
+        }
+        sections += gallery.sections
+        sections.append(ReportSection(id: "incidents", title: "Incidents", body: incidents))
+        sections.append(ReportSection(id: "configuration", title: "Configuration", body: configuration))
+        return document(
+            title: run.name, sections: sections, charts: try embedded(chartGroups.flatMap(\.2)),
+            written: Date().formatted(.iso8601))
+    }
+
+    private func summary(_ gallery: ReportGallery) -> String {
+        let tiles = ReportSummary(run).tiles.map {
+            "<div><dt>\(escaped($0.name))</dt><dd><b>\(escaped($0.value))</b><span>\(escaped($0.note))</span></dd></div>"
+        }
+        let remarks = (run.remarks + gallery.remarks).map { "<p class=\"remark\">\(escaped($0))</p>" }
+        return "<dl class=\"tiles\">\(tiles.joined())</dl>" + remarks.joined()
+    }
+
+    private func figure(_ chart: Chart) -> String {
+        """
+        <figure class="chart\(chart.isWide ? " wide" : "")" data-chart="\(escaped(chart.id))"><figcaption>\
+        <h3>\(escaped(chart.title))</h3><p>\(escaped(chart.note))</p></figcaption><div class="plot"></div>\
+        <details><summary>Table</summary><div class="scroll"></div></details></figure>
+
+        """
+    }
+
+    private var incidents: String {
+        let limit = 200
+        let all = run.history.incidents
+        guard !all.isEmpty else { return "<p>None: no event, skipped step, substituted sample, gap or restart.</p>" }
+        let hasTimes = all.contains { $0.time != nil }
+        let rows = all.prefix(limit).map {
+            "<tr><td>\(escaped($0.place))</td>" + (hasTimes ? "<td>\(escaped($0.time ?? ""))</td>" : "")
+                + "<td>\(escaped($0.text))</td></tr>"
+        }
+        let more = all.count > limit ? "<p>\(readable(whole: all.count - limit)) more are in the log.</p>" : ""
+        return
+            "<div class=\"scroll\"><table><thead><tr><th>where</th>\(hasTimes ? "<th>when</th>" : "")<th>what</th></tr></thead>"
+            + "<tbody>\(rows.joined(separator: "\n"))</tbody></table></div>" + more
+    }
+
+    private var configuration: String {
+        let rows = (run.configuration?.leaves ?? []).map {
+            "<tr><th>\(escaped($0.name))</th><td>\(escaped($0.value.description))</td></tr>"
+        }
+        let table =
+            rows.isEmpty
+            ? "" : "<div class=\"scroll\"><table><tbody>\(rows.joined(separator: "\n"))</tbody></table></div>"
+        let arguments = run.arguments.isEmpty ? "" : "<h3>Arguments</h3><pre>\(escaped(lines(run.arguments)))</pre>"
+        return table.isEmpty && arguments.isEmpty ? "<p>None is stored.</p>" : table + arguments
+    }
+
+    /// Options with their values, one a line.
+    private func lines(_ arguments: [String]) -> String {
+        arguments.reduce(into: "") { text, word in
+            text += text.isEmpty ? word : word.hasPrefix("--") ? "\n\(word)" : " \(word)"
+        }
+    }
+}

@@ -1,0 +1,167 @@
+/// The charts over the steps of a run.
+struct TrainingCharts {
+    private static let markLimit = 100
+
+    private let table: StepTable
+    private let clip: Double?
+    private let incidents: [Chart.Mark]
+    private let epochsPerStep: Double?
+    private let range: ClosedRange<Int>
+
+    /// The charts of `history`, of a run that clips its gradients to the norm `clip`.
+    init(_ history: RunHistory, clip: Double?) {
+        table = history.table
+        self.clip = clip
+        incidents = history.incidents.compactMap { incident in
+            incident.step.map { .init(x: Double($0), text: "\(incident.place): \(incident.text)") }
+        }.prefix(Self.markLimit).map(\.self)
+        epochsPerStep = history.epochsPerStep
+        range = (table.steps.first ?? 0)...(table.steps.last ?? 0)
+    }
+
+    /// Those that tell how well the model learns.
+    var learning: [Chart] {
+        [loss, accuracy, learningRate, gradientNorm].compactMap(\.self)
+    }
+
+    /// Those that tell where the time goes.
+    var time: [Chart] {
+        [throughput, timeSplit, slowestRank, slowestRankTime].compactMap(\.self)
+    }
+
+    private var loss: Chart? {
+        var series: [Chart.Series] = []
+        if let training = column("loss") { series.append(.init("training", training)) }
+        if let validation = evaluations("validation_loss", "validation", colour: 1) { series.append(validation) }
+        var chart = chart(
+            "loss", "Loss", "Training: mean over the step's batch. Validation: mean over the validation set.",
+            .init(title: "loss", fitting: table.column("loss") + table.column("validation_loss"), ratio: 3), series)
+        chart?.isWide = true
+        chart?.marks = incidents
+        return chart
+    }
+
+    private var accuracy: Chart? {
+        let series = [
+            evaluations("top1", "top 1", colour: 0, scale: 100), evaluations("top5", "top 5", colour: 1, scale: 100),
+        ]
+        return chart(
+            "accuracy", "Validation accuracy",
+            "Samples of the validation set whose class is the first, or among the first five.",
+            .init(title: "accuracy in %"), series.compactMap(\.self))
+    }
+
+    private var learningRate: Chart? {
+        chart(
+            "learning-rate", "Learning rate", "", .init(title: "learning rate", beginsAtZero: true),
+            line("lr", "learning rate"))
+    }
+
+    private var gradientNorm: Chart? {
+        var chart = chart(
+            "gradient-norm", "Gradient norm", "Of all gradients together, before clipping.",
+            .init(title: "global norm", fitting: table.column("grad_norm"), ratio: 20),
+            line("grad_norm", "gradient norm"))
+        if let clip { chart?.rules = [.init(name: "clipped to \(clip.formatted())", value: clip)] }
+        return chart
+    }
+
+    private var throughput: Chart? {
+        chart(
+            "throughput", "Throughput", "Over all ranks.", .init(title: "images / s", beginsAtZero: true),
+            line("images_per_second", "throughput"))
+    }
+
+    private var timeSplit: Chart? {
+        times(
+            "time-split", "Time of a step",
+            "On rank 0. Waiting for samples counts as data, waiting for other ranks as communication.",
+            [("compute_seconds", "compute"), ("data_seconds", "data"), ("communication_seconds", "communication")])
+    }
+
+    private var slowestRankTime: Chart? {
+        times(
+            "slowest-time", "Time of the slowest rank",
+            "The rank that worked longest at each step, until all gradients were there.",
+            [
+                ("slowest_compute_seconds", "compute"), ("slowest_data_seconds", "data"),
+                ("slowest_wait_seconds", "waiting"),
+            ])
+    }
+
+    private var slowestRank: Chart? {
+        let ranks = RankShares(table, in: range)
+        guard ranks.rows.count > 1 else { return nil }
+        var chart = chart(
+            "slowest-rank", "Slowest rank",
+            "How often each rank was the one that the others waited for."
+                + (ranks.isComplete ? "" : " The \(RankShares.rowLimit) ranks that were it most often."),
+            .init(title: "rank"), ranks.rows)
+        chart?.kind = .heat
+        chart?.stepsPerPoint = ranks.width
+        return chart
+    }
+
+    // ---- their parts ----
+
+    private func column(_ name: String) -> SampledColumn? {
+        guard !table.isEmpty(name) else { return nil }
+        let column = SampledColumn(table.column(name), steps: table.steps, range: range, isContinuous: true)
+        return column.isEmpty ? nil : column
+    }
+
+    private func line(_ column: String, _ name: String) -> [Chart.Series] {
+        self.column(column).map { [.init(name, $0)] } ?? []
+    }
+
+    private func evaluations(_ name: String, _ label: String, colour: Int, scale: Double = 1) -> Chart.Series? {
+        guard !table.isEmpty(name) else { return nil }
+        let column = SampledColumn(table.column(name), steps: table.steps, range: range, isContinuous: false)
+        var series = Chart.Series(label, column, scale: scale, colour: colour)
+        series.hasPoints = column.steps.count < 60
+        return series
+    }
+
+    private func times(_ id: String, _ title: String, _ note: String, _ parts: [(column: String, name: String)])
+        -> Chart?
+    {
+        let known = parts.enumerated().filter { !table.isEmpty($0.element.column) }
+        // Areas lie on each other at every point: a step counts where all of them are known.
+        let values = known.map { table.column($0.element.column) }
+        let isWhole = table.steps.indices.map { row in values.allSatisfy { $0[row].isFinite } }
+        let columns = values.map { column in
+            SampledColumn(
+                zip(column, isWhole).map { $1 ? $0 : .nan }, steps: table.steps, range: range, isContinuous: true)
+        }
+        guard columns.contains(where: { !$0.isEmpty }) else { return nil }
+        // In milliseconds where a step takes less than a second.
+        let isShort = columns.allSatisfy { ($0.mean.filter(\.isFinite).max() ?? 0) < 1 }
+        let series = zip(known, columns).map { part, column in
+            Chart.Series(
+                name: part.element.name, x: column.steps, y: shown(column.mean, isShort ? 1000 : 1), colour: part.offset
+            )
+        }
+        var chart = chart(
+            id, title, note, .init(title: isShort ? "ms / step" : "s / step", beginsAtZero: true), series)
+        chart?.kind = .stack
+        return chart
+    }
+
+    private func chart(_ id: String, _ title: String, _ note: String, _ y: Chart.Axis, _ series: [Chart.Series])
+        -> Chart?
+    {
+        guard !series.isEmpty else { return nil }
+        let width = SampledColumn.width(of: range)
+        let hasBand = series.contains { !$0.low.isEmpty }
+        let parts = [
+            note,
+            width > 1
+                ? "A point: the mean of \(width) steps\(hasBand ? "; the band: from the least to the greatest." : ".")"
+                : "",
+        ]
+        return Chart(
+            id: id, title: title, note: parts.filter { !$0.isEmpty }.joined(separator: " "), y: y, series: series,
+            stepsPerPoint: width > 1 ? width : nil,
+            epochsPerStep: epochsPerStep)
+    }
+}

@@ -1,0 +1,109 @@
+import Collectives
+import Files
+import Foundation
+import Kernels
+import Shards
+
+/// What a rank finds on its node, before it is judged.
+public struct MachineFacts: Codable, Equatable, Sendable {
+    /// The host's name.
+    public var host = ""
+    /// The program's version, and the processor that it was built for.
+    public var program = "", builtFor = ""
+    /// MPI's name and version.
+    public var mpi = ""
+    /// The logical processors that this process may use, and all that the host has.
+    public var allowedProcessors: [Int] = [], hostProcessors = 0
+    /// Instructions that the program may use, and those that the processor has.
+    public var usedInstructions: [String] = [], availableInstructions: [String] = []
+    /// OpenBLAS and oneDNN.
+    public var products: ProductLibraries
+    /// HDF5's version, and whether several threads may call it.
+    public var hdf5 = "", hdf5IsThreadSafe = false
+    /// Memory that is free for programs, in bytes; the least of what the host and the process's control group say.
+    public var memoryBytes = 0
+    /// Limits in bytes, and of open files; nil where there is none.
+    public var lockableBytes: Int?, addressBytes: Int?, openFiles: Int?
+    /// Whether the host has an InfiniBand or similar adapter.
+    public var hasFastAdapter = false
+    /// What was found in each directory that was asked for.
+    public var directories: [DirectoryFacts] = []
+    /// Operations a second of products in fp32 (and bf16, where the processor has it) on all threads, all ranks at work.
+    public var productRate = 0.0, bfloat16Rate: Double?
+
+    /// What this process finds without measuring: no rates and no directories.
+    public init() {
+        products = ProductLibraries.current
+        host = ProcessInfo.processInfo.hostName
+        program = programVersion
+        builtFor = BuildFacts.processor
+        mpi = World.libraryVersion
+        (allowedProcessors, hostProcessors) = (Self.affinity(), sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        usedInstructions = BuildFacts.instructionSets.filter { $0.isUsed }.map(\.name)
+        availableInstructions = BuildFacts.instructionSets.filter { $0.isThere }.map(\.name)
+        let library = hdf5Version()
+        (hdf5, hdf5IsThreadSafe) = (library.text, library.isThreadSafe)
+        memoryBytes = Self.availableMemory()
+        lockableBytes = Self.limit(Int32(__RLIMIT_MEMLOCK.rawValue))
+        addressBytes = Self.limit(Int32(RLIMIT_AS.rawValue))
+        openFiles = Self.limit(Int32(RLIMIT_NOFILE.rawValue))
+        let adapters = try? FileManager.default.contentsOfDirectory(atPath: "/sys/class/infiniband")
+        hasFastAdapter = !(adapters ?? []).isEmpty
+    }
+
+    /// As Linux lists them: 0-3,8.
+    private static func affinity() -> [Int] {
+        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
+        let list = line?.split(whereSeparator: \.isWhitespace).last ?? ""
+        return list.split(separator: ",").flatMap { part -> [Int] in
+            let ends = part.split(separator: "-").compactMap { Int($0) }
+            guard let first = ends.first, let last = ends.last, first <= last else { return [] }
+            return Array(first...last)
+        }
+    }
+
+    private static func limit(_ resource: Int32) -> Int? {
+        var limits = rlimit()
+        guard getrlimit(__rlimit_resource_t(UInt32(resource)), &limits) == 0, limits.rlim_cur < 1 << 62 else {
+            return nil
+        }
+        return Int(limits.rlim_cur)
+    }
+
+    private static func availableMemory() -> Int {
+        let lines = (try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8))?.split(separator: "\n") ?? []
+        let available = lines.first { $0.hasPrefix("MemAvailable:") }?.split(separator: " ").dropFirst().first
+        let host = available.flatMap { Int($0) }.map { $0 << 10 } ?? 0
+        // Of version 2 and of version 1 of control groups.
+        let groups = [
+            ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+            ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+        ]
+        let rooms = groups.compactMap { limit, usage -> Int? in
+            guard let limit = number(limit), limit < 1 << 60 else { return nil }
+            return max(0, limit - (number(usage) ?? 0))
+        }
+        return ([host] + rooms).min() ?? 0
+    }
+
+    private static func number(_ path: String) -> Int? {
+        (try? String(contentsOfFile: path, encoding: .utf8))
+            .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+    }
+}
+
+/// What a rank finds in a directory that data or runs are to lie in.
+public struct DirectoryFacts: Codable, Equatable, Sendable {
+    /// Its path.
+    public let path: String
+    /// What keeps files from being written there; nil where nothing does.
+    public var problem: String?
+    /// Whether a lock that one process holds keeps others out.
+    public var hasLocks = false
+    /// Free bytes.
+    public var freeBytes = 0
+
+    /// Of the directory at `path`, before anything is known of it.
+    public init(path: String) { self.path = path }
+}

@@ -1,0 +1,41 @@
+import Checkpoints
+import CrateModel
+import Files
+import Foundation
+
+extension RunDirectory {
+    /// Makes a run of `published` whose training has not begun, and returns the path of its checkpoint of step 0.
+    ///
+    /// `pretrain --resume` begins its schedule there; the options of an autoencoder need not be given again. Throws `Failure` where the
+    /// directory holds a run or checkpoints.
+    public func begin(from published: borrowing PublishedModel) throws -> String {
+        let checkpoint = try published.save(run: path)
+        guard published.model.autoencoder != nil else { return checkpoint }
+        let model = published.model.configuration
+        try storeArguments(
+            [
+                "--dim", "\(model.dim)", "--depth", "\(model.depth)", "--heads", "\(model.heads)", "--image-size",
+                "\(model.imageSize)", "--patch-size", "\(model.patchSize)", "--lambda", "\(model.lambda)",
+                "--mask-ratio", "\(published.maskRatio)",
+            ] + (model.normalisesTargets ? ["--norm-pix"] : []))
+        return checkpoint
+    }
+
+    /// Whether the directory holds what `crate import` leaves: a checkpoint of step 0, and nothing of a run yet.
+    var holdsImport: Bool {
+        checkpoints.paths().count == 1 && checkpoints.paths().first.flatMap(CheckpointStore.step) == 0
+    }
+
+    /// Imported weights go on with any recipe, but undamaged and with their own model.
+    func demandImport(of model: ModelConfiguration) throws {
+        let file = try CheckpointStore.modelFile(at: checkpoints.paths()[0]) { _ in }
+        guard let imported = try CheckpointStore.description(ofModelFile: file).model.autoencoder?.configuration else {
+            throw Failure("\(path) holds an imported classifier", hint: "change --run, or finetune from it")
+        }
+        guard imported == model else {
+            throw Failure(
+                "the weights imported into \(path) are of another model: \(imported.difference(from: model))",
+                hint: "give --dim, --depth, --heads, --image-size, --patch-size, --lambda and --norm-pix as imported")
+        }
+    }
+}

@@ -1,0 +1,50 @@
+import Buffers
+import Checkpoints
+import CrateModel
+import Files
+
+/// A model whose parameters a classifier begins with.
+public struct StartingPoint: Sendable {
+    /// What `CheckpointStore.modelFile` makes of a run, a checkpoint or a file.
+    public let file: String
+    /// Whether the head begins with initial values where the file has one.
+    public let hasNewHead: Bool
+
+    /// The parameters in `file`.
+    public init(file: String, hasNewHead: Bool) {
+        self.file = file
+        self.hasNewHead = hasNewHead
+    }
+
+    /// The parameters of `classifier` that come from the file: all that it has under their names; only a head may be without.
+    /// Throws `Failure` where another one is missing or has another shape.
+    func parameters(of classifier: Classifier) throws -> [Parameter] {
+        let source = try CheckpointStore.description(ofModelFile: file).model
+        let shapes = Dictionary(uniqueKeysWithValues: source.layout.parameters.map { ($0.name, $0.shape) })
+        return try classifier.layout.parameters.filter { parameter in
+            let isHead = classifier.isHead(parameter)
+            if isHead && hasNewHead && source.classifier != nil { return false }
+            guard let shape = shapes[parameter.name] else {
+                if isHead { return false }
+                throw Failure("\(file) has no \(parameter.name)", hint: "give a model of the same kind")
+            }
+            if let theirs = source.classifier?.configuration.classes, isHead, shape != parameter.shape {
+                throw Failure(
+                    "\(file) tells \(theirs) classes apart, the shards have \(classifier.configuration.classes)",
+                    hint: "add --new-head to begin with a new head")
+            }
+            guard shape == parameter.shape else {
+                throw Failure(
+                    "\(parameter.name) of \(file) has shape \(shape), the model \(parameter.shape)",
+                    hint: "leave the size of images and patches as it was")
+            }
+            return true
+        }
+    }
+}
+
+extension Classifier {
+    fileprivate func isHead(_ parameter: Parameter) -> Bool {
+        layer(ofParameterAt: parameter.offset) == configuration.encoder.depth + 1
+    }
+}

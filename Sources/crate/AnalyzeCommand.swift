@@ -1,0 +1,66 @@
+import Analysis
+import ArgumentParser
+import Collectives
+import Files
+import Foundation
+
+struct AnalyzeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "analyze",
+        abstract: "Measure the layers of checkpoints: coding rate, sparsity and others, alone or under mpirun.",
+        discussion: """
+            crate analyze --checkpoint runs/tiny --data shards/val
+            mpirun -n 8 crate analyze --checkpoint runs/tiny/checkpoints/* --data shards/val --csv layers.csv
+            """)
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp(
+            "Runs, checkpoints, or .safetensors files that carry their configuration: one or more.", valueName: "path"))
+    var checkpoint: [String]
+    @Option(help: ArgumentHelp("Shard directory whose samples are measured.", valueName: "dir"))
+    var data: String
+    @Option(help: ArgumentHelp("Samples that are measured, evenly spread over all.", valueName: "n"))
+    var images = 64
+    @Option(help: ArgumentHelp("Fraction of the patches that is hidden (default: as in training).", valueName: "x"))
+    var maskRatio: Double?
+    @Option(
+        help: ArgumentHelp(
+            "Write the measures to this file, as a JSON array of one object a checkpoint.", valueName: "file"))
+    var json: String?
+    @Option(
+        help: ArgumentHelp("Write the measures to this file, as a CSV line for each block.", valueName: "file"))
+    var csv: String?
+
+    @OptionGroup var speed: SpeedOptions
+
+    func validate() throws {
+        guard !checkpoint.isEmpty else { throw ValidationError("--checkpoint takes one path or more.") }
+        try demandCount("--images", images, upTo: 1_000_000)
+    }
+
+    func run() throws {
+        try runWithWorld { world in
+            let request = AnalysisRequest(
+                data: data, images: images, maskRatio: maskRatio, precision: speed.announcedPrecision(world),
+                threads: speed.threads)
+            let measurements = try checkpoint.map { path in
+                try analyseCheckpoint(path, request, world: world) { printError("warning: \($0)") }
+            }
+            let table = MeasureTable(measurements)
+            try world.agree {
+                guard world.rank == 0 else { return }
+                if let json { try DurableFile.write(try jsonBytes(measurements), to: json) }
+                if let csv { try DurableFile.write([UInt8](table.csv.utf8), to: csv) }
+            }
+            if world.rank == 0 { table.print() }
+        }
+    }
+
+    private func jsonBytes(_ measurements: [LayerMeasurement]) throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return [UInt8](try encoder.encode(measurements))
+    }
+}

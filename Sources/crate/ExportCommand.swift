@@ -1,0 +1,52 @@
+import ArgumentParser
+import Checkpoints
+import Files
+import Foundation
+
+extension StoredType: ExpressibleByArgument {}
+
+struct ExportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export",
+        abstract: "Write a checkpoint as one file under the published parameter names, for PyTorch.",
+        discussion: """
+            crate export --checkpoint runs/tiny --output tiny.safetensors
+            crate export --checkpoint runs/tiny --output encoder.safetensors --encoder --type bf16
+            """)
+
+    @Option(help: ArgumentHelp("A run, one of its checkpoints, or an export.", valueName: "path"))
+    var checkpoint: String
+    @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
+    var output: String
+    @Option(help: ArgumentHelp("How values are stored.", valueName: "f32|bf16"))
+    var type = StoredType.f32
+    @Flag(help: "The encoder of a masked autoencoder alone, for fine-tuning.")
+    var encoder = false
+    @Flag(help: "A supervised CRATE, and nothing else.")
+    var classifier = false
+    @Option(help: ArgumentHelp("Side of the input, other than in training.", valueName: "pixels"))
+    var imageSize: Int?
+
+    func validate() throws {
+        guard !encoder || !classifier else { throw ValidationError("Give --encoder or --classifier, not both.") }
+    }
+
+    func run() throws {
+        let file = try CheckpointStore.modelFile(at: checkpoint) { printError("warning: \($0)") }
+        try refuse(output, ifSameAs: file)
+        let published = try PublishedModel(file: file, imageSize: imageSize)
+        try published.export(encoder ? .encoder : classifier ? .classifier : .model, to: output, type: type)
+        print("wrote \(output)")
+    }
+}
+
+/// Throws `Failure` where `output` is the file `input`.
+private func refuse(_ output: String, ifSameAs input: String) throws {
+    func identity(_ path: String) -> [UInt64]? {
+        var information = stat()
+        return stat(path, &information) == 0 ? [UInt64(information.st_dev), UInt64(information.st_ino)] : nil
+    }
+    guard identity(output) == nil || identity(output) != identity(input) else {
+        throw Failure("\(output) is the file that is read", hint: "choose another --output")
+    }
+}

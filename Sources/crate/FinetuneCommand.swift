@@ -1,0 +1,68 @@
+import ArgumentParser
+import Checkpoints
+import Collectives
+import CrateModel
+import Training
+
+struct FinetuneCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "finetune",
+        abstract: "Train a classifier on labelled shards, from a pretrained encoder or another classifier.",
+        discussion: """
+            crate finetune --from runs/pretrained --data shards/train --validation shards/val --run runs/finetuned
+            crate finetune --from runs/imagenet --new-head --data cifar/train --validation cifar/val --run runs/cifar
+
+            The model is that of the checkpoint: the encoder of a masked autoencoder with a new head, or the whole classifier.
+            """)
+
+    @Option(
+        help: ArgumentHelp(
+            "A run, one of its checkpoints, or a .safetensors file that carries its configuration.", valueName: "path"))
+    var from: String
+    @Flag(help: "Begin with a new head, where the checkpoint has one for other classes.")
+    var newHead = false
+    @Option(
+        help: ArgumentHelp(
+            "Side of the input in pixels (default: the checkpoint's, which a learned position table is bound to).",
+            valueName: "pixels"))
+    var imageSize: Int?
+
+    @OptionGroup(title: "Configuration file") var file: ConfigurationOptions
+    @OptionGroup(title: "Data and run") var files: FileOptions
+    @OptionGroup(title: "Labels and images") var classification: ClassificationOptions
+    @OptionGroup(title: "Recipe") var recipe: RecipeOptions
+    @OptionGroup(title: "Speed") var speed: SpeedOptions
+    @OptionGroup(title: "Ranks") var distribution: DistributionArguments
+    @OptionGroup(title: "Telemetry") var telemetry: TelemetryArguments
+
+    func validate() throws { try telemetry.demandValidation(files) }
+
+    func run() throws {
+        StopSignal.listen()
+        try runWithWorld { world in
+            let (file, source) = try world.agree {
+                let file = try CheckpointStore.modelFile(at: from) {
+                    if world.rank == 0 { printError("warning: \($0)") }
+                }
+                return (file, try CheckpointStore.description(ofModelFile: file))
+            }
+            let theirs = source.model.configuration
+            let run = TrainingRun(
+                files: files, speed: speed, distribution: distribution, telemetry: telemetry,
+                start: StartingPoint(file: file, hasNewHead: newHead))
+            try run.train(world) { index, precision, ranks in
+                let model = try ModelConfiguration(
+                    imageSize: imageSize ?? theirs.imageSize, patchSize: theirs.patchSize, dim: theirs.dim,
+                    depth: theirs.depth, decoderDepth: 0, heads: theirs.heads, lambda: theirs.lambda,
+                    normalisesTargets: false)
+                let task = classification.task(
+                    source.model.classifier?.configuration.form ?? .autoencoder, classes: index.classes.count,
+                    optimizer: .adamw, layerDecay: 0.75)
+                return try recipe.configuration(
+                    model, .finetuning, task: task, sampleCount: index.total,
+                    normalisation: recipe.normalise == nil ? source.normalisation : recipe.normalisation(of: index),
+                    precision: precision, ranks: ranks)
+            }
+        }
+    }
+}

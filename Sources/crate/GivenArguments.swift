@@ -1,0 +1,82 @@
+import Files
+import Foundation
+import Training
+
+/// What the program was started with, options from files put in front of those that were given, which win.
+struct GivenArguments {
+    /// Without the program's name; the subcommand first.
+    let words: [String]
+    /// The options of the subcommand.
+    let table: OptionTable?
+    /// The file of --config.
+    let file: ConfigurationFile?
+
+    /// Those of this process; read once, so that a file that changes meanwhile means one thing.
+    static let ofProcess = Result { try GivenArguments(Array(CommandLine.arguments.dropFirst())) }
+
+    /// With `arguments`, all but the program's name. Throws `Failure` where --config names no such file.
+    init(_ arguments: [String]) throws {
+        // Nearly all commands are as they are given, and need no table.
+        let usesFile = arguments.contains { Self.fileOptions.contains(String($0.prefix { $0 != "=" })) }
+        guard let command = arguments.first, usesFile, let table = OptionTable(command: command),
+            table["config"] != nil
+        else {
+            (words, table, file) = (arguments, nil, nil)
+            return
+        }
+        var given = Array(arguments.dropFirst())
+        let values = table.values(in: given)
+        file = try values["config"].map { try ConfigurationFile($0, table) }
+        given = Self.joined((file?.options ?? []).flatMap(\.arguments), given, table)
+        let settled = table.values(in: given)
+        if settled["resume"] != nil, let run = settled["run"] {
+            given = Self.joined(RunDirectory.storedArguments(run), given, table)
+        }
+        if settled["debug"] != nil { given = DebugDefaults.arguments(besides: table.values(in: given)) + given }
+        self.words = [command] + given
+        self.table = table
+    }
+
+    /// Options that bring others with them.
+    private static let fileOptions: Set = ["--config", "--print-config", "--resume", "--debug"]
+
+    private static func joined(_ earlier: [String], _ later: [String], _ table: OptionTable) -> [String] {
+        table.arguments(earlier, givingWayTo: later) + later
+    }
+
+    /// Whether the options are only to be printed.
+    var isPrinting: Bool { table?.values(in: words)["print-config"] != nil }
+
+    /// What to store with a run: all but `names`, which belong to one start.
+    func options(without names: Set<String>) -> [String] {
+        let table = table ?? OptionTable(command: words.first ?? "")
+        return table?.arguments(Array(words.dropFirst()), without: names) ?? []
+    }
+
+    /// All options with their values as a file that --config reads; what has no value is a comment.
+    var asFile: String {
+        guard let table, let command = words.first else { return "" }
+        let values = table.values(in: words)
+        var lines = ["# crate \(command) --config FILE"]
+        var section: String?
+        for entry in table.entries where !["config", "print-config"].contains(entry.name) && !table.isOpposite(entry) {
+            if let title = entry.sectionTitle, title != section {
+                lines += ["", "# \(title)"]
+                section = title
+            }
+            if let value = values[entry.name] ?? (entry.isFlag ? "false" : entry.defaultValue) {
+                lines.append("\(entry.name): \(Self.scalar(value))")
+            } else {
+                lines.append("# \(entry.name): not set")
+            }
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// `text` as one YAML value.
+    private static func scalar(_ text: String) -> String {
+        let isPlain = text.wholeMatch(of: /[A-Za-z0-9.\/][A-Za-z0-9.\/_+-]*/) != nil && text.lowercased() != "null"
+        guard !isPlain, let quoted = try? JSONEncoder().encode(text) else { return text }
+        return String(decoding: quoted, as: UTF8.self)
+    }
+}

@@ -1,0 +1,38 @@
+import ArgumentParser
+import Checkpoints
+import Training
+
+struct ImportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "import",
+        abstract: "Take published weights of CRATE-MAE or of the supervised CRATE as step 0 of a run.",
+        discussion: """
+            crate import tiny.safetensors --run runs/tiny --heads 6 --lambda 0.5
+            crate pretrain --resume --run runs/tiny --data shards/train
+            """)
+
+    @Argument(
+        help:
+            "A .safetensors file with the keys of the published model; or a run, one of its checkpoints, or an export.")
+    var file: String
+    @Option(name: .customLong("run"), help: ArgumentHelp("Run directory to make.", valueName: "dir"))
+    var directory: String
+    @Option(help: ArgumentHelp("Attention heads (default: as the file's metadata say).", valueName: "n"))
+    var heads: Int?
+    @Option(help: ArgumentHelp("Weight of the sparsity penalty (default: as the metadata say).", valueName: "x"))
+    var lambda: Double?
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Whether each target patch was standardised (default: as the metadata say, or not).")
+    var normPix: Bool?
+    @Option(help: ArgumentHelp("Side of the input, other than the weights'.", valueName: "pixels"))
+    var imageSize: Int?
+
+    func run() throws {
+        let weights = try CheckpointStore.modelFile(at: file) { printError("warning: \($0)") }
+        let published = try PublishedModel.importing(
+            weights,
+            ImportSettings(heads: heads, lambda: lambda, normalisesTargets: normPix, imageSize: imageSize))
+        print("wrote \(try RunDirectory(path: directory).begin(from: published))")
+    }
+}

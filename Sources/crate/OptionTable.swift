@@ -1,0 +1,102 @@
+import ArgumentParser
+import Foundation
+
+/// The options of one subcommand, as the argument parser itself describes them.
+struct OptionTable {
+    /// One option or flag.
+    struct Entry: Decodable {
+        struct Name: Decodable {
+            let kind, name: String
+        }
+
+        let kind: String
+        let names: [Name]?
+        let abstract, defaultValue, sectionTitle: String?
+        let isOptional: Bool
+
+        /// The long name, without dashes.
+        var name: String { names?.first { $0.kind == "long" }?.name ?? "" }
+        var isFlag: Bool { kind == "flag" }
+    }
+
+    private struct Description: Decodable {
+        struct Command: Decodable {
+            let commandName: String
+            let arguments: [Entry]?
+            let subcommands: [Command]?
+        }
+
+        let command: Command
+    }
+
+    /// In the order of the help.
+    let entries: [Entry]
+
+    /// The options of `command`; nil where there is no such subcommand.
+    init?(command: String) {
+        // The description is the parser's own, made for tools that write documentation; its version is pinned.
+        guard let description = try? JSONDecoder().decode(Description.self, from: Data(Crate._dumpHelp().utf8)),
+            let found = description.command.subcommands?.first(where: { $0.commandName == command })
+        else { return nil }
+        entries = (found.arguments ?? []).filter { !$0.name.isEmpty && $0.name != "help" && $0.name != "version" }
+    }
+
+    subscript(name: String) -> Entry? { entries.first { $0.names?.contains { $0.name == name } ?? false } }
+
+    /// Whether `entry` is the `--no-` form of another flag.
+    func isOpposite(_ entry: Entry) -> Bool {
+        entry.name.hasPrefix("no-") && self[String(entry.name.dropFirst(3))] != nil
+    }
+
+    /// What stays of `arguments` when options that `later` says otherwise are taken out: of two options that exclude each
+    /// other, or of a flag and its opposite, the later one counts.
+    func arguments(_ arguments: [String], givingWayTo later: [String]) -> [String] {
+        let names = Set(split(later).compactMap(\.name))
+        return split(arguments).filter { part in !rivals(part.name).contains { names.contains($0) } }.flatMap(\.words)
+    }
+
+    /// `arguments` without the options `names`.
+    func arguments(_ arguments: [String], without names: Set<String>) -> [String] {
+        split(arguments).filter { !names.contains($0.name ?? "") }.flatMap(\.words)
+    }
+
+    /// The last value of each option in `arguments`; that of a flag is "true".
+    func values(in arguments: [String]) -> [String: String] {
+        var values: [String: String] = [:]
+        for part in split(arguments) {
+            guard let name = part.name else { continue }
+            for rival in rivals(name) { values[rival] = nil }
+            let text = part.words.joined(separator: "=").split(separator: "=", maxSplits: 1).dropFirst().first
+            values[name] = self[name]?.isFlag == true ? "true" : text.map(String.init) ?? ""
+        }
+        return values
+    }
+
+    /// `arguments` cut into options with their values, and what is no option.
+    private func split(_ arguments: [String]) -> [(name: String?, words: [String])] {
+        var parts: [(name: String?, words: [String])] = []
+        var isValue = false
+        for word in arguments {
+            if isValue {
+                parts[parts.count - 1].words.append(word)
+                isValue = false
+                continue
+            }
+            guard word.hasPrefix("--") else {
+                parts.append((nil, [word]))
+                continue
+            }
+            let name = String(word.dropFirst(2).prefix { $0 != "=" })
+            parts.append((name, [word]))
+            isValue = !word.contains("=") && self[name].map { !$0.isFlag } ?? false
+        }
+        return parts
+    }
+
+    private func rivals(_ name: String?) -> [String] {
+        guard let name else { return [] }
+        let pairs = [("epochs", "steps"), ("blr", "lr")]
+        let opposite = name.hasPrefix("no-") ? String(name.dropFirst(3)) : "no-\(name)"
+        return pairs.compactMap { $0.0 == name ? $0.1 : $0.1 == name ? $0.0 : nil } + [opposite]
+    }
+}

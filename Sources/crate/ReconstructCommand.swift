@@ -1,0 +1,86 @@
+import Analysis
+import ArgumentParser
+import Files
+import Foundation
+import Images
+import Shards
+
+struct ReconstructCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reconstruct",
+        abstract: "Draw what a model makes of images of which it sees a part.",
+        discussion: """
+            Writes a PNG for each image: original, masked, and the hidden patches as the model predicts them; and prints the loss as \
+            in training and the mean squared error of pixels from 0 to 1, both over the hidden patches.
+
+            crate reconstruct --checkpoint runs/tiny --output pictures cat.jpg dog.png
+            crate reconstruct --checkpoint runs/tiny --output pictures --data shards/val --samples 16
+            """)
+
+    @Argument(help: "JPEG or PNG files.")
+    var images: [String] = []
+    @Option(help: ArgumentHelp("A run, one of its checkpoints, or an export.", valueName: "path"))
+    var checkpoint: String
+    @Option(help: ArgumentHelp("New or empty directory for the pictures.", valueName: "dir"))
+    var output: String
+    @Option(help: ArgumentHelp("Shard directory, instead of files.", valueName: "dir"))
+    var data: String?
+    @Option(help: ArgumentHelp("Samples of the shards, evenly spread over all of them.", valueName: "n"))
+    var samples = 8
+    @Option(help: ArgumentHelp("Fraction of the patches that is hidden (default: as in training).", valueName: "x"))
+    var maskRatio: Double?
+    @Option(help: ArgumentHelp("Key of the masks; 0 gives those of evaluate.", valueName: "n"))
+    var seed: UInt64 = 0
+    @OptionGroup(title: "Speed") var speed: SpeedOptions
+
+    func validate() throws {
+        guard images.isEmpty != (data == nil) else { throw ValidationError("Give image files or --data, one of both.") }
+        try demandCount("--samples", samples, upTo: 1_000_000)
+    }
+
+    func run() throws {
+        try runWithWorld { world in
+            // Pictures at a time: what is decoded has no bound but this.
+            let chunk = 4
+            let loaded = try LoadedModel(
+                checkpoint, images: chunk, precision: speed.announcedPrecision(world), threads: speed.threads,
+                world: world)
+            guard world.rank == 0 else { return try world.agree {} }
+            for warning in loaded.warnings { printError("warning: \(warning)") }
+            try world.agree { try write(loaded, chunk: chunk) }
+        }
+    }
+
+    private func write(_ loaded: borrowing LoadedModel, chunk: Int) throws {
+        let directory = try OutputDirectory(output)
+        defer { directory.remove() }
+        let side = loaded.model.configuration.imageSize
+        var shards = try data.map { try ShardDirectory(path: $0) }
+        let total = shards?.count ?? images.count
+        let count = shards == nil ? total : min(samples, total)
+        let digits = "\(max(1, count))".count
+        var (losses, errors) = (0.0, 0.0)
+        for first in stride(from: 0, to: count, by: chunk) {
+            let pictures = try (first..<min(count, first + chunk)).map { position in
+                try shards?.picture(sample: position * total / count, side: side)
+                    ?? Picture(file: images[position], side: side, key: position)
+            }
+            let results = try loaded.reconstruct(pictures, maskRatio: maskRatio, seed: seed)
+            for (index, (picture, result)) in zip(pictures, results).enumerated() {
+                let number = "\(first + index + 1)"
+                let prefix = String(repeating: "0", count: digits - number.count) + number
+                let path = directory.file("\(prefix)-\(picture.name).png")
+                try DurableFile.write(try PNGEncoder.encode(result.sideBySide()), to: path)
+                print("\(path): loss \(text(result.loss)), mean squared error \(text(result.meanSquaredError))")
+                losses += result.loss
+                errors += result.meanSquaredError
+            }
+        }
+        guard count > 0 else { throw Failure("\(data ?? "") holds no samples", hint: "shard some images") }
+        print(
+            "mean of \(count): loss \(text(losses / Double(count))), mean squared error \(text(errors / Double(count)))"
+        )
+    }
+
+    private func text(_ value: Double) -> String { String(format: "%.6f", value) }
+}

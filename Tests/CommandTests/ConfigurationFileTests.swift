@@ -1,0 +1,105 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Options from a file: the same run as from the command line, and one line for what is wrong with the file.
+@Suite(.serialized) struct ConfigurationFileTests {
+    private func write(_ text: String, _ path: String) throws -> String {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: "\(path)/run.yaml"))
+        return "\(path)/run.yaml"
+    }
+
+    @Test func aFileDoesWhatTheCommandLineDoes() throws {
+        try withShards { path in
+            let given = try crate(pretrainArguments(path, run: "given", ["--steps", "3"]))
+            try #require(given.status == 0, "\(given.errors)")
+            let file = try write(
+                """
+                data: "\(path)/train"
+                run: \(path)/file
+                dim: 48
+                depth: 2
+                heads: 3
+                image-size: 32
+                patch-size: 8
+                norm-pix: true
+                batch-size: 16
+                lr: 1e-3
+                epochs: 50   # given way to --steps
+                """, path)
+            let read = try crate(["pretrain", "--config", file, "--steps", "3"])
+            try #require(read.status == 0, "\(read.errors)")
+            #expect(try bytes("\(path)/given", step: 3) == bytes("\(path)/file", step: 3))
+            // The stored options do not need the file any more, and --steps gives way to --epochs.
+            try FileManager.default.removeItem(atPath: file)
+            let resumed = try crate(["pretrain", "--run", "\(path)/file", "--resume", "--epochs", "2"])
+            #expect(resumed.status == 0, "\(resumed.errors)")
+            #expect(resumed.output.contains("holds 8 steps"), "\(resumed.output)")
+        }
+    }
+
+    @Test func whatIsPrintedReadsBackAsTheSame() throws {
+        try withTemporaryDirectory { path in
+            let given = [
+                "pretrain", "--data", "a b: #c", "--run=x", "--norm-pix", "--lr", "1e-3", "--save-every", "30min",
+                "--print-config",
+            ]
+            let printed = try crate(given)
+            #expect(printed.status == 0, "\(printed.errors)")
+            for line in [#"data: "a b: #c""#, "norm-pix: true", "lr: 1e-3", "save-every: 30min", "batch-size: 4096"] {
+                #expect(printed.output.split(separator: "\n").contains(Substring(line)), "\(printed.output)")
+            }
+            let file = try write(printed.output, path)
+            #expect(try crate(["pretrain", "--config", file, "--print-config"]).output == printed.output)
+            // Later options win over those of the file, a flag's opposite too.
+            let other = try crate(
+                ["pretrain", "--config", file, "--print-config", "--no-norm-pix", "--batch-size=7", "--blr", "1"])
+            for line in ["norm-pix: false", "batch-size: 7", "blr: 1", "# lr: not set"] {
+                #expect(other.output.split(separator: "\n").contains(Substring(line)), "\(other.output)")
+            }
+            #expect(!FileManager.default.fileExists(atPath: "x"), "printing starts nothing")
+        }
+    }
+
+    @Test(arguments: [
+        ("batch_size: 3", "unknown option `batch_size`; did you mean `batch-size`?"),
+        ("xyzzy: 3", "unknown option `xyzzy`"), ("config: other.yaml", "unknown option `config`"),
+        ("norm-pix: 3", "norm-pix is `3`, but takes true or false"),
+        ("batch-size: many", "batch-size: The value 'many' is invalid"),
+        ("keep-every: 0", "keep-every: --keep-every takes a whole number from 1"),
+        ("epochs:", "epochs has no value"), ("epochs: [1, 2]", "epochs has more than one value"),
+        ("model: huge", "model: The value 'huge' is invalid"), ("epochs: 1\nepochs: 2", "duplicated key"),
+        ("- epochs", "is no mapping"), ("epochs: [1", "is no YAML"),
+    ]) func aWrongFileIsNamedInOneLine(text: String, problem: String) throws {
+        try withTemporaryDirectory { path in
+            let result = try crate(
+                ["pretrain", "--data", "x", "--run", "y", "--config", try write(text, path)],
+                ranks: text.hasPrefix("-") ? 2 : nil)
+            #expect(result.status == 1)
+            #expect(result.failureLines.count == 1, "\(result.errors)")
+            #expect(result.failureLines.first?.contains("run.yaml") == true, "\(result.errors)")
+            #expect(result.failureLines.first?.contains(problem) == true, "\(result.errors)")
+        }
+    }
+
+    @Test func aMissingFileIsNamed() throws {
+        let result = try crate(["pretrain", "--config", "/nonexistent.yaml"])
+        #expect(result.status == 1 && result.failureLines.first?.contains("/nonexistent.yaml") == true)
+    }
+
+    /// Every file of Launch/configs is complete, and names sizes that fit together.
+    @Test func theFilesThatComeWithTheProgramAreRead() throws {
+        let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../Launch/configs"
+        let files = try FileManager.default.contentsOfDirectory(atPath: directory)
+        #expect(files.count >= 5)
+        for file in files {
+            let printed = try crate(["pretrain", "--config", "\(directory)/\(file)", "--print-config"])
+            #expect(printed.status == 0, "\(file): \(printed.errors)")
+            let text = try String(contentsOfFile: "\(directory)/\(file)", encoding: .utf8)
+            for line in text.split(separator: "\n") where !line.hasPrefix("#") {
+                let said = line.prefix { $0 != " " } + " " + line.split(separator: " ")[1]
+                #expect(printed.output.split(separator: "\n").contains(said), "\(file): \(said)")
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import Foundation
+import Testing
+
+/// Out of a run and into another one, without PyTorch.
+@Suite struct ExportTests {
+    @Test func anExportIsTheCheckpointAndGoesInAgain() throws {
+        try withShards { path in
+            let run = "\(path)/run"
+            let pretrained = try crate(pretrainArguments(path, run: "run", ["--steps", "3"]))
+            try #require(pretrained.status == 0, "\(pretrained.errors)")
+            let exported = try crate(["export", "--checkpoint", run, "--output", "\(path)/out.safetensors"])
+            #expect(exported.status == 0, "\(exported.errors)")
+            let loss = try validationLoss(run, path)
+            #expect(try validationLoss("\(path)/out.safetensors", path) == loss)
+
+            // A run, a checkpoint and an export go in alike.
+            for (number, source) in [run, "\(run)/checkpoints/step-0000000003", "\(path)/out.safetensors"].enumerated()
+            {
+                let imported = try crate(["import", source, "--run", "\(path)/imported-\(number)"])
+                #expect(imported.status == 0, "\(imported.errors)")
+                #expect(try validationLoss("\(path)/imported-\(number)", path) == loss)
+            }
+            // The options of the model come from the import; an evaluation of step 0 is that of the weights.
+            let resumed = try crate([
+                "pretrain", "--resume", "--run", "\(path)/imported-2", "--data", "\(path)/train", "--validation",
+                "\(path)/val", "--batch-size", "16", "--steps", "2",
+            ])
+            #expect(resumed.status == 0, "\(resumed.errors)")
+            #expect(
+                try logged("validation_loss", "\(path)/imported-2").first.map { String(format: "%.6f", $0) } == loss)
+            #expect(try logged("loss", "\(path)/imported-2").count == 2)
+        }
+    }
+
+    @Test func whatDoesNotFitIsRefusedInOneLine() throws {
+        try withShards { path in
+            let run = "\(path)/run"
+            let pretrained = try crate(pretrainArguments(path, run: "run", ["--steps", "1"]))
+            try #require(pretrained.status == 0, "\(pretrained.errors)")
+            let (out, imported) = ("\(path)/out.safetensors", "\(path)/imported")
+            for command in [
+                ["export", "--checkpoint", run, "--output", out],
+                ["import", out, "--run", imported, "--lambda", "0.1"],
+            ] {
+                let result = try crate(command)
+                try #require(result.status == 0, "\(result.errors)")
+            }
+            func expectRefusal(_ arguments: [String], _ text: String) throws {
+                let result = try crate(arguments)
+                #expect(result.status == 1 && result.failureLines.count == 1, "\(result.errors)")
+                #expect(result.errors.contains(text), "\(result.errors)")
+            }
+            try expectRefusal(["export", "--checkpoint", out, "--output", out], "is the file that is read")
+            try expectRefusal(["export", "--checkpoint", run, "--output", out, "--classifier"], "no supervised CRATE")
+            try expectRefusal(["export", "--checkpoint", run, "--output", "\(path)/no/out"], "cannot create")
+            try expectRefusal(["import", out, "--run", imported], "already")
+            try expectRefusal(["import", out, "--run", "\(path)/new", "--heads", "4"], "3 heads")
+            try expectRefusal(["import", out, "--run", "\(path)/new", "--image-size", "33"], "multiple of patch size")
+            try expectRefusal(["import", "\(path)/nothing", "--run", "\(path)/new"], "there is no")
+            #expect(!FileManager.default.fileExists(atPath: "\(path)/new"))
+            try expectRefusal(pretrainArguments(path, run: "imported", ["--steps", "2"]), "--resume")
+            try expectRefusal(
+                pretrainArguments(path, run: "imported", ["--steps", "2", "--lambda", "0.5", "--resume"]),
+                "lambda was 0.1 and is now 0.5")
+            // Damaged imports must not quietly become a run from scratch.
+            let model = URL(fileURLWithPath: "\(imported)/checkpoints/step-0000000000/model.safetensors")
+            var bytes = try Data(contentsOf: model)
+            bytes[bytes.count - 5] ^= 1
+            try bytes.write(to: model)
+            try expectRefusal(pretrainArguments(path, run: "imported", ["--steps", "2", "--resume"]), "is damaged")
+        }
+    }
+
+    @Test(arguments: [[], ["--no-norm-pix"]]) func reconstructionsHaveTheLossOfEvaluation(_ more: [String]) throws {
+        try withShards { path in
+            let pretrained = try crate(pretrainArguments(path, run: "run", ["--steps", "3"]))
+            try #require(pretrained.status == 0, "\(pretrained.errors)")
+            let imported = try crate(["import", "\(path)/run", "--run", "\(path)/other"] + more)
+            try #require(imported.status == 0, "\(imported.errors)")
+            let reconstruct = ["reconstruct", "--checkpoint", "\(path)/other", "--output"]
+            let result = try crate(reconstruct + ["\(path)/pictures", "--data", "\(path)/val", "--samples", "100"])
+            #expect(result.status == 0, "\(result.errors)")
+            let loss = try validationLoss("\(path)/other", path)
+            #expect(result.output.contains("mean of 13: loss \(loss), "), "\(result.output)")
+            let names = try FileManager.default.contentsOfDirectory(atPath: "\(path)/pictures").sorted()
+            #expect(names.count == 13 && names.first == "01-sample-0.png")
+            // Width and height of a PNG: three pictures and two gaps of 2 pixels.
+            let png = [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(path)/pictures/\(names[0])")))
+            #expect(png[16..<24] == [0, 0, 0, 100, 0, 0, 0, 32])
+
+            let files = try crate(reconstruct + ["\(path)/files", "\(path)/pictures/\(names[0])"])
+            #expect(files.status == 0, "\(files.errors)")
+            let missing = try crate(reconstruct + ["\(path)/missing", "\(path)/none.jpg"])
+            #expect(missing.status == 1 && missing.failureLines.count == 1, "\(missing.errors)")
+            #expect(!FileManager.default.fileExists(atPath: "\(path)/missing"))
+        }
+    }
+}
+
+/// The loss that `crate evaluate` prints.
+private func validationLoss(_ checkpoint: String, _ path: String) throws -> String {
+    let result = try crate(["evaluate", "--checkpoint", checkpoint, "--data", "\(path)/val"])
+    let words = result.output.split(separator: " ").map(String.init)
+    return try #require(words.count > 2 ? words[2] : nil, "\(result.errors)")
+}

@@ -1,0 +1,37 @@
+import Foundation
+import Reports
+import TestSupport
+
+/// A run directory with `files`, removed after the body.
+func withRun<Result>(_ files: [String: String], _ body: (String) throws -> Result) throws -> Result {
+    try withTemporaryDirectory { path in
+        for (name, text) in files { try text.write(toFile: "\(path)/\(name)", atomically: false, encoding: .utf8) }
+        return try body(path)
+    }
+}
+
+/// The charts of a page, as its script reads them.
+func charts(_ page: String) throws -> [String: [String: Any]] {
+    let marker = "<script type=\"application/json\" id=\"charts\">"
+    let json = page.components(separatedBy: marker)[1].components(separatedBy: "</script>")[0]
+    let list = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [[String: Any]] ?? []
+    return Dictionary(uniqueKeysWithValues: list.map { ($0["id"] as? String ?? "", $0) })
+}
+
+/// The numbers `key` of the series `index` of a chart; none where the line breaks.
+func numbers(_ chart: [String: Any]?, _ key: String, series index: Int = 0) -> [Double?] {
+    let series = (chart?["series"] as? [[String: Any]]) ?? []
+    guard series.indices.contains(index) else { return [] }
+    return (series[index][key] as? [Any] ?? []).map { $0 as? Double }
+}
+
+/// A line of a log, as the trainer writes it.
+func stepLine(_ step: Int, loss: Double?, rank: Int = 0, more: String = "") -> String {
+    let loss = loss.map { "\"grad_norm\":2,\"loss\":\($0)," } ?? "\"skipped\":true,"
+    return """
+        {"communication_seconds":0.01,"compute_seconds":0.2,"data_seconds":0.001,"epoch":\(Double(step) / 10),\
+        "images_per_second":150,\(loss)"lr":0.0001,"slowest_compute_seconds":0.2,"slowest_data_seconds":0.001,\
+        "slowest_rank":\(rank),"slowest_wait_seconds":0.01,"step":\(step)\(more)}
+
+        """
+}
