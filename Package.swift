@@ -50,9 +50,13 @@ let package = Package(
         library("Shards", ["Files", "Buffers", "Kernels", "Images", "CHDF5", "CArchive"]),
         library("Collectives", ["Files", "Buffers", "Kernels", "COpenMPI"]),
         library("Checkpoints", ["Files", "Buffers", "Kernels", "CrateModel", "Images"]),
+        library("Probing", ["Files", "Buffers", "Threads", "Kernels"]),
         library(
             "Analysis",
-            ["Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints"]),
+            [
+                "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives",
+                "Checkpoints", "Probing",
+            ]),
         library(
             "Reports",
             [
@@ -70,8 +74,8 @@ let package = Package(
         .executableTarget(
             name: "crate",
             dependencies: [
-                "Files", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints", "Analysis",
-                "Reports",
+                "Files", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints", "Probing",
+                "Analysis", "Reports",
                 "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
@@ -85,6 +89,7 @@ let package = Package(
         tests("ShardsTests", ["AllocationCounter", "TestSupport", "CHDF5", "Files", "Kernels", "Shards", "Images"]),
         tests("ThreadsTests", ["Threads"]),
         tests("CrateModelTests", ["Files", "Buffers", "Threads", "Kernels", "CrateModel"]),
+        tests("ProbingTests", ["Files", "Buffers", "Threads", "Probing"]),
         tests("CollectivesTests", ["Buffers", "Collectives"]),
         tests("CheckpointsTests", ["TestSupport", "Files", "Buffers", "Kernels", "CrateModel", "Checkpoints"]),
         tests("ReportsTests", ["TestSupport", "Files", "Images", "Reports"]),

@@ -50,6 +50,12 @@ public struct LoadedModel: ~Copyable {
         self.warnings = warnings
     }
 
+    /// Replaces the weights by the initial values that `seed` draws, for comparison.
+    public borrowing func initialise(seed: UInt64) {
+        model.layout.initialise(parameters.pointer, seed: seed)
+        model.prepare(parameters: parameters.pointer, workspace: workspace)
+    }
+
     /// The masked autoencoder. Throws `Failure` where the checkpoint is of a classifier.
     public var autoencoder: MaskedAutoencoder {
         get throws {

@@ -93,6 +93,9 @@ public struct Workspace: ~Copyable {
     /// Bytes that passes work on: activations, scratch and prepared weights.
     public var byteCount: Int { arena.byteCount }
 
+    /// The most images of a micro-batch.
+    public var capacity: Int { shape.images }
+
     /// Each image's loss after `Model.loss`, (N): an autoencoder's is the sum over the hidden patches.
     public var imageLosses: UnsafeMutableBufferPointer<Double> { losses.elements }
 

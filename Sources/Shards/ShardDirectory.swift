@@ -74,6 +74,14 @@ public struct ShardDirectory {
         try reader.read(sample: row, into: target)
     }
 
+    /// The classes of all samples, -1 where there is none.
+    ///
+    /// Throws `Failure` when a shard cannot be read.
+    public func labels() throws -> [Int] {
+        var directory = self
+        return try (0..<count).map { try directory.label(sample: $0) }
+    }
+
     /// The picture of sample `sample`. Throws `Failure` when it cannot be read or decoded.
     public mutating func image(sample: Int) throws -> Image {
         let (reader, row) = try reader(of: sample)

@@ -12,12 +12,11 @@ struct Crate: ParsableCommand {
         abstract: "Pretrain CRATE-MAE, the white-box masked autoencoder, on CPU clusters.",
         version: versionText,
         subcommands: [
-            SynthesizeCommand.self, ShardCommand.self, VerifyCommand.self, InspectCommand.self, PretrainCommand.self,
-            TrainCommand.self, FinetuneCommand.self, EvaluateCommand.self, AnalyzeCommand.self, ReportCommand.self,
-            CheckpointCommand.self,
-            CompareCommand.self, BenchCommand.self, PlanCommand.self,
-            ExportCommand.self, ImportCommand.self, ReconstructCommand.self,
-            DoctorCommand.self,
+            SynthesizeCommand.self, ShardCommand.self, VerifyCommand.self, InspectCommand.self,
+            PretrainCommand.self, TrainCommand.self, FinetuneCommand.self, EvaluateCommand.self,
+            ProbeCommand.self, FeaturesCommand.self, AnalyzeCommand.self, ReconstructCommand.self, ReportCommand.self,
+            CheckpointCommand.self, ExportCommand.self, ImportCommand.self,
+            CompareCommand.self, BenchCommand.self, PlanCommand.self, DoctorCommand.self,
         ])
 
     static func main() {

@@ -1,0 +1,112 @@
+import Buffers
+import Collectives
+import CrateModel
+import Files
+import Kernels
+import Shards
+
+// n samples, T tokens of an image, D channels.
+
+/// Which tokens an image's features are made of.
+public enum Pooling: String, CaseIterable, Codable, Sendable {
+    /// The mean of all patch tokens.
+    case mean
+    /// The class token.
+    case classToken = "class"
+}
+
+/// Where features are taken from, each a row of D values for every sample.
+public struct FeatureSource: Hashable, Sendable {
+    /// The encoder block, counted from 1; nil is behind the encoder's last norm.
+    public let block: Int?
+    /// The tokens.
+    public let pooling: Pooling
+
+    /// Features of `pooling` behind `block`.
+    public init(block: Int?, pooling: Pooling) {
+        self.block = block
+        self.pooling = pooling
+    }
+
+    /// The layer's name: the block's number, or `norm`.
+    public var layer: String { block.map(String.init) ?? "norm" }
+    /// `mean.3`, `class.norm` and so on.
+    public var name: String { "\(pooling.rawValue).\(layer)" }
+
+    /// The sources of `layers`, which is `all`, `norm`, or numbers and `norm` with commas between them, in a model of `depth`
+    /// blocks. Throws `Failure` for a layer that the model does not have.
+    public static func sources(layers: String, poolings: [Pooling], depth: Int) throws -> [FeatureSource] {
+        let names =
+            layers == "all" ? (1...depth).map(String.init) + ["norm"] : layers.split(separator: ",").map(String.init)
+        return try names.flatMap { name in
+            let block = Int(name)
+            guard name == "norm" || block.map({ (1...depth).contains($0) }) ?? false else {
+                throw Failure(
+                    "there is no layer \(name)", hint: "choose from 1 to \(depth), norm, several with commas, or all")
+            }
+            return poolings.map { FeatureSource(block: block, pooling: $0) }
+        }
+    }
+}
+
+extension LoadedModel {
+    /// Passes the features of all samples of the shards in `data` to `body` on rank 0, some samples after the other: the
+    /// samples, and for each of `sources` a row (D) a sample. Images are framed as in an evaluation, and nothing is hidden.
+    ///
+    /// Every rank computes its share. Collective: all ranks return, or all throw.
+    public borrowing func features(
+        of data: String, _ sources: [FeatureSource], world: World,
+        body: (Range<Int>, [UnsafePointer<Float>]) throws -> Void
+    ) throws {
+        let configuration = model.configuration
+        let (chunk, dim) = (workspace.capacity, configuration.dim)
+        let loader = try world.agree {
+            try BatchLoader(
+                LoaderSettings(
+                    path: data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
+                    normalisation: normalisation, maskRatio: nil, seed: 0, capacity: chunk))
+        }
+        try world.demandEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: data) }])
+        let (count, stride) = (loader.count, world.size * chunk)
+        // Samples of one exchange; in it every rank has as many chunks.
+        let round = 32 * stride
+        let rows = try world.agree { try OwnedBuffer<Float>(count: sources.count * round * dim) }
+        let places = sources.indices.map { UnsafePointer(rows.pointer + $0 * round * dim) }
+        loader.begin(
+            BatchSequence(first: world.rank * chunk, size: chunk, stride: stride, end: count), for: .evaluation)
+        for start in Swift.stride(from: 0, to: count, by: round) {
+            let samples = start..<min(start + round, count)
+            rows.pointer.update(repeating: 0, count: rows.count)
+            try world.agree {
+                for first in Swift.stride(from: start + world.rank * chunk, to: samples.upperBound, by: stride) {
+                    guard let loaded = try loader.next(), loaded.positions.lowerBound == first else {
+                        throw Failure("the loader is not at sample \(first)", hint: "this is a mistake of the program")
+                    }
+                    let images = loaded.positions.count
+                    encode(MaskedBatch(patches: loaded.patches, mask: nil, images: images))
+                    for (index, source) in sources.enumerated() {
+                        pool(source, images, into: rows.pointer + (index * round + first - start) * dim)
+                    }
+                }
+            }
+            // A row is zero on all ranks but one.
+            world.sum(rows.pointer, count: rows.count)
+            try world.agree { if world.rank == 0 { try body(samples, places) } }
+        }
+    }
+
+    /// Writes the features of the first `images` images of the workspace, (images, D).
+    private borrowing func pool(_ source: FeatureSource, _ images: Int, into rows: UnsafeMutablePointer<Float>) {
+        let (tokens, dim) = (model.configuration.tokenCount, model.configuration.dim)
+        let states = source.block.map { workspace.encoderOutput($0 - 1) } ?? workspace.encoderNormed
+        for image in 0..<images {
+            let (state, row) = (states + image * tokens * dim, rows + image * dim)
+            switch source.pooling {
+            case .classToken: row.update(from: state, count: dim)
+            case .mean:
+                addColumnSums(state + dim, sign: 1, rows: tokens - 1, columns: dim, stride: dim, to: row)
+                for i in 0..<dim { row[i] /= Float(tokens - 1) }
+            }
+        }
+    }
+}

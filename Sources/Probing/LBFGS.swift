@@ -1,0 +1,76 @@
+/// Minimises a smooth function by L-BFGS with a line search for the strong Wolfe conditions' first and a curvature check.
+///
+/// Source: Nocedal and Wright, Numerical Optimization, algorithms 7.4 and 7.5; steps are halved until
+/// f(x + a d) <= f(x) + 1e-4 a d^T g, and a pair (s, y) is kept where s^T y > 0.
+struct LBFGS {
+    /// Pairs that are remembered.
+    var memory = 20
+    /// Steps at the most.
+    var iterations = 500
+    /// Ends when the largest part of the gradient is at most this.
+    var tolerance = 1e-5
+
+    /// Moves `x` to a minimum of `function`, which returns the value and writes the gradient. Returns the number of steps.
+    @discardableResult
+    func minimise(_ x: inout [Double], _ function: ([Double], inout [Double]) -> Double) -> Int {
+        var gradient = [Double](repeating: 0, count: x.count)
+        var value = function(x, &gradient)
+        var pairs: [(s: [Double], y: [Double], curvature: Double)] = []
+        for iteration in 0..<iterations {
+            guard gradient.contains(where: { abs($0) > tolerance }) else { return iteration }
+            var direction = descent(gradient, pairs)
+            var slope = dot(direction, gradient)
+            if slope >= 0 {
+                pairs = []
+                direction = gradient.map(-)
+                slope = dot(direction, gradient)
+            }
+            let norm = dot(direction, direction).squareRoot()
+            var step = pairs.isEmpty ? min(1, 1 / norm) : 1
+            var (next, nextGradient, nextValue) = (x, gradient, value)
+            var hasMoved = false
+            for _ in 0..<30 {
+                for i in x.indices { next[i] = x[i] + step * direction[i] }
+                nextValue = function(next, &nextGradient)
+                hasMoved = nextValue <= value + 1e-4 * step * slope
+                if hasMoved { break }
+                step /= 2
+            }
+            // Below what the function's rounding tells apart.
+            guard hasMoved else { return iteration }
+            let s = zip(next, x).map { $0 - $1 }
+            let y = zip(nextGradient, gradient).map { $0 - $1 }
+            let curvature = dot(s, y)
+            if curvature > 1e-12 * dot(y, y) { pairs.append((s, y, curvature)) }
+            if pairs.count > memory { pairs.removeFirst() }
+            (x, gradient, value) = (next, nextGradient, nextValue)
+        }
+        return iterations
+    }
+
+    /// -H g by the two loops over the remembered pairs.
+    private func descent(_ gradient: [Double], _ pairs: [(s: [Double], y: [Double], curvature: Double)]) -> [Double] {
+        var q = gradient
+        var weights: [Double] = []
+        for pair in pairs.reversed() {
+            let weight = dot(pair.s, q) / pair.curvature
+            weights.append(weight)
+            for i in q.indices { q[i] -= weight * pair.y[i] }
+        }
+        if let last = pairs.last {
+            let scale = last.curvature / dot(last.y, last.y)
+            for i in q.indices { q[i] *= scale }
+        }
+        for (pair, weight) in zip(pairs, weights.reversed()) {
+            let correction = weight - dot(pair.y, q) / pair.curvature
+            for i in q.indices { q[i] += correction * pair.s[i] }
+        }
+        return q.map(-)
+    }
+}
+
+func dot(_ a: [Double], _ b: [Double]) -> Double {
+    var sum = 0.0
+    for i in a.indices { sum += a[i] * b[i] }
+    return sum
+}

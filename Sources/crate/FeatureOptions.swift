@@ -1,0 +1,35 @@
+import Analysis
+import ArgumentParser
+import Collectives
+
+extension Pooling: ExpressibleByArgument {}
+
+/// Whose features are taken, and where.
+struct FeatureOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("A run, one of its checkpoints, or a .safetensors file.", valueName: "path"))
+    var checkpoint: String
+    @Option(
+        help: ArgumentHelp(
+            "Layers: norm (behind the encoder's last norm), numbers of encoder blocks from 1 on, several with commas, or all.",
+            valueName: "layers"))
+    var layers = "norm"
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("Tokens: the mean of all patches, or the class token.", valueName: "mean|class"))
+    var pooling = [Pooling.mean]
+    @Option(help: ArgumentHelp("Take initial weights of this seed instead of the trained ones.", valueName: "seed"))
+    var random: UInt64?
+
+    /// The model, with the weights that are asked for. Collective.
+    func load(_ speed: SpeedOptions, _ world: World) throws -> LoadedModel {
+        let loaded = try LoadedModel(
+            checkpoint, images: 8, precision: speed.announcedPrecision(world), threads: speed.threads, world: world)
+        if let random { loaded.initialise(seed: random) }
+        if world.rank == 0 { for warning in loaded.warnings { printError("warning: \(warning)") } }
+        return loaded
+    }
+
+    func sources(of loaded: borrowing LoadedModel) throws -> [FeatureSource] {
+        try FeatureSource.sources(layers: layers, poolings: pooling, depth: loaded.model.configuration.depth)
+    }
+}
