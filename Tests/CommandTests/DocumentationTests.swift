@@ -21,7 +21,10 @@ import Testing
         (#"^swift (build|test|format|package)"#, .leave("this is such a test")),
         (#"^tensorboard "#, .leave("is a server")),
         (#"^git "#, .leave("is about a clone")),
-        (#"^(sbatch|\.ci/run|Launch/(demo|test|benchmark|benchmark-data|build|chaos|setup|sanitize|finetune-cifar))\b"#, .script),
+        (
+            #"^(sbatch|\.ci/run|Launch/(demo|test|benchmark|benchmark-data|build|chaos|setup|sanitize|finetune-cifar))\b"#,
+            .script
+        ),
         (#"^Launch/cluster "#, .run { replacing("Launch/cluster ", in: $0, by: "Launch/cluster --dry-run ") }),
         (#"crate synthesize "#, .run { replacing(#"--images \d+"#, in: $0, by: "--images 32") }),
         (#"crate doctor"#, .run { $0 + " --seconds 0.2" }),
