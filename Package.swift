@@ -89,6 +89,7 @@ let package = Package(
         tests("ShardsTests", ["AllocationCounter", "TestSupport", "CHDF5", "Files", "Kernels", "Shards", "Images"]),
         tests("ThreadsTests", ["Threads"]),
         tests("CrateModelTests", ["Files", "Buffers", "Threads", "Kernels", "CrateModel"]),
+        tests("AnalysisTests", ["Files", "Images", "Analysis"]),
         tests("ProbingTests", ["Files", "Buffers", "Threads", "Probing"]),
         tests("CollectivesTests", ["Buffers", "Collectives"]),
         tests("CheckpointsTests", ["TestSupport", "Files", "Buffers", "Kernels", "CrateModel", "Checkpoints"]),

@@ -7,14 +7,6 @@ import Shards
 
 // n samples, T tokens of an image, D channels.
 
-/// Which tokens an image's features are made of.
-public enum Pooling: String, CaseIterable, Codable, Sendable {
-    /// The mean of all patch tokens.
-    case mean
-    /// The class token.
-    case classToken = "class"
-}
-
 /// Where features are taken from, each a row of D values for every sample.
 public struct FeatureSource: Hashable, Sendable {
     /// The encoder block, counted from 1; nil is behind the encoder's last norm.

@@ -24,19 +24,21 @@ public struct LoadedModel: ~Copyable {
     /// Damaged checkpoints that were passed over. Rank 0's alone.
     public let warnings: [Failure]
 
-    /// Loads what `path` means (see `CheckpointStore.modelFile`) on every rank, for up to `images` images at a time.
+    /// Loads what `path` means (see `CheckpointStore.modelFile`) on every rank, for up to `images` images at a time, of side
+    /// `imageSize` (nil: as trained; see `Model.loadParameters` for the positions then).
     ///
     /// Collective: all ranks have the model, or all throw.
-    public init(_ path: String, images: Int, precision: Precision, threads: Int, world: World) throws {
+    public init(
+        _ path: String, images: Int, imageSize: Int? = nil, precision: Precision, threads: Int, world: World
+    ) throws {
         var warnings: [Failure] = []
         let file = try world.agree { try CheckpointStore.modelFile(at: path) { warnings.append($0) } }
-        let (model, maskRatio, normalisation) = try world.agree {
+        let (stored, maskRatio, normalisation) = try world.agree {
             try CheckpointStore.description(ofModelFile: file)
         }
+        let model = try world.agree { try imageSize.map { try stored.resized(to: $0) } ?? stored }
         let parameters = try world.agree { try OwnedBuffer<Float>(count: model.layout.bufferCount) }
-        try world.agree {
-            try CheckpointStore.loadParameters(into: parameters.pointer, layout: model.layout, from: file)
-        }
+        try world.agree { try model.loadParameters(into: parameters.pointer, from: file, of: stored) }
         let workspace = try world.agree {
             try Workspace(model, images: images, precision: precision, team: ThreadTeam(count: threads))
         }

@@ -51,23 +51,16 @@ extension LoadedModel {
                 "mask ratio \(ratio) hides none or all of \(grid.patchCount) patches",
                 hint: "choose --mask-ratio between 0 and 1, such as 0.75")
         }
-        let capacity = min(pictures.count, workspace.imageLosses.count)
-        let patches = try OwnedBuffer<Float>(count: capacity * grid.valueCount)
-        let mask = try OwnedBuffer<UInt8>(count: capacity * grid.patchCount)
-        let framed = try OwnedBuffer<Float>(count: grid.valueCount)
-        var resampler = try Resampler()
+        var framed = try FramedPictures(grid, normalisation, capacity: min(pictures.count, workspace.capacity))
+        let mask = try OwnedBuffer<UInt8>(count: framed.capacity * grid.patchCount)
         var results: [Reconstruction] = []
-        for first in stride(from: 0, to: pictures.count, by: max(1, capacity)) {
+        for first in stride(from: 0, to: pictures.count, by: max(1, framed.capacity)) {
             let batch = MaskedBatch(
-                patches: patches.pointer, mask: mask.pointer, images: min(capacity, pictures.count - first))
+                patches: framed.patches.pointer, mask: mask.pointer,
+                images: min(framed.capacity, pictures.count - first))
             for index in 0..<batch.images {
-                let (picture, image) = (pictures[first + index], pictures[first + index].image)
-                try resampler.resample(
-                    image.pixels, width: image.width, height: image.height, rowBytes: 3 * image.width,
-                    framing: picture.framing, into: framed.pointer)
-                normalisedPatches(
-                    from: framed.pointer, side: grid.imageSize, patchSize: grid.patchSize, mean: normalisation.means,
-                    deviation: normalisation.deviations, into: patches.pointer + index * grid.valueCount)
+                let picture = pictures[first + index]
+                try framed.place(picture, at: index)
                 var generator = KeyedGenerator(seed: seed, .evaluationMask, picture.key)
                 drawMask(
                     patchCount: grid.patchCount, visible: visible, using: &generator,
@@ -80,7 +73,7 @@ extension LoadedModel {
                 let paint = Paint(grid, normalisation, isStandardised: configuration.normalisesTargets)
                 results.append(
                     try paint.reconstruction(
-                        patches: patches.pointer + index * grid.valueCount, predictions: predictions,
+                        patches: framed.patches.pointer + index * grid.valueCount, predictions: predictions,
                         mask: mask.pointer + index * grid.patchCount, loss: workspace.imageLosses[index]))
             }
         }

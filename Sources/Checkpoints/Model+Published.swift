@@ -26,7 +26,7 @@ extension Model {
     }
 
     /// The same model for images of side `imageSize`. Throws `Failure` where patches do not divide that.
-    func resized(to imageSize: Int) throws -> Model {
+    public func resized(to imageSize: Int) throws -> Model {
         guard imageSize != configuration.imageSize else { return self }
         return try with(imageSize: imageSize)
     }
@@ -43,6 +43,20 @@ extension Model {
             Classifier(
                 try ClassifierConfiguration(
                     changed, form: classifier.form, pooling: classifier.pooling, classes: classifier.classes)))
+    }
+
+    /// Fills the flat buffer `parameters` from the model file `file`, which holds `stored`: this model, or one of other images. A
+    /// learned position table is interpolated then. Throws `Failure` where the file is damaged.
+    public func loadParameters(
+        into parameters: UnsafeMutablePointer<Float>, from file: String, of stored: Model
+    ) throws {
+        guard configuration.imageSize != stored.configuration.imageSize else {
+            return try CheckpointStore.loadParameters(into: parameters, layout: layout, from: file)
+        }
+        let loaded = try OwnedBuffer<Float>(count: stored.layout.bufferCount)
+        try CheckpointStore.loadParameters(into: loaded.pointer, layout: stored.layout, from: file)
+        let values = try Checkpoints.resized(loaded, from: stored, to: self)
+        parameters.update(from: values.pointer, count: values.count)
     }
 
     /// The side of the square of patches.

@@ -128,6 +128,12 @@ public struct Workspace: ~Copyable {
     /// The attention A of encoder block `index`, rows and columns as `AttentionShape` says, (N, H, E, E).
     public func encoderAttention(_ index: Int) -> Operand { activations.encoder[index].attention.probabilities }
 
+    /// What token `query` of image `image` attends to in head `head` of encoder block `block`: a row of A, (T).
+    public func attentionRow(block: Int, image: Int, head: Int, query: Int) -> [Float] {
+        let start = ((image * shape.heads + head) * shape.extent + query) * shape.extent
+        return PassTensor(name: "", shape: [shape.tokens], values: encoderAttention(block) + start).copy()
+    }
+
     /// What the encoder's last norm makes of the last block's output, (N, T, D).
     public var encoderNormed: UnsafePointer<Float> { UnsafePointer(activations.normed) }
 

@@ -22,8 +22,8 @@ public struct AttentionShape: Equatable, Sendable {
     }
 
     var dim: Int { heads * headDim }
-    /// E.
-    var extent: Int { ((tokens + tileRows - 1) / tileRows * tileRows + 15) / 16 * 16 }
+    /// Rows and columns of a head's scores, padding included (E).
+    public var extent: Int { ((tokens + tileRows - 1) / tileRows * tileRows + 15) / 16 * 16 }
     /// P'.
     var headStride: Int { (headDim + 15) / 16 * 16 }
 

@@ -84,10 +84,10 @@ struct GoldenCase: ~Copyable {
         patches = patchify(pixels, images: batches * images, configuration)
     }
 
-    /// The stored values of `name`.
     /// Whether the case says anything about `name`.
     borrowing func holds(_ name: String) -> Bool { file.tensors[name] != nil }
 
+    /// The stored values of `name`.
     borrowing func expected(_ name: String) throws -> [Double] { try requiredValues(name, in: file) }
 
     /// Runs `body` on the first or the second batch.

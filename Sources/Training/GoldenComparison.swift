@@ -51,7 +51,7 @@ public enum ComparisonTolerance: Sendable {
 private let allGradients = "grad (all)"
 
 /// Runs the golden case at `path` on `threads` threads and compares everything that it stores: the outputs of every
-/// block, its coding rate and sparsity, the predictions, the loss, every gradient, and the AdamW steps' losses and final parameters.
+/// block, its coding rate and sparsity, the last attention, the predictions, the loss, every gradient, and the AdamW steps' losses and final parameters.
 ///
 /// A value that is not finite counts as an infinite error. Throws `Failure` when the file is not a complete case.
 public func compareWithGoldenCase(
@@ -80,13 +80,14 @@ private func compareFirstPass(
     _ table: inout ComparisonTable
 ) throws {
     let (model, images) = (golden.model, golden.images)
-    var outputs: [(String, [Float])] = []
+    var outputs = [("output.attention.last", lastAttention(golden, optimizer, workspace))]
+        .filter { golden.holds($0.0) }
     let meter = try LayerMeter(model, images: images, threads: workspace.team.count)
     let loss = runPass(golden, batch: 0, optimizer, workspace) { workspace in
         if let classifier = model.classifier {
-            outputs = [("output.logits", copied(workspace.logits, images * classifier.configuration.classes))]
+            outputs += [("output.logits", copied(workspace.logits, images * classifier.configuration.classes))]
         } else {
-            outputs = autoencoderOutputs(workspace, model.configuration, images: images)
+            outputs += autoencoderOutputs(workspace, model.configuration, images: images)
             meter.measure(images: images, parameters: optimizer.parameters.pointer, workspace: workspace)
             // Cases that others have made may hold none.
             outputs += measures(meter, images: images).filter { golden.holds($0.0) }
@@ -124,6 +125,29 @@ private func autoencoderOutputs(
         predictions += copied(firstPatch, configuration.patchCount * valueCount)
     }
     return outputs + [("output.pred", predictions)]
+}
+
+/// The attention of the last encoder block, (N, H, T, T), with nothing hidden.
+private func lastAttention(
+    _ golden: borrowing GoldenCase, _ optimizer: borrowing Optimizer, _ workspace: borrowing Workspace
+) -> [Float] {
+    let (configuration, parameters) = (golden.model.configuration, optimizer.parameters.pointer)
+    golden.model.prepare(parameters: parameters, workspace: workspace)
+    golden.withBatch(0) { batch in
+        golden.model.encode(
+            MaskedBatch(patches: batch.patches, mask: nil, images: batch.images), parameters: parameters,
+            workspace: workspace)
+    }
+    var values: [Float] = []
+    for image in 0..<golden.images {
+        for head in 0..<configuration.heads {
+            for query in 0..<configuration.tokenCount {
+                values += workspace.attentionRow(
+                    block: configuration.depth - 1, image: image, head: head, query: query)
+            }
+        }
+    }
+    return values
 }
 
 private func measures(_ meter: borrowing LayerMeter, images: Int) -> [(String, [Float])] {

@@ -1,8 +1,7 @@
 import Analysis
 import ArgumentParser
 import Collectives
-
-extension Pooling: ExpressibleByArgument {}
+import CrateModel
 
 /// Whose features are taken, and where.
 struct FeatureOptions: ParsableArguments {

@@ -57,7 +57,10 @@ struct ReportCommand: ParsableCommand {
                 guard let data = data ?? report.shards else {
                     throw Failure("the run does not say on which shards", hint: "add --data")
                 }
-                try gallery.addReconstructions(loaded, data: data, count: samples)
+                if loaded.model.autoencoder != nil {
+                    try gallery.addReconstructions(loaded, data: data, count: samples)
+                }
+                try gallery.addAttention(loaded, data: data, count: samples)
             }
         } catch {
             let failure = Failure(from: error)

@@ -14,11 +14,18 @@ func drawnFeatures(
     for sample in 0..<count {
         for feature in 0..<dim {
             let centre = sin(Float(7 * (sample % classes) + 3 * feature))
-            let noise = sin(Float((sample + shift) * 131 + feature * 71) * 12.9898) * spread
-            features[sample][feature] = 5 + centre + noise
+            let noise = Float(hash(UInt64((sample + shift) * 131 + feature)) % 2000) / 1000 - 1
+            features[sample][feature] = 5 + centre + noise * spread
         }
     }
     return features
+}
+
+/// A mixed-up `value` (the finaliser of splitmix64).
+private func hash(_ value: UInt64) -> UInt64 {
+    var bits = (value &+ 0x9E37_79B9_7F4A_7C15) &* 0xBF58_476D_1CE4_E5B9
+    bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
+    return bits ^ (bits >> 31)
 }
 
 @Suite struct ProbingTests {

@@ -1,0 +1,70 @@
+import CrateModel
+import Files
+import Images
+
+// L = G G patches of an image, T = L + 1 tokens, H heads.
+
+/// What the class token attends to in one image: A[0, 1...] of each head of an encoder block.
+public struct AttentionMaps: Sendable {
+    /// The image as the model is given it.
+    public let original: Image
+    /// Patches of a side (G).
+    public let grid: Int
+    /// A head's attention to each patch, by rows, (H, L). What goes to the class token itself is left out, so a sum is below 1.
+    public let heads: [[Float]]
+
+    /// Maps of `original`, whose `heads` have a value for each of the `grid` x `grid` patches.
+    public init(original: Image, grid: Int, heads: [[Float]]) {
+        self.original = original
+        self.grid = grid
+        self.heads = heads
+    }
+
+    /// The mean over the heads, (L).
+    public var mean: [Float] {
+        (0..<grid * grid).map { patch in heads.reduce(0) { $0 + $1[patch] } / Float(heads.count) }
+    }
+
+    /// The patches that together have at least `mass` of all attention to patches, the most attended to first; equals in order.
+    public static func mask(_ map: [Float], mass: Double) -> [Bool] {
+        let total = map.reduce(0.0) { $0 + Double($1) }
+        var (sum, mask) = (0.0, [Bool](repeating: false, count: map.count))
+        for patch in map.indices.sorted(by: { map[$0] == map[$1] ? $0 < $1 : map[$0] > map[$1] }) {
+            guard sum < mass * total else { break }
+            sum += Double(map[patch])
+            mask[patch] = true
+        }
+        return mask
+    }
+}
+
+extension LoadedModel {
+    /// The class token's attention in encoder block `block`, counted from 1, for each of `pictures`, of which nothing is hidden.
+    ///
+    /// Throws `Failure` where there is no such block, or memory is short.
+    public borrowing func attentionMaps(of pictures: [Picture], block: Int) throws -> [AttentionMaps] {
+        let configuration = model.configuration
+        guard (1...configuration.depth).contains(block) else {
+            throw Failure("there is no layer \(block)", hint: "choose from 1 to \(configuration.depth)")
+        }
+        let grid = try PatchGrid(imageSize: configuration.imageSize, patchSize: configuration.patchSize)
+        var framed = try FramedPictures(grid, normalisation, capacity: min(pictures.count, workspace.capacity))
+        var maps: [AttentionMaps] = []
+        for first in stride(from: 0, to: pictures.count, by: max(1, framed.capacity)) {
+            let count = min(framed.capacity, pictures.count - first)
+            for index in 0..<count { try framed.place(pictures[first + index], at: index) }
+            encode(MaskedBatch(patches: framed.patches.pointer, mask: nil, images: count))
+            for index in 0..<count {
+                let heads = (0..<configuration.heads).map { head in
+                    workspace.attentionRow(block: block - 1, image: index, head: head, query: 0).dropFirst()
+                }
+                maps.append(
+                    AttentionMaps(
+                        original: try framed.image(of: pictures[first + index]),
+                        grid: configuration.imageSize / configuration.patchSize,
+                        heads: heads.map(Array.init)))
+            }
+        }
+        return maps
+    }
+}

@@ -1,0 +1,89 @@
+import Files
+import Images
+
+extension AttentionMaps {
+    /// The original, then the map of each of `heads` (counted from 1; nil: all) and their mean over the image, enlarged
+    /// bilinearly, each on its own scale from its least to its greatest value. Below, where `mass` is given, the image where the
+    /// mask of the map that keeps that much is dark elsewhere.
+    ///
+    /// Throws `Failure` where there is no such head.
+    public func sheet(heads chosen: [Int]? = nil, mass: Double? = nil, gap: Int = 2) throws -> Image {
+        if let odd = chosen?.first(where: { !(1...heads.count).contains($0) }) {
+            throw Failure("there is no head \(odd)", hint: "choose from 1 to \(heads.count)")
+        }
+        let maps = (chosen ?? Array(1...heads.count)).map { heads[$0 - 1] } + [mean]
+        var rows = [[original] + (try maps.map(overlay))]
+        if let mass { rows.append([original] + (try maps.map { try masked(Self.mask($0, mass: mass)) })) }
+        return try Image(rows: rows, gap: gap)
+    }
+
+    /// Half image in grey, half colour of the map.
+    private func overlay(_ map: [Float]) throws -> Image {
+        let (low, high) = (map.min() ?? 0, map.max() ?? 0)
+        let side = original.width
+        var pixels = original.pixels
+        for row in 0..<side {
+            for column in 0..<side {
+                let value = high > low ? (enlarged(map, row, column) - low) / (high - low) : 0
+                let (colour, at) = (evenColour(value), 3 * (row * side + column))
+                let light = 0.299 * Float(pixels[at]) + 0.587 * Float(pixels[at + 1]) + 0.114 * Float(pixels[at + 2])
+                for channel in 0..<3 { pixels[at + channel] = UInt8(0.4 * light + 0.6 * colour[channel]) }
+            }
+        }
+        return try Image(width: side, height: side, pixels: pixels)
+    }
+
+    private func masked(_ mask: [Bool]) throws -> Image {
+        let side = original.width
+        var pixels = original.pixels
+        for row in 0..<side {
+            for column in 0..<side where !mask[row * grid / side * grid + column * grid / side] {
+                for channel in 0..<3 { pixels[3 * (row * side + column) + channel] /= 5 }
+            }
+        }
+        return try Image(width: side, height: side, pixels: pixels)
+    }
+
+    /// The map at the centre of a pixel, between the centres of patches.
+    private func enlarged(_ map: [Float], _ row: Int, _ column: Int) -> Float {
+        func place(_ position: Int) -> (Int, Int, Float) {
+            let x = (Float(position) + 0.5) * Float(grid) / Float(original.width) - 0.5
+            let low = max(0, min(grid - 1, Int(x.rounded(.down))))
+            return (low, min(grid - 1, low + 1), max(0, min(1, x - Float(low))))
+        }
+        let ((top, bottom, down), (left, right, across)) = (place(row), place(column))
+        let upper = map[top * grid + left] * (1 - across) + map[top * grid + right] * across
+        let lower = map[bottom * grid + left] * (1 - across) + map[bottom * grid + right] * across
+        return upper * (1 - down) + lower * down
+    }
+}
+
+/// From dark violet over green to yellow, in steps that look even, also to the colour-blind; 0...1 to 0...255.
+func evenColour(_ value: Float) -> SIMD3<Float> {
+    let anchors: [SIMD3<Float>] = [
+        [68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37],
+    ]
+    let place = max(0, min(1, value)) * Float(anchors.count - 1)
+    let low = min(anchors.count - 2, Int(place))
+    return anchors[low] + (anchors[low + 1] - anchors[low]) * (place - Float(low))
+}
+
+extension Image {
+    /// Images of one size in rows, `gap` white pixels between them.
+    init(rows: [[Image]], gap: Int) throws {
+        let (width, height) = (rows[0][0].width, rows[0][0].height)
+        let columns = rows.map(\.count).max() ?? 0
+        let size = (width: columns * (width + gap) - gap, height: rows.count * (height + gap) - gap)
+        var pixels = [UInt8](repeating: 255, count: 3 * size.width * size.height)
+        for (y, row) in rows.enumerated() {
+            for (x, image) in row.enumerated() {
+                for line in 0..<height {
+                    let start = 3 * ((y * (height + gap) + line) * size.width + x * (width + gap))
+                    pixels.replaceSubrange(
+                        start..<start + 3 * width, with: image.pixels[3 * line * width..<3 * (line + 1) * width])
+                }
+            }
+        }
+        try self.init(width: size.width, height: size.height, pixels: pixels)
+    }
+}

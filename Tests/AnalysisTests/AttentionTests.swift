@@ -1,0 +1,38 @@
+import Analysis
+import Files
+import Images
+import Testing
+
+@Suite struct AttentionTests {
+    private func maps(_ heads: [[Float]]) throws -> AttentionMaps {
+        let pixels = (0..<8 * 8 * 3).map { UInt8($0) }
+        return AttentionMaps(original: try Image(width: 8, height: 8, pixels: pixels), grid: 2, heads: heads)
+    }
+
+    @Test func theMaskKeepsTheFewestPatchesWithTheMass() {
+        let map: [Float] = [0.1, 0.3, 0.2, 0.2]
+        #expect(AttentionMaps.mask(map, mass: 0.3) == [false, true, false, false])
+        // Of equals the first.
+        #expect(AttentionMaps.mask(map, mass: 0.6) == [false, true, true, false])
+        #expect(AttentionMaps.mask(map, mass: 1) == [true, true, true, true])
+    }
+
+    @Test func aSheetShowsEveryHeadAndTheMean() throws {
+        let maps = try maps([[1, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0]])
+        #expect(maps.mean == [Float(1) / 3, Float(1) / 3, 0, Float(1) / 3])
+        let sheet = try maps.sheet(mass: 0.6, gap: 1)
+        #expect((sheet.width, sheet.height) == (5 * 9 - 1, 17))
+        // The original in front, and in the first head's mask the patch that it attends to, as it was.
+        for row in 0..<8 {
+            let line = Array(maps.original.pixels[24 * row..<24 * (row + 1)])
+            #expect(Array(sheet.pixels[3 * row * sheet.width..<3 * row * sheet.width + 24]) == line)
+            guard row < 4 else { continue }
+            let start = 3 * ((row + 9) * sheet.width + 9)
+            #expect(Array(sheet.pixels[start..<start + 12]) == Array(line[0..<12]))
+            #expect(Array(sheet.pixels[start + 12..<start + 24]) == line[12..<24].map { $0 / 5 })
+        }
+        #expect(try maps.sheet(heads: [2], gap: 1).width == 3 * 9 - 1)
+        #expect(throws: Failure.self) { try maps.sheet(heads: [4]) }
+        #expect(throws: Failure.self) { try maps.sheet(heads: [0]) }
+    }
+}
