@@ -60,7 +60,7 @@ private func opened(_ page: String, _ options: [String] = []) throws -> [String:
 
             let drawn = try crate(["report", "\(path)/run"], ranks: 2)
             #expect(drawn.status == 0 && drawn.output.contains("run/report.html holds the report"), "\(drawn.errors)")
-            #expect(try page("\(path)/run").components(separatedBy: "data:image/png").count == 7)
+            #expect(try page("\(path)/run").components(separatedBy: "data:image/png").count == 13)
         }
     }
 
@@ -125,7 +125,7 @@ private func opened(_ page: String, _ options: [String] = []) throws -> [String:
                 #expect((answer["requests"] as? [String])?.isEmpty == true, "\(answer["requests"] ?? "")")
                 let result = try #require(answer["result"] as? [String: Any])
                 #expect(result["overflow"] as? Int == 0, "the page is as wide as the window")
-                #expect(result["pictures"] as? Int == 3)
+                #expect(result["pictures"] as? Int == 6)
                 #expect((result["ground"] as? String == "rgb(255, 255, 255)") == (options != ["--dark"]))
                 let charts = try #require(result["charts"] as? [[String: Any]])
                 #expect(charts.count == 13)
