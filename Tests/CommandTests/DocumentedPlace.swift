@@ -19,6 +19,13 @@ struct DocumentedPlace {
         for name in ["Datasets", "Checkpoints", "shards", "runs"] { try directory(name) }
         let fixtures: [(String, () throws -> Void)] = [
             ("imagenet/train", { try folder("imagenet") }), ("SOURCE", { try images("SOURCE") }),
+            (
+                "photo.jpg",
+                {
+                    try images("photos")
+                    try shell("cp photos/class-00/00000.jpg photo.jpg")
+                }
+            ),
             ("--hosts hosts", { try write("\(ProcessInfo.processInfo.hostName) slots=1\n", "hosts") }),
             ("ILSVRC2012_img_train.tar", ilsvrc), ("cifar-10-binary.tar.gz", cifar10), (" DIR", { try run("DIR") }),
             ("Launch/configs/imagenet", { try shards("Datasets/imagenet", []) }),
