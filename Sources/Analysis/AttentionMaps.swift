@@ -44,27 +44,32 @@ extension LoadedModel {
     /// Throws `Failure` where there is no such block, or memory is short.
     public borrowing func attentionMaps(of pictures: [Picture], block: Int) throws -> [AttentionMaps] {
         let configuration = model.configuration
+        var maps: [AttentionMaps] = []
+        try encodeInParts(pictures, block: block) { index, original in
+            let heads = (0..<configuration.heads).map { head in
+                Array(workspace.attentionRow(block: block - 1, image: index, head: head, query: 0).dropFirst())
+            }
+            maps.append(
+                AttentionMaps(
+                    original: original, grid: configuration.imageSize / configuration.patchSize, heads: heads))
+        }
+        return maps
+    }
+
+    /// Runs the encoder over `pictures`, as many at a time as the workspace takes, and calls `body` for each with its place in the
+    /// workspace and how the model sees it.
+    borrowing func encodeInParts(_ pictures: [Picture], block: Int, _ body: (Int, Image) throws -> Void) throws {
+        let configuration = model.configuration
         guard (1...configuration.depth).contains(block) else {
             throw Failure("there is no layer \(block)", hint: "choose from 1 to \(configuration.depth)")
         }
         let grid = try PatchGrid(imageSize: configuration.imageSize, patchSize: configuration.patchSize)
         var framed = try FramedPictures(grid, normalisation, capacity: min(pictures.count, workspace.capacity))
-        var maps: [AttentionMaps] = []
         for first in stride(from: 0, to: pictures.count, by: max(1, framed.capacity)) {
             let count = min(framed.capacity, pictures.count - first)
             for index in 0..<count { try framed.place(pictures[first + index], at: index) }
             encode(MaskedBatch(patches: framed.patches.pointer, mask: nil, images: count))
-            for index in 0..<count {
-                let heads = (0..<configuration.heads).map { head in
-                    workspace.attentionRow(block: block - 1, image: index, head: head, query: 0).dropFirst()
-                }
-                maps.append(
-                    AttentionMaps(
-                        original: try framed.image(of: pictures[first + index]),
-                        grid: configuration.imageSize / configuration.patchSize,
-                        heads: heads.map(Array.init)))
-            }
+            for index in 0..<count { try body(index, try framed.image(of: pictures[first + index])) }
         }
-        return maps
     }
 }

@@ -22,6 +22,10 @@ import Testing
                 #expect(result.status == 0, "\(result.errors)")
                 #expect(try names(in: output) == ["1-00000.png", "2-00000.png"])
             }
+            let colours = try crate(
+                ["pca", "--checkpoint", run, "--output", "\(path)/colours", image, image], ranks: 2)
+            #expect(colours.status == 0 && colours.output.contains("variance explained"), "\(colours.errors)")
+            #expect(try names(in: "\(path)/colours") == ["1-00000.png", "2-00000.png"])
             let text = "\(path)/text.jpg"
             try Data("no image".utf8).write(to: URL(fileURLWithPath: text))
             for (options, problem) in [

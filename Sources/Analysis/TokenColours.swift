@@ -1,0 +1,74 @@
+import CrateModel
+import Files
+import Images
+import Kernels
+
+// L = G G patches of an image, D channels.
+
+/// The patch tokens of several images by their first three principal components, which are the same for all of them.
+public struct TokenColours: Sendable {
+    /// The images as the model is given them.
+    public let originals: [Image]
+    /// Patches of a side (G).
+    public let grid: Int
+    /// Where each patch lies along the three axes, for each image (L, 3).
+    public let coordinates: [[SIMD3<Double>]]
+    /// The fraction of the tokens' variance along each axis.
+    public let explained: [Double]
+
+    /// Each image with its patches coloured beside it: red, green and blue are the first, second and third component, from
+    /// their 2nd to their 98th hundredth over all images.
+    public func sheet(gap: Int = 2) throws -> [Image] {
+        let ranges = (0..<3).map { axis in
+            let sorted = coordinates.joined().map { $0[axis] }.sorted()
+            return (sorted[sorted.count / 50], sorted[sorted.count - 1 - sorted.count / 50])
+        }
+        return try zip(originals, coordinates).map { original, coordinates in
+            let side = original.width
+            var pixels = original.pixels
+            for row in 0..<side {
+                for column in 0..<side {
+                    let place = coordinates[row * grid / side * grid + column * grid / side]
+                    for (axis, range) in ranges.enumerated() {
+                        let value = range.1 > range.0 ? (place[axis] - range.0) / (range.1 - range.0) : 0.5
+                        pixels[3 * (row * side + column) + axis] = UInt8(255 * max(0, min(1, value)))
+                    }
+                }
+            }
+            return try Image(rows: [[original, try Image(width: side, height: side, pixels: pixels)]], gap: gap)
+        }
+    }
+}
+
+extension LoadedModel {
+    /// The principal components of the patch tokens behind encoder block `block`, counted from 1, of all `pictures` together.
+    ///
+    /// Throws `Failure` where there is no such block, the tokens are not finite, or memory is short.
+    public borrowing func tokenColours(of pictures: [Picture], block: Int) throws -> TokenColours {
+        let configuration = model.configuration
+        let (tokens, dim) = (configuration.tokenCount, configuration.dim)
+        var (originals, rows) = ([Image](), [Float]())
+        try encodeInParts(pictures, block: block) { index, original in
+            originals.append(original)
+            let start = workspace.encoderOutput(block - 1) + (index * tokens + 1) * dim
+            rows += UnsafeBufferPointer(start: start, count: (tokens - 1) * dim)
+        }
+        guard allFinite(rows, count: rows.count),
+            let components = PrincipalComponents(rows, dim: dim, components: 3)
+        else {
+            throw Failure("the tokens of \(file) are not finite", hint: "use an earlier checkpoint")
+        }
+        let coordinates = originals.indices.map { image in
+            (0..<tokens - 1).map { patch in
+                rows.withUnsafeBufferPointer { rows in
+                    let place = components.project(rows.baseAddress! + (image * (tokens - 1) + patch) * dim)
+                    return SIMD3(place[0], place[1], place[2])
+                }
+            }
+        }
+        let total = components.totalVariance
+        return TokenColours(
+            originals: originals, grid: configuration.imageSize / configuration.patchSize, coordinates: coordinates,
+            explained: components.variances.map { total > 0 ? $0 / total : 0 })
+    }
+}
