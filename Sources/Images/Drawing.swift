@@ -10,6 +10,11 @@ public enum Drawing {
     ///
     /// Throws `Failure` when `side` is not positive or beyond what an image may have.
     public static func image(number: Int, label: Int, side: Int, seed: UInt64) throws -> Image {
+        try scene(number: number, label: label, side: side, seed: seed).image
+    }
+
+    /// The image of `image(number:label:side:seed:)`, and its shapes without their shadows as white on black.
+    public static func scene(number: Int, label: Int, side: Int, seed: UInt64) throws -> (image: Image, shapes: Image) {
         let pixelCount = try Image.pixelCount(width: side, height: side)
         var generator = KeyedGenerator(seed: seed, .drawing, number)
         let style = DrawingStyle(label: label)
@@ -17,14 +22,18 @@ public enum Drawing {
         let light = SIMD2<Float>(cos(angle), sin(angle))
 
         var canvas = [SIMD3<Float>](repeating: .zero, count: pixelCount)
+        var shapes = [UInt8](repeating: 0, count: 3 * pixelCount)
         let ground = DrawnGround(style: style, light: light, using: &generator)
         ground.paint(on: &canvas, side: side)
         // One shape or up to three, the later in front.
         for _ in 0...generator.index(below: 3) {
             let shape = DrawnShape(style: style, light: light, using: &generator)
-            shape.paint(on: &canvas, side: side)
+            shape.paint(on: &canvas, shapes: &shapes, side: side)
         }
-        return try Image(width: side, height: side, pixels: developed(canvas, using: &generator))
+        return (
+            try Image(width: side, height: side, pixels: developed(canvas, using: &generator)),
+            try Image(width: side, height: side, pixels: shapes)
+        )
     }
 
     /// The canvas (values in 0...1) as bytes, with a camera's mild noise.

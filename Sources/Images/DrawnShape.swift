@@ -29,8 +29,8 @@ struct DrawnShape {
         shadowSoftness = Float(generator.uniform(in: 0.1...0.35))
     }
 
-    /// Paints shadow and shape over what is on the canvas (`side` x `side`, by rows).
-    func paint(on canvas: inout [SIMD3<Float>], side: Int) {
+    /// Paints shadow and shape over what is on the canvas (`side` x `side`, by rows), and the shape in white on `shapes`, RGB.
+    func paint(on canvas: inout [SIMD3<Float>], shapes: inout [UInt8], side: Int) {
         let pixel = 1 / Float(side)
         let halfPixel = 0.5 * pixel / radius
         // All of shape and shadow lies within this distance of the centre, in rows or columns.
@@ -47,6 +47,7 @@ struct DrawnShape {
                 let index = row * side + column
                 let ground = canvas[index] * (1 - shadow)
                 canvas[index] = ground + (surface(at: place, depth: -inside) - ground) * cover
+                if inside < 0 { for channel in 0..<3 { shapes[3 * index + channel] = 255 } }
             }
         }
     }

@@ -15,7 +15,7 @@ struct Crate: ParsableCommand {
             SynthesizeCommand.self, ShardCommand.self, VerifyCommand.self, InspectCommand.self,
             PretrainCommand.self, TrainCommand.self, FinetuneCommand.self, EvaluateCommand.self,
             ProbeCommand.self, FeaturesCommand.self, AnalyzeCommand.self, ReconstructCommand.self,
-            AttentionCommand.self, PCACommand.self, ReportCommand.self,
+            AttentionCommand.self, PCACommand.self, EmergenceCommand.self, ReportCommand.self,
             CheckpointCommand.self, ExportCommand.self, ImportCommand.self,
             CompareCommand.self, BenchCommand.self, PlanCommand.self, DoctorCommand.self,
         ])

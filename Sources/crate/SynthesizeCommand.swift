@@ -10,7 +10,8 @@ struct SynthesizeCommand: ParsableCommand {
         abstract: "Draw a labelled folder of images to try things out on.",
         discussion: """
             Each class has its kind of shape, colours and texture. The same seed gives the same files: \
-            OUT/class-00/00000.jpg and so on.
+            OUT/class-00/00000.jpg and so on. --masks writes the shapes of each image as white on black, \
+            MASKS/class-00/00000.png and so on.
 
             crate synthesize drawings
             crate synthesize drawings --images 4000 --classes 16 --seed 1
@@ -31,6 +32,9 @@ struct SynthesizeCommand: ParsableCommand {
     @Option(help: "The side of an image in pixels.")
     var imageSize = 96
 
+    @Option(help: ArgumentHelp("New or empty directory for masks of the shapes.", valueName: "dir"))
+    var masks: String?
+
     func validate() throws {
         guard images > 0, classes > 0, classes <= images else {
             throw ValidationError("--classes must be positive and at most --images.")
@@ -42,19 +46,20 @@ struct SynthesizeCommand: ParsableCommand {
 
     func run() throws {
         let output = try OutputDirectory(out)
+        defer { output.remove() }
+        let maskOutput = try masks.map { try OutputDirectory($0, outside: out) }
         let names = (0..<classes).map { "class-" + padded($0, width: max(2, String(classes - 1).count)) }
-        for name in names {
-            guard mkdir(output.file(name), 0o755) == 0 else {
-                throw systemFailure("cannot create \(output.file(name))")
-            }
+        for path in [output, maskOutput].compactMap({ $0 }).flatMap({ names.map($0.file) }) {
+            guard mkdir(path, 0o755) == 0 else { throw systemFailure("cannot create \(path)") }
         }
         var line = ProgressLine(unit: "images")
         try line.during { line in
             for number in 0..<images {
                 let label = number % classes
-                let image = try Drawing.image(number: number, label: label, side: imageSize, seed: seed)
-                let file = output.file(names[label] + "/" + padded(number / classes, width: 5) + ".jpg")
-                try write(JPEGEncoder.encode(image), to: file)
+                let scene = try Drawing.scene(number: number, label: label, side: imageSize, seed: seed)
+                let name = names[label] + "/" + padded(number / classes, width: 5)
+                try write(JPEGEncoder.encode(scene.image), to: output.file(name + ".jpg"))
+                if let maskOutput { try write(PNGEncoder.encode(scene.shapes), to: maskOutput.file(name + ".png")) }
                 line.report(number + 1, of: images)
             }
         }
