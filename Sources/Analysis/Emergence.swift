@@ -5,16 +5,20 @@
 /// Images are added one after the other. Those at even places are what a head, or a size of the blob, is chosen on; those at odd
 /// places tell how well the choice does, so that a choice among many does not flatter itself.
 public struct Emergence: Sendable {
-    /// One number for all images, and for the choice.
+    /// What the images tell, all of them and half by half.
     public struct Result: Codable, Equatable, Sendable {
         /// The mean IoU of images and its standard error.
         public struct Overlap: Codable, Equatable, Sendable {
+            /// The mean.
             public let iou: Double
+            /// Its standard error.
             public let error: Double
         }
         /// What was chosen on one half of the images, a head counted from 1 or a number of patches, and its IoU on the other half.
         public struct Choice: Codable, Equatable, Sendable {
+            /// The head or the number of patches.
             public let chosen: Int
+            /// Its IoU on the other half.
             public let overlap: Overlap
         }
 
