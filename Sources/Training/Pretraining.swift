@@ -72,6 +72,8 @@ public func train(
     let saver = try world.agree {
         try CheckpointSaver(trainer, store: options.run.checkpoints, retention: options.retention)
     }
+    // However the run ends: MPI must not be ended under the thread that sends a checkpoint.
+    defer { saver.wait() }
     var saving = Saving(options)
     func noteSaves() throws {
         for outcome in saver.takeOutcomes() {
