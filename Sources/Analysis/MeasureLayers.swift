@@ -28,10 +28,7 @@ public func measureLayers(
                 first: world.rank * spacing, size: 1, stride: world.size * spacing, end: (count - 1) * spacing + 1),
             for: .evaluation)
         while let loaded = try loader.next() {
-            model.forward(
-                MaskedBatch(patches: loaded.patches, mask: model.autoencoder == nil ? nil : loaded.mask, images: 1),
-                parameters: parameters,
-                workspace: workspace)
+            model.forward(model.batch(loaded), parameters: parameters, workspace: workspace)
             meter.measure(images: 1, parameters: parameters, workspace: workspace)
             let start = loaded.positions.lowerBound / spacing * rowCount
             values.replaceSubrange(start..<start + rowCount, with: meter.row(0))

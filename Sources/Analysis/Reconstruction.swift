@@ -21,14 +21,7 @@ public struct Reconstruction: Sendable {
 
     /// Original, masked and completed side by side, a white column of `gap` pixels between them.
     public func sideBySide(gap: Int = 2) throws -> Image {
-        let columns = [original, masked, completed]
-        let (side, run) = (original.height, 3 * original.width)
-        let space = [UInt8](repeating: 255, count: 3 * gap)
-        var pixels: [UInt8] = []
-        for row in 0..<side {
-            pixels += columns.map { $0.pixels[row * run..<(row + 1) * run] }.joined(separator: space)
-        }
-        return try Image(width: 3 * original.width + 2 * gap, height: side, pixels: pixels)
+        try Image(rows: [[original, masked, completed]], gap: gap)
     }
 }
 

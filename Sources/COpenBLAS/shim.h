@@ -4,7 +4,12 @@
 #include <cblas.h>
 #include <stddef.h>
 
-// OpenBLAS holds LAPACK too, but Debian keeps its header in another package. Eigenvalues w, ascending, and eigenvectors of the
+// OpenBLAS holds LAPACK too, but Debian keeps its header in another package.
+
+// The Cholesky factor of the symmetric a (n, n), in its place; info is 0 where there is one. The last is the length of the first.
+void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t uplo_length);
+
+// Eigenvalues w, ascending, and eigenvectors of the
 // symmetric a (n, n), column by column in its place. The last two are the lengths of the first two, as Fortran wants it.
 void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w, double *work,
             const int *lwork, int *info, size_t jobz_length, size_t uplo_length);

@@ -65,18 +65,11 @@ private func loadNormalised<Element: OperandElement>(
 }
 
 /// The logarithm of the determinant of a positive definite matrix (side, side), of which the upper half is given and used
-/// up: twice the sum of the logarithms of the diagonal of its Cholesky factor.
-func logDeterminant(_ matrix: UnsafeMutablePointer<Double>, side: Int) -> Double {
-    var sum = 0.0
-    for step in 0..<side {
-        let pivot = matrix + step &* side
-        let diagonal = pivot[step]
-        sum += log(diagonal)
-        for row in step + 1..<max(side, step + 1) {
-            let factor = pivot[row] / diagonal
-            let target = matrix + row &* side
-            for column in row..<side { target[column] -= factor * pivot[column] }
-        }
-    }
-    return sum
+/// up: twice the sum of the logarithms of the diagonal of its Cholesky factor. NaN where it is not positive definite.
+private func logDeterminant(_ matrix: UnsafeMutablePointer<Double>, side: Int) -> Double {
+    var (n, info) = (Int32(side), Int32(0))
+    // The upper half by rows is the lower one by columns.
+    dpotrf_("L", &n, matrix, &n, &info, 1)
+    guard info == 0 else { return .nan }
+    return 2 * (0..<side).reduce(0) { $0 + log(matrix[$1 &* side &+ $1]) }
 }

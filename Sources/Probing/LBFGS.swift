@@ -1,23 +1,22 @@
-/// Minimises a smooth function by L-BFGS with a line search for the strong Wolfe conditions' first and a curvature check.
+/// Minimises a smooth function by L-BFGS.
 ///
-/// Source: Nocedal and Wright, Numerical Optimization, algorithms 7.4 and 7.5; steps are halved until
+/// Source: Nocedal and Wright, Numerical Optimization, algorithms 7.4 and 7.5. Steps are halved until
 /// f(x + a d) <= f(x) + 1e-4 a d^T g, and a pair (s, y) is kept where s^T y > 0.
-struct LBFGS {
+enum LBFGS {
     /// Pairs that are remembered.
-    var memory = 20
+    private static let memory = 20
     /// Steps at the most.
-    var iterations = 500
+    private static let iterations = 500
     /// Ends when the largest part of the gradient is at most this.
-    var tolerance = 1e-5
+    private static let tolerance = 1e-5
 
-    /// Moves `x` to a minimum of `function`, which returns the value and writes the gradient. Returns the number of steps.
-    @discardableResult
-    func minimise(_ x: inout [Double], _ function: ([Double], inout [Double]) -> Double) -> Int {
+    /// Moves `x` to a minimum of `function`, which returns the value and writes the gradient.
+    static func minimise(_ x: inout [Double], _ function: ([Double], inout [Double]) -> Double) {
         var gradient = [Double](repeating: 0, count: x.count)
         var value = function(x, &gradient)
         var pairs: [(s: [Double], y: [Double], curvature: Double)] = []
-        for iteration in 0..<iterations {
-            guard gradient.contains(where: { abs($0) > tolerance }) else { return iteration }
+        for _ in 0..<iterations {
+            guard gradient.contains(where: { abs($0) > tolerance }) else { return }
             var direction = descent(gradient, pairs)
             var slope = dot(direction, gradient)
             if slope >= 0 {
@@ -37,7 +36,7 @@ struct LBFGS {
                 step /= 2
             }
             // Below what the function's rounding tells apart.
-            guard hasMoved else { return iteration }
+            guard hasMoved else { return }
             let s = zip(next, x).map { $0 - $1 }
             let y = zip(nextGradient, gradient).map { $0 - $1 }
             let curvature = dot(s, y)
@@ -45,11 +44,12 @@ struct LBFGS {
             if pairs.count > memory { pairs.removeFirst() }
             (x, gradient, value) = (next, nextGradient, nextValue)
         }
-        return iterations
     }
 
     /// -H g by the two loops over the remembered pairs.
-    private func descent(_ gradient: [Double], _ pairs: [(s: [Double], y: [Double], curvature: Double)]) -> [Double] {
+    private static func descent(_ gradient: [Double], _ pairs: [(s: [Double], y: [Double], curvature: Double)])
+        -> [Double]
+    {
         var q = gradient
         var weights: [Double] = []
         for pair in pairs.reversed() {

@@ -16,12 +16,12 @@ public struct ProbeResult: Codable, Equatable, Sendable {
 }
 
 /// Solves a linear classifier on frozen features: standardised by the training samples, a `SoftmaxRegression` whose decay is the
-/// best of `decays` on a tenth of them, solved anew on all of them.
+/// best of some on a tenth of them, solved anew on all of them.
 public struct LinearProbe: Sendable {
     /// Weight decays to choose from, the largest first.
-    public var decays = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
+    private static let decays = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
     /// Neighbours that vote; nil leaves them out.
-    public var neighbours: Int? = 20
+    private let neighbours: Int?
 
     /// A probe with `neighbours` votes.
     public init(neighbours: Int? = 20) { self.neighbours = neighbours }
@@ -55,12 +55,12 @@ public struct LinearProbe: Sendable {
         let held = try features.subset(positions.filter { $0.1 % 10 == 0 }.map(\.0), in: &memory)
         var best: (decay: Double, correct: Int)?
         var last: SoftmaxRegression?
-        for decay in decays {
+        for decay in Self.decays {
             let regression = try SoftmaxRegression(fitted, decay: decay, start: last, team: team)
             let correct = try regression.accuracy(on: held).correct
             if correct > best?.correct ?? -1 { best = (decay, correct) }
             last = regression
         }
-        return best?.decay ?? decays[0]
+        return best?.decay ?? Self.decays[0]
     }
 }

@@ -10,9 +10,9 @@ import Threads
 /// Source: Wu et al., Unsupervised Feature Learning via Non-Parametric Instance Discrimination (arXiv 1805.01978).
 public struct NearestNeighbours: Sendable {
     /// k.
-    public var neighbours = 20
+    private let neighbours: Int
     /// T.
-    public var temperature = 0.07
+    private static let temperature = 0.07
 
     /// With `neighbours` votes.
     public init(neighbours: Int = 20) { self.neighbours = neighbours }
@@ -60,7 +60,7 @@ public struct NearestNeighbours: Sendable {
     private func vote(_ nearest: Nearest, _ labels: [Int], _ classes: Int) -> Int {
         var votes = [Double](repeating: 0, count: classes)
         for neighbour in nearest.sorted {
-            votes[labels[neighbour.sample]] += exp(Double(neighbour.similarity - 1) / temperature)
+            votes[labels[neighbour.sample]] += exp(Double(neighbour.similarity - 1) / Self.temperature)
         }
         return votes.indices.max { votes[$0] < votes[$1] } ?? 0
     }

@@ -30,7 +30,7 @@ public struct SoftmaxRegression {
         }
         let (dim, classes, n) = (dim, classes, Double(features.count))
         let (values, labels) = (features.values, features.labels)
-        _ = LBFGS().minimise(&parameters) { parameters, gradient in
+        LBFGS.minimise(&parameters) { parameters, gradient in
             let weights = parameters.map(Float.init)
             team.run { thread in
                 useSingleThreadedProducts()

@@ -20,7 +20,8 @@ extension ReportGallery {
                 "Last encoder block: the image, the attention of each head to its patches, and their mean, each on its own scale. "
                 + "Below, the patches that together have 60% of it.",
             images: zip(pictures, maps).map { picture, maps in
-                let small = AttentionMaps(original: try reduced(maps.original), grid: maps.grid, heads: maps.heads)
+                let small = AttentionMaps(
+                    original: try reduced(maps.original, to: Self.sideLimit / 2), grid: maps.grid, heads: maps.heads)
                 return (picture.name, try small.sheet(mass: 0.6))
             })
     }
@@ -35,7 +36,12 @@ extension ReportGallery {
             let error = readable(result.meanSquaredError, digits: 3)
             return (
                 "\(picture.name): loss \(readable(result.loss)), squared error \(error)",
-                try row([result.original, result.masked, result.completed])
+                try Image(
+                    rows: [
+                        [result.original, result.masked, result.completed].map {
+                            try reduced($0, to: Self.sideLimit)
+                        }
+                    ], gap: Self.gap)
             )
         }
         try add(
@@ -54,26 +60,11 @@ extension ReportGallery {
         }
     }
 
-    /// `image` at most as large as the page has room for one of many.
-    private func reduced(_ image: Image) throws -> Image {
-        guard image.height > Self.sideLimit / 2 else { return image }
+    /// `image` with its shorter side at most `side`.
+    private func reduced(_ image: Image, to side: Int) throws -> Image {
+        guard image.height > side else { return image }
         var resampler = try Resampler()
         return try resampler.resample(
-            image, framing: .shortSide(ofWidth: image.width, height: image.height, to: Self.sideLimit / 2))
-    }
-
-    /// `images` side by side, reduced to the side that the page has room for.
-    private func row(_ images: [Image]) throws -> Image {
-        var resampler = try Resampler()
-        let reduced = try images.map { image in
-            guard image.height > Self.sideLimit else { return image }
-            return try resampler.resample(
-                image, framing: .shortSide(ofWidth: image.width, height: image.height, to: Self.sideLimit))
-        }
-        let (height, space) = (reduced[0].height, [UInt8](repeating: 255, count: 3 * Self.gap))
-        let rows = (0..<height).flatMap { row in
-            reduced.map { $0.pixels[3 * row * $0.width..<3 * (row + 1) * $0.width] }.joined(separator: space)
-        }
-        return try Image(width: rows.count / 3 / height, height: height, pixels: rows)
+            image, framing: .shortSide(ofWidth: image.width, height: image.height, to: side))
     }
 }

@@ -59,16 +59,6 @@ public func evaluate(
         accuracy: classes == nil ? nil : (share(1), share(5)))
 }
 
-extension Model {
-    /// What a pass of this model takes of `loaded`.
-    func batch(_ loaded: LoadedBatch) -> MaskedBatch {
-        let isClassifier = classifier != nil
-        return MaskedBatch(
-            patches: loaded.patches, mask: isClassifier ? nil : loaded.mask,
-            targets: isClassifier ? loaded.targets : nil, images: loaded.positions.count)
-    }
-}
-
 /// What `evaluateCheckpoint` found.
 public struct CheckpointEvaluation: Sendable {
     /// What the model achieves.

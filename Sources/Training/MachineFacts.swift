@@ -37,7 +37,7 @@ public struct MachineFacts: Codable, Equatable, Sendable {
         host = ProcessInfo.processInfo.hostName
         program = programVersion
         builtFor = BuildFacts.processor
-        mpi = World.libraryVersion
+        mpi = World.mpiVersion
         (allowedProcessors, hostProcessors) = (Self.affinity(), sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         usedInstructions = BuildFacts.instructionSets.filter { $0.isUsed }.map(\.name)
         availableInstructions = BuildFacts.instructionSets.filter { $0.isThere }.map(\.name)

@@ -50,7 +50,7 @@ struct Crate: ParsableCommand {
             crate \(programVersion)
             built with Swift \(BuildFacts.swift) for \(BuildFacts.processor) (\(sets.isEmpty ? "no wide vectors" : sets))
             OpenBLAS \(products.openBLAS) (\(products.kernel)), oneDNN \(products.oneDNN) (\(products.instructions)), \
-            \(World.libraryVersion), HDF5 \(hdf5Version().text)
+            \(World.mpiVersion), HDF5 \(hdf5Version().text)
             """
     }
 

@@ -71,11 +71,14 @@ struct FileOptions: ParsableArguments {
 extension FileOptions {
     var retention: CheckpointRetention { CheckpointRetention(last: keep > 0 ? keep : nil, everySteps: keepEvery) }
 
-    /// What was given, but for what belongs to one start only.
+    /// What was given, but for what belongs to one start only, and how batches are cut, which the run adds.
     var argumentsToKeep: [String] {
         get throws {
             try GivenArguments.ofProcess.get()
-                .options(without: ["stop-after", "time-limit", "run", "resume", "config", "print-config"])
+                .options(without: [
+                    "stop-after", "time-limit", "run", "resume", "config", "print-config", "virtual-ranks",
+                    "micro-batch",
+                ])
         }
     }
 }

@@ -27,15 +27,8 @@ struct FinetuneCommand: ParsableCommand {
             valueName: "pixels"))
     var imageSize: Int?
 
-    @OptionGroup(title: "Configuration file") var file: ConfigurationOptions
-    @OptionGroup(title: "Data and run") var files: FileOptions
+    @OptionGroup var training: TrainingOptions
     @OptionGroup(title: "Labels and images") var classification: ClassificationOptions
-    @OptionGroup(title: "Recipe") var recipe: RecipeOptions
-    @OptionGroup(title: "Speed") var speed: SpeedOptions
-    @OptionGroup(title: "Ranks") var distribution: DistributionArguments
-    @OptionGroup(title: "Telemetry") var telemetry: TelemetryArguments
-
-    func validate() throws { try telemetry.demandValidation(files) }
 
     func run() throws {
         StopSignal.listen()
@@ -47,10 +40,7 @@ struct FinetuneCommand: ParsableCommand {
                 return (file, try CheckpointStore.description(ofModelFile: file))
             }
             let theirs = source.model.configuration
-            let run = TrainingRun(
-                files: files, speed: speed, distribution: distribution, telemetry: telemetry,
-                start: StartingPoint(file: file, hasNewHead: newHead))
-            try run.train(world) { index, precision, ranks in
+            try training.train(world, from: StartingPoint(file: file, hasNewHead: newHead)) { index, precision, ranks in
                 let model = try ModelConfiguration(
                     imageSize: imageSize ?? theirs.imageSize, patchSize: theirs.patchSize, dim: theirs.dim,
                     depth: theirs.depth, decoderDepth: 0, heads: theirs.heads, lambda: theirs.lambda,
@@ -58,9 +48,10 @@ struct FinetuneCommand: ParsableCommand {
                 let task = classification.task(
                     source.model.classifier?.configuration.form ?? .autoencoder, classes: index.classes.count,
                     optimizer: .adamw, layerDecay: 0.75)
-                return try recipe.configuration(
+                return try training.recipe.configuration(
                     model, .finetuning, task: task, sampleCount: index.total,
-                    normalisation: recipe.normalise == nil ? source.normalisation : recipe.normalisation(of: index),
+                    normalisation: training.recipe.normalise == nil
+                        ? source.normalisation : training.recipe.normalisation(of: index),
                     precision: precision, ranks: ranks)
             }
         }

@@ -15,14 +15,9 @@ struct PretrainCommand: ParsableCommand {
             crate pretrain --debug
             """)
 
-    @OptionGroup(title: "Configuration file") var file: ConfigurationOptions
-    @OptionGroup(title: "Data and run") var files: FileOptions
+    @OptionGroup var training: TrainingOptions
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Masking") var masking: MaskingOptions
-    @OptionGroup(title: "Recipe") var recipe: RecipeOptions
-    @OptionGroup(title: "Speed") var speed: SpeedOptions
-    @OptionGroup(title: "Ranks") var distribution: DistributionArguments
-    @OptionGroup(title: "Telemetry") var telemetry: TelemetryArguments
     @Flag(
         help: """
             Look at the run instead of starting it, in one process: the values of every layer, gradients against differences, \
@@ -32,18 +27,14 @@ struct PretrainCommand: ParsableCommand {
             """)
     var debug = false
 
-    func validate() throws { try telemetry.demandValidation(files) }
-
     func run() throws {
         if debug { return try look() }
         StopSignal.listen()
         try runWithWorld { world in
-            let run = TrainingRun(
-                files: files, speed: speed, distribution: distribution, telemetry: telemetry)
-            try run.train(world) { index, precision, ranks in
-                try recipe.configuration(
+            try training.train(world) { index, precision, ranks in
+                try training.recipe.configuration(
                     try model.configuration(normalisesTargets: masking.normPix), maskRatio: masking.maskRatio,
-                    sampleCount: index.total, normalisation: try recipe.normalisation(of: index),
+                    sampleCount: index.total, normalisation: try training.recipe.normalisation(of: index),
                     precision: precision, ranks: ranks)
             }
         }
@@ -59,20 +50,21 @@ struct PretrainCommand: ParsableCommand {
             let modelConfiguration = try model.configuration(normalisesTargets: masking.normPix)
             let drawn = NSTemporaryDirectory() + "crate-debug-\(UUID().uuidString)"
             defer { try? FileManager.default.removeItem(atPath: drawn) }
-            let isDrawn = files.data == DebugDefaults.drawnData
+            let isDrawn = training.files.data == DebugDefaults.drawnData
             if isDrawn {
                 try DrawnShards.write(to: drawn, count: 16, imageSize: model.imageSize, patchSize: model.patchSize)
             }
-            let data = isDrawn ? drawn : files.data
+            let data = isDrawn ? drawn : training.files.data
             let index = try ShardIndex.read(directory: data)
-            let configuration = try recipe.configuration(
+            let configuration = try training.recipe.configuration(
                 modelConfiguration, maskRatio: masking.maskRatio, sampleCount: index.total,
-                normalisation: try recipe.normalisation(of: index),
-                precision: speed.announcedPrecision(world), ranks: recipe.virtualRanks ?? 1)
-            let store = RunDirectory(path: files.run).checkpoints
-            let newest = files.resume ? store.newest { printError("warning: \($1)") } : nil
+                normalisation: try training.recipe.normalisation(of: index),
+                precision: training.speed.announcedPrecision(world), ranks: training.recipe.virtualRanks ?? 1)
+            let store = RunDirectory(path: training.files.run).checkpoints
+            let newest = training.files.resume ? store.newest { printError("warning: \($1)") } : nil
             try debugRun(
-                configuration, data: data, checkpoint: newest?.path, threads: speed.threads, dump: "\(files.run)/debug"
+                configuration, data: data, checkpoint: newest?.path, threads: training.speed.threads,
+                dump: "\(training.files.run)/debug"
             ) { print($0) }
         }
     }

@@ -13,29 +13,20 @@ struct TrainCommand: ParsableCommand {
                 --rand-augment 2 --erasing 0.25 --mixup 0.8 --cutmix 1
             """)
 
-    @OptionGroup(title: "Configuration file") var file: ConfigurationOptions
-    @OptionGroup(title: "Data and run") var files: FileOptions
+    @OptionGroup var training: TrainingOptions
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Labels and images") var classification: ClassificationOptions
-    @OptionGroup(title: "Recipe") var recipe: RecipeOptions
-    @OptionGroup(title: "Speed") var speed: SpeedOptions
-    @OptionGroup(title: "Ranks") var distribution: DistributionArguments
-    @OptionGroup(title: "Telemetry") var telemetry: TelemetryArguments
-
-    func validate() throws { try telemetry.demandValidation(files) }
 
     func run() throws {
         StopSignal.listen()
         try runWithWorld { world in
-            let run = TrainingRun(
-                files: files, speed: speed, distribution: distribution, telemetry: telemetry)
-            try run.train(world) { index, precision, ranks in
+            try training.train(world) { index, precision, ranks in
                 let task = classification.task(
                     .supervised, classes: index.classes.count, optimizer: .lion, layerDecay: 1)
-                return try recipe.configuration(
+                return try training.recipe.configuration(
                     try model.configuration(lambda: 0.1, hasDecoder: false), .training, task: task,
                     sampleCount: index.total,
-                    normalisation: try recipe.normalisation(of: index), precision: precision, ranks: ranks)
+                    normalisation: try training.recipe.normalisation(of: index), precision: precision, ranks: ranks)
             }
         }
     }

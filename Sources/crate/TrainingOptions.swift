@@ -5,17 +5,22 @@ import Kernels
 import Shards
 import Training
 
-/// A run as the command line describes it, whatever is trained: what `pretrain`, `train` and `finetune` have in common.
-struct TrainingRun {
-    let files: FileOptions
-    let speed: SpeedOptions
-    let distribution: DistributionArguments
-    let telemetry: TelemetryArguments
-    var start: StartingPoint?
+/// What `pretrain`, `train` and `finetune` have in common: a run, whatever is trained in it.
+struct TrainingOptions: ParsableArguments {
+    @OptionGroup(title: "Configuration file") var file: ConfigurationOptions
+    @OptionGroup(title: "Data and run") var files: FileOptions
+    @OptionGroup(title: "Recipe") var recipe: RecipeOptions
+    @OptionGroup(title: "Speed") var speed: SpeedOptions
+    @OptionGroup(title: "Ranks") var distribution: DistributionArguments
+    @OptionGroup(title: "Telemetry") var telemetry: TelemetryArguments
 
-    /// Trains what `configuration` makes of the index of the training shards, the precision and the number of ranks.
+    func validate() throws { try telemetry.demandValidation(files) }
+
+    /// Trains what `configuration` makes of the index of the training shards, the precision and the number of ranks, from `start`
+    /// or from initial values.
     func train(
-        _ world: World, configuration: (ShardIndex, Precision, Int) throws -> PretrainConfiguration
+        _ world: World, from start: StartingPoint? = nil,
+        configuration: (ShardIndex, Precision, Int) throws -> PretrainConfiguration
     ) throws {
         let precision = speed.announcedPrecision(world)
         let configuration = try world.agree {

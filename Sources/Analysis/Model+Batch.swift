@@ -1,0 +1,12 @@
+import CrateModel
+import Shards
+
+extension Model {
+    /// What a pass of this model takes of `loaded`.
+    public func batch(_ loaded: LoadedBatch) -> MaskedBatch {
+        let isClassifier = classifier != nil
+        return MaskedBatch(
+            patches: loaded.patches, mask: isClassifier ? nil : loaded.mask,
+            targets: isClassifier ? loaded.targets : nil, images: loaded.positions.count)
+    }
+}
