@@ -104,12 +104,15 @@ class PeerTests(unittest.TestCase):
         """Without a learning rate a run ends with what it began with: the same mean and deviation of every parameter."""
         self.run_command(CRATE, command, '--data', 'train', '--run', command, '--image-size', 32, *SHAPE, *BATCH, 1,
                          '--lr', 0, *options)
-        ours = load_file(next(self.folder.glob(f'{command}/checkpoints/*/model.safetensors')))
+        self.run_command(CRATE, 'export', '--checkpoint', command, '--output', 'ours.safetensors')
+        ours = load_file(self.folder / 'ours.safetensors')
         theirs, _ = self.peer(script, *BATCH, 1, '--lr', 0)
-        self.assertLessEqual(set(ours), set(theirs))
+        self.assertEqual(set(ours), set(theirs))
         for name, values in ours.items():
-            if values.max() == values.min():
-                self.assertTrue(torch.equal(values, theirs[name]), name)
+            if name.startswith('decoder_embed'):  # takes no part
+                continue
+            if values.max() == values.min() or name in ('pos_embed', 'decoder_pos_embed'):
+                torch.testing.assert_close(theirs[name], values, rtol=0, atol=1e-6, msg=name)
                 continue
             width = values.numel() ** -0.5 * values.std()
             self.assertLess((values.mean() - theirs[name].mean()).abs(), 6 * width, name)
