@@ -10,7 +10,8 @@ struct AttentionCommand: ParsableCommand {
         abstract: "Draw what the class token attends to, head by head.",
         discussion: """
             Writes a PNG for each image: the image, then its map for each head and their mean, each on its own scale; below, what \
-            is left of the image by the mask that keeps most of the attention.
+            is left of the image by the mask that keeps most of the attention. --values adds the attention of all heads to patches as \
+            the tensor `attention` (images, heads, rows, columns).
 
             crate attention --checkpoint runs/tiny --output maps cat.jpg dog.png
             crate attention --checkpoint runs/tiny --output maps --layer 3 --heads 1,4 --image-size 448 cat.jpg
@@ -38,9 +39,11 @@ struct AttentionCommand: ParsableCommand {
     func run() throws {
         try runWithWorld { world in
             try pictures.draw(speed, world) { loaded, pictures, block in
-                try loaded.attentionMaps(of: pictures, block: block).map {
-                    try $0.sheet(heads: try chosenHeads(), mass: mass)
-                }
+                let maps = try loaded.attentionMaps(of: pictures, block: block)
+                let shape = [maps.count, maps[0].heads.count, maps[0].grid, maps[0].grid]
+                return DrawnPictures(
+                    sheets: try maps.map { try $0.sheet(heads: try chosenHeads(), mass: mass) },
+                    values: ("attention", shape, maps.flatMap { $0.heads.flatMap { $0 } }))
             }
         }
     }

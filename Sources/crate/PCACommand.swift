@@ -9,7 +9,8 @@ struct PCACommand: ParsableCommand {
         abstract: "Colour the patches of images by the principal components of their tokens.",
         discussion: """
             Red, green and blue are the first three components of the tokens of all images together, so that equal colours mean the \
-            same in all of them. Prints how much of the variance each explains.
+            same in all of them. Prints how much of the variance each explains. --values adds where the tokens lie along \
+            the components as the tensor `components` (images, rows, columns, 3).
 
             crate pca --checkpoint runs/tiny --output colours cat.jpg dog.png
             crate pca --checkpoint runs/tiny --output colours --layer 4 --image-size 448 cat.jpg dog.png
@@ -24,7 +25,10 @@ struct PCACommand: ParsableCommand {
                 let colours = try loaded.tokenColours(of: pictures, block: block)
                 let parts = colours.explained.map { String(format: "%.1f%%", 100 * $0) }
                 print("variance explained: \(parts.joined(separator: ", "))")
-                return try colours.sheet()
+                let coordinates = colours.coordinates.joined().flatMap { place in (0..<3).map { Float(place[$0]) } }
+                return DrawnPictures(
+                    sheets: try colours.sheet(),
+                    values: ("components", [pictures.count, colours.grid, colours.grid, 3], coordinates))
             }
         }
     }

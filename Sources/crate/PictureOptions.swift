@@ -1,8 +1,17 @@
 import Analysis
 import ArgumentParser
+import Checkpoints
 import Collectives
 import Files
 import Images
+
+/// What is drawn of images, and the numbers behind it.
+struct DrawnPictures {
+    /// A picture for each image.
+    let sheets: [Image]
+    /// What the numbers are called, their extents, and they themselves.
+    let values: (name: String, shape: [Int], elements: [Float])
+}
 
 /// Images that a model is shown, and where pictures of what it makes of them go.
 struct PictureOptions: ParsableArguments {
@@ -18,11 +27,13 @@ struct PictureOptions: ParsableArguments {
         help: ArgumentHelp(
             "Side of the input, for finer maps; positions are made for it (default: as trained).", valueName: "pixels"))
     var imageSize: Int?
+    @Flag(help: "Also write the numbers that the pictures show, as values.safetensors.")
+    var values = false
 
     /// Writes what `body` makes of the images in the layer, a PNG for each, and prints their paths. Rank 0 works, the others wait.
     /// Collective.
     func draw(
-        _ speed: SpeedOptions, _ world: World, _ body: (borrowing LoadedModel, [Picture], Int) throws -> [Image]
+        _ speed: SpeedOptions, _ world: World, _ body: (borrowing LoadedModel, [Picture], Int) throws -> DrawnPictures
     ) throws {
         let loaded = try LoadedModel(
             checkpoint, images: 4, imageSize: imageSize, precision: speed.announcedPrecision(world),
@@ -34,15 +45,24 @@ struct PictureOptions: ParsableArguments {
             let pictures = try images.enumerated().map {
                 try Picture(file: $1, side: configuration.imageSize, key: $0)
             }
-            let sheets = try body(loaded, pictures, layer ?? configuration.depth)
+            let block = layer ?? configuration.depth
+            let drawn = try body(loaded, pictures, block)
             // Only now, so that an image that is none, or a layer that is not there, leaves nothing behind.
             let directory = try OutputDirectory(output)
             defer { directory.remove() }
-            for (index, (picture, sheet)) in zip(pictures, sheets).enumerated() {
+            for (index, (picture, sheet)) in zip(pictures, drawn.sheets).enumerated() {
                 let path = directory.file("\(index + 1)-\(picture.name).png")
                 try DurableFile.write(try PNGEncoder.encode(sheet), to: path)
                 print(path)
             }
+            guard values else { return }
+            let path = directory.file("values.safetensors")
+            let tensor = NamedTensor(drawn.values.name, drawn.values.shape)
+            let metadata = ["checkpoint": loaded.file, "layer": "\(block)"]
+            try drawn.values.elements.withUnsafeBufferPointer { elements in
+                _ = try writeSafetensors([tensor], metadata: metadata, to: path) { _ in elements.baseAddress! }
+            }
+            print(path)
         }
     }
 }

@@ -23,9 +23,9 @@ import Testing
                 #expect(try names(in: output) == ["1-00000.png", "2-00000.png"])
             }
             let colours = try crate(
-                ["pca", "--checkpoint", run, "--output", "\(path)/colours", image, image], ranks: 2)
+                ["pca", "--checkpoint", run, "--output", "\(path)/colours", "--values", image, image], ranks: 2)
             #expect(colours.status == 0 && colours.output.contains("variance explained"), "\(colours.errors)")
-            #expect(try names(in: "\(path)/colours") == ["1-00000.png", "2-00000.png"])
+            #expect(try names(in: "\(path)/colours") == ["1-00000.png", "2-00000.png", "values.safetensors"])
             let text = "\(path)/text.jpg"
             try Data("no image".utf8).write(to: URL(fileURLWithPath: text))
             for (options, problem) in [
