@@ -8,21 +8,21 @@ import Images
 public struct AttentionMaps: Sendable {
     /// The image as the model is given it.
     public let original: Image
-    /// Patches of a side (G).
-    public let grid: Int
+    /// Where the patches lie in it.
+    public let tiling: PatchTiling
     /// A head's attention to each patch, by rows, (H, L). What goes to the class token itself is left out, so a sum is below 1.
     public let heads: [[Float]]
 
-    /// Maps of `original`, whose `heads` have a value for each of the `grid` x `grid` patches.
-    public init(original: Image, grid: Int, heads: [[Float]]) {
+    /// Maps of `original`, an image of any size, whose `heads` have a value for each of the patches of `tiling`.
+    public init(original: Image, tiling: PatchTiling, heads: [[Float]]) {
         self.original = original
-        self.grid = grid
+        self.tiling = tiling
         self.heads = heads
     }
 
     /// The mean over the heads, (L).
     public var mean: [Float] {
-        (0..<grid * grid).map { patch in heads.reduce(0) { $0 + $1[patch] } / Float(heads.count) }
+        heads[0].indices.map { patch in heads.reduce(0) { $0 + $1[patch] } / Float(heads.count) }
     }
 
     /// The patches that together have at least `mass` of all attention to patches, the most attended to first; equals in order.
@@ -49,9 +49,7 @@ extension LoadedModel {
             let heads = (0..<configuration.heads).map { head in
                 Array(workspace.attentionRow(block: block - 1, image: index, head: head, query: 0).dropFirst())
             }
-            maps.append(
-                AttentionMaps(
-                    original: original, grid: configuration.imageSize / configuration.patchSize, heads: heads))
+            maps.append(AttentionMaps(original: original, tiling: tiling, heads: heads))
         }
         return maps
     }
@@ -63,8 +61,7 @@ extension LoadedModel {
         guard (1...configuration.depth).contains(block) else {
             throw Failure("there is no layer \(block)", hint: "choose from 1 to \(configuration.depth)")
         }
-        let grid = try PatchGrid(imageSize: configuration.imageSize, patchSize: configuration.patchSize)
-        var framed = try FramedPictures(grid, normalisation, capacity: min(pictures.count, workspace.capacity))
+        var framed = try FramedPictures(tiling, normalisation, capacity: min(pictures.count, workspace.capacity))
         for first in stride(from: 0, to: pictures.count, by: max(1, framed.capacity)) {
             let count = min(framed.capacity, pictures.count - first)
             for index in 0..<count { try framed.place(pictures[first + index], at: index) }

@@ -37,7 +37,7 @@ extension AttentionMaps {
         let side = original.width
         var pixels = original.pixels
         for row in 0..<side {
-            for column in 0..<side where !mask[row * grid / side * grid + column * grid / side] {
+            for column in 0..<side where !mask[tiling.nearest(row: row, column: column, side: side)] {
                 for channel in 0..<3 { pixels[3 * (row * side + column) + channel] /= 5 }
             }
         }
@@ -46,8 +46,9 @@ extension AttentionMaps {
 
     /// The map at the centre of a pixel, between the centres of patches.
     private func enlarged(_ map: [Float], _ row: Int, _ column: Int) -> Float {
-        func place(_ position: Int) -> (Int, Int, Float) {
-            let x = (Float(position) + 0.5) * Float(grid) / Float(original.width) - 0.5
+        let grid = tiling.patchesPerSide
+        func place(_ pixel: Int) -> (Int, Int, Float) {
+            let x = tiling.place(pixel, side: original.width)
             let low = max(0, min(grid - 1, Int(x.rounded(.down))))
             return (low, min(grid - 1, low + 1), max(0, min(1, x - Float(low))))
         }

@@ -7,21 +7,25 @@ struct FramedPictures: ~Copyable {
     /// The most pictures at a time.
     let capacity: Int
     let patches: OwnedBuffer<Float>
-    private let grid: PatchGrid
+    /// Values of a picture (L V).
+    let valueCount: Int
+    private let tiling: PatchTiling
     private let normalisation: Normalisation
     private let framed: OwnedBuffer<Float>
     private var resampler: Resampler
 
     /// Memory for `capacity` pictures. Throws `Failure` when it is short.
-    init(_ grid: PatchGrid, _ normalisation: Normalisation, capacity: Int) throws {
-        let patches = try OwnedBuffer<Float>(count: capacity * grid.valueCount)
-        let framed = try OwnedBuffer<Float>(count: grid.valueCount)
+    init(_ tiling: PatchTiling, _ normalisation: Normalisation, capacity: Int) throws {
+        let valueCount = tiling.patchesPerSide * tiling.patchesPerSide * 3 * tiling.patchSize * tiling.patchSize
+        let patches = try OwnedBuffer<Float>(count: capacity * valueCount)
+        let framed = try OwnedBuffer<Float>(count: 3 * tiling.imageSize * tiling.imageSize)
         let resampler = try Resampler()
         self.patches = patches
         self.framed = framed
         self.resampler = resampler
         self.capacity = capacity
-        self.grid = grid
+        self.valueCount = valueCount
+        self.tiling = tiling
         self.normalisation = normalisation
     }
 
@@ -37,7 +41,8 @@ struct FramedPictures: ~Copyable {
             image.pixels, width: image.width, height: image.height, rowBytes: 3 * image.width,
             framing: picture.framing, into: framed.pointer)
         normalisedPatches(
-            from: framed.pointer, side: grid.imageSize, patchSize: grid.patchSize, mean: normalisation.means,
-            deviation: normalisation.deviations, into: patches.pointer + index * grid.valueCount)
+            from: framed.pointer, side: tiling.imageSize, patchSize: tiling.patchSize, stride: tiling.stride,
+            mean: normalisation.means, deviation: normalisation.deviations,
+            into: patches.pointer + index * valueCount)
     }
 }

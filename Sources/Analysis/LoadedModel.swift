@@ -17,6 +17,8 @@ public struct LoadedModel: ~Copyable {
     public let workspace: Workspace
     /// The fraction of patches that training hid; 0 for a classifier.
     public let maskRatio: Double
+    /// How images are cut into patches.
+    public let tiling: PatchTiling
     /// What pixels are normalised with.
     public let normalisation: Normalisation
     /// The file that was read.
@@ -25,18 +27,26 @@ public struct LoadedModel: ~Copyable {
     public let warnings: [Failure]
 
     /// Loads what `path` means (see `CheckpointStore.modelFile`) on every rank, for up to `images` images at a time, of side
-    /// `imageSize` (nil: as trained; see `Model.loadParameters` for the positions then).
+    /// `imageSize` (nil: as trained) with patches `stride` pixels apart (nil: side by side); see `Model.loadParameters` for the
+    /// positions where that makes another grid of patches.
     ///
     /// Collective: all ranks have the model, or all throw.
     public init(
-        _ path: String, images: Int, imageSize: Int? = nil, precision: Precision, threads: Int, world: World
+        _ path: String, images: Int, imageSize: Int? = nil, stride: Int? = nil, precision: Precision, threads: Int,
+        world: World
     ) throws {
         var warnings: [Failure] = []
         let file = try world.agree { try CheckpointStore.modelFile(at: path) { warnings.append($0) } }
         let (stored, maskRatio, normalisation) = try world.agree {
             try CheckpointStore.description(ofModelFile: file)
         }
-        let model = try world.agree { try imageSize.map { try stored.resized(to: $0) } ?? stored }
+        let tiling = try world.agree {
+            let trained = stored.configuration
+            return try PatchTiling(
+                imageSize: imageSize ?? trained.imageSize, patchSize: trained.patchSize, stride: stride)
+        }
+        // A model knows the grid of its patches only by the side of an image, in which they lie side by side.
+        let model = try world.agree { try stored.resized(to: tiling.patchesPerSide * tiling.patchSize) }
         let parameters = try world.agree { try OwnedBuffer<Float>(count: model.layout.bufferCount) }
         try world.agree { try model.loadParameters(into: parameters.pointer, from: file, of: stored) }
         let workspace = try world.agree {
@@ -47,6 +57,7 @@ public struct LoadedModel: ~Copyable {
         self.parameters = parameters
         self.workspace = workspace
         self.maskRatio = maskRatio
+        self.tiling = tiling
         self.normalisation = normalisation
         self.file = file
         self.warnings = warnings

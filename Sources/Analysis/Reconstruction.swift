@@ -44,7 +44,7 @@ extension LoadedModel {
                 "mask ratio \(ratio) hides none or all of \(grid.patchCount) patches",
                 hint: "choose --mask-ratio between 0 and 1, such as 0.75")
         }
-        var framed = try FramedPictures(grid, normalisation, capacity: min(pictures.count, workspace.capacity))
+        var framed = try FramedPictures(tiling, normalisation, capacity: min(pictures.count, workspace.capacity))
         let mask = try OwnedBuffer<UInt8>(count: framed.capacity * grid.patchCount)
         var results: [Reconstruction] = []
         for first in stride(from: 0, to: pictures.count, by: max(1, framed.capacity)) {

@@ -9,8 +9,8 @@ import Kernels
 public struct TokenColours: Sendable {
     /// The images as the model is given them.
     public let originals: [Image]
-    /// Patches of a side (G).
-    public let grid: Int
+    /// Where the patches lie in them.
+    public let tiling: PatchTiling
     /// Where each patch lies along the three axes, for each image (L, 3).
     public let coordinates: [[SIMD3<Double>]]
     /// The fraction of the tokens' variance along each axis.
@@ -28,7 +28,7 @@ public struct TokenColours: Sendable {
             var pixels = original.pixels
             for row in 0..<side {
                 for column in 0..<side {
-                    let place = coordinates[row * grid / side * grid + column * grid / side]
+                    let place = coordinates[tiling.nearest(row: row, column: column, side: side)]
                     for (axis, range) in ranges.enumerated() {
                         let value = range.1 > range.0 ? (place[axis] - range.0) / (range.1 - range.0) : 0.5
                         pixels[3 * (row * side + column) + axis] = UInt8(255 * max(0, min(1, value)))
@@ -68,7 +68,7 @@ extension LoadedModel {
         }
         let total = components.totalVariance
         return TokenColours(
-            originals: originals, grid: configuration.imageSize / configuration.patchSize, coordinates: coordinates,
+            originals: originals, tiling: tiling, coordinates: coordinates,
             explained: components.variances.map { total > 0 ? $0 / total : 0 })
     }
 }

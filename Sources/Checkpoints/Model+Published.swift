@@ -37,7 +37,8 @@ extension Model {
         let changed = try ModelConfiguration(
             imageSize: imageSize ?? own.imageSize, patchSize: own.patchSize, dim: own.dim, depth: own.depth,
             decoderDepth: own.decoderDepth, heads: own.heads, lambda: lambda ?? own.lambda,
-            normalisesTargets: normalisesTargets ?? own.normalisesTargets)
+            normalisesTargets: normalisesTargets ?? own.normalisesTargets,
+            positionGrid: usedTable == nil ? nil : own.trainedGrid)
         guard let classifier = classifier?.configuration else { return .autoencoder(MaskedAutoencoder(changed)) }
         return .classifier(
             Classifier(
@@ -46,7 +47,7 @@ extension Model {
     }
 
     /// Fills the flat buffer `parameters` from the model file `file`, which holds `stored`: this model, or one of other images. A
-    /// learned position table is interpolated then. Throws `Failure` where the file is damaged.
+    /// learned position table is interpolated then; fixed ones are the configuration's. Throws `Failure` where the file is damaged.
     public func loadParameters(
         into parameters: UnsafeMutablePointer<Float>, from file: String, of stored: Model
     ) throws {
@@ -58,9 +59,6 @@ extension Model {
         let values = try Checkpoints.resized(loaded, from: stored, to: self)
         parameters.update(from: values.pointer, count: values.count)
     }
-
-    /// The side of the square of patches.
-    fileprivate var grid: Int { configuration.imageSize / configuration.patchSize }
 
     fileprivate func isLearnedTable(_ parameter: Parameter) -> Bool { parameter.name == Self.learnedTable }
 }
@@ -74,7 +72,9 @@ func resized(
     for (source, place) in zip(model.layout.parameters, target.layout.parameters) {
         let values = parameters.pointer + source.offset
         if model.isLearnedTable(source) {
-            let table = interpolatedTable(values, grid: model.grid, to: target.grid, dim: model.configuration.dim)
+            let table = interpolatedTable(
+                values, grid: model.configuration.patchesPerSide, to: target.configuration.patchesPerSide,
+                dim: model.configuration.dim)
             (result.pointer + place.offset).update(from: table, count: table.count)
         } else {
             (result.pointer + place.offset).update(from: values, count: place.count)

@@ -39,8 +39,8 @@ public struct PublishedModel: ~Copyable {
 
     /// Reads the model file `file`, a checkpoint's or an export, for images of side `imageSize` (nil: as trained).
     ///
-    /// What the file lacks of untrained tensors is made: the sine-cosine tables, and zeros. So are the tables of another image
-    /// size, since they are computed; a learned table is interpolated (`interpolatedTable`). Throws `Failure` where the file is
+    /// What the file lacks of untrained tensors is made: the sine-cosine tables, and zeros. Position tables are interpolated for
+    /// another image size, fixed ones by their formula (`positionTable`), learned ones bicubically (`interpolatedTable`). Throws `Failure` where the file is
     /// damaged or not a whole model.
     public init(file: String, imageSize: Int?) throws {
         let (stored, maskRatio, normalisation) = try CheckpointStore.description(ofModelFile: file)
@@ -107,7 +107,8 @@ public struct PublishedModel: ~Copyable {
 
 private func positionTable(of model: Model) -> [Float] {
     let configuration = model.configuration
-    return Kernels.positionTable(dim: configuration.dim, grid: configuration.imageSize / configuration.patchSize)
+    return Kernels.positionTable(
+        dim: configuration.dim, grid: configuration.patchesPerSide, trained: configuration.trainedGrid)
 }
 
 /// What `reader` has of the name, or what stands in its place.

@@ -31,7 +31,8 @@ public struct ClassifierConfiguration: Codable, Equatable, Sendable {
     public init(_ model: ModelConfiguration, form: ClassifierForm, pooling: Pooling, classes: Int) throws {
         encoder = try ModelConfiguration(
             imageSize: model.imageSize, patchSize: model.patchSize, dim: model.dim, depth: model.depth,
-            decoderDepth: 0, heads: model.heads, lambda: model.lambda, normalisesTargets: false)
+            decoderDepth: 0, heads: model.heads, lambda: model.lambda, normalisesTargets: false,
+            positionGrid: form == .supervised ? nil : model.trainedGrid)
         self.form = form
         self.pooling = pooling
         self.classes = classes

@@ -33,6 +33,8 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     public let lambda: Double
     /// Whether each target patch is standardised before the error is taken.
     public let normalisesTargets: Bool
+    /// Patches of a side on which weights were trained that now see another grid: the fixed position table is interpolated for it.
+    public let positionGrid: Int?
 
     /// Colour channels of the input: red, green, blue.
     public static let channels = 3
@@ -43,7 +45,7 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     /// beyond any use.
     public init(
         imageSize: Int, patchSize: Int, dim: Int, depth: Int, decoderDepth: Int? = nil, heads: Int,
-        lambda: Double = 0.5, normalisesTargets: Bool
+        lambda: Double = 0.5, normalisesTargets: Bool, positionGrid: Int? = nil
     ) throws {
         self.imageSize = imageSize
         self.patchSize = patchSize
@@ -53,11 +55,16 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
         self.heads = heads
         self.lambda = lambda
         self.normalisesTargets = normalisesTargets
+        self.positionGrid = positionGrid.flatMap { $0 * patchSize == imageSize ? nil : $0 }
         try validate(decoderDepths: 0...256)
     }
 
+    /// Patches of a side (G).
+    public var patchesPerSide: Int { imageSize / patchSize }
     /// Patches of an image (L).
-    public var patchCount: Int { (imageSize / patchSize) * (imageSize / patchSize) }
+    public var patchCount: Int { patchesPerSide * patchesPerSide }
+    /// Patches of a side on which positions were trained.
+    public var trainedGrid: Int { positionGrid ?? patchesPerSide }
     /// Tokens of an image, the class token included (T).
     public var tokenCount: Int { patchCount + 1 }
     /// Values of a patch (3 p p).
@@ -92,6 +99,7 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
             throw Failure(
                 "\(imageSize / patchSize) patches a side are more than 128", hint: "choose a larger --patch-size")
         }
+        try check("trained grid of patches", positionGrid ?? 1, in: 1...128)
         guard dim % heads == 0, dim % 4 == 0 else {
             throw Failure(
                 "width \(dim) must be a multiple of 4 and of the \(heads) heads", hint: "change --dim or --heads")
@@ -108,6 +116,7 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
             ("dim", dim, other.dim), ("depth", depth, other.depth), ("decoderDepth", decoderDepth, other.decoderDepth),
             ("heads", heads, other.heads), ("lambda", lambda, other.lambda),
             ("normalisesTargets", normalisesTargets, other.normalisesTargets),
+            ("trainedGrid", trainedGrid, other.trainedGrid),
         ]
         return pairs.filter { "\($0.1)" != "\($0.2)" }.map { "\($0.0) was \($0.1) and is now \($0.2)" }
             .joined(separator: ", ")

@@ -22,7 +22,8 @@ struct PatchEmbedding: Sendable {
         dim = configuration.dim
         patchCount = configuration.patchCount
         valueCount = configuration.patchValueCount
-        positions = positionTable(dim: dim, grid: configuration.imageSize / configuration.patchSize)
+        positions = positionTable(
+            dim: dim, grid: configuration.patchesPerSide, trained: configuration.trainedGrid)
         let side = configuration.patchSize
         let xavier = (6 / Double(dim + valueCount)).squareRoot()
         classToken = layout.append("cls_token", [1, 1, dim], initial: .normal(deviation: 0.02))

@@ -65,20 +65,22 @@ public struct PatchGrid: Equatable, Sendable {
 
 /// Writes `hwc` (S, S, 3), values in 0...255, as patches (L, p * p * 3) of (x / 255 - mean) / deviation.
 ///
-/// S is `side`, p `patchSize`, which divides it; `mean` and `deviation` are per channel, in units of 0...1.
+/// S is `side`, p `patchSize`, and L = G G with G = (S - p) / stride + 1, where `stride` is p unless another is given; `mean` and
+/// `deviation` are per channel, in units of 0...1.
 public func normalisedPatches(
-    from hwc: UnsafePointer<Float>, side: Int, patchSize: Int, mean: SIMD3<Float>, deviation: SIMD3<Float>,
-    into patches: UnsafeMutablePointer<Float>
+    from hwc: UnsafePointer<Float>, side: Int, patchSize: Int, stride: Int? = nil, mean: SIMD3<Float>,
+    deviation: SIMD3<Float>, into patches: UnsafeMutablePointer<Float>
 ) {
     let map = ChannelMap(factor: 1 / (255 * deviation), offset: -mean / deviation)
-    let perSide = side / patchSize
+    let stride = stride ?? patchSize
+    let perSide = (side - patchSize) / stride + 1
     let run = patchSize * 3
     var target = patches
     for gridRow in 0..<perSide {
         for gridColumn in 0..<perSide {
             for row in 0..<patchSize {
                 map.apply(
-                    to: hwc + ((gridRow * patchSize + row) * side + gridColumn * patchSize) * 3, count: run,
+                    to: hwc + ((gridRow * stride + row) * side + gridColumn * stride) * 3, count: run,
                     into: target)
                 target += run
             }

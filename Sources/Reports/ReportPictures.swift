@@ -21,7 +21,8 @@ extension ReportGallery {
                 + "Below, the patches that together have 60% of it.",
             images: zip(pictures, maps).map { picture, maps in
                 let small = AttentionMaps(
-                    original: try reduced(maps.original, to: Self.sideLimit / 2), grid: maps.grid, heads: maps.heads)
+                    original: try reduced(maps.original, to: Self.sideLimit / 2), tiling: maps.tiling, heads: maps.heads
+                )
                 return (picture.name, try small.sheet(mass: 0.6))
             })
     }

@@ -40,7 +40,8 @@ struct AttentionCommand: ParsableCommand {
         try runWithWorld { world in
             try pictures.draw(speed, world) { loaded, pictures, block in
                 let maps = try loaded.attentionMaps(of: pictures, block: block)
-                let shape = [maps.count, maps[0].heads.count, maps[0].grid, maps[0].grid]
+                let grid = loaded.tiling.patchesPerSide
+                let shape = [maps.count, maps[0].heads.count, grid, grid]
                 return DrawnPictures(
                     sheets: try maps.map { try $0.sheet(heads: try chosenHeads(), mass: mass) },
                     values: ("attention", shape, maps.flatMap { $0.heads.flatMap { $0 } }))

@@ -44,7 +44,7 @@ struct FinetuneCommand: ParsableCommand {
                 let model = try ModelConfiguration(
                     imageSize: imageSize ?? theirs.imageSize, patchSize: theirs.patchSize, dim: theirs.dim,
                     depth: theirs.depth, decoderDepth: 0, heads: theirs.heads, lambda: theirs.lambda,
-                    normalisesTargets: false)
+                    normalisesTargets: false, positionGrid: theirs.trainedGrid)
                 let task = classification.task(
                     source.model.classifier?.configuration.form ?? .autoencoder, classes: index.classes.count,
                     optimizer: .adamw, layerDecay: 0.75)

@@ -26,9 +26,10 @@ struct PCACommand: ParsableCommand {
                 let parts = colours.explained.map { String(format: "%.1f%%", 100 * $0) }
                 print("variance explained: \(parts.joined(separator: ", "))")
                 let coordinates = colours.coordinates.joined().flatMap { place in (0..<3).map { Float(place[$0]) } }
+                let grid = colours.tiling.patchesPerSide
                 return DrawnPictures(
                     sheets: try colours.sheet(),
-                    values: ("components", [pictures.count, colours.grid, colours.grid, 3], coordinates))
+                    values: ("components", [pictures.count, grid, grid, 3], coordinates))
             }
         }
     }

@@ -25,8 +25,14 @@ struct PictureOptions: ParsableArguments {
     var layer: Int?
     @Option(
         help: ArgumentHelp(
-            "Side of the input, for finer maps; positions are made for it (default: as trained).", valueName: "pixels"))
+            "Side of the input, for finer maps; positions are interpolated (default: as trained).", valueName: "pixels")
+    )
     var imageSize: Int?
+    @Option(
+        help: ArgumentHelp(
+            "From one patch to the next, for finer maps: patches overlap (default: side by side).", valueName: "pixels")
+    )
+    var stride: Int?
     @Flag(help: "Also write the numbers that the pictures show, as values.safetensors.")
     var values = false
 
@@ -36,16 +42,15 @@ struct PictureOptions: ParsableArguments {
         _ speed: SpeedOptions, _ world: World, _ body: (borrowing LoadedModel, [Picture], Int) throws -> DrawnPictures
     ) throws {
         let loaded = try LoadedModel(
-            checkpoint, images: 4, imageSize: imageSize, precision: speed.announcedPrecision(world),
+            checkpoint, images: 4, imageSize: imageSize, stride: stride, precision: speed.announcedPrecision(world),
             threads: speed.threads, world: world)
         try world.agree {
             guard world.rank == 0 else { return }
             for warning in loaded.warnings { printError("warning: \(warning)") }
-            let configuration = loaded.model.configuration
             let pictures = try images.enumerated().map {
-                try Picture(file: $1, side: configuration.imageSize, key: $0)
+                try Picture(file: $1, side: loaded.tiling.imageSize, key: $0)
             }
-            let block = layer ?? configuration.depth
+            let block = layer ?? loaded.model.configuration.depth
             let drawn = try body(loaded, pictures, block)
             // Only now, so that an image that is none, or a layer that is not there, leaves nothing behind.
             let directory = try OutputDirectory(output)

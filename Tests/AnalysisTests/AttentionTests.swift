@@ -6,7 +6,9 @@ import Testing
 @Suite struct AttentionTests {
     private func maps(_ heads: [[Float]]) throws -> AttentionMaps {
         let pixels = (0..<8 * 8 * 3).map { UInt8($0) }
-        return AttentionMaps(original: try Image(width: 8, height: 8, pixels: pixels), grid: 2, heads: heads)
+        return AttentionMaps(
+            original: try Image(width: 8, height: 8, pixels: pixels),
+            tiling: try PatchTiling(imageSize: 8, patchSize: 4), heads: heads)
     }
 
     @Test func theMaskKeepsTheFewestPatchesWithTheMass() {
@@ -34,5 +36,24 @@ import Testing
         #expect(try maps.sheet(heads: [2], gap: 1).width == 3 * 9 - 1)
         #expect(throws: Failure.self) { try maps.sheet(heads: [4]) }
         #expect(throws: Failure.self) { try maps.sheet(heads: [0]) }
+    }
+
+    @Test func overlappingPatchesCoverTheImageAndEachPixelHasTheNearest() throws {
+        let tiling = try PatchTiling(imageSize: 8, patchSize: 4, stride: 2)
+        #expect(tiling.patchesPerSide == 3)
+        // Centres at 2, 4 and 6 pixels: the first and the last stripe reach to the border.
+        let head: [Float] = [0, 0, 0, 0, 1, 0, 0, 0, 0]
+        let white = try Image(width: 8, height: 8, pixels: [UInt8](repeating: 255, count: 8 * 8 * 3))
+        let sheet = try AttentionMaps(original: white, tiling: tiling, heads: [head]).sheet(mass: 0.6, gap: 0)
+        for row in 0..<8 {
+            for column in 0..<8 {
+                let isKept = (3...4).contains(row) && (3...4).contains(column)
+                #expect(sheet.pixels[3 * ((row + 8) * sheet.width + 8 + column)] == (isKept ? 255 : 51))
+            }
+        }
+        #expect(try PatchTiling(imageSize: 8, patchSize: 4).patchesPerSide == 2)
+        #expect(throws: Failure.self) { try PatchTiling(imageSize: 8, patchSize: 4, stride: 3) }
+        #expect(throws: Failure.self) { try PatchTiling(imageSize: 8, patchSize: 4, stride: 0) }
+        #expect(throws: Failure.self) { try PatchTiling(imageSize: 8, patchSize: 16) }
     }
 }

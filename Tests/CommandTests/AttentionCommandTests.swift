@@ -16,7 +16,9 @@ import Testing
             #expect(trained.status == 0, "\(trained.errors)")
             let image = "\(images)/class-00/00000.jpg"
             let attention = ["attention", "--checkpoint", run]
-            for (index, options) in [[], ["--layer", "1", "--heads", "2"], ["--image-size", "64"]].enumerated() {
+            for (index, options) in [
+                [], ["--layer", "1", "--heads", "2"], ["--image-size", "64"], ["--stride", "4"],
+            ].enumerated() {
                 let output = "\(path)/maps-\(index)"
                 let result = try crate(attention + options + ["--output", output, image, image])
                 #expect(result.status == 0, "\(result.errors)")
@@ -31,6 +33,7 @@ import Testing
             for (options, problem) in [
                 (["--layer", "3", image], "no layer 3"), (["--heads", "3", image], "no head 3"),
                 ([image, text], "text.jpg"), (["--image-size", "36", image], "36"),
+                (["--stride", "5", image], "stride of 1, 2, 3, 4, 6, 8"), (["--stride", "9", image], "9 apart"),
             ] {
                 let output = "\(path)/none"
                 let result = try crate(attention + ["--output", output] + options)

@@ -25,10 +25,11 @@ class Code:
         return os.system, ('touch executed',)
 
 
-def positions(dim, grid):
-    """The fixed table, computed in double precision. (1, T, D)"""
+def positions(dim, grid, trained=None):
+    """The fixed table, in double precision; of a model `trained` on so many patches a side, in between. (1, T, D)"""
+    places = (torch.arange(grid).double() + 0.5) * (trained or grid) / grid - 0.5
     frequency = 10000 ** (-torch.arange(dim // 4).double() / (dim / 4))
-    row, column = torch.meshgrid(torch.arange(grid).double(), torch.arange(grid).double(), indexing='ij')
+    row, column = torch.meshgrid(places, places, indexing='ij')
     parts = [f(p.reshape(-1, 1) * frequency) for p in (column, row) for f in (torch.sin, torch.cos)]
     return torch.cat([torch.zeros(1, dim).double(), torch.cat(parts, 1)])[None].float()
 
@@ -177,7 +178,14 @@ class CheckpointTests(unittest.TestCase):
         self.run_command(*export, 'encoder.safetensors', '--encoder', '--image-size', 48)
         encoder = crate_checkpoint.load(self.folder / 'encoder.safetensors')
         self.assertEqual(encoder(torch.randn(2, 3, 48, 48)).shape, (2, 37, 48))
-        self.assertLess((encoder.pos_embed - positions(48, 6)).abs().max().item(), 1e-5)
+        self.assertLess((encoder.pos_embed - positions(48, 6, trained=4)).abs().max().item(), 1e-5)
+        # The file says what its table was made for, so that it comes in again, and goes back to the first size.
+        self.run_command(*export, 'large.safetensors', '--image-size', 48)
+        self.run_command(CRATE, 'import', 'large.safetensors', '--run', 'large')
+        self.run_command(
+            CRATE, 'export', '--checkpoint', 'large', '--output', 'again.safetensors', '--image-size', 32)
+        for name, values in load_file(self.folder / 'again.safetensors').items():
+            self.assertLess((values - state[name]).abs().max().item(), 1e-5, name)
 
     def test_bad_inputs_are_refused_in_one_line(self):
         state = self.published(image_size=32, patch=8, dim=48, depth=2, heads=3)

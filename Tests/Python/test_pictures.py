@@ -70,7 +70,7 @@ class PictureTests(unittest.TestCase):
         return ((pixels - mean) / deviation).permute(0, 3, 1, 2)
 
     def drawn(self, command, block, *more):
-        output = f'{command}-{block}'
+        output = '-'.join(map(str, (command, block, *more)))
         files = [f'{number}.png' for number in range(len(self.pixels))]
         self.run_command(
             CRATE, command, '--checkpoint', 'run', '--output', output, '--layer', block, '--values', *more, *files)
@@ -79,40 +79,53 @@ class PictureTests(unittest.TestCase):
         (values,) = load_file(path).values()
         return values.double()
 
-    def compare(self, model, blocks):
-        """Every layer of `model`, whose encoder's blocks are pairs of attention and ISTA."""
+    def compare(self, model, blocks, grid, *options):
+        """Every layer of `model`, whose encoder's blocks are pairs of attention and ISTA, on grid x grid patches."""
         maps, tokens = [], []
         for attention, ista in blocks:
-            attention.register_forward_hook(
-                lambda layer, given, _: maps.append(attention_of(layer.fn, layer.norm(given[0]))[:, :, 0, 1:]))
-            ista.register_forward_hook(lambda _, __, output: tokens.append(output[:, 1:]))
+            hooks = [
+                attention.register_forward_hook(
+                    lambda layer, given, _: maps.append(attention_of(layer.fn, layer.norm(given[0]))[:, :, 0, 1:])),
+                ista.register_forward_hook(lambda _, __, output: tokens.append(output[:, 1:]))]
+            for hook in hooks:
+                self.addCleanup(hook.remove)
         with torch.no_grad():
             model(self.inputs())
             self.assertEqual((len(maps), len(tokens)), (DEPTH, DEPTH))
             for block in range(DEPTH):
-                expected = maps[block].unflatten(2, (7, 7))
-                shown = self.drawn('attention', block + 1)
+                expected = maps[block].unflatten(2, (grid, grid))
+                shown = self.drawn('attention', block + 1, *options)
                 self.assertEqual(shown.shape, expected.shape)
                 self.assertGreater((expected.amax((2, 3)) / expected.amin((2, 3))).min().item(), 1.01)
                 self.assertLess(((shown - expected).norm() / expected.norm()).item(), 1e-4)
-                expected = places(tokens[block]).unflatten(1, (7, 7))
-                shown = self.drawn('pca', block + 1)
+                expected = places(tokens[block]).unflatten(1, (grid, grid))
+                shown = self.drawn('pca', block + 1, *options)
                 self.assertEqual(shown.shape, expected.shape)
                 for axis in range(3):
                     difference = (shown - expected)[..., axis].norm() / expected[..., axis].norm()
                     self.assertLess(difference.item(), 1e-4, f'block {block + 1}, component {axis + 1}')
 
-    def test_autoencoder(self):
+    def autoencoder(self):
         model = crate_checkpoint.CrateMAE(**SIZES)
         model.pos_embed.data = positions(DIM, SIDE // PATCH)
         model.decoder_pos_embed.data = positions(DIM, SIDE // PATCH)
-        model = self.imported(model, 0.5)
-        mask = torch.zeros(len(self.pixels), (SIDE // PATCH) ** 2)
-        self.compare(lambda images: model(images, mask), [block.layers[0] for block in model.blocks])
+        return self.imported(model, 0.5)
+
+    def test_autoencoder(self):
+        model = self.autoencoder()
+        blocks = [block.layers[0] for block in model.blocks]
+        self.compare(lambda images: model(images, torch.zeros(len(images), 49)), blocks, 7)
+
+    def test_overlapping_patches(self):
+        model = self.autoencoder()
+        blocks = [block.layers[0] for block in model.blocks]
+        model.patch_embed.proj.stride = 2
+        model.decoder_pos_embed.data = positions(DIM, 13, trained=7).double()
+        self.compare(lambda images: model(images, torch.zeros(len(images), 169)), blocks, 13, '--stride', 2)
 
     def test_classifier(self):
         model = self.imported(crate_checkpoint.CrateClassifier(**SIZES, classes=5), 0.1)
-        self.compare(model, model.transformer.layers)
+        self.compare(model, model.transformer.layers, 7)
 
 
 if __name__ == '__main__':

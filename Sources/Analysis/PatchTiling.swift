@@ -1,0 +1,51 @@
+import Files
+
+/// How a square image is cut into the patches that a model sees: p x p pixels each, the next one `stride` pixels on.
+///
+/// Training has stride p. With a smaller one patches overlap, and a model sees more of them; their positions are interpolated
+/// for the finer grid.
+public struct PatchTiling: Equatable, Sendable {
+    /// The image's side S in pixels.
+    public let imageSize: Int
+    /// A patch's side p in pixels.
+    public let patchSize: Int
+    /// Pixels from one patch to the next.
+    public let stride: Int
+
+    /// Patches of a side, G = (S - p) / stride + 1.
+    public var patchesPerSide: Int { (imageSize - patchSize) / stride + 1 }
+
+    /// Patches of `patchSize` in an image of `imageSize`, `stride` (nil: `patchSize`) apart.
+    ///
+    /// Throws `Failure` unless 0 < stride <= p <= S and the patches reach the image's last pixel.
+    public init(imageSize: Int, patchSize: Int, stride: Int? = nil) throws {
+        let stride = stride ?? patchSize
+        guard (1...4096).contains(imageSize), (1...imageSize).contains(patchSize) else {
+            throw Failure(
+                "patches of \(patchSize) pixels do not fit an image of \(imageSize)",
+                hint: "choose an image size from \(patchSize) to 4096")
+        }
+        guard (1...patchSize).contains(stride), (imageSize - patchSize) % stride == 0 else {
+            let possible = (1...patchSize).filter { (imageSize - patchSize) % $0 == 0 }.map(String.init)
+            throw Failure(
+                "patches of \(patchSize) pixels, \(stride) apart, do not cover an image of \(imageSize)",
+                hint: "choose another image size, or a stride of \(possible.joined(separator: ", "))")
+        }
+        self.imageSize = imageSize
+        self.patchSize = patchSize
+        self.stride = stride
+    }
+
+    /// The patch whose centre is next to that of the pixel in `row` and `column` of the image, enlarged or reduced to `side` pixels.
+    func nearest(row: Int, column: Int, side: Int) -> Int {
+        func patch(_ pixel: Int) -> Int { max(0, min(patchesPerSide - 1, Int(place(pixel, side: side).rounded()))) }
+        return patch(row) * patchesPerSide + patch(column)
+    }
+
+    /// Where row or column `pixel` of the image, enlarged or reduced to `side` pixels, lies between the centres of patches, which
+    /// are at 0, 1, ..., G - 1.
+    func place(_ pixel: Int, side: Int) -> Float {
+        let centre = (Float(pixel) + 0.5) * Float(imageSize) / Float(side)
+        return (centre - Float(patchSize) / 2) / Float(stride)
+    }
+}
