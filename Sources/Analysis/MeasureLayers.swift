@@ -10,9 +10,7 @@ import Shards
 /// numbers in the same order, so that the result has the same bits on any number of ranks. Collective: all ranks get it, or all
 /// throw.
 ///
-/// - Parameters:
-///   - workspace: its last pass is overwritten.
-///   - meter: for one image or more.
+/// The last pass in `workspace` is overwritten. `meter` is for one image or more.
 public func measureLayers(
     _ model: Model, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace,
     loader: BatchLoader, images: Int, meter: borrowing LayerMeter, world: World

@@ -16,9 +16,7 @@ public func codingRateScratchCount(tokens: Int, headDim: Int) -> Int {
 /// Z Z^T in its place gives the same number; the smaller of the two is taken, in Double. A token of zeros adds nothing.
 /// Source: Yu et al., White-Box Transformers via Sparse Rate Reduction (arXiv 2306.01129).
 ///
-/// - Parameters:
-///   - u: the head's first element in a matrix of rows `stride` apart, (T, P).
-///   - scratch: `codingRateScratchCount` elements.
+/// `u` is the head's first element in a matrix of rows `stride` apart, (T, P); `scratch` has `codingRateScratchCount` elements.
 public func codingRate(
     _ u: Operand, stride: Int, tokens: Int, headDim: Int, scratch: UnsafeMutablePointer<Double>
 ) -> Double {
@@ -67,9 +65,6 @@ private func loadNormalised<Element: OperandElement>(
 /// The logarithm of the determinant of a positive definite matrix (side, side), of which the upper half is given and used
 /// up: twice the sum of the logarithms of the diagonal of its Cholesky factor. NaN where it is not positive definite.
 private func logDeterminant(_ matrix: UnsafeMutablePointer<Double>, side: Int) -> Double {
-    var (n, info) = (Int32(side), Int32(0))
-    // The upper half by rows is the lower one by columns.
-    dpotrf_("L", &n, matrix, &n, &info, 1)
-    guard info == 0 else { return .nan }
+    guard factorCholesky(matrix, side: side) else { return .nan }
     return 2 * (0..<side).reduce(0) { $0 + log(matrix[$1 &* side &+ $1]) }
 }

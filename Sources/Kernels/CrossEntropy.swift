@@ -10,10 +10,7 @@ import Foundation
 ///
 /// With `gradientScale` nil the logits are left alone. In Double, since K values an image are nothing beside a pass.
 ///
-/// - Parameters:
-///   - logits: (N, K).
-///   - targets: (N, K), the probability that each class should have.
-///   - imageLosses: (N), overwritten.
+/// `logits` is (N, K), `targets`, (N, K), the probability that each class should have; `imageLosses`, (N), is overwritten.
 public func crossEntropyLoss(
     logits: UnsafeMutablePointer<Float>, targets: UnsafePointer<Float>, images: Int, classes: Int,
     gradientScale: Float?, imageLosses: UnsafeMutablePointer<Double>

@@ -11,11 +11,8 @@
 /// With `gradientScale` nil the predictions are left alone. The total loss is the sum of `imageLosses` divided
 /// by the number of hidden patches of the whole batch, and `gradientScale` one over that number.
 ///
-/// - Parameters:
-///   - prediction: (N, T, V), the class token's row first.
-///   - patches: (N, L, V).
-///   - mask: (N, L), 1 where hidden.
-///   - imageLosses: (N), overwritten.
+/// `prediction` is (N, T, V), the class token's row first, `patches` (N, L, V), and `mask` (N, L), 1 where hidden; `imageLosses`,
+/// (N), is overwritten.
 public func reconstructionLoss(
     prediction: UnsafeMutablePointer<Float>, patches: UnsafePointer<Float>, mask: UnsafePointer<UInt8>,
     images: Int, patchCount: Int, valueCount: Int, normalisesTargets: Bool, gradientScale: Float?,

@@ -42,11 +42,8 @@ public struct AttentionShape: Equatable, Sendable {
 ///
 /// Head by head, so that the scores are still in cache for the second product.
 ///
-/// - Parameters:
-///   - u: (N T, D).
-///   - probabilities: A, (N, H, E, E), kept for the backward pass; zero before the first use.
-///   - output: O, (N T, D).
-///   - scratch: `scratchCount` elements, zero before the first use.
+/// `u` is (N T, D), `output` O, (N T, D). `probabilities` is A, (N, H, E, E), kept for the backward pass; it and the
+/// `scratchCount` elements of `scratch` are zero before the first use.
 ///
 /// u, probabilities and output are of one format.
 public func subspaceAttention(
@@ -66,10 +63,8 @@ public func subspaceAttention(
 ///
 /// Three products, since U is query and key at once.
 ///
-/// - Parameters:
-///   - dOutput: the gradient of the output, sign dO, (N T, D).
-///   - du: (N T, D), overwritten.
-///   - scratch: `scratchCount` elements, zero before the first use.
+/// `dOutput` is the gradient of the output, sign dO, (N T, D); `du`, (N T, D), is overwritten. The `scratchCount` elements of
+/// `scratch` are zero before the first use.
 ///
 /// dOutput, u, probabilities and du are of one format.
 public func subspaceAttentionBackward(

@@ -25,9 +25,7 @@ public func orthonormaliseRows(_ matrix: UnsafeMutablePointer<Float>, rows: Int,
 /// 0 where they are orthogonal, 1 where they are the same; P / D on average where they are drawn at random. One subspace has
 /// none to overlap with: 0.
 ///
-/// - Parameters:
-///   - bases: the rows that span the subspaces, (H P, D); replaced by orthonormal ones, Q.
-///   - products: scratch, (P, P).
+/// The rows of `bases`, (H P, D), span the subspaces, and are replaced by orthonormal ones, Q; `products` is scratch, (P, P).
 public func subspaceOverlap(
     _ bases: UnsafeMutablePointer<Float>, subspaces: Int, rows: Int, dim: Int, products: UnsafeMutablePointer<Float>
 ) -> Double {

@@ -1,7 +1,8 @@
 /// Minimises a smooth function by L-BFGS.
 ///
 /// Source: Nocedal and Wright, Numerical Optimization, algorithms 7.4 and 7.5. Steps are halved until
-/// f(x + a d) <= f(x) + 1e-4 a d^T g, and a pair (s, y) is kept where s^T y > 0.
+/// f(x + a d) <= f(x) + 1e-4 a d^T g, and a pair (s, y) is kept where s^T y > 0. The first guess of the inverse Hessian is
+/// B^-1 s^T y / (y^T B^-1 y) with a matrix B that the caller knows, which saves steps where the features are correlated.
 enum LBFGS {
     /// Pairs that are remembered.
     private static let memory = 20
@@ -10,22 +11,24 @@ enum LBFGS {
     /// Ends when the largest part of the gradient is at most this.
     private static let tolerance = 1e-5
 
-    /// Moves `x` to a minimum of `function`, which returns the value and writes the gradient.
-    static func minimise(_ x: inout [Double], _ function: ([Double], inout [Double]) -> Double) {
+    /// Moves `x` to a minimum of `function`, which returns the value and writes the gradient; `precondition` replaces v by B^-1 v.
+    static func minimise(
+        _ x: inout [Double], precondition: (inout [Double]) -> Void,
+        _ function: ([Double], inout [Double]) -> Double
+    ) {
         var gradient = [Double](repeating: 0, count: x.count)
         var value = function(x, &gradient)
         var pairs: [(s: [Double], y: [Double], curvature: Double)] = []
         for _ in 0..<iterations {
             guard gradient.contains(where: { abs($0) > tolerance }) else { return }
-            var direction = descent(gradient, pairs)
+            var direction = descent(gradient, pairs, precondition)
             var slope = dot(direction, gradient)
             if slope >= 0 {
                 pairs = []
-                direction = gradient.map(-)
+                direction = descent(gradient, pairs, precondition)
                 slope = dot(direction, gradient)
             }
-            let norm = dot(direction, direction).squareRoot()
-            var step = pairs.isEmpty ? min(1, 1 / norm) : 1
+            var step = 1.0
             var (next, nextGradient, nextValue) = (x, gradient, value)
             var hasMoved = false
             for _ in 0..<30 {
@@ -47,9 +50,10 @@ enum LBFGS {
     }
 
     /// -H g by the two loops over the remembered pairs.
-    private static func descent(_ gradient: [Double], _ pairs: [(s: [Double], y: [Double], curvature: Double)])
-        -> [Double]
-    {
+    private static func descent(
+        _ gradient: [Double], _ pairs: [(s: [Double], y: [Double], curvature: Double)],
+        _ precondition: (inout [Double]) -> Void
+    ) -> [Double] {
         var q = gradient
         var weights: [Double] = []
         for pair in pairs.reversed() {
@@ -57,8 +61,11 @@ enum LBFGS {
             weights.append(weight)
             for i in q.indices { q[i] -= weight * pair.y[i] }
         }
+        precondition(&q)
         if let last = pairs.last {
-            let scale = last.curvature / dot(last.y, last.y)
+            var change = last.y
+            precondition(&change)
+            let scale = last.curvature / dot(last.y, change)
             for i in q.indices { q[i] *= scale }
         }
         for (pair, weight) in zip(pairs, weights.reversed()) {

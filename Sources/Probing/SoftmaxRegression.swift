@@ -24,13 +24,14 @@ public struct SoftmaxRegression {
         parameters = start?.parameters ?? [Double](repeating: 0, count: classes * (dim + 1))
         var memory = Arena()
         let losses = try OwnedBuffer<Double>(count: Strip.count)
+        let bound = try CurvatureBound(features, decay: decay, team: team)
         var strips: [Strip] = []
         for index in 0..<Strip.count {
             strips.append(try Strip(index, of: features, loss: losses.pointer + index, in: &memory))
         }
         let (dim, classes, n) = (dim, classes, Double(features.count))
         let (values, labels) = (features.values, features.labels)
-        LBFGS.minimise(&parameters) { parameters, gradient in
+        LBFGS.minimise(&parameters, precondition: bound.solve) { parameters, gradient in
             let weights = parameters.map(Float.init)
             team.run { thread in
                 useSingleThreadedProducts()

@@ -56,6 +56,23 @@ private func hash(_ value: UInt64) -> UInt64 {
         }
     }
 
+    /// Twice the same feature: the objective has one minimum, in which both have the same weight, though their products are singular.
+    @Test func featuresThatAreCopiesShareTheirWeight() throws {
+        var memory = Arena()
+        let features = try drawnFeatures(count: 120, dim: 8, classes: 3, spread: 2, in: &memory)
+        Standardisation(of: features).apply(to: features)
+        for sample in 0..<features.count {
+            for feature in 0..<4 { features[sample][feature + 4] = features[sample][feature] }
+        }
+        let weights = try SoftmaxRegression(features, decay: 1e-3, team: ThreadTeam(count: 1)).parameters
+        for c in 0..<3 {
+            for feature in 0..<4 {
+                #expect(abs(weights[c * 8 + feature] - weights[c * 8 + feature + 4]) < 1e-3)
+                #expect(abs(weights[c * 8 + feature]) > 1e-3)
+            }
+        }
+    }
+
     @Test(arguments: [2, 3]) func threadsDoNotChangeTheResult(threads: Int) throws {
         var memory = Arena()
         let features = try drawnFeatures(count: 200, dim: 6, classes: 4, spread: 2, in: &memory)

@@ -1,0 +1,74 @@
+import Buffers
+import Kernels
+import Threads
+
+// n samples x, D features of each and a 1, C classes.
+
+/// An upper bound of the curvature of a `SoftmaxRegression`, the same for each class:
+///
+///     B = 1 / (2 n) sum_i x_i x_i^T + decay I
+///
+/// with a little more on the diagonal, so that features that are sums of others do no harm.
+/// Source: Boehning, Multinomial logistic regression algorithm (1992): the Hessian is at most (I - 1 1^T / C) / 2 x (x x^T).
+struct CurvatureBound {
+    private static let strips = 8
+    private let classes, side: Int
+    private let factor: [Double]  // Cholesky's, of the symmetric B (D + 1, D + 1)
+
+    /// The bound of the regression on `features` with `decay`. Throws `Failure` when memory is short.
+    init(_ features: LabelledFeatures, decay: Double, team: ThreadTeam) throws {
+        let (dim, count) = (features.dim, features.count)
+        let side = dim + 1
+        var memory = Arena()
+        let sums = try (0..<Self.strips).map { _ in
+            (products: try memory.floats(dim * dim), columns: try memory.floats(dim))
+        }
+        // By parts that do not depend on the threads, and neither does the sum.
+        team.run { thread in
+            useSingleThreadedProducts()
+            for part in team.part(thread, of: Self.strips) {
+                let rows = count * part / Self.strips..<count * (part + 1) / Self.strips
+                let values = features.values + rows.lowerBound * dim
+                let matrix = Matrix(values, rows.count, dim)
+                multiply(matrix.transposed, matrix, into: Matrix(sums[part].products, dim, dim))
+                sums[part].columns.update(repeating: 0, count: dim)
+                addColumnSums(
+                    values, sign: 1, rows: rows.count, columns: dim, stride: dim, to: sums[part].columns)
+            }
+        }
+        var bound = [Double](repeating: 0, count: side * side)
+        func add(_ value: Float, _ row: Int, _ column: Int) {
+            bound[row * side + column] += Double(value) / (2 * Double(count))
+        }
+        for sum in sums {
+            for row in 0..<dim {
+                for column in row..<dim { add(sum.products[row * dim + column], row, column) }
+                add(sum.columns[row], row, dim)
+            }
+        }
+        bound[side * side - 1] = 0.5
+        for i in 0..<side { bound[i * side + i] += (i < dim ? decay : 0) + 1e-6 }
+        if !factorCholesky(&bound, side: side) {
+            // Not finite: no better guess than the identity.
+            for i in 0..<side * side { bound[i] = i % (side + 1) == 0 ? 1 : 0 }
+        }
+        self.side = side
+        classes = features.classes
+        factor = bound
+    }
+
+    /// Replaces `vector`, W (C, D) and then b (C), by B^-1 of each class.
+    func solve(_ vector: inout [Double]) {
+        let dim = side - 1
+        var rows = [Double](repeating: 0, count: classes * side)
+        for c in 0..<classes {
+            for i in 0..<dim { rows[c * side + i] = vector[c * dim + i] }
+            rows[c * side + dim] = vector[classes * dim + c]
+        }
+        solveCholesky(factor, side: side, &rows, count: classes)
+        for c in 0..<classes {
+            for i in 0..<dim { vector[c * dim + i] = rows[c * side + i] }
+            vector[classes * dim + c] = rows[c * side + dim]
+        }
+    }
+}
