@@ -65,7 +65,7 @@ extension LoadedModel {
         for first in stride(from: 0, to: pictures.count, by: max(1, framed.capacity)) {
             let count = min(framed.capacity, pictures.count - first)
             for index in 0..<count { try framed.place(pictures[first + index], at: index) }
-            encode(MaskedBatch(patches: framed.patches.pointer, mask: nil, images: count))
+            encode(PatchBatch(patches: framed.patches.pointer, mask: nil, images: count))
             for index in 0..<count { try body(index, try framed.image(of: pictures[first + index])) }
         }
     }

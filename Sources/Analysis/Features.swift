@@ -75,7 +75,7 @@ extension LoadedModel {
                         throw Failure("the loader is not at sample \(first)", hint: "this is a mistake of the program")
                     }
                     let images = loaded.positions.count
-                    encode(MaskedBatch(patches: loaded.patches, mask: nil, images: images))
+                    encode(PatchBatch(patches: loaded.patches, mask: nil, images: images))
                     for (index, source) in sources.enumerated() {
                         pool(source, images, into: rows.pointer + (index * round + first - start) * dim)
                     }

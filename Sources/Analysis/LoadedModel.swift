@@ -78,7 +78,7 @@ public struct LoadedModel: ~Copyable {
     }
 
     /// The encoder over `batch`; its state is in the workspace.
-    public borrowing func encode(_ batch: MaskedBatch) {
+    public borrowing func encode(_ batch: PatchBatch) {
         model.encode(batch, parameters: parameters.pointer, workspace: workspace)
     }
 }

@@ -3,9 +3,9 @@ import Shards
 
 extension Model {
     /// What a pass of this model takes of `loaded`.
-    public func batch(_ loaded: LoadedBatch) -> MaskedBatch {
+    public func batch(_ loaded: LoadedBatch) -> PatchBatch {
         let isClassifier = classifier != nil
-        return MaskedBatch(
+        return PatchBatch(
             patches: loaded.patches, mask: isClassifier ? nil : loaded.mask,
             targets: isClassifier ? loaded.targets : nil, images: loaded.positions.count)
     }

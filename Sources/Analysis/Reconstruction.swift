@@ -48,7 +48,7 @@ extension LoadedModel {
         let mask = try OwnedBuffer<UInt8>(count: framed.capacity * grid.patchCount)
         var results: [Reconstruction] = []
         for first in stride(from: 0, to: pictures.count, by: max(1, framed.capacity)) {
-            let batch = MaskedBatch(
+            let batch = PatchBatch(
                 patches: framed.patches.pointer, mask: mask.pointer,
                 images: min(framed.capacity, pictures.count - first))
             for index in 0..<batch.images {

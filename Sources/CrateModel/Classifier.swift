@@ -87,7 +87,7 @@ public struct Classifier: Sendable {
 
     /// Encoder and head forward; every block's output and the logits stay in the workspace.
     public func forward(
-        _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
+        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
     ) {
         workspace.run(batch.images, parameters, gradients: parameters) { pass, memory in
             head.forward(blocks(batch, pass, memory), pass, saved(memory).head)
@@ -97,7 +97,7 @@ public struct Classifier: Sendable {
 
     /// The encoder alone, and the head's norm over all tokens; every block's state stays in the workspace.
     public func encode(
-        _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
+        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
     ) {
         workspace.run(batch.images, parameters, gradients: parameters) { pass, memory in
             head.norm.forward(blocks(batch, pass, memory), pass, memory.norm)
@@ -106,7 +106,7 @@ public struct Classifier: Sendable {
 
     /// The loss of the logits of the last `forward`: that of image n goes to the workspace's `imageLosses[n]`. With
     /// `gradientScale` the logits in the workspace become the gradient. See `crossEntropyLoss`.
-    public func loss(_ batch: MaskedBatch, gradientScale: Float?, workspace: borrowing Workspace) {
+    public func loss(_ batch: PatchBatch, gradientScale: Float?, workspace: borrowing Workspace) {
         guard let targets = batch.targets else { preconditionFailure("a classifier's loss without targets") }
         let logits = saved(workspace.activations).logits
         let (team, classes, imageLosses) = (workspace.team, configuration.classes, workspace.losses.pointer)
@@ -123,7 +123,7 @@ public struct Classifier: Sendable {
     /// Adds the gradient of the loss to `gradients`, from the state that `forward` and `loss` left. What is not the last
     /// micro-batch of a sum.
     public func backward(
-        _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
+        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         workspace: borrowing Workspace
     ) {
         workspace.run(batch.images, parameters, gradients: gradients) {
@@ -133,7 +133,7 @@ public struct Classifier: Sendable {
 
     /// Does what `backward` does and completes the gradients; `ready` as in `MaskedAutoencoder.completeBackward`.
     public func completeBackward(
-        _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
+        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         workspace: borrowing Workspace, ready: (Int) -> Void
     ) {
         workspace.run(batch.images, parameters, gradients: gradients) {
@@ -142,7 +142,7 @@ public struct Classifier: Sendable {
     }
 
     /// Embedding and encoder blocks. Returns the last block's output.
-    private func blocks(_ batch: MaskedBatch, _ pass: Pass, _ memory: Activations) -> UnsafeMutablePointer<Float> {
+    private func blocks(_ batch: PatchBatch, _ pass: Pass, _ memory: Activations) -> UnsafeMutablePointer<Float> {
         switch embedding {
         case .normalised(let embedding):
             embedding.forward(batch, pass, values: memory.values, embeddingSaved(memory), into: memory.tokens)
@@ -155,7 +155,7 @@ public struct Classifier: Sendable {
     }
 
     private func backward(
-        _ batch: MaskedBatch, _ pass: Pass, _ memory: Activations, isLast: Bool, ready: (Int) -> Void
+        _ batch: PatchBatch, _ pass: Pass, _ memory: Activations, isLast: Bool, ready: (Int) -> Void
     ) {
         let (d, saved) = (memory.gradient, saved(memory))
         head.backward(pass, saved.head, into: d)

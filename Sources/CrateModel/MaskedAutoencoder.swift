@@ -60,14 +60,14 @@ public struct MaskedAutoencoder: Sendable {
 
     /// Encoder and decoder forward; every block's output and the predictions stay in the workspace.
     public func forward(
-        _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
+        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
     ) {
         workspace.run(batch.images, parameters, gradients: parameters) { forward(batch, $0, $1) }
     }
 
     /// The encoder alone, its last norm included; every block's state stays in the workspace.
     public func encode(
-        _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
+        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
     ) {
         workspace.run(batch.images, parameters, gradients: parameters) { encode(batch, $0, $1) }
     }
@@ -75,7 +75,7 @@ public struct MaskedAutoencoder: Sendable {
     /// The loss of the predictions of the last `forward`: image n's sum over its hidden patches goes to the workspace's
     /// `imageLosses[n]`. With `gradientScale` the predictions in the workspace become the gradient.
     /// See `reconstructionLoss`.
-    public func loss(_ batch: MaskedBatch, gradientScale: Float?, workspace: borrowing Workspace) {
+    public func loss(_ batch: PatchBatch, gradientScale: Float?, workspace: borrowing Workspace) {
         guard let mask = batch.mask else { preconditionFailure("a loss of hidden patches without a mask") }
         let (memory, team, clock) = (workspace.activations, workspace.team, workspace.clock)
         let imageLosses = workspace.losses.pointer
@@ -96,7 +96,7 @@ public struct MaskedAutoencoder: Sendable {
     /// Adds the gradient of the loss to `gradients`, from the state that `forward` and `loss` left. What is not the last
     /// micro-batch of a sum.
     public func backward(
-        _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
+        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         workspace: borrowing Workspace
     ) {
         workspace.run(batch.images, parameters, gradients: gradients) {
@@ -107,7 +107,7 @@ public struct MaskedAutoencoder: Sendable {
     /// Does what `backward` does and completes the gradients. When those from a position of the flat buffer to its end
     /// are complete, calls `ready` with the position: one call a block, falling to 0, on the calling thread.
     public func completeBackward(
-        _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
+        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         workspace: borrowing Workspace, ready: (Int) -> Void
     ) {
         workspace.run(batch.images, parameters, gradients: gradients) {
@@ -115,13 +115,13 @@ public struct MaskedAutoencoder: Sendable {
         }
     }
 
-    private func encode(_ batch: MaskedBatch, _ pass: Pass, _ memory: Activations) {
+    private func encode(_ batch: PatchBatch, _ pass: Pass, _ memory: Activations) {
         embedding.forward(batch, pass, values: patchValues(pass, memory), into: memory.tokens)
         pass.finish(.embedding)
         norm.forward(encoder.forward(memory.tokens, pass, memory.encoder), pass, memory.norm)
     }
 
-    private func forward(_ batch: MaskedBatch, _ pass: Pass, _ memory: Activations) {
+    private func forward(_ batch: PatchBatch, _ pass: Pass, _ memory: Activations) {
         encode(batch, pass, memory)
         var z = memory.normed
         for (block, saved) in zip(decoder, memory.decoder) {
@@ -144,7 +144,7 @@ public struct MaskedAutoencoder: Sendable {
     }
 
     private func backward(
-        _ batch: MaskedBatch, _ pass: Pass, _ memory: Activations, isLast: Bool, ready: (Int) -> Void
+        _ batch: PatchBatch, _ pass: Pass, _ memory: Activations, isLast: Bool, ready: (Int) -> Void
     ) {
         let d = memory.gradient
         predictionBackward(pass, memory)

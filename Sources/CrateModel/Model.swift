@@ -56,7 +56,7 @@ public enum Model: Sendable {
 
     /// See `MaskedAutoencoder.encode`.
     public func encode(
-        _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
+        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
     ) {
         switch self {
         case .autoencoder(let model): model.encode(batch, parameters: parameters, workspace: workspace)
@@ -66,7 +66,7 @@ public enum Model: Sendable {
 
     /// See `MaskedAutoencoder.forward`.
     public func forward(
-        _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
+        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
     ) {
         switch self {
         case .autoencoder(let model): model.forward(batch, parameters: parameters, workspace: workspace)
@@ -75,7 +75,7 @@ public enum Model: Sendable {
     }
 
     /// See `MaskedAutoencoder.loss` and `Classifier.loss`.
-    public func loss(_ batch: MaskedBatch, gradientScale: Float?, workspace: borrowing Workspace) {
+    public func loss(_ batch: PatchBatch, gradientScale: Float?, workspace: borrowing Workspace) {
         switch self {
         case .autoencoder(let model): model.loss(batch, gradientScale: gradientScale, workspace: workspace)
         case .classifier(let model): model.loss(batch, gradientScale: gradientScale, workspace: workspace)
@@ -84,7 +84,7 @@ public enum Model: Sendable {
 
     /// See `MaskedAutoencoder.backward`.
     public func backward(
-        _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
+        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         workspace: borrowing Workspace
     ) {
         switch self {
@@ -97,7 +97,7 @@ public enum Model: Sendable {
 
     /// See `MaskedAutoencoder.completeBackward`.
     public func completeBackward(
-        _ batch: MaskedBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
+        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         workspace: borrowing Workspace, ready: (Int) -> Void
     ) {
         switch self {

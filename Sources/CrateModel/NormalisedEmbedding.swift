@@ -55,7 +55,7 @@ struct NormalisedEmbedding: Sendable {
 
     /// Writes the tokens z (N, T, D), and the patches with a row for the class token to `values` (M, V).
     func forward(
-        _ batch: MaskedBatch, _ pass: Pass, values: UnsafeMutablePointer<Float>, _ saved: Saved,
+        _ batch: PatchBatch, _ pass: Pass, values: UnsafeMutablePointer<Float>, _ saved: Saved,
         into z: UnsafeMutablePointer<Float>
     ) {
         let images = pass.firstImage..<pass.firstImage + pass.shape.images

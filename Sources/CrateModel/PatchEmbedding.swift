@@ -38,7 +38,7 @@ struct PatchEmbedding: Sendable {
 
     /// Writes the tokens z (N, T, D). `values` (N L, V) is memory for visible patches as factors; the first scratch matrix
     /// takes what is embedded.
-    func forward(_ batch: MaskedBatch, _ pass: Pass, values: Operand, into z: UnsafeMutablePointer<Float>) {
+    func forward(_ batch: PatchBatch, _ pass: Pass, values: Operand, into z: UnsafeMutablePointer<Float>) {
         let images = pass.firstImage..<pass.firstImage + pass.shape.images
         let visible = gatherVisiblePatches(batch, images, into: values)
         let embedded = pass.own(pass.scratch.first)
@@ -60,7 +60,7 @@ struct PatchEmbedding: Sendable {
 
     /// From dz (N, T, D): dW_e += (visible rows)^T x, its columns in the order of V; db_e, class and mask token += the
     /// sums of their rows.
-    func backward(_ dz: UnsafeMutablePointer<Float>, _ batch: MaskedBatch, _ pass: Pass, values: Operand) {
+    func backward(_ dz: UnsafeMutablePointer<Float>, _ batch: PatchBatch, _ pass: Pass, values: Operand) {
         let images = pass.firstImage..<pass.firstImage + pass.shape.images
         _ = gatherVisiblePatches(batch, images, into: values)
         let upstream = pass.scratch.first(pass.prepared.format)
@@ -112,7 +112,7 @@ struct PatchEmbedding: Sendable {
     }
 
     /// Packs the visible patches of `images`, from the place of the first of them on, and returns their number.
-    private func gatherVisiblePatches(_ batch: MaskedBatch, _ images: Range<Int>, into values: Operand) -> Int {
+    private func gatherVisiblePatches(_ batch: PatchBatch, _ images: Range<Int>, into values: Operand) -> Int {
         let patches = images.lowerBound * patchCount..<images.upperBound * patchCount
         var next = values + patches.lowerBound * valueCount
         for patch in patches where !batch.hides(patch) {
@@ -122,12 +122,12 @@ struct PatchEmbedding: Sendable {
         return visibleCount(batch, images)
     }
 
-    private func visibleCount(_ batch: MaskedBatch, _ images: Range<Int>) -> Int {
+    private func visibleCount(_ batch: PatchBatch, _ images: Range<Int>) -> Int {
         (images.lowerBound * patchCount..<images.upperBound * patchCount).count { !batch.hides($0) }
     }
 
     /// Calls `body` with every token of `images`, its row in (N, T), and whether it is a visible patch.
-    private func forEachToken(_ batch: MaskedBatch, _ images: Range<Int>, _ body: (Int, Int, Bool) -> Void) {
+    private func forEachToken(_ batch: PatchBatch, _ images: Range<Int>, _ body: (Int, Int, Bool) -> Void) {
         for image in images {
             for token in 0...patchCount {
                 let isVisible = token > 0 && !batch.hides(image * patchCount + token - 1)

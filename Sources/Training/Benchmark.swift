@@ -41,7 +41,7 @@ public struct BenchmarkResult: Codable, Sendable {
 /// Measures the rate of products, then `steps` training steps (after one that is not counted) on the shards in `data`.
 /// Collective; all ranks get the result, but for the parts, which are each rank's own.
 public func benchmark(
-    _ configuration: PretrainConfiguration, data: String, threads: Int, steps: Int,
+    _ configuration: TrainingConfiguration, data: String, threads: Int, steps: Int,
     distribution: DistributionOptions, world: World
 ) throws -> BenchmarkResult {
     var trainer = try Trainer(configuration, data: data, threads: threads, distribution, world)
@@ -74,7 +74,7 @@ public func benchmark(
 
 /// The rate of all threads of all ranks together, all at work at the same time.
 private func measureProducts(
-    _ configuration: PretrainConfiguration, _ team: ThreadTeam, _ world: World
+    _ configuration: TrainingConfiguration, _ team: ThreadTeam, _ world: World
 ) throws -> Double {
     let (model, format) = (configuration.model, configuration.precision.format)
     let rates = UnsafeMutablePointer<Double>.allocate(capacity: team.count)

@@ -17,7 +17,7 @@ final class CheckpointSaver: @unchecked Sendable {
     }
 
     private let model: Model
-    private let configuration: PretrainConfiguration
+    private let configuration: TrainingConfiguration
     private let store: CheckpointStore
     private let retention: CheckpointRetention
     private let partition: Partition

@@ -10,7 +10,7 @@ import Kernels
 /// `checkpoint` nil takes initial parameters. Bad tensors are dumped into `dump`. Throws `Failure` with the first thing that is
 /// wrong when all that can be looked at has been.
 public func debugRun(
-    _ configuration: PretrainConfiguration, data: String, checkpoint: String?, threads: Int, dump: String,
+    _ configuration: TrainingConfiguration, data: String, checkpoint: String?, threads: Int, dump: String,
     say: (String) -> Void
 ) throws {
     let session = try DebugSession(configuration, data: data, checkpoint: checkpoint, threads: threads)

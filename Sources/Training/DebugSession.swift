@@ -11,7 +11,7 @@ import Threads
 /// A model and one batch in one process, to be looked at step by step.
 public struct DebugSession: ~Copyable {
     /// What the run would compute; a batch here is one micro-batch of it.
-    public let configuration: PretrainConfiguration
+    public let configuration: TrainingConfiguration
     /// The model.
     public let model: MaskedAutoencoder
     /// Parameters, gradients and moments.
@@ -23,7 +23,7 @@ public struct DebugSession: ~Copyable {
 
     /// The first micro-batch of the shards in `data`, and the parameters of `checkpoint`, or initial ones.
     public init(
-        _ configuration: PretrainConfiguration, data: String, checkpoint: String?, threads: Int
+        _ configuration: TrainingConfiguration, data: String, checkpoint: String?, threads: Int
     ) throws {
         let (model, images) = (MaskedAutoencoder(configuration.model), configuration.microBatch)
         let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: configuration.weightDecay))
@@ -59,7 +59,7 @@ public struct DebugSession: ~Copyable {
     /// The images of the batch.
     public var images: Int { configuration.microBatch }
 
-    private var batch: MaskedBatch { MaskedBatch(patches: patches.pointer, mask: mask.pointer, images: images) }
+    private var batch: PatchBatch { PatchBatch(patches: patches.pointer, mask: mask.pointer, images: images) }
 
     private func meanLoss(_ workspace: borrowing Workspace) -> Double {
         workspace.imageLosses.prefix(images).reduce(0, +) / Double(images * hidden)

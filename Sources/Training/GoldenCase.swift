@@ -91,14 +91,14 @@ struct GoldenCase: ~Copyable {
     borrowing func expected(_ name: String) throws -> [Double] { try requiredValues(name, in: file) }
 
     /// Runs `body` on the first or the second batch.
-    borrowing func withBatch(_ number: Int, _ body: (MaskedBatch) -> Void) {
+    borrowing func withBatch(_ number: Int, _ body: (PatchBatch) -> Void) {
         let configuration = model.configuration
         let first = number * images * configuration.patchCount
         patches.withUnsafeBufferPointer { patches in
             masks.withUnsafeBufferPointer { masks in
                 targets.withUnsafeBufferPointer { targets in
                     body(
-                        MaskedBatch(
+                        PatchBatch(
                             patches: patches.baseAddress! + first * configuration.patchValueCount,
                             mask: masks.isEmpty ? nil : masks.baseAddress! + first,
                             targets: targets.isEmpty ? nil : targets.baseAddress, images: images))

@@ -135,7 +135,7 @@ private func lastAttention(
     golden.model.prepare(parameters: parameters, workspace: workspace)
     golden.withBatch(0) { batch in
         golden.model.encode(
-            MaskedBatch(patches: batch.patches, mask: nil, images: batch.images), parameters: parameters,
+            PatchBatch(patches: batch.patches, mask: nil, images: batch.images), parameters: parameters,
             workspace: workspace)
     }
     var values: [Float] = []

@@ -24,7 +24,7 @@ public struct MemoryPlan: Encodable, Equatable, Sendable {
     public let checkpoint: Int
 
     /// The memory of one of `ranks` ranks. Throws `Failure` when it is beyond what an integer counts.
-    public init(_ configuration: PretrainConfiguration, ranks: Int, threads: Int, bucketBytes: Int) throws {
+    public init(_ configuration: TrainingConfiguration, ranks: Int, threads: Int, bucketBytes: Int) throws {
         let model = MaskedAutoencoder(configuration.model)
         let workspace = try WorkspaceBytes(
             .autoencoder(model), images: configuration.microBatch, precision: configuration.precision, threads: threads)

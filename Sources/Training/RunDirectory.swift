@@ -35,7 +35,7 @@ public struct RunDirectory: Sendable {
     /// Throws `Failure` when it cannot be written, holds a run already and is not to be resumed, or holds a run of another
     /// configuration. Damaged checkpoints get another name; that, and settings that have changed, goes to `report`.
     func prepare(
-        _ configuration: PretrainConfiguration, _ options: PretrainOptions, ranks: Int, report: (Failure) -> Void
+        _ configuration: TrainingConfiguration, _ options: RunOptions, ranks: Int, report: (Failure) -> Void
     ) throws -> (path: String, manifest: Manifest)? {
         let manager = FileManager.default
         try makeDirectory()
@@ -101,9 +101,9 @@ public struct RunDirectory: Sendable {
     /// rounding of sums.
     private static let changeable = ["schedule.totalSteps", "schedule.warmupSteps", "microBatch", "virtualRanks"]
 
-    private func demandComparable(_ configuration: PretrainConfiguration, report: (Failure) -> Void) throws {
+    private func demandComparable(_ configuration: TrainingConfiguration, report: (Failure) -> Void) throws {
         guard let data = FileManager.default.contents(atPath: configurationPath),
-            let stored = try? JSONDecoder().decode(PretrainConfiguration.self, from: data)
+            let stored = try? JSONDecoder().decode(TrainingConfiguration.self, from: data)
         else {
             throw Failure("\(configurationPath) is damaged", hint: "restore it, or change --run")
         }

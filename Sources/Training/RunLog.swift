@@ -43,14 +43,14 @@ public struct LogEntry: Codable, Equatable, Sendable {
 
 extension LogEntry {
     /// The line of an evaluation after `step` steps.
-    init(_ result: Evaluation, _ configuration: PretrainConfiguration, after step: Int) {
+    init(_ result: Evaluation, _ configuration: TrainingConfiguration, after step: Int) {
         self.init(
             step: step, epoch: configuration.epoch(after: step), validationLoss: result.loss,
             validationTop1: result.accuracy?.top1, validationTop5: result.accuracy?.top5)
     }
 
     /// The line of the step that makes `done`.
-    init(_ result: StepResult, _ configuration: PretrainConfiguration, saveSeconds: Double?, after done: Int) {
+    init(_ result: StepResult, _ configuration: TrainingConfiguration, saveSeconds: Double?, after done: Int) {
         let seconds = result.seconds
         self.init(
             step: done, epoch: configuration.epoch(after: done), loss: result.isSkipped ? nil : result.loss,

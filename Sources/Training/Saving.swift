@@ -10,7 +10,7 @@ struct Saving {
     private(set) var failuresInARow = 0
     private(set) var lastFailure: Failure?
 
-    init(_ options: PretrainOptions) {
+    init(_ options: RunOptions) {
         interval = options.saveEvery
         mayFail = options.saveFailures
     }
@@ -22,7 +22,7 @@ struct Saving {
     }
 
     /// Whether a save is due after `step` steps.
-    func isDue(_ configuration: PretrainConfiguration, after step: Int) -> Bool {
+    func isDue(_ configuration: TrainingConfiguration, after step: Int) -> Bool {
         switch interval {
         case .epochs(let epochs): configuration.isDue(every: epochs, after: step)
         case .steps(let steps): step % steps == 0

@@ -43,7 +43,7 @@ public struct ScalingPlan: Encodable, Equatable, Sendable {
     /// Throws `Failure` when the cluster is none, or the batch does not divide over the ranks of `nodes` nodes.
     public init(
         nodes: Int, _ cluster: ClusterDescription, bucketBytes: Int,
-        configuration: (_ ranks: Int) throws -> PretrainConfiguration
+        configuration: (_ ranks: Int) throws -> TrainingConfiguration
     ) throws {
         try cluster.validate(nodes: nodes)
         let ranks = nodes * cluster.ranksPerNode
@@ -78,7 +78,7 @@ public struct ScalingPlan: Encodable, Equatable, Sendable {
 }
 
 extension ScalingPlan.Run {
-    init(_ step: StepPlan, _ configuration: PretrainConfiguration, threads: Int, half: Self?) {
+    init(_ step: StepPlan, _ configuration: TrainingConfiguration, threads: Int, half: Self?) {
         let hours = Double(configuration.schedule.totalSteps) * step.seconds / 3600
         self.step = step
         stepSeconds = step.seconds

@@ -29,7 +29,7 @@ public struct StepPlan: Encodable, Equatable, Sendable {
     /// fraction reached, bytes over the memory's bandwidth, and what `TreeTimes` says. Throws `Failure` when the batch does not
     /// divide.
     public init(
-        _ configuration: PretrainConfiguration, nodes: Int, _ cluster: ClusterDescription, bucketBytes: Int
+        _ configuration: TrainingConfiguration, nodes: Int, _ cluster: ClusterDescription, bucketBytes: Int
     ) throws {
         let ranks = nodes * cluster.ranksPerNode
         _ = try configuration.samplesPerVirtualRank(ranks: ranks)

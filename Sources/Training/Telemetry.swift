@@ -30,7 +30,7 @@ public struct TelemetryOptions: Sendable {
 final class Telemetry {
     private let measureEvery: Int?
     private let images: Int
-    private let configuration: PretrainConfiguration
+    private let configuration: TrainingConfiguration
     private let validation: BatchLoader?
     private let meter: LayerMeter?
     // On rank 0 alone.
@@ -41,7 +41,7 @@ final class Telemetry {
     /// Memory for measurements on the samples of `validation`; without them there are none. On rank 0 the files, too. Throws
     /// `Failure` when memory is short or a file cannot be opened.
     init(
-        _ options: PretrainOptions, _ configuration: PretrainConfiguration, _ trainer: borrowing Trainer,
+        _ options: RunOptions, _ configuration: TrainingConfiguration, _ trainer: borrowing Trainer,
         validation: BatchLoader?, start: Int
     ) throws {
         let telemetry = options.telemetry

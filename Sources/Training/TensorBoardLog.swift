@@ -9,10 +9,10 @@ import Reports
 struct TensorBoardLog {
     private let bySteps: EventFile
     private let byEpochs: EventFile
-    private let configuration: PretrainConfiguration
+    private let configuration: TrainingConfiguration
 
     /// Begins new files after `start` steps; what earlier ones have of later steps no longer counts.
-    init(_ configuration: PretrainConfiguration, path: String, start: Int) throws {
+    init(_ configuration: TrainingConfiguration, path: String, start: Int) throws {
         self.configuration = configuration
         bySteps = try EventFile(directory: "\(path)/steps", purgeStep: start == 0 ? 0 : start + 1)
         byEpochs = try EventFile(

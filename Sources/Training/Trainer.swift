@@ -7,7 +7,7 @@ import Threads
 
 /// A rank's replica and all that it trains with; memory is allocated once.
 struct Trainer: ~Copyable {
-    let configuration: PretrainConfiguration
+    let configuration: TrainingConfiguration
     let model: Model
     let optimizer: Optimizer
     let workspace: Workspace
@@ -23,7 +23,7 @@ struct Trainer: ~Copyable {
 
     /// A replica that trains on the shards in `data` on `threads` threads. Collective: all ranks have one, or all throw.
     init(
-        _ configuration: PretrainConfiguration, data: String, threads: Int, _ options: DistributionOptions,
+        _ configuration: TrainingConfiguration, data: String, threads: Int, _ options: DistributionOptions,
         onDamage: DamagePolicy = .stop, _ world: World
     ) throws {
         _ = try configuration.samplesPerVirtualRank(ranks: world.size)

@@ -59,12 +59,15 @@ struct GivenArguments {
         let values = table.values(in: words)
         var lines = ["# crate \(command) --config FILE"]
         var section: String?
+        func isOn(_ flag: OptionTable.Entry) -> Bool {
+            values["no-\(flag.name)"] == nil && flag.defaultValue == "--\(flag.name)"
+        }
         for entry in table.entries where !["config", "print-config"].contains(entry.name) && !table.isOpposite(entry) {
             if let title = entry.sectionTitle, title != section {
                 lines += ["", "# \(title)"]
                 section = title
             }
-            if let value = values[entry.name] ?? (entry.isFlag ? "false" : entry.defaultValue) {
+            if let value = values[entry.name] ?? (entry.isFlag ? "\(isOn(entry))" : entry.defaultValue) {
                 lines.append("\(entry.name): \(Self.scalar(value))")
             } else {
                 lines.append("# \(entry.name): not set")

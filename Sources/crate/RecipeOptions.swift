@@ -102,17 +102,17 @@ struct RecipeOptions: ParsableArguments {
         _ model: ModelConfiguration, _ defaults: RecipeDefaults = .pretraining, maskRatio: Double = 0,
         task: ClassificationTask? = nil, sampleCount: Int, normalisation: Normalisation, precision: Precision,
         ranks: Int
-    ) throws -> PretrainConfiguration {
+    ) throws -> TrainingConfiguration {
         let batchSize = batchSize ?? defaults.batchSize
         let schedule = try LearningRate(
             peak: lr ?? (blr ?? defaults.blr) * Double(batchSize) / 256,
             epochs: epochs ?? (steps == nil ? defaults.epochs : nil), steps: steps,
             warmupEpochs: warmupEpochs, sampleCount: sampleCount, batchSize: batchSize)
         let virtualRanks = virtualRanks ?? ranks
-        return PretrainConfiguration(
+        return TrainingConfiguration(
             model: model, batchSize: batchSize, virtualRanks: virtualRanks,
             microBatch: microBatch
-                ?? PretrainConfiguration.defaultMicroBatch(batchSize: batchSize, virtualRanks: virtualRanks),
+                ?? TrainingConfiguration.defaultMicroBatch(batchSize: batchSize, virtualRanks: virtualRanks),
             precision: precision, wire: wire, schedule: schedule, weightDecay: weightDecay ?? defaults.weightDecay,
             clip: clip > 0 ? clip : nil, maskRatio: maskRatio, classification: task, normalisation: normalisation,
             seed: seed, sampleCount: sampleCount)

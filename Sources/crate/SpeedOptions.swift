@@ -14,8 +14,8 @@ struct SpeedOptions: ParsableArguments {
     func validate() throws { try demandCount("--threads", threads, upTo: 1024) }
 
     /// The precision; rank 0 warns where the processor gains nothing by it.
-    func announcedPrecision(_ world: World) -> Precision {
-        if precision == .bf16 && !Precision.hasBFloat16Products && world.rank == 0 {
+    func announcedPrecision(_ world: World? = nil) -> Precision {
+        if precision == .bf16, !Precision.hasBFloat16Products, world?.rank ?? 0 == 0 {
             printError(
                 "warning: this processor has no bf16 products: factors are rounded to bf16, at the speed of fp32")
         }

@@ -20,13 +20,13 @@ struct TrainingOptions: ParsableArguments {
     /// or from initial values.
     func train(
         _ world: World, from start: StartingPoint? = nil,
-        configuration: (ShardIndex, Precision, Int) throws -> PretrainConfiguration
+        configuration: (ShardIndex, Precision, Int) throws -> TrainingConfiguration
     ) throws {
         let precision = speed.announcedPrecision(world)
         let configuration = try world.agree {
             try configuration(try ShardIndex.read(directory: files.data), precision, world.size)
         }
-        let options = PretrainOptions(
+        let options = RunOptions(
             data: files.data, validation: files.validation, run: RunDirectory(path: files.run), start: start,
             resumes: files.resume, arguments: try files.argumentsToKeep, evaluateEvery: files.evaluateEvery,
             saveEvery: files.saveEvery, retention: files.retention, saveFailures: files.saveFailures,

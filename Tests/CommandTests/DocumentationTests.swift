@@ -22,7 +22,7 @@ import Testing
         (#"^tensorboard "#, .leave("is a server")),
         (#"^git "#, .leave("is about a clone")),
         (
-            #"^(sbatch|\.ci/run|Launch/(demo|test|benchmark|benchmark-data|build|chaos|setup|sanitize|finetune-cifar|quality))\b"#,
+            #"^(sbatch|\.ci/run|Launch/(demo|test|benchmark|benchmark-data|build|chaos|setup|sanitize|docs|quality))\b"#,
             .script
         ),
         (#"^Launch/cluster "#, .run { replacing("Launch/cluster ", in: $0, by: "Launch/cluster --dry-run ") }),

@@ -41,11 +41,11 @@ private struct Example: ~Copyable {
         self.workspace = workspace
     }
 
-    borrowing func withBatch(_ body: (MaskedBatch) -> Void) {
+    borrowing func withBatch(_ body: (PatchBatch) -> Void) {
         patches.withUnsafeBufferPointer { patches in
             targets.withUnsafeBufferPointer { targets in
                 body(
-                    MaskedBatch(
+                    PatchBatch(
                         patches: patches.baseAddress!, mask: nil, targets: targets.baseAddress!, images: images))
             }
         }

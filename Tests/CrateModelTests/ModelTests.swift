@@ -90,7 +90,7 @@ import Threads
             var losses: [Double] = []
             patches.withUnsafeBufferPointer { patches in
                 mask.withUnsafeBufferPointer { mask in
-                    let batch = MaskedBatch(
+                    let batch = PatchBatch(
                         patches: patches.baseAddress! + first * 9 * 192, mask: mask.baseAddress! + first * 9,
                         images: images)
                     model.prepare(parameters: parameters.pointer, workspace: workspace)

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 QUALITY = ROOT / 'Tests/Quality'
 sys.path.insert(0, str(QUALITY))
 import recipe  # noqa: E402
+import crate_checkpoint  # noqa: E402
 
 CRATE = os.environ.get('CRATE', ROOT / '.build/release/crate')
 SYSTEM_PYTHON = '/usr/bin/python3'  # for which Launch/setup --tests installs h5py
@@ -96,8 +97,8 @@ class PeerTests(unittest.TestCase):
                                 '--output', 'peer.safetensors', *SHAPE, *options)
         return load_file(self.folder / 'peer.safetensors'), json.loads(said)
 
-    def evaluated(self, pattern):
-        said = self.run_command(CRATE, 'evaluate', '--checkpoint', 'peer.safetensors', '--data', 'val')
+    def evaluated(self, pattern, checkpoint='peer.safetensors'):
+        said = self.run_command(CRATE, 'evaluate', '--checkpoint', checkpoint, '--data', 'val')
         return float(re.search(pattern, said).group(1))
 
     def assert_initial_values_are_alike(self, command, script, *options):
@@ -136,6 +137,24 @@ class PeerTests(unittest.TestCase):
         _, said = self.peer('train_peer.py', *BATCH, 20)
         self.assertAlmostEqual(self.evaluated(r'loss ([\d.]+)'), said['validation_loss'], delta=1e-4)
         self.assertAlmostEqual(self.evaluated(r'top-1 ([\d.]+)%'), 100 * said['correct'] / said['total'], delta=0.01)
+
+    def test_the_loader_makes_the_same_of_a_fine_tuned_encoder(self):
+        size = ('--image-size', 32, *SHAPE)
+        self.run_command(CRATE, 'pretrain', '--data', 'train', '--run', 'encoder', *size, *BATCH, 2)
+        images, labels, _ = recipe.load(self.folder / 'val.npz')
+        for pooling in ('mean', 'class'):
+            self.run_command(CRATE, 'finetune', '--from', 'encoder', '--data', 'train', '--run', pooling, *BATCH, 20,
+                             '--pooling', pooling, '--lr', 3e-3)
+            self.run_command(CRATE, 'export', '--checkpoint', pooling, '--output', f'{pooling}.safetensors')
+            model = crate_checkpoint.load(self.folder / f'{pooling}.safetensors')
+            self.assertIsInstance(model, crate_checkpoint.EncoderUnderHead)
+            with torch.no_grad():
+                logits = model(recipe.whole(images))
+            self.assertAlmostEqual(
+                self.evaluated(r'loss ([\d.]+)', pooling), F.cross_entropy(logits, labels).item(), delta=1e-4)
+            self.assertAlmostEqual(
+                self.evaluated(r'top-1 ([\d.]+)%', pooling), 100 * (logits.argmax(1) == labels).float().mean().item(),
+                delta=0.01)
 
 
 if __name__ == '__main__':

@@ -33,7 +33,7 @@ import Training
         patches.withUnsafeBufferPointer { patches in
             mask.withUnsafeBufferPointer { mask in
                 targets.withUnsafeBufferPointer { targets in
-                    let batch = MaskedBatch(
+                    let batch = PatchBatch(
                         patches: patches.baseAddress!, mask: isMasked ? mask.baseAddress! : nil,
                         targets: targets.baseAddress!, images: 4)
                     step(0, model, batch, optimizer, workspace)
@@ -69,7 +69,7 @@ import Training
     }
 
     private func step(
-        _ step: Int, _ model: Model, _ batch: MaskedBatch, _ optimizer: borrowing Optimizer,
+        _ step: Int, _ model: Model, _ batch: PatchBatch, _ optimizer: borrowing Optimizer,
         _ workspace: borrowing Workspace
     ) {
         let parameters = optimizer.parameters.pointer

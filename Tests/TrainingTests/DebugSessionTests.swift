@@ -12,7 +12,7 @@ import Training
         let data = NSTemporaryDirectory() + "debug-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: data) }
         try DrawnShards.write(to: data, count: 4, imageSize: 16, patchSize: 8)
-        let configuration = PretrainConfiguration(
+        let configuration = TrainingConfiguration(
             model: try ModelConfiguration(
                 imageSize: 16, patchSize: 8, dim: 32, depth: 2, heads: 2, normalisesTargets: true),
             batchSize: 2, virtualRanks: 1, microBatch: 2, precision: .fp32, wire: .fp32,

@@ -62,8 +62,8 @@ import Training
 }
 
 @Suite struct PretrainConfigurationTests {
-    private func configuration(batch: Int, microBatch: Int, virtualRanks: Int = 2) throws -> PretrainConfiguration {
-        PretrainConfiguration(
+    private func configuration(batch: Int, microBatch: Int, virtualRanks: Int = 2) throws -> TrainingConfiguration {
+        TrainingConfiguration(
             model: try .init(imageSize: 32, patchSize: 8, dim: 48, depth: 1, heads: 3, normalisesTargets: true),
             batchSize: batch, virtualRanks: virtualRanks, microBatch: microBatch, precision: .fp32, wire: .fp32,
             schedule: LearningRate(peak: 1, warmupSteps: 0, totalSteps: 75), weightDecay: 0, clip: nil,
@@ -89,6 +89,6 @@ import Training
     @Test(arguments: [(32, 1, 8), (32, 2, 8), (12, 2, 6), (28, 2, 7), (2, 2, 1), (22, 1, 2)])
     func theDefaultMicroBatchDivides(batch: Int, virtualRanks: Int, expected: Int) {
         #expect(
-            PretrainConfiguration.defaultMicroBatch(batchSize: batch, virtualRanks: virtualRanks) == expected)
+            TrainingConfiguration.defaultMicroBatch(batchSize: batch, virtualRanks: virtualRanks) == expected)
     }
 }

@@ -17,9 +17,9 @@ func cluster(
 /// A run of 1000 steps.
 func configuration(
     _ size: ModelSize = .tiny, batch: Int, virtualRanks: Int, microBatch: Int, precision: Precision = .fp32
-) throws -> PretrainConfiguration {
+) throws -> TrainingConfiguration {
     let extents = size.extents
-    return PretrainConfiguration(
+    return TrainingConfiguration(
         model: try ModelConfiguration(
             imageSize: 224, patchSize: 16, dim: extents.dim, depth: extents.depth, heads: extents.heads,
             normalisesTargets: true),

@@ -63,7 +63,7 @@ import Training
             let parts = virtualRanks ?? ranks
             return try configuration(
                 batch: batch, virtualRanks: parts,
-                microBatch: PretrainConfiguration.defaultMicroBatch(batchSize: batch, virtualRanks: parts))
+                microBatch: TrainingConfiguration.defaultMicroBatch(batchSize: batch, virtualRanks: parts))
         }
     }
 

@@ -20,7 +20,7 @@ public enum RunEnd: Sendable {
 /// Collective: every rank computes its share of each batch; rank 0 alone writes the log and the checkpoints. All
 /// ranks return, or all throw the same `Failure`.
 public func train(
-    _ configuration: PretrainConfiguration, _ options: PretrainOptions, world: World
+    _ configuration: TrainingConfiguration, _ options: RunOptions, world: World
 ) throws -> RunEnd {
     var stop = StopSignal(timeLimit: options.timeLimit)
     let total = configuration.schedule.totalSteps
@@ -189,7 +189,7 @@ public func train(
 
 /// Refuses ranks that were started with something else than rank 0, before they wait for each other forever.
 private func demandAgreement(
-    _ configuration: PretrainConfiguration, _ options: PretrainOptions, _ world: World
+    _ configuration: TrainingConfiguration, _ options: RunOptions, _ world: World
 ) throws {
     var fields = options.shared.merging(try configuration.fields) { own, _ in own }
     fields["program version"] = programVersion
@@ -206,7 +206,7 @@ private func demandAgreement(
 }
 
 /// Refuses validation shards of other classes than those to train on: their labels would mean something else.
-private func demandSameClasses(_ configuration: PretrainConfiguration, _ options: PretrainOptions) throws {
+private func demandSameClasses(_ configuration: TrainingConfiguration, _ options: RunOptions) throws {
     guard configuration.classification != nil, let validation = options.validation else { return }
     let classes = try [options.data, validation].map { try ShardIndex.read(directory: $0).classes }
     guard classes[0] == classes[1] else {
@@ -216,7 +216,7 @@ private func demandSameClasses(_ configuration: PretrainConfiguration, _ options
     }
 }
 
-private func startWatchdog(_ options: PretrainOptions, _ world: World) {
+private func startWatchdog(_ options: RunOptions, _ world: World) {
     let (logPath, isCoordinator) = (options.run.logPath, world.rank == 0)
     world.watchdog.start(options.distribution.limits) { text in
         try? FileHandle.standardError.write(contentsOf: Data("crate: warning: \(text)\n".utf8))
@@ -226,7 +226,7 @@ private func startWatchdog(_ options: PretrainOptions, _ world: World) {
 }
 
 func makeLoader(
-    _ path: String, _ configuration: PretrainConfiguration, _ onDamage: DamagePolicy = .stop
+    _ path: String, _ configuration: TrainingConfiguration, _ onDamage: DamagePolicy = .stop
 ) throws -> BatchLoader {
     try BatchLoader(
         LoaderSettings(
@@ -236,7 +236,7 @@ func makeLoader(
             onDamage: onDamage))
 }
 
-private func summary(_ configuration: PretrainConfiguration, _ model: Model, ranks: Int) -> String {
+private func summary(_ configuration: TrainingConfiguration, _ model: Model, ranks: Int) -> String {
     let (schedule, shape) = (configuration.schedule, configuration.model)
     let head = configuration.classification.map { ", \($0.labels.classes) classes" }
     return String(

@@ -1,7 +1,7 @@
 // N images, L patches, V = 3 p p values a patch, K classes.
 
 /// The images that a pass works on, in memory that somebody else owns.
-public struct MaskedBatch {
+public struct PatchBatch {
     /// Patches (N, L, V), values in (row, column, channel) order.
     public let patches: UnsafePointer<Float>
     /// (N, L), 1 where the patch is hidden from the encoder; nil where none is, and always nil for a classifier.

@@ -8,7 +8,7 @@ import Kernels
 import Shards
 
 /// Everything that decides what a run computes; stored with it as `config.json`.
-public struct PretrainConfiguration: Codable, Equatable, Sendable {
+public struct TrainingConfiguration: Codable, Equatable, Sendable {
     /// The model; for a classifier its encoder.
     public var model: ModelConfiguration
     /// Samples of a step over all ranks.

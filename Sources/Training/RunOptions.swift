@@ -46,7 +46,7 @@ public enum SaveInterval: Equatable, Sendable {
 }
 
 /// Where a run reads and writes, how often it looks up, and when it ends early.
-public struct PretrainOptions: Sendable {
+public struct RunOptions: Sendable {
     /// The shard directory to train on.
     public var data: String
     /// The shard directory to evaluate on.
