@@ -59,10 +59,7 @@ let package = Package(
             ]),
         library(
             "Reports",
-            [
-                "Files", "Buffers", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints",
-                "Analysis",
-            ],
+            ["Files", "Images", "Shards", "Checkpoints", "Analysis"],
             // In the program itself, which stays a single file.
             resources: [.embedInCode("Page")]),
         library(

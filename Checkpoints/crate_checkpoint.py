@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 import warnings
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -211,6 +212,8 @@ def load(path):
 
     A CrateMAE, a CrateEncoder (crate export --encoder), a CrateClassifier, or an EncoderUnderHead.
     """
+    if Path(path).is_dir():
+        raise ValueError(f'{path} is a directory; write a file with: crate export --checkpoint {path} --output FILE')
     texts = metadata(path)
     if 'classifier' in texts:
         classifier = json.loads(texts['classifier'])
@@ -224,7 +227,10 @@ def load(path):
         raise ValueError(f'{path} is no export of crate: its metadata hold no configuration')
     model = kind(config['imageSize'], config['patchSize'], config['dim'], config['depth'], config['heads'],
                  config['lambda'], **more)
-    model.load_state_dict(load_file(path), strict=True)
+    tensors = load_file(path)
+    if kind is CrateMAE and 'decoder_pos_embed' not in tensors:
+        raise ValueError(f'{path} is a checkpoint; write a file with: crate export --checkpoint {Path(path).parent} --output FILE')
+    model.load_state_dict(tensors, strict=True)
     return model
 
 

@@ -31,6 +31,11 @@ public struct PatchTiling: Equatable, Sendable {
                 "patches of \(patchSize) pixels, \(stride) apart, do not cover an image of \(imageSize)",
                 hint: "choose another image size, or a stride of \(possible.joined(separator: ", "))")
         }
+        guard (imageSize - patchSize) / stride < 128 else {
+            throw Failure(
+                "\((imageSize - patchSize) / stride + 1) patches a side are more than 128",
+                hint: "choose a larger --stride or a smaller --image-size")
+        }
         self.imageSize = imageSize
         self.patchSize = patchSize
         self.stride = stride

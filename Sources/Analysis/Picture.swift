@@ -17,6 +17,11 @@ public struct Picture: Sendable {
     /// The image file `path`, framed for an input of `side` pixels as evaluation does. Throws `Failure` when it cannot be read.
     public init(file path: String, side: Int, key: Int) throws {
         do {
+            var isDirectory: ObjCBool = false
+            _ = FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
+            guard !isDirectory.boolValue else {
+                throw Failure("is a directory", hint: "name the JPEG or PNG files in it")
+            }
             guard let contents = FileManager.default.contents(atPath: path) else { throw systemFailure("cannot open") }
             image = try ImageDecoder.decode([UInt8](contents))
         } catch {

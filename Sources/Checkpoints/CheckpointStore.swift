@@ -113,7 +113,13 @@ public struct CheckpointStore: Sendable {
 
     private func names() -> [String] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-        return names.filter { $0.hasPrefix(Self.prefix) }
+        return names.filter { name in
+            guard name.hasPrefix(Self.prefix) else { return false }
+            let step = name.dropFirst(Self.prefix.count)
+            return Int(
+                step.hasSuffix(DurableFile.partialSuffix) ? step.dropLast(DurableFile.partialSuffix.count) : step)
+                != nil
+        }
     }
 
     /// Fills the flat buffer `parameters` from the checkpoint at `path`, which must be of this model, and passes on the

@@ -83,13 +83,7 @@ public struct Manifest: Codable, Equatable, Sendable {
     }
 
     private static func checksum(of path: String) throws -> ManifestFile {
-        guard let handle = FileHandle(forReadingAtPath: path) else { throw systemFailure("cannot open \(path)") }
-        defer { try? handle.close() }
-        var (checksum, bytes) = (Checksum(), 0)
-        while let piece = try handle.read(upToCount: 4 << 20), !piece.isEmpty {
-            piece.withUnsafeBytes { checksum.update($0) }
-            bytes += piece.count
-        }
-        return ManifestFile(bytes: bytes, checksum: checksum.value)
+        let (bytes, checksum) = try Checksum.ofFile(path)
+        return ManifestFile(bytes: bytes, checksum: checksum)
     }
 }

@@ -23,6 +23,7 @@ private struct PublishedShapes {
         let configuration = try configuration(
             settings, patchSize: patch[3], dim: patch[0], table: "decoder_pos_embed", depth: blocks("blocks."),
             decoderDepth: blocks("decoder_blocks."))
+        try configuration.validate()
         return .autoencoder(MaskedAutoencoder(configuration))
     }
 

@@ -114,17 +114,6 @@ public struct Workspace: ~Copyable {
         UnsafePointer(activations.encoder[index].output)
     }
 
-    /// The tokens before the first encoder block, (N, T, D).
-    public var encoderInput: UnsafePointer<Float> { UnsafePointer(activations.tokens) }
-
-    /// U = LN(z) W_u^T of encoder block `index`, head h in the columns h P to (h + 1) P, (N, T, D).
-    public func encoderSubspaces(_ index: Int) -> Operand { activations.encoder[index].attention.u }
-
-    /// h = z + MSSA(LN z) of encoder block `index`, (N, T, D).
-    public func encoderSum(_ index: Int) -> UnsafePointer<Float> {
-        UnsafePointer(activations.encoder[index].attention.sum)
-    }
-
     /// The attention A of encoder block `index`, rows and columns as `AttentionShape` says, (N, H, E, E).
     public func encoderAttention(_ index: Int) -> Operand { activations.encoder[index].attention.probabilities }
 

@@ -15,11 +15,23 @@ public struct Failure: Error, CustomStringConvertible, Equatable, Sendable {
 
     /// `error` itself, or its text.
     public init(from error: any Error) {
-        self = (error as? Failure) ?? Failure("\(error)", hint: "check the arguments")
+        self =
+            (error as? Failure) ?? (error as? MachineFailure)?.failure
+            ?? Failure("\(error)", hint: "check the arguments")
     }
 
     /// Both parts on one line; control characters, which may come from a damaged file's names, are replaced.
     public var description: String {
         String("\(problem); \(hint)".map { $0.isNewline || ($0.asciiValue ?? 32) < 32 ? "?" : $0 })
     }
+}
+
+/// What says nothing about the item at hand, so that leaving that out is no help: the file system fails, an archive was changed
+/// meanwhile, no descriptors or no memory are left.
+public struct MachineFailure: Error {
+    /// What a person gets to read.
+    public let failure: Failure
+
+    /// `failure`, which is not the item's.
+    public init(_ failure: Failure) { self.failure = failure }
 }

@@ -17,7 +17,9 @@ public struct OutputDirectory: Sendable {
         self.isCreated = isCreated
         do {
             guard access(path, W_OK | X_OK) == 0 else { throw systemFailure("cannot write to \(path)") }
-            let entries = try FileManager.default.contentsOfDirectory(atPath: path)
+            guard let entries = try? FileManager.default.contentsOfDirectory(atPath: path) else {
+                throw Failure("cannot read the directory \(path)", hint: "check its permissions, or choose a new one")
+            }
             guard entries.isEmpty || isOwn(entries) else {
                 throw Failure("\(path) is not empty", hint: "choose a new directory or remove what is in this one")
             }
@@ -63,5 +65,12 @@ public struct OutputDirectory: Sendable {
             free(outer)
         }
         return (String(cString: inner) + "/").hasPrefix(String(cString: outer) + "/")
+    }
+}
+
+/// Makes sure that the directory `path` is there, with those above it. Throws `Failure` where it cannot be made.
+public func makeDirectory(_ path: String) throws {
+    guard (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil else {
+        throw Failure("cannot create the directory \(path)", hint: "check its permissions and the space on the disk")
     }
 }

@@ -4,7 +4,7 @@ extension Image {
         let (width, height) = (rows[0][0].width, rows[0][0].height)
         let columns = rows.map(\.count).max() ?? 0
         let size = (width: columns * (width + gap) - gap, height: rows.count * (height + gap) - gap)
-        var pixels = [UInt8](repeating: 255, count: 3 * size.width * size.height)
+        var pixels = [UInt8](repeating: 255, count: 3 * (try Self.pixelCount(width: size.width, height: size.height)))
         for (y, row) in rows.enumerated() {
             for (x, image) in row.enumerated() {
                 for line in 0..<height {

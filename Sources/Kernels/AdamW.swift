@@ -1,7 +1,7 @@
 import Foundation
 
 /// The settings of AdamW: Loshchilov and Hutter, Decoupled Weight Decay Regularization (arXiv 1711.05101).
-public struct AdamW: Codable, Equatable, Sendable {
+public struct AdamW: Equatable, Sendable {
     /// Decay of the first moment.
     public var beta1 = 0.9
     /// Decay of the second moment.

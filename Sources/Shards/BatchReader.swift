@@ -51,8 +51,7 @@ final class BatchReader {
             do {
                 ring.finish(work, .success(try read(work, into: ring)))
             } catch {
-                let failure = error as? Failure ?? Failure("\(error)", hint: "check the shards")
-                ring.finish(work, .failure(failure))
+                ring.finish(work, .failure(Failure(from: error)))
             }
         }
     }

@@ -11,7 +11,7 @@ public enum DrawnShards {
             imageSize: (imageSize * 8 / 7 + patchSize - 1) / patchSize * patchSize, patchSize: patchSize)
         let source = "\(path)-images"
         defer { try? FileManager.default.removeItem(atPath: source) }
-        try FileManager.default.createDirectory(atPath: "\(source)/drawn", withIntermediateDirectories: true)
+        try makeDirectory("\(source)/drawn")
         for number in 0..<count {
             let image = try Drawing.image(number: number, label: number % 10, side: grid.imageSize, seed: 0)
             try DurableFile.write(

@@ -70,18 +70,8 @@ public struct FeatureFile: ~Copyable {
     public mutating func finish(labels: [Int]) throws {
         crate_h5_prepare()
         let failure = writeFailure
-        for dataset in datasets { try check(H5Dclose(dataset), orThrow: failure) }
-        datasets = []
-        let space = try makeSpace([labels.count], orThrow: failure)
-        var dataset = try HDF5Handle(
-            H5Dcreate2(
-                file.id, "labels", crate_h5_int64(), space.id, crate_h5_default(), crate_h5_default(),
-                crate_h5_default()), closedBy: H5Dclose, orThrow: failure)
-        try check(
-            H5Dwrite(
-                dataset.id, crate_h5_int64(), crate_h5_whole_space(), crate_h5_whole_space(), crate_h5_default(),
-                labels.map { Int64($0) }), orThrow: failure)
-        try dataset.close(orThrow: failure)
+        while let dataset = datasets.popLast() { try check(H5Dclose(dataset), orThrow: failure) }
+        try writeDataset("labels", crate_h5_int64(), labels.map { Int64($0) }, of: file.id, orThrow: failure)
         try file.close(orThrow: failure)
         try DurableFile.commit(partialOf: path)
         isFinished = true

@@ -62,3 +62,18 @@ func makeUnlockedAccess(orThrow failure: @autoclosure () -> Failure) throws -> H
     try check(H5Pset_file_locking(access.id, false, true), orThrow: failure())
     return access
 }
+
+/// Writes `values` of the HDF5 type `type` as the one-dimensional dataset `name` of `file`.
+func writeDataset<Value: BitwiseCopyable>(
+    _ name: String, _ type: hid_t, _ values: [Value], of file: hid_t, orThrow failure: @autoclosure () -> Failure
+) throws {
+    let space = try makeSpace([values.count], orThrow: failure())
+    let creation = try makeDatasetCreation(orThrow: failure())
+    var dataset = try HDF5Handle(
+        H5Dcreate2(file, name, type, space.id, crate_h5_default(), creation.id, crate_h5_default()),
+        closedBy: H5Dclose, orThrow: failure())
+    try check(
+        H5Dwrite(dataset.id, type, crate_h5_whole_space(), crate_h5_whole_space(), crate_h5_default(), values),
+        orThrow: failure())
+    try dataset.close(orThrow: failure())
+}

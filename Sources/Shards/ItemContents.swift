@@ -25,9 +25,3 @@ enum ItemContents {
         if case .file(let bytes) = self, bytes.starts(with: [0xFF, 0xD8, 0xFF]) { bytes } else { nil }
     }
 }
-
-/// The source itself cannot be read any more, not just one of its images: a reason to stop, for what is left out would be
-/// missed.
-struct SourceFailure: Error {
-    let failure: Failure
-}

@@ -43,7 +43,7 @@ struct SamplePreparer: ~Copyable {
             }
         } catch let failure as Failure {
             return .unreadable(reason: failure.problem)
-        } catch let broken as SourceFailure {
+        } catch let broken as MachineFailure {
             throw broken.failure
         }
     }

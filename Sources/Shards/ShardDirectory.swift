@@ -26,7 +26,8 @@ public struct ShardDirectory {
     /// is a failure when it is read or, by `onDamage`, at once.
     ///
     /// Throws `Failure` as `ShardIndex.load` does.
-    public init(path: String, openLimit: Int = ShardDirectory.openLimit(), onDamage: DamagePolicy = .stop) throws {
+    public init(path: String, openLimit: Int = ShardDirectory.raisedOpenLimit(), onDamage: DamagePolicy = .stop) throws
+    {
         let index: ShardIndex
         switch onDamage {
         case .stop:
@@ -54,11 +55,11 @@ public struct ShardDirectory {
     }
 
     /// As many files as keep each shard of an ordinary set open, and leave most of what the system allows to others.
-    public static func openLimit() -> Int {
+    public static func raisedOpenLimit() -> Int {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 64 }
         // Without much ado the soft limit may be raised to the hard one.
-        limit.rlim_cur = min(limit.rlim_max, 1 << 14)
+        limit.rlim_cur = max(limit.rlim_cur, min(limit.rlim_max, 1 << 14))
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         return Int(min(2048, limit.rlim_cur / 4))
     }

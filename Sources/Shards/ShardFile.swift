@@ -6,14 +6,14 @@ struct ShardFile: ~Copyable {
     let path: String
     private let descriptor: Int32
 
-    /// Opens the regular file `path` of `bytes` bytes. Throws `Failure` when it is not that, `Shortage` when
+    /// Opens the regular file `path` of `bytes` bytes. Throws `Failure` when it is not that, `MachineFailure` when
     /// it cannot be said.
     init(path: String, bytes: Int) throws {
         // Without waiting for anybody, whatever the name stands for; a regular file does not care.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             if [EMFILE, ENFILE, ENOMEM].contains(errno) {
-                throw Shortage(failure: systemFailure("cannot open \(path)"))
+                throw MachineFailure(systemFailure("cannot open \(path)"))
             }
             if errno == ENOENT { throw Failure("\(path) is missing", hint: restoreHint) }
             throw systemFailure("cannot open \(path)")
@@ -21,19 +21,13 @@ struct ShardFile: ~Copyable {
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, Int(status.st_size) == bytes else {
             close(descriptor)
-            throw Failure("\(path) is no file of \(bytes) bytes", hint: restoreHint)
+            throw Failure("\(path) has \(status.st_size) bytes and should have \(bytes)", hint: restoreHint)
         }
         self.path = path
         self.descriptor = descriptor
     }
 
     deinit { close(descriptor) }
-
-    /// What says nothing about the file: there are no descriptors or no memory left.
-    struct Shortage: Error, CustomStringConvertible {
-        let failure: Failure
-        var description: String { "\(failure)" }
-    }
 
     /// Reads the `count` bytes from `offset` on to `target`. Throws `Failure` when the file ends before or cannot be read.
     borrowing func read(_ count: Int, at offset: Int, into target: UnsafeMutableRawPointer) throws {

@@ -140,7 +140,8 @@ public struct ShardIndex: Codable, Equatable, Sendable {
 }
 
 /// What helps when a file of a shard directory is missing or damaged.
-let restoreHint = "shard the source again or restore the file"
+let restoreHint =
+    "restore the file, let crate verify --repair make it again, or train without it by --on-corrupt substitute"
 
 extension ShardIndex {
     private func checkContents(path: String) throws {
@@ -173,7 +174,9 @@ extension ShardIndex {
             try demand(
                 shard.count > 0 && shard.bytes > 0 && shard.count <= shard.bytes / sampleBytes,
                 "\(shard.file) cannot hold \(shard.count) samples in \(shard.bytes) bytes")
-            sum += shard.count
+            let (next, overflows) = sum.addingReportingOverflow(shard.count)
+            try demand(!overflows, "there are too many samples")
+            sum = next
         }
         try demand(Set(shards.map(\.file)).count == shards.count, "two shards have the same file")
         try demand(total == sum, "the total \(total) is not the sum of the shards' samples, \(sum)")

@@ -119,7 +119,7 @@ public struct ShardSource: Sendable {
 
     /// What the source holds for an item.
     ///
-    /// Throws `Failure` when there is no such file any more, it may not be read or has more than 1 GiB, and `SourceFailure`
+    /// Throws `Failure` when there is no such file any more, it may not be read or has more than 1 GiB, and `MachineFailure`
     /// when the file system fails or an archive was changed.
     func contents(of item: Item) throws -> ItemContents {
         switch item.place {
@@ -131,7 +131,7 @@ public struct ShardSource: Sendable {
                 let bytes = try files[file].bytes(size, at: offset)
                 return kind == .cifar10 ? .planes(bytes) : .file(bytes)
             } catch let failure as Failure {
-                throw SourceFailure(failure: failure)
+                throw MachineFailure(failure)
             }
         }
     }
@@ -141,10 +141,10 @@ public struct ShardSource: Sendable {
         guard descriptor >= 0 else {
             let isOfTheFile = [ENOENT, EACCES, EPERM, ELOOP].contains(errno)
             throw isOfTheFile
-                ? systemFailure("cannot open the file") : SourceFailure(failure: systemFailure("cannot open \(file)"))
+                ? systemFailure("cannot open the file") : MachineFailure(systemFailure("cannot open \(file)"))
         }
         defer { close(descriptor) }
-        func unreadable() -> SourceFailure { SourceFailure(failure: systemFailure("cannot read \(file)")) }
+        func unreadable() -> MachineFailure { MachineFailure(systemFailure("cannot read \(file)")) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw unreadable() }
         let size = Int(status.st_size)

@@ -141,17 +141,7 @@ extension ShardWriter {
     }
 
     private func writeDataset<Value: BitwiseCopyable>(_ name: String, _ type: hid_t, _ values: [Value]) throws {
-        let space = try makeSpace([values.count], orThrow: writeFailure)
-        let creation = try makeDatasetCreation(orThrow: writeFailure)
-        var dataset = try HDF5Handle(
-            H5Dcreate2(
-                file.id, name, type, space.id, crate_h5_default(), creation.id, crate_h5_default()),
-            closedBy: H5Dclose, orThrow: writeFailure)
-        try check(
-            H5Dwrite(
-                dataset.id, type, crate_h5_whole_space(), crate_h5_whole_space(), crate_h5_default(), values),
-            orThrow: writeFailure)
-        try dataset.close(orThrow: writeFailure)
+        try Shards.writeDataset(name, type, values, of: file.id, orThrow: writeFailure)
     }
 
     private func writeKeys() throws {

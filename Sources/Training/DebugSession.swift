@@ -157,7 +157,7 @@ public struct BadTensor {
 
     /// Writes it, and what it was computed from, as safetensors into `directory`; returns the file.
     func dump(to directory: String) throws -> String {
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        try makeDirectory(directory)
         let safe = name.map { $0.isLetter || $0.isNumber || $0 == "." ? $0 : "-" }
         let path = "\(directory)/\(String(safe)).safetensors"
         let tensors = [(name, shape, values)] + (before.map { [("before: \($0.name)", $0.shape, $0.copy())] } ?? [])

@@ -32,7 +32,10 @@ struct GoldenCase: ~Copyable {
                 imageSize: imageSize ?? 224, patchSize: patch ?? 16, dim: dim ?? 384, depth: depth ?? 12,
                 decoderDepth: decoderDepth, heads: heads ?? 6, lambda: lambd ?? (isAutoencoder ? 0.5 : 0.1),
                 normalisesTargets: normPix ?? false)
-            if isAutoencoder { return .autoencoder(MaskedAutoencoder(extents)) }
+            if isAutoencoder {
+                try extents.validate()
+                return .autoencoder(MaskedAutoencoder(extents))
+            }
             return .classifier(
                 Classifier(
                     try ClassifierConfiguration(

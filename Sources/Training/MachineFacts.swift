@@ -34,7 +34,7 @@ public struct MachineFacts: Codable, Equatable, Sendable {
     /// What this process finds without measuring: no rates and no directories.
     public init() {
         products = ProductLibraries.current
-        host = ProcessInfo.processInfo.hostName
+        host = hostName()
         program = programVersion
         builtFor = BuildFacts.processor
         mpi = World.mpiVersion

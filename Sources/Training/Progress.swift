@@ -7,9 +7,12 @@ struct Progress {
     private let totalSteps: Int
     private let linesEvery: Int
     private var secondsPerStep: Double?
+    /// Since the last line.
+    private var (images, seconds) = (0.0, 0.0)
     private var isLineOpen = false
 
-    /// Only rank 0 is `isTalking`. Of the `remaining` steps about fifty get a line of their own, and at most one in five.
+    /// Only rank 0 is `isTalking`. Of the `remaining` steps the first few and about fifty get a line of their own; so does each that
+    /// ends a minute or more after the last line.
     init(isTalking: Bool, totalSteps: Int, remaining: Int) {
         self.isTalking = isTalking
         self.totalSteps = totalSteps
@@ -28,12 +31,15 @@ struct Progress {
         guard isTalking else { return }
         secondsPerStep = secondsPerStep.map { 0.9 * $0 + 0.1 * seconds } ?? seconds
         let step = entry.step ?? 0
-        let isDue = step % linesEvery == 0 || step == totalSteps
+        images += (entry.imagesPerSecond ?? 0) * seconds
+        self.seconds += seconds
+        let isDue = [1, 2, 5].contains(step) || step % linesEvery == 0 || step == totalSteps || self.seconds >= 60
         guard isTerminal || isDue else { return }
         let left = Double(totalSteps - step) * (secondsPerStep ?? 0)
         let text = String(
             format: "step %d/%d  epoch %.2f  loss %.4f  lr %.2e  %.1f images/s  %@ left", step, totalSteps,
-            entry.epoch ?? .nan, entry.loss ?? .nan, entry.lr ?? .nan, entry.imagesPerSecond ?? .nan, duration(left))
+            entry.epoch ?? .nan, entry.loss ?? .nan, entry.lr ?? .nan, images / self.seconds, duration(left))
+        if isDue { (images, self.seconds) = (0, 0) }
         isLineOpen = isTerminal
         write(isTerminal ? "\r\u{1B}[K\(text)" : "\(text)\n")
     }

@@ -17,7 +17,8 @@ extension RunDirectory {
                 "--dim", "\(model.dim)", "--depth", "\(model.depth)", "--heads", "\(model.heads)", "--image-size",
                 "\(model.imageSize)", "--patch-size", "\(model.patchSize)", "--lambda", "\(model.lambda)",
                 "--mask-ratio", "\(published.maskRatio)",
-            ] + (model.normalisesTargets ? ["--norm-pix"] : []))
+            ] + (model.normalisesTargets ? ["--norm-pix"] : [])
+                + (model.positionGrid.map { ["--position-grid", "\($0)"] } ?? []))
         return checkpoint
     }
 
@@ -35,7 +36,7 @@ extension RunDirectory {
         guard imported == model else {
             throw Failure(
                 "the weights imported into \(path) are of another model: \(imported.difference(from: model))",
-                hint: "give --dim, --depth, --heads, --image-size, --patch-size, --lambda and --norm-pix as imported")
+                hint: "leave the options of the model out; they are those of the import")
         }
     }
 }

@@ -2,6 +2,7 @@ import Checkpoints
 import Files
 import Foundation
 import Reports
+import Shards
 
 /// A run on disk: `config.json`, `log.jsonl`, `measures.jsonl`, `tensorboard/`, `checkpoints/`.
 public struct RunDirectory: Sendable {
@@ -38,6 +39,9 @@ public struct RunDirectory: Sendable {
         _ configuration: TrainingConfiguration, _ options: RunOptions, ranks: Int, report: (Failure) -> Void
     ) throws -> (path: String, manifest: Manifest)? {
         let manager = FileManager.default
+        guard !manager.fileExists(atPath: "\(path)/\(ShardIndex.fileName)") else {
+            throw Failure("\(path) holds shards", hint: "choose another directory for --run")
+        }
         try makeDirectory()
         let isUsed = manager.fileExists(atPath: configurationPath)
         let isImported = !isUsed && holdsImport
@@ -57,6 +61,12 @@ public struct RunDirectory: Sendable {
                 report(Failure("\($1.problem); it is now \(aside)", hint: "the checkpoint before it is used"))
             } : nil
         if newest != nil && isUsed { try demandComparable(configuration, report: report) }
+        let (done, total) = (newest?.manifest.step ?? 0, configuration.schedule.totalSteps)
+        guard done <= total else {
+            throw Failure(
+                "\(path) holds \(done) steps already, more than the \(total) of this schedule",
+                hint: "raise --steps or --epochs")
+        }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         try DurableFile.write([UInt8](encoder.encode(configuration)), to: configurationPath)
@@ -89,10 +99,14 @@ public struct RunDirectory: Sendable {
         }
     }
 
-    /// The options that the run at `path` was started with, which a resume takes where it is given none of its own.
-    public static func storedArguments(_ path: String) -> [String] {
-        FileManager.default.contents(atPath: argumentsPath(path))
+    /// The subcommand and the options that the run at `path` was started with, which a resume takes where it is given none of its
+    /// own. What `crate import` leaves has no subcommand.
+    public static func storedArguments(_ path: String) -> (command: String?, options: [String]) {
+        let words =
+            FileManager.default.contents(atPath: argumentsPath(path))
             .flatMap { try? JSONDecoder().decode([String].self, from: $0) } ?? []
+        guard let first = words.first, !first.hasPrefix("-") else { return (nil, words) }
+        return (first, Array(words.dropFirst()))
     }
 
     private static func argumentsPath(_ path: String) -> String { "\(path)/arguments.json" }

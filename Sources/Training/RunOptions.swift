@@ -10,7 +10,7 @@ public enum NonFinitePolicy: String, CaseIterable, Codable, Sendable {
     case skip
 }
 
-/// How ranks work together; nothing of it changes a bit of the result.
+/// How ranks work together. Nothing of it changes a bit of a run in which everything is finite.
 public struct DistributionOptions: Sendable {
     /// Bytes of gradients that are exchanged at once.
     public var bucketBytes: Int
@@ -57,7 +57,7 @@ public struct RunOptions: Sendable {
     public var start: StartingPoint?
     /// Whether to go on from the newest checkpoint of the run directory.
     public var resumes: Bool
-    /// The options of the command line, kept with the run for when it is resumed.
+    /// The subcommand and its options, kept with the run for when it is resumed.
     public var arguments: [String]
     /// Epochs from one evaluation to the next.
     public var evaluateEvery: Int

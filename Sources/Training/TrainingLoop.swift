@@ -140,7 +140,7 @@ public func train(
         guard skips <= options.distribution.maxSkips else {
             throw Failure(
                 "\(skips) steps in a row up to step \(done) are not finite",
-                hint: "go on from the last checkpoint with --resume and a lower --lr")
+                hint: "begin a new --run with a lower --lr")
         }
         if result.wishes.hasGivenUp { try world.share(saving.lastFailure) }
         isStopping = result.wishes.isStopping && done < end
@@ -183,7 +183,10 @@ public func train(
     _ = consume lock
     if let cost = telemetry.cost { progress.say(cost) }
     guard !isStopping else { return .stopped }
-    progress.say("done: \(options.run.path) holds \(end) steps" + (end < total ? " of \(total)" : ""))
+    progress.say(
+        start == end
+            ? "nothing left to do: \(options.run.path) holds \(end) steps; --steps or --epochs can be more"
+            : "done: \(options.run.path) holds \(end) steps" + (end < total ? " of \(total)" : ""))
     return .finished
 }
 
@@ -241,9 +244,11 @@ private func summary(_ configuration: TrainingConfiguration, _ model: Model, ran
     let head = configuration.classification.map { ", \($0.labels.classes) classes" }
     return String(
         format:
-            "%d rank%@, %.1f M parameters (width %d, depth %d%@, %d heads), %d samples, %d steps of %d, peak lr %.2e",
+            "%d rank%@, %.1f M parameters (width %d, depth %d%@, %d heads), images of %d pixels in patches of %d, %d samples, "
+            + "%d steps of %d, peak lr %.2e",
         ranks, ranks == 1 ? "" : "s", Double(model.layout.parameterCount) / 1e6, shape.dim, shape.depth,
-        head ?? " + \(shape.decoderDepth)", shape.heads, configuration.sampleCount, schedule.totalSteps,
+        head ?? " + \(shape.decoderDepth)", shape.heads, shape.imageSize, shape.patchSize, configuration.sampleCount,
+        schedule.totalSteps,
         configuration.batchSize, schedule.peak)
 }
 

@@ -96,7 +96,9 @@ extension Trainer {
         let origin = report.any(.notFinite) ? " from \(report.ranks(with: .notFinite))" : ""
         return Failure(
             "step \(step + 1) has loss \(loss) and gradient norm \(norm)\(origin)",
-            hint: "go on from the last checkpoint with --resume and --on-non-finite skip, or with a lower --lr")
+            hint:
+                "go on from the last checkpoint with --resume and --on-non-finite skip, or begin a new --run with a lower --lr"
+        )
     }
 
     /// Leaves this rank's gradients to the exchange, and its losses in the report. A rank that fails does not leave the

@@ -10,7 +10,8 @@ struct AnalyzeCommand: ParsableCommand {
         abstract: "Measure the layers of checkpoints: coding rate, sparsity and others, alone or under mpirun.",
         discussion: """
             crate analyze --checkpoint runs/tiny --data shards/val
-            mpirun -n 8 crate analyze --checkpoint runs/tiny/checkpoints/* --data shards/val --csv layers.csv
+            mpirun -n 8 crate analyze --checkpoint runs/tiny/checkpoints/* \\
+                --data shards/val --csv layers.csv
             """)
 
     @Option(

@@ -14,7 +14,8 @@ struct AttentionCommand: ParsableCommand {
             the tensor `attention` (images, heads, rows, columns).
 
             crate attention --checkpoint runs/tiny --output maps cat.jpg dog.png
-            crate attention --checkpoint runs/tiny --output maps --layer 3 --heads 1,4 --image-size 448 cat.jpg
+            crate attention --checkpoint runs/tiny --output maps --layer 3 --heads 1,4 \\
+                --image-size 448 cat.jpg
             """)
 
     @OptionGroup var pictures: PictureOptions

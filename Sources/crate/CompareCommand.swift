@@ -5,10 +5,11 @@ import Training
 struct CompareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
-        abstract: "Hold the models against a golden case: outputs, gradients and AdamW steps.",
+        abstract: "Compare this build with tensors that PyTorch computed: outputs, gradients and AdamW steps.",
         discussion: """
             crate compare Tests/TrainingTests/Golden/mae_pixels.safetensors
-            crate compare mae.safetensors --precision bf16 --threads 2
+            crate compare --precision bf16 \\
+                Tests/TrainingTests/Golden/mae_one_head.safetensors
             """)
 
     @Argument(help: "The golden case, a safetensors file with its configuration in the metadata.")

@@ -15,7 +15,8 @@ struct EmergenceCommand: ParsableCommand {
 
             crate synthesize drawings --masks masks
             crate emergence --checkpoint runs/tiny --images drawings --masks masks
-            crate emergence --checkpoint runs/tiny/checkpoints/* --images drawings --masks masks --json
+            crate emergence --checkpoint runs/tiny/checkpoints/* \\
+                --images drawings --masks masks --json
             """)
 
     @Option(

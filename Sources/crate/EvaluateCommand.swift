@@ -8,7 +8,8 @@ struct EvaluateCommand: ParsableCommand {
         abstract: "Print the validation loss of a checkpoint, and a classifier's accuracy, alone or under mpirun.",
         discussion: """
             crate evaluate --checkpoint runs/tiny --data shards/val
-            mpirun -n 8 crate evaluate --checkpoint runs/tiny/checkpoints/step-0000000100 --data shards/val
+            mpirun -n 8 crate evaluate --data shards/val \\
+                --checkpoint runs/tiny/checkpoints/step-0000000100
             """)
 
     @Option(

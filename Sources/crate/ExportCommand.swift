@@ -11,7 +11,8 @@ struct ExportCommand: ParsableCommand {
         abstract: "Write a checkpoint as one file under the published parameter names, for PyTorch.",
         discussion: """
             crate export --checkpoint runs/tiny --output tiny.safetensors
-            crate export --checkpoint runs/tiny --output encoder.safetensors --encoder --type bf16
+            crate export --checkpoint runs/tiny --output encoder.safetensors \\
+                --encoder --type bf16
             """)
 
     @Option(help: ArgumentHelp("A run, one of its checkpoints, or an export.", valueName: "path"))

@@ -10,8 +10,8 @@ struct FeaturesCommand: ParsableCommand {
         abstract: "Write what the encoder makes of every sample to an HDF5 file, alone or under mpirun.",
         discussion: """
             crate features --checkpoint runs/tiny --data shards/val --output features.h5
-            mpirun -n 8 crate features --checkpoint runs/tiny --data shards/train --layers all --pooling mean class \
-            --output features.h5
+            mpirun -n 8 crate features --checkpoint runs/tiny --data shards/train \\
+                --layers all --pooling mean class --output features.h5
             """)
 
     @OptionGroup var features: FeatureOptions

@@ -63,7 +63,7 @@ struct FileOptions: ParsableArguments {
         }
         try demandCount("--stop-after", stopAfter ?? 1, upTo: 1_000_000_000)
         guard timeLimit.map({ $0 > 0 && $0 <= 1e7 }) ?? true else {
-            throw ValidationError("--time-limit takes minutes from 0 up.")
+            throw ValidationError("--time-limit takes a number of minutes above 0.")
         }
     }
 }
@@ -75,7 +75,7 @@ extension FileOptions {
     var argumentsToKeep: [String] {
         get throws {
             try GivenArguments.ofProcess.get()
-                .options(without: [
+                .arguments(without: [
                     "stop-after", "time-limit", "run", "resume", "config", "print-config", "virtual-ranks",
                     "micro-batch",
                 ])

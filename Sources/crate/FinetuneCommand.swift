@@ -9,8 +9,10 @@ struct FinetuneCommand: ParsableCommand {
         commandName: "finetune",
         abstract: "Train a classifier on labelled shards, from a pretrained encoder or another classifier.",
         discussion: """
-            crate finetune --from runs/pretrained --data shards/train --validation shards/val --run runs/finetuned
-            crate finetune --from runs/imagenet --new-head --data cifar/train --validation cifar/val --run runs/cifar
+            crate finetune --from runs/pretrained --data shards/train \\
+                --validation shards/val --run runs/finetuned
+            crate finetune --from runs/imagenet --new-head --data cifar/train \\
+                --validation cifar/val --run runs/cifar
 
             The model is that of the checkpoint: the encoder of a masked autoencoder with a new head, or the whole classifier.
             """)

@@ -30,7 +30,16 @@ struct GivenArguments {
         given = Self.joined((file?.options ?? []).flatMap(\.arguments), given, table)
         let settled = table.values(in: given)
         if settled["resume"] != nil, let run = settled["run"] {
-            given = Self.joined(RunDirectory.storedArguments(run), given, table)
+            let stored = RunDirectory.storedArguments(run)
+            guard stored.command == nil || stored.command == command else {
+                throw Failure(
+                    "\(run) is a run of crate \(stored.command ?? "")",
+                    hint: "resume it with crate \(stored.command ?? "") --resume --run \(run)")
+            }
+            guard !stored.options.isEmpty || settled["data"] != nil || settled["debug"] != nil else {
+                throw Failure("\(run) holds no run", hint: "check --run, or begin one with --data")
+            }
+            given = Self.joined(stored.options, given, table)
         }
         if settled["debug"] != nil { given = DebugDefaults.arguments(besides: table.values(in: given)) + given }
         self.words = [command] + given
@@ -47,10 +56,10 @@ struct GivenArguments {
     /// Whether the options are only to be printed.
     var isPrinting: Bool { table?.values(in: words)["print-config"] != nil }
 
-    /// What to store with a run: all but `names`, which belong to one start.
-    func options(without names: Set<String>) -> [String] {
+    /// What to store with a run: the subcommand, and all options but `names`, which belong to one start.
+    func arguments(without names: Set<String>) -> [String] {
         let table = table ?? OptionTable(command: words.first ?? "")
-        return table?.arguments(Array(words.dropFirst()), without: names) ?? []
+        return words.prefix(1) + (table?.arguments(Array(words.dropFirst()), without: names) ?? [])
     }
 
     /// All options with their values as a file that --config reads; what has no value is a comment.

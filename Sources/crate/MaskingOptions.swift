@@ -6,4 +6,10 @@ struct MaskingOptions: ParsableArguments {
     var maskRatio = 0.75
     @Flag(inversion: .prefixedNo, exclusivity: .chooseLast, help: "Standardise each target patch.")
     var normPix = false
+
+    func validate() throws {
+        guard maskRatio > 0, maskRatio < 1 else {
+            throw ValidationError("--mask-ratio takes a number between 0 and 1.")
+        }
+    }
 }

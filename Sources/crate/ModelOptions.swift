@@ -20,6 +20,11 @@ struct ModelOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp("Weight of the sparsity penalty of ISTA (default: 0.5; 0.1 in train).", valueName: "x"))
     var lambda: Double?
+    @Option(
+        help: ArgumentHelp(
+            "Patches of a side on which imported weights were trained, where images have others now (default: those of the images).",
+            valueName: "patches"))
+    var positionGrid: Int?
 
     /// The model, with the `lambda` that is meant where none is given.
     func configuration(
@@ -29,6 +34,6 @@ struct ModelOptions: ParsableArguments {
         return try ModelConfiguration(
             imageSize: imageSize, patchSize: patchSize, dim: dim ?? extents.dim, depth: depth ?? extents.depth,
             decoderDepth: hasDecoder ? nil : 0, heads: heads ?? extents.heads, lambda: lambda ?? standard,
-            normalisesTargets: normalisesTargets)
+            normalisesTargets: normalisesTargets, positionGrid: positionGrid)
     }
 }

@@ -13,7 +13,8 @@ struct PCACommand: ParsableCommand {
             the components as the tensor `components` (images, rows, columns, 3).
 
             crate pca --checkpoint runs/tiny --output colours cat.jpg dog.png
-            crate pca --checkpoint runs/tiny --output colours --layer 4 --image-size 448 cat.jpg dog.png
+            crate pca --checkpoint runs/tiny --output colours --layer 4 \\
+                --image-size 448 cat.jpg dog.png
             """)
 
     @OptionGroup var pictures: PictureOptions

@@ -10,8 +10,10 @@ struct PretrainCommand: ParsableCommand {
         commandName: "pretrain",
         abstract: "Pretrain a CRATE-MAE on shards, alone or under mpirun.",
         discussion: """
-            crate pretrain --data shards/train --validation shards/val --run runs/tiny --epochs 100
-            mpirun -n 8 crate pretrain --data shards/train --run runs/base --model base --batch-size 1024 --resume
+            crate pretrain --data shards/train --validation shards/val --run runs/tiny \\
+                --epochs 100
+            mpirun -n 8 crate pretrain --data shards/train --run runs/base \\
+                --model base --batch-size 1024 --resume
             crate pretrain --debug
             """)
 
@@ -62,6 +64,12 @@ struct PretrainCommand: ParsableCommand {
                 precision: training.speed.announcedPrecision(world), ranks: training.recipe.virtualRanks ?? 1)
             let store = RunDirectory(path: training.files.run).checkpoints
             let newest = training.files.resume ? store.newest { printError("warning: \($1)") } : nil
+            guard newest != nil || !training.files.resume else {
+                throw Failure(
+                    "\(training.files.run) holds no checkpoint",
+                    hint: "check --run, or leave --resume out for initial values")
+            }
+            print(isDrawn ? "images drawn for this, since there is no --data" : "shards of \(data)")
             try debugRun(
                 configuration, data: data, checkpoint: newest?.path, threads: training.speed.threads,
                 dump: "\(training.files.run)/debug"

@@ -11,8 +11,8 @@ struct ProbeCommand: ParsableCommand {
         abstract: "Tell how well classes are told apart by the encoder's features, alone or under mpirun.",
         discussion: """
             crate probe --checkpoint runs/tiny --train shards/train --validation shards/val
-            mpirun -n 8 crate probe --checkpoint runs/tiny --train shards/train --validation shards/val --layers all \
-            --random 0
+            mpirun -n 8 crate probe --checkpoint runs/tiny --layers all --random 0 \\
+                --train shards/train --validation shards/val
 
             A linear classifier is solved on standardised features by L-BFGS, with the weight decay that is best on a tenth of the \
             training samples; and the nearest neighbours vote. Intervals are Wilson's at 95%.

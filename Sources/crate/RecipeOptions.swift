@@ -75,6 +75,7 @@ struct RecipeOptions: ParsableArguments {
 
     func validate() throws {
         guard epochs == nil || steps == nil else { throw ValidationError("Give --epochs or --steps, not both.") }
+        guard blr == nil || lr == nil else { throw ValidationError("Give --blr or --lr, not both.") }
         try demandCount("--batch-size", batchSize ?? 1, upTo: 1_000_000)
         try demandCount("--micro-batch", microBatch ?? 1, upTo: 1_000_000)
         try demandCount("--virtual-ranks", virtualRanks ?? 1, upTo: 1_000_000)

@@ -14,7 +14,8 @@ struct ReconstructCommand: ParsableCommand {
             in training and the mean squared error of pixels from 0 to 1, both over the hidden patches.
 
             crate reconstruct --checkpoint runs/tiny --output pictures cat.jpg dog.png
-            crate reconstruct --checkpoint runs/tiny --output pictures --data shards/val --samples 16
+            crate reconstruct --checkpoint runs/tiny --output pictures \\
+                --data shards/val --samples 16
             """)
 
     @Argument(help: "JPEG or PNG files.")

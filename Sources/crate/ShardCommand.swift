@@ -20,8 +20,10 @@ struct ShardCommand: ParsableCommand {
             options, it keeps the shards that are done. The shards do not depend on jobs and ranks.
 
             crate shard imagenet/train shards/train
-            mpirun -n 4 crate shard ILSVRC2012_img_train.tar shards/train --encoding jpeg --shuffle 1
-            crate shard ILSVRC2012_img_val.tar shards/val --labels val.txt --classes shards/train/index.json
+            mpirun -n 4 crate shard ILSVRC2012_img_train.tar shards/train \\
+                --encoding jpeg --shuffle 1
+            crate shard ILSVRC2012_img_val.tar shards/val --labels val.txt \\
+                --classes shards/train/index.json
             """)
 
     @Argument(help: "A directory or a tar archive.")

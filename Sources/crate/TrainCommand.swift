@@ -8,7 +8,8 @@ struct TrainCommand: ParsableCommand {
         commandName: "train",
         abstract: "Train the supervised CRATE from scratch on labelled shards, alone or under mpirun.",
         discussion: """
-            crate train --data shards/train --validation shards/val --run runs/tiny --epochs 150
+            crate train --data shards/train --validation shards/val --run runs/tiny \\
+                --epochs 150
             mpirun -n 8 crate train --data shards/train --run runs/base --model base \\
                 --rand-augment 2 --erasing 0.25 --mixup 0.8 --cutmix 1
             """)

@@ -23,9 +23,12 @@ struct TrainingOptions: ParsableArguments {
         configuration: (ShardIndex, Precision, Int) throws -> TrainingConfiguration
     ) throws {
         let precision = speed.announcedPrecision(world)
-        let configuration = try world.agree {
-            try configuration(try ShardIndex.read(directory: files.data), precision, world.size)
+        let (configuration, doubts) = try world.agree {
+            let index = try ShardIndex.read(directory: files.data)
+            let configuration = try configuration(index, precision, world.size)
+            return (configuration, configuration.doubts(of: index))
         }
+        if world.rank == 0 { for text in doubts { printError("warning: \(text)") } }
         let options = RunOptions(
             data: files.data, validation: files.validation, run: RunDirectory(path: files.run), start: start,
             resumes: files.resume, arguments: try files.argumentsToKeep, evaluateEvery: files.evaluateEvery,

@@ -17,7 +17,7 @@ func runWithWorld(_ body: (World) throws -> Void) throws {
         world.finish()
         throw code
     } catch {
-        if world.rank == 0 { printError("error: \(error)") }
+        if world.rank == 0 { printError("error: \(Failure(from: error))") }
         world.finish()
         throw ExitCode(1)
     }

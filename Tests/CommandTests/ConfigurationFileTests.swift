@@ -46,14 +46,20 @@ import Testing
             ]
             let printed = try crate(given)
             #expect(printed.status == 0, "\(printed.errors)")
-            for line in [#"data: "a b: #c""#, "norm-pix: true", "lr: 1e-3", "save-every: 30min", "mask-ratio: 0.75", "tensorboard: true"] {
+            for line in [
+                #"data: "a b: #c""#, "norm-pix: true", "lr: 1e-3", "save-every: 30min", "mask-ratio: 0.75",
+                "tensorboard: true",
+            ] {
                 #expect(printed.output.split(separator: "\n").contains(Substring(line)), "\(printed.output)")
             }
             let file = try write(printed.output, path)
             #expect(try crate(["pretrain", "--config", file, "--print-config"]).output == printed.output)
             // Later options win over those of the file, a flag's opposite too.
             let other = try crate(
-                ["pretrain", "--config", file, "--print-config", "--no-norm-pix", "--batch-size=7", "--blr", "1", "--no-tensorboard"])
+                [
+                    "pretrain", "--config", file, "--print-config", "--no-norm-pix", "--batch-size=7", "--blr", "1",
+                    "--no-tensorboard",
+                ])
             for line in ["norm-pix: false", "tensorboard: false", "batch-size: 7", "blr: 1", "# lr: not set"] {
                 #expect(other.output.split(separator: "\n").contains(Substring(line)), "\(other.output)")
             }

@@ -21,6 +21,7 @@ import Testing
         (#"^swift (build|test|format|package)"#, .leave("this is such a test")),
         (#"^tensorboard "#, .leave("is a server")),
         (#"^git "#, .leave("is about a clone")),
+        (#"^export "#, .leave("is about a shell")),
         (
             #"^(sbatch|\.ci/run|Launch/(demo|test|benchmark|benchmark-data|build|chaos|setup|sanitize|docs|quality))\b"#,
             .script

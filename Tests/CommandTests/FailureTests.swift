@@ -3,9 +3,9 @@ import Testing
 
 /// What people get wrong, and what breaks: one line that says so, on one of the ranks, a non-zero exit code, no hang.
 @Suite(.serialized) struct FailureTests {
-    /// Runs `arguments` on two ranks and expects one line with `text`, in ten seconds at the most.
-    private func expectFailure(_ text: String, _ arguments: [String]) throws {
-        let result = try crate(arguments, ranks: 2, seconds: 10)
+    /// Runs `arguments`, on two ranks unless others are given, and expects one line with `text`, in ten seconds at the most.
+    private func expectFailure(_ text: String, _ arguments: [String], ranks: Int = 2) throws {
+        let result = try crate(arguments, ranks: ranks, seconds: 10)
         #expect(result.status != 0 && result.status != 124, "exit code \(result.status)")
         #expect(result.failureLines.count == 1, "\(result.errors)")
         #expect(result.failureLines.first?.contains(text) == true, "\(result.errors)")
@@ -27,6 +27,45 @@ import Testing
             try Data().write(to: URL(fileURLWithPath: "\(path)/file"))
             try expectFailure("cannot write to the run directory", pretrain("file/run"))
             #expect(!files.fileExists(atPath: "\(path)/run"), "nothing is left behind by a refusal")
+        }
+    }
+
+    @Test func whatIsResumedMustBeThere() throws {
+        try withShards { path in
+            let run = "\(path)/run"
+            try expectFailure("holds no run", ["pretrain", "--resume", "--run", run])
+            try expectFailure("holds no checkpoint", ["pretrain", "--debug", "--resume", "--run", run], ranks: 1)
+            #expect(try crate(pretrainArguments(path, run: "run", ["--steps", "2"])).status == 0)
+            try expectFailure("run of crate pretrain", ["train", "--resume", "--run", run], ranks: 1)
+            let shorter = ["pretrain", "--resume", "--run", run, "--steps", "1"]
+            try expectFailure("2 steps already", shorter, ranks: 1)
+            let done = try crate(["pretrain", "--resume", "--run", run])
+            #expect(done.status == 0 && done.output.contains("nothing left to do"), "\(done.output)")
+            try expectFailure("holds shards", pretrainArguments(path, run: "train", ["--steps", "2"]))
+        }
+    }
+
+    @Test func whatIsSeldomMeantIsSaid() throws {
+        try withShards { path in
+            let result = try crate(
+                pretrainArguments(path, run: "run", ["--steps", "1", "--lr", "1e-6", "--image-size", "64"]))
+            #expect(result.status == 0)
+            #expect(result.errors.contains("teaches hardly anything"), "\(result.errors)")
+            #expect(result.errors.contains("enlarged to 64"), "\(result.errors)")
+        }
+    }
+
+    /// Examples are pasted: a line that goes on ends in a backslash, however narrow the terminal.
+    @Test func examplesInHelpAreWholeLines() throws {
+        func isExample(_ line: String) -> Bool { line.hasPrefix("crate ") || line.hasPrefix("mpirun ") }
+        for command in try ProgramOptions().options.keys where !command.isEmpty {
+            let help = try crate(["help"] + command.split(separator: " ").map(String.init)).output
+            let lines = help.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+            for paragraph in lines.split(separator: "") where isExample(paragraph.first ?? "") {
+                for (before, line) in zip(paragraph, paragraph.dropFirst()) {
+                    #expect(isExample(line) != before.hasSuffix("\\"), "\(command): \(line)")
+                }
+            }
         }
     }
 

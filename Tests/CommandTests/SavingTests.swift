@@ -39,6 +39,8 @@ import Testing
             let longer = try crate(["pretrain", "--run", "\(path)/part", "--resume", "--steps", "14"], ranks: 2)
             #expect(longer.status == 0, "\(longer.errors)")
             #expect(longer.output.contains("schedule.totalSteps was 12 and is now 14"))
+            let shorter = try crate(["pretrain", "--run", "\(path)/part", "--resume", "--steps", "5"], ranks: 2)
+            #expect(shorter.status == 1 && shorter.errors.contains("14 steps already"), "\(shorter.errors)")
         }
     }
 

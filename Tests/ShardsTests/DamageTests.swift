@@ -30,7 +30,7 @@ import Testing
             var shards = try ShardDirectory(path: directory)
             let failure = try failure { _ = try image(5, of: &shards) }
             #expect(failure.problem.contains("sample 1 of") && failure.problem.contains("shard-00001.h5"))
-            #expect(failure.hint.contains("shard the source again"))
+            #expect(failure.hint.contains("crate verify --repair"))
             // The others are still good.
             #expect(try image(4, of: &shards).count == 3072)
         }
