@@ -96,3 +96,6 @@ public func evaluateCheckpoint(
     return CheckpointEvaluation(
         result: result, samples: loader.count, file: loaded.file, warnings: loaded.warnings)
 }
+
+/// A validation loss as it is printed everywhere.
+public func formatted(_ loss: Double) -> String { String(format: "%.6f", loss) }
