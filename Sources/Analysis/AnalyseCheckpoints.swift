@@ -38,24 +38,14 @@ public func analyseCheckpoint(
 ) throws -> LayerMeasurement {
     let loaded = try LoadedModel(path, images: 1, precision: request.precision, threads: request.threads, world: world)
     for warning in loaded.warnings where world.rank == 0 { report(warning) }
-    let configuration = loaded.model.configuration
-    let loader = try world.agree {
-        try BatchLoader(
-            LoaderSettings(
-                path: request.data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
-                normalisation: loaded.normalisation,
-                maskRatio: loaded.model.autoencoder == nil ? nil : request.maskRatio ?? loaded.maskRatio, seed: 0,
-                capacity: 1))
-    }
-    try world.demandEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: request.data) }])
+    let maskRatio = loaded.model.autoencoder == nil ? nil : request.maskRatio ?? loaded.maskRatio
+    let loader = try loaded.loader(of: request.data, maskRatio: maskRatio, world: world)
     let meter = try world.agree { try LayerMeter(loaded.model, images: 1, threads: request.threads) }
     var measurement = try measureLayers(
         loaded.model, parameters: loaded.parameters.pointer, workspace: loaded.workspace, loader: loader,
         images: request.images, meter: meter, world: world)
     measurement.file = loaded.file
     let directory = (loaded.file as NSString).deletingLastPathComponent
-    if (directory as NSString).lastPathComponent.hasPrefix("step-") {
-        measurement.step = CheckpointStore.step(of: directory)
-    }
+    measurement.step = CheckpointStore.step(of: directory)
     return measurement
 }

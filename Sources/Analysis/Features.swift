@@ -50,15 +50,8 @@ extension LoadedModel {
         of data: String, _ sources: [FeatureSource], world: World,
         body: (Range<Int>, [UnsafePointer<Float>]) throws -> Void
     ) throws {
-        let configuration = model.configuration
-        let (chunk, dim) = (workspace.capacity, configuration.dim)
-        let loader = try world.agree {
-            try BatchLoader(
-                LoaderSettings(
-                    path: data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
-                    normalisation: normalisation, maskRatio: nil, seed: 0, capacity: chunk))
-        }
-        try world.demandEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: data) }])
+        let (chunk, dim) = (workspace.capacity, model.configuration.dim)
+        let loader = try loader(of: data, maskRatio: nil, world: world)
         let (count, stride) = (loader.count, world.size * chunk)
         // Samples of one exchange; in it every rank has as many chunks.
         let round = 32 * stride

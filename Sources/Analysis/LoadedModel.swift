@@ -5,6 +5,7 @@ import CrateModel
 import Files
 import Images
 import Kernels
+import Shards
 import Threads
 
 /// A checkpoint's model, ready for forward passes.
@@ -75,6 +76,26 @@ public struct LoadedModel: ~Copyable {
             if case .autoencoder(let model) = model { return model }
             throw Failure("\(file) holds a classifier", hint: "give a checkpoint of crate pretrain")
         }
+    }
+
+    /// A loader of the shards in `data` for evaluation, up to as many samples at a time as the workspace takes, normalised as in
+    /// training. `maskRatio` nil hides nothing; a classifier is given the labels if `isLabelled`.
+    ///
+    /// Collective: all ranks have one for the same shards, or all throw.
+    public borrowing func loader(
+        of data: String, maskRatio: Double?, isLabelled: Bool = false, world: World
+    ) throws -> BatchLoader {
+        let (configuration, classifier) = (model.configuration, model.classifier)
+        let labels = isLabelled ? classifier.map { LabelSettings(classes: $0.configuration.classes) } : nil
+        let (normalisation, capacity) = (normalisation, workspace.capacity)
+        let loader = try world.agree {
+            try BatchLoader(
+                LoaderSettings(
+                    path: data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
+                    normalisation: normalisation, maskRatio: maskRatio, labels: labels, seed: 0, capacity: capacity))
+        }
+        try world.demandEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: data) }])
+        return loader
     }
 
     /// The encoder over `batch`; its state is in the workspace.

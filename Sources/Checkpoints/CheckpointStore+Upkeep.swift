@@ -44,8 +44,9 @@ extension CheckpointStore {
         return rename(path, aside) == 0 ? aside : path
     }
 
-    /// The step in the name of the checkpoint at `path`.
+    /// The step in the name of the checkpoint at `path`; nil where it has no such name.
     public static func step(of path: String) -> Int? {
-        (path as NSString).lastPathComponent.split(separator: "-").last.flatMap { Int($0) }
+        let name = (path as NSString).lastPathComponent
+        return name.hasPrefix(prefix) ? Int(name.dropFirst(prefix.count)) : nil
     }
 }

@@ -16,7 +16,7 @@ public struct CheckpointStore: Sendable {
     private let directory: String
     private static let modelFile = "model.safetensors"
     private static let optimizerFile = "optimizer.safetensors"
-    private static let prefix = "step-"
+    static let prefix = "step-"
     /// Where the metadata of a classifier says what it is; an autoencoder has `config`.
     static let classifierKey = "classifier"
 
@@ -38,12 +38,13 @@ public struct CheckpointStore: Sendable {
         step: Int, samples: Int, untrained: [UntrainedTensor] = [], kinds: [Moment] = Moment.allCases,
         moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws -> String {
-        let path = "\(directory)/\(Self.prefix)\(String(repeating: "0", count: max(0, 10 - "\(step)".count)))\(step)"
+        let path = "\(directory)/\(Self.prefix)\(zeroPadded(step, to: 10))"
         if (try? verify(path)) != nil { return path }
         let partial = DurableFile.partialPath(of: path)
         let manager = FileManager.default
         do {
-            for leftover in names() where leftover.hasSuffix(DurableFile.partialSuffix) {
+            for leftover in names()
+            where leftover.hasPrefix(Self.prefix) && leftover.hasSuffix(DurableFile.partialSuffix) {
                 try manager.removeItem(atPath: "\(directory)/\(leftover)")
             }
             try manager.createDirectory(atPath: partial, withIntermediateDirectories: true)
@@ -108,18 +109,11 @@ public struct CheckpointStore: Sendable {
 
     /// The checkpoints' paths by ascending step.
     public func paths() -> [String] {
-        names().filter { !$0.hasSuffix(DurableFile.partialSuffix) }.sorted().map { "\(directory)/\($0)" }
+        names().filter { Self.step(of: $0) != nil }.sorted().map { "\(directory)/\($0)" }
     }
 
     private func names() -> [String] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-        return names.filter { name in
-            guard name.hasPrefix(Self.prefix) else { return false }
-            let step = name.dropFirst(Self.prefix.count)
-            return Int(
-                step.hasSuffix(DurableFile.partialSuffix) ? step.dropLast(DurableFile.partialSuffix.count) : step)
-                != nil
-        }
+        (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
     }
 
     /// Fills the flat buffer `parameters` from the checkpoint at `path`, which must be of this model, and passes on the

@@ -31,7 +31,10 @@ public struct SafetensorsReader: ~Copyable {
         _ name: String, shape: [Int], into destination: UnsafeMutablePointer<Float>
     ) throws {
         guard let entry = tensors[name] else {
-            throw Failure("\(path) has no tensor \(name)", hint: "check that it belongs to this model")
+            throw metadata["part"] == "encoder"
+                ? Failure(
+                    "\(path) holds an encoder alone", hint: "finetune takes it; for all else export without --encoder")
+                : Failure("\(path) has no tensor \(name)", hint: "check that it belongs to this model")
         }
         guard ["F32", "BF16", "F16"].contains(entry.type), entry.shape == shape else {
             throw Failure(

@@ -76,10 +76,7 @@ extension SourceListing {
                         "image \(number) of \(batch.name) of \(path) has label \(bytes[start]) of \(classes.count) classes",
                         hint: "fetch it again")
                 }
-                let digits = String(number)
-                let name =
-                    batch.name.dropLast(".bin".count) + "-" + String(repeating: "0", count: max(0, 5 - digits.count))
-                    + digits
+                let name = batch.name.dropLast(".bin".count) + "-" + zeroPadded(number, to: 5)
                 images[classes[Int(bytes[start])], default: []].append(
                     Image(
                         name: String(name),

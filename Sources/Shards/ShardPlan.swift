@@ -42,8 +42,5 @@ struct ShardPlan: Sendable {
     func item(at position: Int) -> ShardSource.Item { source.items[permutation?[position] ?? position] }
 
     /// The name of the file of shard `shard`.
-    static func fileName(of shard: Int) -> String {
-        let digits = String(shard)
-        return "shard-" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits + ".h5"
-    }
+    static func fileName(of shard: Int) -> String { "shard-\(zeroPadded(shard, to: 5)).h5" }
 }

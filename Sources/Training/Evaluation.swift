@@ -80,16 +80,7 @@ public func evaluateCheckpoint(
     // Larger chunks gain nothing; the same chunks on any number of ranks give the same bits.
     let chunk = 8
     let loaded = try LoadedModel(path, images: chunk, precision: precision, threads: threads, world: world)
-    let configuration = loaded.model.configuration
-    let loader = try world.agree {
-        try BatchLoader(
-            LoaderSettings(
-                path: data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
-                normalisation: loaded.normalisation, maskRatio: maskRatio ?? loaded.maskRatio,
-                labels: loaded.model.classifier.map { LabelSettings(classes: $0.configuration.classes) }, seed: 0,
-                capacity: chunk))
-    }
-    try world.demandEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: data) }])
+    let loader = try loaded.loader(of: data, maskRatio: maskRatio ?? loaded.maskRatio, isLabelled: true, world: world)
     let result = try evaluate(
         loaded.model, parameters: loaded.parameters.pointer, workspace: loaded.workspace, loader: loader, chunk: chunk,
         world: world)

@@ -51,9 +51,7 @@ struct ClassificationOptions: ParsableArguments {
         for (name, value, largest) in [
             ("--rand-augment", randAugment, 16), ("--magnitude", magnitude, RandomOperations.largestMagnitude),
         ] {
-            guard (0...largest).contains(value) else {
-                throw ValidationError("\(name) takes a whole number from 0 to \(largest).")
-            }
+            try demandCount(name, value, from: 0, upTo: largest)
         }
     }
 

@@ -26,6 +26,7 @@ struct Crate: ParsableCommand {
         do {
             try BuildFacts.demandProcessor()
             let given = try GivenArguments.ofProcess.get()
+            try demandCommand(given.words.first)
             var command = try parse(given)
             if given.isPrinting {
                 if isRankZero { print(given.asFile, terminator: "") }
@@ -52,6 +53,17 @@ struct Crate: ParsableCommand {
             OpenBLAS \(products.openBLAS) (\(products.kernel)), oneDNN \(products.oneDNN) (\(products.instructions)), \
             \(World.mpiVersion), HDF5 \(hdf5Version().text)
             """
+    }
+
+    /// Refuses a first word that is no subcommand, before its options are found to be unknown.
+    private static func demandCommand(_ word: String?) throws {
+        let names = configuration.subcommands.compactMap { $0.configuration.commandName }
+        guard let word, !word.hasPrefix("-"), word != "help", !names.contains(word) else { return }
+        let nearest = names.min { editDistance($0, word) < editDistance($1, word) } ?? ""
+        let isNear = editDistance(nearest, word) <= 3
+        throw Failure(
+            "there is no command \(word)",
+            hint: isNear ? "did you mean `crate \(nearest)`?" : "see `crate --help`")
     }
 
     /// The command with its options. Throws `Failure` with the file and the key where one of a file is at fault.

@@ -28,9 +28,7 @@ struct DistributionArguments: ParsableArguments {
             guard value >= 0, value <= 1e6 else { throw ValidationError("\(name) takes seconds from 0 to 1000000.") }
         }
         for (name, value) in [("--check-every", checkEvery), ("--max-skips", maxSkips)] {
-            guard (0...1_000_000).contains(value) else {
-                throw ValidationError("\(name) takes a whole number from 0 to 1000000.")
-            }
+            try demandCount(name, value, from: 0, upTo: 1_000_000)
         }
     }
 

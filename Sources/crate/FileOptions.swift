@@ -57,9 +57,7 @@ struct FileOptions: ParsableArguments {
         try demandCount("--report-every", reportEvery ?? 1, upTo: 1_000_000)
         try demandCount("--keep-every", keepEvery ?? 1, upTo: 1_000_000_000)
         for (name, value) in [("--keep", keep), ("--save-failures", saveFailures)] {
-            guard (0...1_000_000).contains(value) else {
-                throw ValidationError("\(name) takes a whole number from 0 to 1000000.")
-            }
+            try demandCount(name, value, from: 0, upTo: 1_000_000)
         }
         try demandCount("--stop-after", stopAfter ?? 1, upTo: 1_000_000_000)
         guard timeLimit.map({ $0 > 0 && $0 <= 1e7 }) ?? true else {

@@ -121,8 +121,8 @@ struct RecipeOptions: ParsableArguments {
 }
 
 /// The bounds keep products of these numbers, such as samples of a whole run, far from the limits of Int.
-func demandCount(_ option: String, _ value: Int, upTo largest: Int) throws {
-    guard (1...largest).contains(value) else {
-        throw ValidationError("\(option) takes a whole number from 1 to \(largest).")
+func demandCount(_ option: String, _ value: Int, from least: Int = 1, upTo largest: Int) throws {
+    guard (least...largest).contains(value) else {
+        throw ValidationError("\(option) takes a whole number from \(least) to \(largest).")
     }
 }

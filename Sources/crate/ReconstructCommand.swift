@@ -68,8 +68,7 @@ struct ReconstructCommand: ParsableCommand {
             }
             let results = try loaded.reconstruct(pictures, maskRatio: maskRatio, seed: seed)
             for (index, (picture, result)) in zip(pictures, results).enumerated() {
-                let number = "\(first + index + 1)"
-                let prefix = String(repeating: "0", count: digits - number.count) + number
+                let prefix = zeroPadded(first + index + 1, to: digits)
                 let path = directory.file("\(prefix)-\(picture.name).png")
                 try DurableFile.write(try PNGEncoder.encode(result.sideBySide()), to: path)
                 print("\(path): loss \(text(result.loss)), mean squared error \(text(result.meanSquaredError))")

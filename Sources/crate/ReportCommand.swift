@@ -28,11 +28,7 @@ struct ReportCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Samples to show; 0 for no pictures.", valueName: "n"))
     var samples = 6
 
-    func validate() throws {
-        guard (0...100).contains(samples) else {
-            throw ValidationError("--samples takes a whole number from 0 to 100.")
-        }
-    }
+    func validate() throws { try demandCount("--samples", samples, from: 0, upTo: 100) }
 
     func run() throws {
         try runWithWorld { world in

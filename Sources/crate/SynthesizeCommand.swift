@@ -48,7 +48,7 @@ struct SynthesizeCommand: ParsableCommand {
         let output = try OutputDirectory(out)
         defer { output.remove() }
         let maskOutput = try masks.map { try OutputDirectory($0, outside: out) }
-        let names = (0..<classes).map { "class-" + padded($0, width: max(2, String(classes - 1).count)) }
+        let names = (0..<classes).map { "class-" + zeroPadded($0, to: max(2, String(classes - 1).count)) }
         for path in [output, maskOutput].compactMap({ $0 }).flatMap({ names.map($0.file) }) {
             guard mkdir(path, 0o755) == 0 else { throw systemFailure("cannot create \(path)") }
         }
@@ -57,7 +57,7 @@ struct SynthesizeCommand: ParsableCommand {
             for number in 0..<images {
                 let label = number % classes
                 let scene = try Drawing.scene(number: number, label: label, side: imageSize, seed: seed)
-                let name = names[label] + "/" + padded(number / classes, width: 5)
+                let name = names[label] + "/" + zeroPadded(number / classes, to: 5)
                 try write(JPEGEncoder.encode(scene.image), to: output.file(name + ".jpg"))
                 if let maskOutput { try write(PNGEncoder.encode(scene.shapes), to: maskOutput.file(name + ".png")) }
                 line.report(number + 1, of: images)
@@ -73,10 +73,5 @@ struct SynthesizeCommand: ParsableCommand {
         guard let file = fopen(path, "wb") else { throw systemFailure("cannot create \(path)") }
         let written = fwrite(bytes, 1, bytes.count, file)
         guard fclose(file) == 0, written == bytes.count else { throw systemFailure("cannot write \(path)") }
-    }
-
-    private func padded(_ number: Int, width: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, width - digits.count)) + digits
     }
 }

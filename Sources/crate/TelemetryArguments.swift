@@ -21,9 +21,7 @@ struct TelemetryArguments: ParsableArguments {
     var tensorboard = true
 
     func validate() throws {
-        guard (0...1_000_000_000).contains(measureEvery ?? 0) else {
-            throw ValidationError("--measure-every takes a whole number from 0 to 1000000000.")
-        }
+        try demandCount("--measure-every", measureEvery ?? 0, from: 0, upTo: 1_000_000_000)
         try demandCount("--measure-images", measureImages ?? 1, upTo: 1_000_000)
     }
 

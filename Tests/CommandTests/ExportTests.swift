@@ -54,6 +54,16 @@ import Testing
             try expectRefusal(["export", "--checkpoint", run, "--output", out, "--classifier"], "no supervised CRATE")
             try expectRefusal(["export", "--checkpoint", run, "--output", "\(path)/no/out"], "cannot create")
             try expectRefusal(["import", out, "--run", imported], "already")
+            let encoder = "\(path)/encoder.safetensors"
+            try #require(try crate(["export", "--checkpoint", run, "--output", encoder, "--encoder"]).status == 0)
+            try expectRefusal(["evaluate", "--checkpoint", encoder, "--data", "\(path)/val"], "an encoder alone")
+            // Weights for another size come in, and training goes on with them.
+            let large = "\(path)/large"
+            try #require(try crate(["import", out, "--run", large, "--image-size", "48"]).status == 0)
+            let resumed = try crate([
+                "pretrain", "--resume", "--run", large, "--data", "\(path)/train", "--batch-size", "16", "--steps", "1",
+            ])
+            #expect(resumed.status == 0, "\(resumed.errors)")
             try expectRefusal(["import", out, "--run", "\(path)/new", "--heads", "4"], "3 heads")
             try expectRefusal(["import", out, "--run", "\(path)/new", "--image-size", "33"], "multiple of patch size")
             try expectRefusal(["import", "\(path)/nothing", "--run", "\(path)/new"], "there is no")

@@ -45,6 +45,11 @@ import Testing
         }
     }
 
+    @Test func aMisspeltCommandIsRefusedByName() throws {
+        try expectFailure("did you mean `crate pretrain`?", ["pretrian", "--data", "x"], ranks: 1)
+        try expectFailure("there is no command nosuchthing; see", ["nosuchthing"], ranks: 1)
+    }
+
     @Test func whatIsSeldomMeantIsSaid() throws {
         try withShards { path in
             let result = try crate(
