@@ -103,9 +103,9 @@ class PeerTests(unittest.TestCase):
 
     def assert_initial_values_are_alike(self, command, script, *options):
         """Without a learning rate a run ends with what it began with: the same mean and deviation of every parameter."""
-        self.run_command(CRATE, command, '--data', 'train', '--run', command, '--image-size', 32, *SHAPE, *BATCH, 1,
+        self.run_command(CRATE, command, '--data', 'train', '--run', f'begun-{command}', '--image-size', 32, *SHAPE, *BATCH, 1,
                          '--lr', 0, *options)
-        self.run_command(CRATE, 'export', '--checkpoint', command, '--output', 'ours.safetensors')
+        self.run_command(CRATE, 'export', '--checkpoint', f'begun-{command}', '--output', 'ours.safetensors')
         ours = load_file(self.folder / 'ours.safetensors')
         theirs, _ = self.peer(script, *BATCH, 1, '--lr', 0)
         self.assertEqual(set(ours), set(theirs))
