@@ -1,4 +1,5 @@
 import Files
+import Images
 
 /// How a square image is cut into the patches that a model sees: p x p pixels each, the next one `stride` pixels on.
 ///
@@ -20,10 +21,10 @@ public struct PatchTiling: Equatable, Sendable {
     /// Throws `Failure` unless 0 < stride <= p <= S and the patches reach the image's last pixel.
     public init(imageSize: Int, patchSize: Int, stride: Int? = nil) throws {
         let stride = stride ?? patchSize
-        guard (1...4096).contains(imageSize), (1...imageSize).contains(patchSize) else {
+        guard (1...PatchGrid.maximumImageSize).contains(imageSize), (1...imageSize).contains(patchSize) else {
             throw Failure(
                 "patches of \(patchSize) pixels do not fit an image of \(imageSize)",
-                hint: "choose an image size from \(patchSize) to 4096")
+                hint: "choose an image size from \(patchSize) to \(PatchGrid.maximumImageSize)")
         }
         guard (1...patchSize).contains(stride), (imageSize - patchSize) % stride == 0 else {
             let possible = (1...patchSize).filter { (imageSize - patchSize) % $0 == 0 }.map(String.init)

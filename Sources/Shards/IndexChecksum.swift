@@ -21,6 +21,6 @@ enum IndexChecksum {
         let others = text[..<field.lowerBound] + text[min(end + 1, text.endIndex)...]
         guard end < text.endIndex, text[end] == UInt8(ascii: ","),
             UInt32(String(decoding: digits, as: UTF8.self)) == others.withUnsafeBytes({ Checksum(of: $0).value })
-        else { throw Failure("\(path) is damaged: wrong checksum", hint: restoreHint) }
+        else { throw Failure("\(path) is damaged: wrong checksum", hint: indexHint) }
     }
 }

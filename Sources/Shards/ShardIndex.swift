@@ -104,14 +104,14 @@ public struct ShardIndex: Codable, Equatable, Sendable {
                     hint: "shard the source again with this program")
             }
             guard let encoding = head.encoding, Encoding(rawValue: encoding) != nil else {
-                throw Failure("\(path): unknown encoding \"\(head.encoding ?? "")\"", hint: restoreHint)
+                throw Failure("\(path): unknown encoding \"\(head.encoding ?? "")\"", hint: indexHint)
             }
             try IndexChecksum.check(data, path: path)
             index = try decoder.decode(ShardIndex.self, from: data)
         } catch let failure as Failure {
             throw failure
         } catch {
-            throw Failure("\(path) is not a shard index: \(error)", hint: restoreHint)
+            throw Failure("\(path) is not a shard index: \(error)", hint: indexHint)
         }
         try index.checkContents(path: path)
         return index
@@ -139,14 +139,17 @@ public struct ShardIndex: Codable, Equatable, Sendable {
     }
 }
 
-/// What helps when a file of a shard directory is missing or damaged.
+/// What helps when the index of a shard directory is damaged.
+let indexHint = "restore it, or shard the source again"
+
+/// What helps when a shard is missing or damaged.
 let restoreHint =
     "restore the file, let crate verify --repair make it again, or train without it by --on-corrupt substitute"
 
 extension ShardIndex {
     private func checkContents(path: String) throws {
         func demand(_ condition: Bool, _ problem: String) throws {
-            guard condition else { throw Failure("\(path): \(problem)", hint: restoreHint) }
+            guard condition else { throw Failure("\(path): \(problem)", hint: indexHint) }
         }
         let sampleBytes: Int
         switch encoding {
@@ -154,7 +157,7 @@ extension ShardIndex {
             do {
                 sampleBytes = try grid().valueCount
             } catch let failure as Failure {
-                throw Failure("\(path): \(failure.problem)", hint: restoreHint)
+                throw Failure("\(path): \(failure.problem)", hint: indexHint)
             }
         case .jpeg:
             try demand((0...PatchGrid.maximumImageSize).contains(imageSize), "an image size of \(imageSize)")

@@ -15,7 +15,7 @@ public struct ShardStructure: Codable, Equatable, Sendable {
     func rest(ofFile path: String, bytes: Int) throws -> [Range<Int>] {
         let bounds = [0] + samples + [bytes]
         guard samples.count % 2 == 0, zip(bounds, bounds.dropFirst()).allSatisfy({ $0 <= $1 }) else {
-            throw Failure("the index contradicts itself about the samples of \(path)", hint: restoreHint)
+            throw Failure("the index contradicts itself about the samples of \(path)", hint: indexHint)
         }
         return stride(from: 0, to: bounds.count, by: 2).map { bounds[$0]..<bounds[$0 + 1] }
     }

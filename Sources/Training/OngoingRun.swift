@@ -12,8 +12,9 @@ struct OngoingRun: ~Copyable {
     private let world: World
     private var trainer: Trainer
     private let validation: BatchLoader?
-    // On rank 0 alone, as is the log.
+    /// On rank 0 alone, and never read: it is held as long as the run lives.
     private let lock: FileLock?
+    /// On rank 0 alone.
     private let log: RunLog?
     private let telemetry: Telemetry
     private let saver: CheckpointSaver
@@ -136,10 +137,13 @@ struct OngoingRun: ~Copyable {
 
     /// Writes the report anew.
     mutating func refreshReport() throws {
-        let text = try world.agree { world.rank == 0 ? options.run.refreshReport() : nil }
+        let (options, log, isCoordinator) = (options, log, world.rank == 0)
+        let text = try world.agree {
+            let text = isCoordinator ? options.run.refreshReport() : nil
+            if let text { _ = try log?.append(LogEntry(event: text)) }
+            return text
+        }
         if let text { say("warning: \(text)") }
-        let log = log
-        try world.agree { if let text { _ = try log?.append(LogEntry(event: text)) } }
     }
 
     /// Begins a checkpoint where one is due, unless the one before it is still being written.
