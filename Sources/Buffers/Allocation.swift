@@ -14,7 +14,9 @@ func allocateZeroed<Element: BitwiseCopyable>(
     let isLarge = padded > 2 * hugePage
     let failure = Failure(
         "no memory for another \(padded / 1_048_576) MiB",
-        hint: "free some memory, use fewer ranks on this machine, or choose a smaller size or --micro-batch")
+        hint:
+            "free some memory, use fewer ranks on this machine, a smaller model or smaller images, or in training a smaller --micro-batch"
+    )
     if isLarge, let free = availableMemory(), free < padded { throw failure }
     var memory: UnsafeMutableRawPointer?
     guard posix_memalign(&memory, isLarge ? hugePage : 64, padded) == 0, let memory else { throw failure }

@@ -42,9 +42,10 @@ public struct BenchmarkResult: Codable, Sendable {
 /// Collective; all ranks get the result, but for the parts, which are each rank's own.
 public func benchmark(
     _ configuration: TrainingConfiguration, data: String, threads: Int, steps: Int,
-    distribution: DistributionOptions, world: World
+    bucketBytes: Int, world: World
 ) throws -> BenchmarkResult {
-    var trainer = try Trainer(configuration, data: data, threads: threads, distribution, world)
+    var trainer = try Trainer(
+        configuration, data: data, threads: threads, DistributionOptions(bucketBytes: bucketBytes), world)
     try trainer.load(from: nil)
     trainer.begin(at: 0)
     let productRate = try measureProducts(configuration, trainer.workspace.team, world)

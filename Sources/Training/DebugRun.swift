@@ -17,7 +17,7 @@ public func debugRun(
     let (shape, layout) = (configuration.model, session.model.layout)
     say(
         "\(layout.parameterCount) parameters (width \(shape.dim), depth \(shape.depth) + \(shape.decoderDepth), "
-            + "\(shape.heads) heads), \(session.images) images of \(shape.imageSize) pixels in patches of \(shape.patchSize), "
+            + "\(counted(shape.heads, "head"))), \(counted(session.images, "image")) of \(shape.imageSize) pixels in patches of \(shape.patchSize), "
             + "\(configuration.precision.rawValue), \(threads) thread\(threads == 1 ? "" : "s")")
     say(checkpoint.map { "parameters of \($0)" } ?? "initial parameters, seed \(configuration.seed)")
 

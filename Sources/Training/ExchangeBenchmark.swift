@@ -14,11 +14,11 @@ public struct ExchangeResult: Codable, Sendable {
 
 /// Measures both ways in turn, `rounds` times each, after one that is not counted. Collective.
 public func benchmarkExchange(
-    _ model: MaskedAutoencoder, wire: WireFormat, distribution: DistributionOptions, rounds: Int, world: World
+    _ model: MaskedAutoencoder, wire: WireFormat, bucketBytes: Int, rounds: Int, world: World
 ) throws -> ExchangeResult {
     let layout = model.layout
     let partition = Partition(
-        count: layout.bufferCount, bucketCount: distribution.bucketBytes / 4, ranks: world.size)
+        count: layout.bufferCount, bucketCount: bucketBytes / 4, ranks: world.size)
     let rule = UpdateRule.adamW(weightDecay: 0.1)
     let sharded = try world.agree { try Optimizer(layout, rule: rule, parts: partition.parts(of: world.rank)) }
     let whole = try world.agree { try Optimizer(layout, rule: rule) }

@@ -21,6 +21,7 @@ public func examineMachines(
     directories: [String], threads: Int, seconds: Double, world: World
 ) throws -> MachineReport {
     var facts = MachineFacts()
+    facts.busyProcessors = busyProcessors(over: 0.5)
     for path in directories { facts.directories.append(examine(path, world)) }
     let hasBFloat16 = world.minimum(facts.products.hasBFloat16 ? 1 : 0) == 1
     let team = ThreadTeam(count: threads)
@@ -106,8 +107,7 @@ private func examine(_ path: String, _ world: World) -> DirectoryFacts {
         facts.problem = Failure(from: error).problem
     }
     unlink("\(path)/.crate-doctor-\(world.rank)")
-    let attributes = try? FileManager.default.attributesOfFileSystem(forPath: path)
-    facts.freeBytes = (attributes?[.systemFreeSize] as? NSNumber)?.intValue ?? 0
+    facts.freeBytes = freeBytes(in: path)
     // Rank 0 holds the lock while the others, and itself once more, ask for it.
     let descriptor = world.rank == 0 ? open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) : -1
     let isHeld = descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) == 0

@@ -24,6 +24,8 @@ public struct MachineFacts: Codable, Equatable, Sendable {
     public var memoryBytes = 0
     /// Limits in bytes, and of open files; nil where there is none.
     public var lockableBytes: Int?, addressBytes: Int?, openFiles: Int?
+    /// How many of the host's processors were busy while this program was at rest.
+    public var busyProcessors = 0.0
     /// Whether the host has an InfiniBand or similar adapter.
     public var hasFastAdapter = false
     /// What was found in each directory that was asked for.

@@ -73,6 +73,9 @@ struct OngoingRun: ~Copyable {
         let saver = try world.agree {
             try CheckpointSaver(trainer, store: options.run.checkpoints, retention: options.retention)
         }
+        if isCoordinator, let doubt = Self.doubt(of: options.run.checkpoints, for: trainer, options) {
+            progress.say("warning: \(doubt)")
+        }
         self.configuration = configuration
         self.options = options
         self.world = world
@@ -91,7 +94,7 @@ struct OngoingRun: ~Copyable {
 
     /// Reads ahead for the first step, and looks at the model that a new run begins with.
     mutating func begin() throws {
-        if start > 0 { try record(LogEntry(event: "went on from step \(start) on \(world.size) ranks")) }
+        if start > 0 { try record(LogEntry(event: "went on from step \(start) on \(counted(world.size, "rank"))")) }
         trainer.begin(at: start)
         guard start == 0 else { return }
         if world.rank == 0, let directory = options.validation { telemetry.showSamples(of: directory) }
@@ -216,9 +219,9 @@ private func summary(_ configuration: TrainingConfiguration, _ model: Model, ran
     let head = configuration.classification.map { ", \($0.labels.classes) classes" }
     return String(
         format:
-            "%d rank%@, %.1f M parameters (width %d, depth %d%@, %d heads), images of %d pixels in patches of %d, %d samples, "
+            "%@, %.1f M parameters (width %d, depth %d%@, %d heads), images of %d pixels in patches of %d, %d samples, "
             + "%d steps of %d, peak lr %.2e",
-        ranks, ranks == 1 ? "" : "s", Double(model.layout.parameterCount) / 1e6, shape.dim, shape.depth,
+        counted(ranks, "rank"), Double(model.layout.parameterCount) / 1e6, shape.dim, shape.depth,
         head ?? " + \(shape.decoderDepth)", shape.heads, shape.imageSize, shape.patchSize, configuration.sampleCount,
         schedule.totalSteps,
         configuration.batchSize, schedule.peak)

@@ -1,15 +1,15 @@
+import Files
 import Foundation
 
 /// What rank 0 tells the person who watches: one line in place on a terminal, a line every few steps elsewhere.
 struct Progress {
-    private let isTerminal = isWatchedOnTerminal()
+    private var line = StatusLine(.standardOutput, isTerminal: isWatchedOnTerminal())
     private let isTalking: Bool
     private let totalSteps: Int
     private let linesEvery: Int
     private var secondsPerStep: Double?
     /// Since the last line.
     private var (images, seconds) = (0.0, 0.0)
-    private var isLineOpen = false
 
     /// Only rank 0 is `isTalking`. Of the `remaining` steps the first few and about fifty get a line of their own; so does each that
     /// ends a minute or more after the last line.
@@ -21,9 +21,7 @@ struct Progress {
 
     /// A message on a line of its own.
     mutating func say(_ text: String) {
-        guard isTalking else { return }
-        isLineOpen = false
-        write(isTerminal ? "\r\u{1B}[K\(text)\n" : "\(text)\n")
+        if isTalking { line.say(text) }
     }
 
     /// The state after a step that took `seconds`.
@@ -34,33 +32,17 @@ struct Progress {
         images += (entry.imagesPerSecond ?? 0) * seconds
         self.seconds += seconds
         let isDue = [1, 2, 5].contains(step) || step % linesEvery == 0 || step == totalSteps || self.seconds >= 60
-        guard isTerminal || isDue else { return }
+        guard line.isTerminal || isDue else { return }
         let left = Double(totalSteps - step) * (secondsPerStep ?? 0)
         let text = String(
             format: "step %d/%d  epoch %.2f  loss %.4f  lr %.2e  %.1f images/s  %@ left", step, totalSteps,
-            entry.epoch ?? .nan, entry.loss ?? .nan, entry.lr ?? .nan, images / self.seconds, duration(left))
+            entry.epoch ?? .nan, entry.loss ?? .nan, entry.lr ?? .nan, images / self.seconds, readableDuration(left))
         if isDue { (images, self.seconds) = (0, 0) }
-        isLineOpen = isTerminal
-        write(isTerminal ? "\r\u{1B}[K\(text)" : "\(text)\n")
+        line.show(text)
     }
 
     /// Ends the line in place, so that what follows, such as an error, starts on its own.
-    mutating func endLine() {
-        if isLineOpen { write("\n") }
-        isLineOpen = false
-    }
-
-    private func write(_ text: String) {
-        // Nobody listening, or a full disk behind a redirection, is no reason to stop training.
-        try? FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
-    }
-
-    private func duration(_ seconds: Double) -> String {
-        let total = Int(seconds.rounded())
-        if total >= 86_400 { return "\(total / 86_400) d \(total % 86_400 / 3600) h" }
-        if total >= 3600 { return "\(total / 3600) h \(total % 3600 / 60) min" }
-        return total >= 60 ? "\(total / 60) min \(total % 60) s" : "\(total) s"
-    }
+    mutating func endLine() { line.end() }
 }
 
 /// Whether the standard output ends at a terminal. mpirun gives its processes a terminal of their own, whatever its

@@ -111,10 +111,6 @@ public struct RunDirectory: Sendable {
 
     private static func argumentsPath(_ path: String) -> String { "\(path)/arguments.json" }
 
-    /// Settings that a run may change on its way: how long it is, and how a batch is cut, which changes nothing but the
-    /// rounding of sums.
-    private static let changeable = ["schedule.totalSteps", "schedule.warmupSteps", "microBatch", "virtualRanks"]
-
     private func demandComparable(_ configuration: TrainingConfiguration, report: (Failure) -> Void) throws {
         guard let data = FileManager.default.contents(atPath: configurationPath),
             let stored = try? JSONDecoder().decode(TrainingConfiguration.self, from: data)
@@ -127,7 +123,7 @@ public struct RunDirectory: Sendable {
             names.map { "\($0) was \(before[$0] ?? "absent") and is now \(now[$0] ?? "absent")" }
                 .joined(separator: ", ")
         }
-        let refused = names.filter { !Self.changeable.contains($0) }
+        let refused = names.filter { !TrainingConfiguration.changeable.contains($0) }
         guard refused.isEmpty else {
             throw Failure(
                 "the run in \(path) has another configuration: \(text(refused))",

@@ -23,9 +23,10 @@ public struct DistributionOptions: Sendable {
     /// Steps in a row that may be skipped.
     public var maxSkips: Int
 
-    /// Options from their parts.
+    /// Options from their parts; what is left out is not done.
     public init(
-        bucketBytes: Int, limits: Watchdog.Limits, checkEvery: Int, onNonFinite: NonFinitePolicy, maxSkips: Int
+        bucketBytes: Int, limits: Watchdog.Limits = .init(warning: .infinity, abort: .infinity), checkEvery: Int = 0,
+        onNonFinite: NonFinitePolicy = .stop, maxSkips: Int = 0
     ) {
         self.bucketBytes = bucketBytes
         self.limits = limits

@@ -38,7 +38,7 @@ struct TensorBoardLog {
     func append(_ measurement: LayerMeasurement) throws -> Failure? {
         var values: [EventValue] = []
         func add(_ name: String, _ block: Int, _ value: Double?) {
-            if let value { values.append(.scalar(String(format: "%@/block_%02d", name, block), value)) }
+            if let value { values.append(.scalar(String(format: "%@/block_%02d", name, block + 1), value)) }
         }
         for (block, measures) in measurement.encoder.enumerated() {
             for (name, value) in EncoderMeasures.spreads { add(name, block, value(measures)?.mean) }

@@ -110,19 +110,6 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
         return ranks & (ranks - 1) == 0 && share & (share - 1) == 0
     }
 
-    /// Every setting as text, by its name.
-    var fields: [String: String] {
-        get throws {
-            var fields: [String: String] = [:]
-            func add(_ value: Any, _ name: String) {
-                guard let object = value as? [String: Any] else { return fields[name] = "\(value)" }
-                for (inner, value) in object { add(value, name.isEmpty ? inner : "\(name).\(inner)") }
-            }
-            add(try JSONSerialization.jsonObject(with: JSONEncoder().encode(self)), "")
-            return fields
-        }
-    }
-
     /// The largest micro-batch of at most 8 that divides the samples of a virtual rank; larger ones gain nothing.
     public static func defaultMicroBatch(batchSize: Int, virtualRanks: Int) -> Int {
         let samples = max(1, batchSize / virtualRanks)

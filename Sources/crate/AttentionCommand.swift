@@ -41,10 +41,15 @@ struct AttentionCommand: ParsableCommand {
         try runWithWorld { world in
             try pictures.draw(speed, world) { loaded, pictures, block in
                 let maps = try loaded.attentionMaps(of: pictures, block: block)
+                let heads = try chosenHeads() ?? Array(1...maps[0].heads.count)
+                let kind = heads.count == 1 ? "head" : "heads"
+                print(
+                    "from left to right: image, \(kind) \(heads.map(String.init).joined(separator: ", ")), mean of all heads"
+                )
                 let grid = loaded.tiling.patchesPerSide
                 let shape = [maps.count, maps[0].heads.count, grid, grid]
                 return DrawnPictures(
-                    sheets: try maps.map { try $0.sheet(heads: try chosenHeads(), mass: mass) },
+                    sheets: try maps.map { try $0.sheet(heads: heads, mass: mass) },
                     values: ("attention", shape, maps.flatMap { $0.heads.flatMap { $0 } }))
             }
         }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Collectives
 import CrateModel
+import Files
 import Foundation
 import Shards
 import Training
@@ -25,7 +26,7 @@ struct BenchCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Steps to measure, after one that is not counted.", valueName: "n"))
     var steps = 5
     @OptionGroup var speed: SpeedOptions
-    @OptionGroup(title: "Ranks") var distribution: DistributionArguments
+    @OptionGroup(title: "Ranks") var bucket: BucketOption
     @Option(help: ArgumentHelp("Gradients between ranks: as they are, or rounded to bf16.", valueName: "fp32|bf16"))
     var wire = WireFormat.fp32
     @Flag(
@@ -72,14 +73,14 @@ struct BenchCommand: ParsableCommand {
                 ranks: world.size)
             let result = try benchmark(
                 configuration, data: data, threads: speed.threads, steps: steps,
-                distribution: distribution.options, world: world)
+                bucketBytes: bucket.bytes, world: world)
             if world.rank == 0 { json ? try printJSON(result) : printTable(result) }
         }
     }
 
     private func measureExchange(_ configuration: ModelConfiguration, _ world: World) throws {
         let result = try benchmarkExchange(
-            MaskedAutoencoder(configuration), wire: wire, distribution: distribution.options, rounds: steps,
+            MaskedAutoencoder(configuration), wire: wire, bucketBytes: bucket.bytes, rounds: steps,
             world: world)
         guard world.rank == 0 else { return }
         if json { return try printJSON(result) }
@@ -92,7 +93,7 @@ struct BenchCommand: ParsableCommand {
         let rate = result.imagesPerSecond
         line(
             "set-up",
-            "\(result.ranks) ranks of \(result.threads) threads, batch \(result.batchSize) in passes of \(result.microBatch), \(result.precision.rawValue)"
+            "\(counted(result.ranks, "rank")) of \(counted(result.threads, "thread")), batch \(result.batchSize) in passes of \(result.microBatch), \(result.precision.rawValue)"
         )
         line("products", String(format: "%.1f GFLOP/s", result.productGflops))
         line(

@@ -56,15 +56,13 @@ struct ClassificationOptions: ParsableArguments {
     }
 
     /// The task of telling `classes` classes apart.
-    func task(
-        _ form: ClassifierForm, classes: Int, optimizer: OptimizerKind, layerDecay: Double
-    ) -> ClassificationTask {
+    func task(_ form: ClassifierForm, classes: Int, _ defaults: RecipeDefaults) -> ClassificationTask {
         let augmentation = Augmentation(
             operations: randAugment, magnitude: randAugment > 0 ? magnitude : 0, erasing: erasing, mixup: mixup,
             cutmix: cutmix)
         return ClassificationTask(
             form: form, pooling: pooling,
             labels: LabelSettings(classes: classes, smoothing: labelSmoothing, augmentation: augmentation),
-            optimizer: self.optimizer ?? optimizer, layerDecay: self.layerDecay ?? layerDecay)
+            optimizer: optimizer ?? defaults.optimizer, layerDecay: layerDecay ?? defaults.layerDecay)
     }
 }

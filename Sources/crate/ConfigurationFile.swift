@@ -84,7 +84,7 @@ struct ConfigurationFile {
 
     /// The failure of the one option that the parser refuses by itself, if there is one.
     func failure(of command: String, _ table: OptionTable) -> Failure? {
-        let required = table.entries.filter { !$0.isOptional && $0.kind == "option" }.map { "--\($0.name)=x" }
+        let required = table.required.map { "--\($0)=x" }
         for (name, arguments) in options {
             do {
                 _ = try Crate.parseAsRoot([command] + required + arguments)

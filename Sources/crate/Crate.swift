@@ -11,13 +11,27 @@ struct Crate: ParsableCommand {
         commandName: "crate",
         abstract: "Pretrain CRATE-MAE, the white-box masked autoencoder, on CPU clusters.",
         version: versionText,
-        subcommands: [
-            SynthesizeCommand.self, ShardCommand.self, VerifyCommand.self, InspectCommand.self,
-            PretrainCommand.self, TrainCommand.self, FinetuneCommand.self, EvaluateCommand.self,
-            ProbeCommand.self, FeaturesCommand.self, AnalyzeCommand.self, ReconstructCommand.self,
-            AttentionCommand.self, PCACommand.self, EmergenceCommand.self, ReportCommand.self,
-            CheckpointCommand.self, ExportCommand.self, ImportCommand.self,
-            CompareCommand.self, BenchCommand.self, PlanCommand.self, DoctorCommand.self,
+        groupedSubcommands: [
+            CommandGroup(
+                name: "Data",
+                subcommands: [SynthesizeCommand.self, ShardCommand.self, VerifyCommand.self, InspectCommand.self]),
+            CommandGroup(
+                name: "Training",
+                subcommands: [
+                    PretrainCommand.self, TrainCommand.self, FinetuneCommand.self, EvaluateCommand.self,
+                    ReportCommand.self,
+                ]),
+            CommandGroup(
+                name: "What a model has learnt",
+                subcommands: [
+                    ProbeCommand.self, FeaturesCommand.self, AnalyzeCommand.self, ReconstructCommand.self,
+                    AttentionCommand.self, PCACommand.self, EmergenceCommand.self,
+                ]),
+            CommandGroup(
+                name: "Checkpoints", subcommands: [CheckpointCommand.self, ExportCommand.self, ImportCommand.self]),
+            CommandGroup(
+                name: "The machine and the program",
+                subcommands: [DoctorCommand.self, BenchCommand.self, PlanCommand.self, CompareCommand.self]),
         ])
 
     static func main() {
@@ -69,7 +83,7 @@ struct Crate: ParsableCommand {
     /// The command with its options. Throws `Failure` with the file and the key where one of a file is at fault.
     private static func parse(_ given: GivenArguments) throws -> ParsableCommand {
         do {
-            return try parseAsRoot(given.words)
+            return try parseAsRoot(given.words + given.standIns)
         } catch {
             guard let table = given.table, let failure = given.file?.failure(of: given.words[0], table) else {
                 throw error

@@ -5,10 +5,21 @@ import Training
 extension WireFormat: ExpressibleByArgument {}
 extension NonFinitePolicy: ExpressibleByArgument {}
 
-/// How ranks work together, and what they do about each other.
-struct DistributionArguments: ParsableArguments {
+/// How much of the gradients ranks exchange at once.
+struct BucketOption: ParsableArguments {
     @Option(help: ArgumentHelp("MiB of gradients that are exchanged at once.", valueName: "mib"))
     var bucketMb = 2.0
+
+    func validate() throws {
+        guard bucketMb > 0, bucketMb <= 1024 else { throw ValidationError("--bucket-mb takes a number up to 1024.") }
+    }
+
+    var bytes: Int { Int(bucketMb * 1_048_576) }
+}
+
+/// How ranks work together, and what they do about each other.
+struct DistributionArguments: ParsableArguments {
+    @OptionGroup var bucket: BucketOption
     @Option(help: ArgumentHelp("Seconds of waiting until late ranks are named; 0 for never.", valueName: "s"))
     var stallWarning = 60.0
     @Option(help: ArgumentHelp("Seconds of waiting until the job is ended; 0 for never.", valueName: "s"))
@@ -23,7 +34,6 @@ struct DistributionArguments: ParsableArguments {
     var maxSkips = 10
 
     func validate() throws {
-        guard bucketMb > 0, bucketMb <= 1024 else { throw ValidationError("--bucket-mb takes a number up to 1024.") }
         for (name, value) in [("--stall-warning", stallWarning), ("--stall-abort", stallAbort)] {
             guard value >= 0, value <= 1e6 else { throw ValidationError("\(name) takes seconds from 0 to 1000000.") }
         }
@@ -34,7 +44,7 @@ struct DistributionArguments: ParsableArguments {
 
     var options: DistributionOptions {
         DistributionOptions(
-            bucketBytes: Int(bucketMb * 1_048_576),
+            bucketBytes: bucket.bytes,
             limits: .init(
                 warning: stallWarning > 0 ? stallWarning : .infinity, abort: stallAbort > 0 ? stallAbort : .infinity),
             checkEvery: checkEvery, onNonFinite: onNonFinite, maxSkips: maxSkips)

@@ -59,12 +59,9 @@ struct EmergenceCommand: ParsableCommand {
     func run() throws {
         try runWithWorld { world in
             for path in checkpoint {
-                let loaded = try LoadedModel(
-                    path, images: 8, precision: speed.announcedPrecision(world), threads: speed.threads, world: world)
-                if let random { loaded.initialise(seed: random) }
+                let loaded = try speed.load(path, images: 8, random: random, world)
                 try world.agree {
                     guard world.rank == 0 else { return }
-                    for warning in loaded.warnings { printError("warning: \(warning)") }
                     let pictures = try SegmentedPictures(images: images, masks: masks, count: count)
                     let block = layer ?? loaded.model.configuration.depth
                     let result = try loaded.emergence(of: pictures, block: block, mass: mass)
@@ -78,7 +75,7 @@ struct EmergenceCommand: ParsableCommand {
 
     private func show(_ record: Record) {
         let result = record.result
-        print("\(record.checkpoint), layer \(record.layer), \(result.images) images")
+        print("\(record.checkpoint), layer \(record.layer), \(counted(result.images, "image"))")
         for (index, head) in result.heads.enumerated() { print("  head \(index + 1): \(text(head))") }
         print("  mean of the heads: \(String(format: "%.4f", result.mean))")
         print("  best head, \(result.best.chosen), on the other half: \(text(result.best.overlap))")

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Collectives
+import Files
 import Training
 
 struct EvaluateCommand: ParsableCommand {
@@ -30,7 +31,7 @@ struct EvaluateCommand: ParsableCommand {
                 threads: speed.threads, world: world)
             guard world.rank == 0 else { return }
             for warning in result.warnings { printError("warning: \(warning)") }
-            print("\(result.result.text) over \(result.samples) samples, \(result.file)")
+            print("\(result.result.text) over \(counted(result.samples, "sample")), \(result.file)")
         }
     }
 }

@@ -35,9 +35,10 @@ struct ExportCommand: ParsableCommand {
     func run() throws {
         let file = try CheckpointStore.modelFile(at: checkpoint) { printError("warning: \($0)") }
         try refuse(output, ifSameAs: file)
+        let isReplaced = FileManager.default.fileExists(atPath: output)
         let published = try PublishedModel(file: file, imageSize: imageSize)
         try published.export(encoder ? .encoder : classifier ? .classifier : .model, to: output, type: type)
-        print("wrote \(output)")
+        print(isReplaced ? "wrote \(output) in place of the file that was there" : "wrote \(output)")
     }
 }
 

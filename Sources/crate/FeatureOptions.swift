@@ -21,11 +21,7 @@ struct FeatureOptions: ParsableArguments {
 
     /// The model, with the weights that are asked for. Collective.
     func load(_ speed: SpeedOptions, _ world: World) throws -> LoadedModel {
-        let loaded = try LoadedModel(
-            checkpoint, images: 8, precision: speed.announcedPrecision(world), threads: speed.threads, world: world)
-        if let random { loaded.initialise(seed: random) }
-        if world.rank == 0 { for warning in loaded.warnings { printError("warning: \(warning)") } }
-        return loaded
+        try speed.load(checkpoint, images: 8, random: random, world)
     }
 
     func sources(of loaded: borrowing LoadedModel) throws -> [FeatureSource] {

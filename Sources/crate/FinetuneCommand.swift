@@ -49,7 +49,7 @@ struct FinetuneCommand: ParsableCommand {
                     normalisesTargets: false, positionGrid: theirs.trainedGrid)
                 let task = classification.task(
                     source.model.classifier?.configuration.form ?? .autoencoder, classes: index.classes.count,
-                    optimizer: .adamw, layerDecay: 0.75)
+                    .finetuning)
                 return try training.recipe.configuration(
                     model, .finetuning, task: task, sampleCount: index.total,
                     normalisation: training.recipe.normalise == nil

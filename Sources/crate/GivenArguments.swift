@@ -56,16 +56,30 @@ struct GivenArguments {
     /// Whether the options are only to be printed.
     var isPrinting: Bool { table?.values(in: words)["print-config"] != nil }
 
+    /// Where the options are only to be printed, values for those that would have to be given, which the parser asks for.
+    var standIns: [String] {
+        guard isPrinting, let table else { return [] }
+        let values = table.values(in: words)
+        return table.required.filter { values[$0] == nil }.map { "--\($0)=x" }
+    }
+
     /// What to store with a run: the subcommand, and all options but `names`, which belong to one start.
     func arguments(without names: Set<String>) -> [String] {
         let table = table ?? OptionTable(command: words.first ?? "")
         return words.prefix(1) + (table?.arguments(Array(words.dropFirst()), without: names) ?? [])
     }
 
-    /// All options with their values as a file that --config reads; what has no value is a comment.
+    /// All options with their values, or those that they have where nothing is said, as a file that --config reads; what has no
+    /// value is a comment.
     var asFile: String {
         guard let table, let command = words.first else { return "" }
         let values = table.values(in: words)
+        let defaults = RecipeDefaults.ofCommands[command]?.values ?? [:]
+        func standard(_ entry: OptionTable.Entry) -> String? {
+            entry.isFlag
+                ? "\(isOn(entry))"
+                : table.hasRival(entry.name, in: values) ? nil : entry.defaultValue ?? defaults[entry.name]
+        }
         var lines = ["# crate \(command) --config FILE"]
         var section: String?
         func isOn(_ flag: OptionTable.Entry) -> Bool {
@@ -76,7 +90,7 @@ struct GivenArguments {
                 lines += ["", "# \(title)"]
                 section = title
             }
-            if let value = values[entry.name] ?? (entry.isFlag ? "\(isOn(entry))" : entry.defaultValue) {
+            if let value = values[entry.name] ?? standard(entry) {
                 lines.append("\(entry.name): \(Self.scalar(value))")
             } else {
                 lines.append("# \(entry.name): not set")

@@ -31,22 +31,24 @@ struct InspectCommand: ParsableCommand {
         var directory = try ShardDirectory(path: dir)
         let index = directory.index
         let bytes = index.shards.reduce(0) { $0 + $1.bytes }
-        print("samples   \(index.total) of \(index.classes.count) classes")
+        print("samples   \(index.total) of \(counted(index.classes.count, "class"))")
         print("stored    \(storage(index))")
-        print("size      \(bytes) bytes in \(index.shards.count) shards, \(bytes / max(index.total, 1)) a sample")
+        print(
+            "size      \(bytes) bytes in \(counted(index.shards.count, "shard")), \(bytes / max(index.total, 1)) a sample"
+        )
         print("pixels    mean \(numbers(index.mean)), deviation \(numbers(index.std))")
         if let recipe = index.recipe {
             let part = recipe.source.within.map { ", \($0)" } ?? ""
             let order = recipe.shuffle.map { "mixed by \($0)" } ?? "in its order"
             print(
-                "source    \(recipe.source.kind.rawValue)\(part): \(recipe.source.images) images, \(order), "
+                "source    \(recipe.source.kind.rawValue)\(part): \(counted(recipe.source.images, "image")), \(order), "
                     + "\(recipe.source.images - index.total) left out")
         }
         try printHistogram(&directory)
         if let sheet {
             let (image, samples) = try ContactSheet.image(of: &directory, count: samples)
             try DurableFile.write(PNGEncoder.encode(image), to: sheet)
-            print("\(sheet): \(samples.count) samples, one in \(index.total / samples.count), row by row")
+            print("\(sheet): \(counted(samples.count, "sample")), one in \(index.total / samples.count), row by row")
         }
     }
 

@@ -1,4 +1,5 @@
 import Analysis
+import Files
 import Foundation
 
 /// The measures of one or several checkpoints as people and other programs read them.
@@ -28,7 +29,7 @@ struct MeasureTable {
     func print() {
         for (index, measurement) in measurements.enumerated() {
             let step = measurement.step.map { ", step \($0)" } ?? ""
-            Swift.print("[\(index + 1)] \(measurement.file ?? "")\(step), \(measurement.images) images")
+            Swift.print("[\(index + 1)] \(measurement.file ?? "")\(step), \(counted(measurement.images, "image"))")
         }
         let columns = columns
         if measurements.count == 1 {
@@ -49,7 +50,7 @@ struct MeasureTable {
         let blocks = measurements.map { max($0.encoder.count, $0.decoder.count) }.max() ?? 0
         let lines =
             [["block"] + columns.map(\.name)]
-            + (0..<blocks).map { block in ["\(block)"] + columns.map { text($0.value(block)) } }
+            + (0..<blocks).map { block in ["\(block + 1)"] + columns.map { text($0.value(block)) } }
         let widths = (0...columns.count).map { column in lines.map { $0[column].count }.max() ?? 0 }
         Swift.print("\n\(title)".trimmingCharacters(in: title.isEmpty ? .newlines : []))
         for line in lines {
@@ -64,7 +65,7 @@ struct MeasureTable {
             ? String(format: "%.4g", value.mean) : String(format: "%.4g +- %.2g", value.mean, value.std)
     }
 
-    /// A line for each checkpoint and block: its file, its step, images, block, and each measure's mean and deviation.
+    /// A line for each checkpoint and block: its file, its step, images, block from 1 on, and each measure's mean and deviation.
     var csv: String {
         let columns = columns
         let numbers = Set(EncoderMeasures.numbers.map(\.name))
@@ -76,7 +77,7 @@ struct MeasureTable {
             for block in 0..<max(measurement.encoder.count, measurement.decoder.count) {
                 let file = (measurement.file ?? "").replacingOccurrences(of: "\"", with: "\"\"")
                 lines.append(
-                    ["\"\(file)\"", measurement.step.map(String.init) ?? "", "\(measurement.images)", "\(block)"]
+                    ["\"\(file)\"", measurement.step.map(String.init) ?? "", "\(measurement.images)", "\(block + 1)"]
                         + columns.flatMap { column in
                             let value = column.value(measurement, block)
                             let texts = [value?.mean, value?.std].map { $0.map { "\($0)" } ?? "" }

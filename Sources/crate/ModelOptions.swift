@@ -26,14 +26,14 @@ struct ModelOptions: ParsableArguments {
             valueName: "patches"))
     var positionGrid: Int?
 
-    /// The model, with the `lambda` that is meant where none is given.
+    /// The model, with the lambda of `defaults` where none is given.
     func configuration(
-        lambda standard: Double = 0.5, hasDecoder: Bool = true, normalisesTargets: Bool = false
+        _ defaults: RecipeDefaults = .pretraining, hasDecoder: Bool = true, normalisesTargets: Bool = false
     ) throws -> ModelConfiguration {
         let extents = model.extents
         return try ModelConfiguration(
             imageSize: imageSize, patchSize: patchSize, dim: dim ?? extents.dim, depth: depth ?? extents.depth,
-            decoderDepth: hasDecoder ? nil : 0, heads: heads ?? extents.heads, lambda: lambda ?? standard,
+            decoderDepth: hasDecoder ? nil : 0, heads: heads ?? extents.heads, lambda: lambda ?? defaults.lambda,
             normalisesTargets: normalisesTargets, positionGrid: positionGrid)
     }
 }

@@ -43,6 +43,9 @@ struct OptionTable {
 
     subscript(name: String) -> Entry? { entries.first { $0.names?.contains { $0.name == name } ?? false } }
 
+    /// The names of the options that have to be given.
+    var required: [String] { entries.filter { !$0.isOptional && $0.kind == "option" }.map(\.name) }
+
     /// Whether `entry` is the `--no-` form of another flag.
     func isOpposite(_ entry: Entry) -> Bool {
         entry.name.hasPrefix("no-") && self[String(entry.name.dropFirst(3))] != nil
@@ -92,6 +95,9 @@ struct OptionTable {
         }
         return parts
     }
+
+    /// Whether `values` say of another option what makes `name` mean nothing.
+    func hasRival(_ name: String, in values: [String: String]) -> Bool { rivals(name).contains { values[$0] != nil } }
 
     private func rivals(_ name: String?) -> [String] {
         guard let name else { return [] }

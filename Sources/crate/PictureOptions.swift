@@ -41,12 +41,9 @@ struct PictureOptions: ParsableArguments {
     func draw(
         _ speed: SpeedOptions, _ world: World, _ body: (borrowing LoadedModel, [Picture], Int) throws -> DrawnPictures
     ) throws {
-        let loaded = try LoadedModel(
-            checkpoint, images: 4, imageSize: imageSize, stride: stride, precision: speed.announcedPrecision(world),
-            threads: speed.threads, world: world)
+        let loaded = try speed.load(checkpoint, images: 4, imageSize: imageSize, stride: stride, world)
         try world.agree {
             guard world.rank == 0 else { return }
-            for warning in loaded.warnings { printError("warning: \(warning)") }
             let pictures = try images.enumerated().map {
                 try Picture(file: $1, side: loaded.tiling.imageSize, key: $0)
             }

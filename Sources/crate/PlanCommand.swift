@@ -29,7 +29,7 @@ struct PlanCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Images of the training set; not needed with --steps.", valueName: "n"))
     var images: Int?
     @OptionGroup(title: "Speed") var speed: SpeedOptions
-    @OptionGroup(title: "Ranks") var distribution: DistributionArguments
+    @OptionGroup(title: "Ranks") var bucket: BucketOption
     @OptionGroup(title: "Cluster") var cluster: ClusterOptions
     @Flag(help: "Print one JSON object instead of the tables.")
     var json = false
@@ -48,7 +48,7 @@ struct PlanCommand: ParsableCommand {
         let rates = try cluster.rates(model, precision)
         let plan = try ScalingPlan(
             nodes: cluster.nodes, cluster.description(rates, threads: speed.threads),
-            bucketBytes: distribution.options.bucketBytes
+            bucketBytes: bucket.bytes
         ) { ranks in
             try recipe.configuration(
                 model, maskRatio: masking.maskRatio, sampleCount: images ?? 1, normalisation: .imageNet,

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Kernels
 import Training
@@ -21,7 +22,7 @@ struct PlanTable {
         let step = plan.run.step
         line(
             "set-up",
-            "\(step.nodes) nodes, \(step.ranks) ranks of \(threads) threads, \(step.imagesPerRank) images a rank and step in "
+            "\(counted(step.nodes, "node")), \(counted(step.ranks, "rank")) of \(counted(threads, "thread")), \(counted(step.imagesPerRank, "image")) a rank and step in "
                 + "passes of \(step.microBatch), \(precision.rawValue)")
         line(
             "run",

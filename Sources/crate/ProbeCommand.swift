@@ -37,14 +37,15 @@ struct ProbeCommand: ParsableCommand {
         try runWithWorld { world in
             let loaded = try features.load(speed, world)
             let sources = try world.agree { try features.sources(of: loaded) }
-            if world.rank == 0 && !json {
-                print("layer  tokens  linear, %                 training, %   decay  neighbours, %")
-            }
+            var isFirst = true
             try loaded.probe(
                 sources, training: train, validation: validation,
                 with: LinearProbe(neighbours: neighbours > 0 ? neighbours : nil), world: world
             ) { probe in
-                if json { try printJSON(probe) } else { print(row(probe)) }
+                if json { return try printJSON(probe) }
+                if isFirst { print("layer  tokens  linear, %                 training, %   decay  neighbours, %") }
+                isFirst = false
+                print(row(probe))
             }
         }
     }

@@ -11,19 +11,6 @@ enum NormalisationChoice: String, ExpressibleByArgument {
     case imagenet, dataset
 }
 
-/// What a recipe is where nothing is said.
-struct RecipeDefaults {
-    let batchSize, epochs: Int
-    let blr, weightDecay: Double
-
-    /// As masked autoencoders are published.
-    static let pretraining = RecipeDefaults(batchSize: 4096, epochs: 800, blr: 3e-5, weightDecay: 0.1)
-    /// As the supervised CRATE is published, with Lion.
-    static let training = RecipeDefaults(batchSize: 2048, epochs: 150, blr: 3e-5, weightDecay: 0.5)
-    /// As CRATE is published to be fine-tuned on small data sets, with AdamW.
-    static let finetuning = RecipeDefaults(batchSize: 256, epochs: 200, blr: 5e-5, weightDecay: 0.01)
-}
-
 /// What a run computes with its model.
 struct RecipeOptions: ParsableArguments {
     @Option(

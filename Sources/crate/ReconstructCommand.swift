@@ -43,12 +43,10 @@ struct ReconstructCommand: ParsableCommand {
         try runWithWorld { world in
             // Pictures at a time: what is decoded has no bound but this.
             let chunk = 4
-            let loaded = try LoadedModel(
-                checkpoint, images: chunk, precision: speed.announcedPrecision(world), threads: speed.threads,
-                world: world)
-            guard world.rank == 0 else { return try world.agree {} }
-            for warning in loaded.warnings { printError("warning: \(warning)") }
-            try world.agree { try write(loaded, chunk: chunk) }
+            let loaded = try speed.load(checkpoint, images: chunk, world)
+            try world.agree {
+                if world.rank == 0 { try write(loaded, chunk: chunk) }
+            }
         }
     }
 

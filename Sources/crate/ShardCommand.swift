@@ -114,7 +114,7 @@ struct ShardCommand: ParsableCommand {
 
     private func report(_ summary: Sharding.Summary, made: Int, kept: Int, seconds: Double) {
         print(
-            "\(summary.images) images of \(summary.classes) classes in \(summary.shards) shards, "
+            "\(counted(summary.images, "image")) of \(counted(summary.classes, "class")) in \(counted(summary.shards, "shard")), "
                 + "\(summary.bytes) bytes, \(summary.skipped) skipped, \(decimal(seconds)) s, "
                 + "\(Int(Double(made) / max(seconds, 1e-9))) images/s")
         if kept > 0 { print("\(kept) shards were there from an earlier run.") }

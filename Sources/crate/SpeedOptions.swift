@@ -1,3 +1,4 @@
+import Analysis
 import ArgumentParser
 import Collectives
 import Kernels
@@ -20,5 +21,18 @@ struct SpeedOptions: ParsableArguments {
                 "warning: this processor has no bf16 products: factors are rounded to bf16, at the speed of fp32")
         }
         return precision
+    }
+
+    /// The model that `path` means (see `LoadedModel`), for up to `images` images at a time, with initial weights of seed
+    /// `random` where that is given. Rank 0 warns of damaged checkpoints that were passed over. Collective.
+    func load(
+        _ path: String, images: Int, imageSize: Int? = nil, stride: Int? = nil, random: UInt64? = nil, _ world: World
+    ) throws -> LoadedModel {
+        let loaded = try LoadedModel(
+            path, images: images, imageSize: imageSize, stride: stride, precision: announcedPrecision(world),
+            threads: threads, world: world)
+        if world.rank == 0 { for warning in loaded.warnings { printError("warning: \(warning)") } }
+        if let random { loaded.initialise(seed: random) }
+        return loaded
     }
 }

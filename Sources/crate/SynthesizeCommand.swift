@@ -64,7 +64,7 @@ struct SynthesizeCommand: ParsableCommand {
             }
         }
         print(
-            "\(images) images of \(classes) classes in \(out), \(decimal(line.seconds)) s, "
+            "\(counted(images, "image")) of \(counted(classes, "class")) in \(out), \(decimal(line.seconds)) s, "
                 + "\(Int(Double(images) / max(line.seconds, 1e-9))) images/s")
     }
 

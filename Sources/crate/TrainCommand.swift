@@ -23,9 +23,9 @@ struct TrainCommand: ParsableCommand {
         try runWithWorld { world in
             try training.train(world) { index, precision, ranks in
                 let task = classification.task(
-                    .supervised, classes: index.classes.count, optimizer: .lion, layerDecay: 1)
+                    .supervised, classes: index.classes.count, .training)
                 return try training.recipe.configuration(
-                    try model.configuration(lambda: 0.1, hasDecoder: false), .training, task: task,
+                    try model.configuration(.training, hasDecoder: false), .training, task: task,
                     sampleCount: index.total,
                     normalisation: try training.recipe.normalisation(of: index), precision: precision, ranks: ranks)
             }

@@ -58,7 +58,7 @@ struct VerifyCommand: ParsableCommand {
         }
         let index = verifier.index
         print(
-            "\(dir) is sound: \(index.total) samples of \(index.classes.count) classes in \(index.shards.count) shards, "
+            "\(dir) is sound: \(counted(index.total, "sample")) of \(counted(index.classes.count, "class")) in \(counted(index.shards.count, "shard")), "
                 + "\(index.shards.reduce(0) { $0 + $1.bytes }) bytes")
     }
 

@@ -48,7 +48,7 @@ import Testing
             #expect(printed.status == 0, "\(printed.errors)")
             for line in [
                 #"data: "a b: #c""#, "norm-pix: true", "lr: 1e-3", "save-every: 30min", "mask-ratio: 0.75",
-                "tensorboard: true",
+                "tensorboard: true", "batch-size: 4096", "epochs: 800", "lambda: 0.5", "# blr: not set",
             ] {
                 #expect(printed.output.split(separator: "\n").contains(Substring(line)), "\(printed.output)")
             }
@@ -64,6 +64,10 @@ import Testing
                 #expect(other.output.split(separator: "\n").contains(Substring(line)), "\(other.output)")
             }
             #expect(!FileManager.default.fileExists(atPath: "x"), "printing starts nothing")
+            // What would have to be given is left open.
+            let open = try crate(["finetune", "--print-config"])
+            #expect(open.status == 0 && open.output.contains("# from: not set"), "\(open.errors)")
+            #expect(open.output.contains("# data: not set") && open.output.contains("layer-decay: 0.75"))
         }
     }
 

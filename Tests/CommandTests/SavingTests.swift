@@ -38,7 +38,7 @@ import Testing
             #expect(other.failureLines.first?.contains("seed was 5 and is now 6") == true)
             let longer = try crate(["pretrain", "--run", "\(path)/part", "--resume", "--steps", "14"], ranks: 2)
             #expect(longer.status == 0, "\(longer.errors)")
-            #expect(longer.output.contains("schedule.totalSteps was 12 and is now 14"))
+            #expect(longer.output.contains("--steps was 12 and is now 14"))
             let shorter = try crate(["pretrain", "--run", "\(path)/part", "--resume", "--steps", "5"], ranks: 2)
             #expect(shorter.status == 1 && shorter.errors.contains("14 steps already"), "\(shorter.errors)")
         }
@@ -142,6 +142,7 @@ import Testing
                     ["--dim", "96", "--steps", "1000000", "--save-every", "5steps", "--save-failures", "2"]),
                 ranks: 2)
             #expect(result.status == 1)
+            #expect(result.output.contains("warning: 4 checkpoints of"), "said before the first step")
             #expect(result.output.contains("is not written (1 in a row)"))
             #expect(result.failureLines.count == 1)
             #expect(result.failureLines.first?.contains("No space left on device") == true)
