@@ -14,7 +14,8 @@ public enum Moment: String, CaseIterable, Sendable {
 /// `optimizer.safetensors` and `manifest.json`.
 public struct CheckpointStore: Sendable {
     private let directory: String
-    private static let modelFile = "model.safetensors"
+    /// The file of a checkpoint that holds its model.
+    public static let modelFile = "model.safetensors"
     private static let optimizerFile = "optimizer.safetensors"
     static let prefix = "step-"
     /// Where the metadata of a classifier says what it is; an autoencoder has `config`.
@@ -22,7 +23,7 @@ public struct CheckpointStore: Sendable {
 
     /// The store of the run directory `run`, which need not exist yet.
     public init(run: String) {
-        directory = "\(run)/checkpoints"
+        directory = RunFile.checkpoints.path(in: run)
     }
 
     /// Writes the state after `step` steps and returns the checkpoint's path: the flat buffer `parameters`, and what `moments`
