@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import Images
+import Kernels
 
 /// `index.json`: what a directory of shards holds. Written last, so a directory without it is not complete.
 public struct ShardIndex: Codable, Equatable, Sendable {
@@ -160,7 +161,7 @@ extension ShardIndex {
                 throw Failure("\(path): \(failure.problem)", hint: indexHint)
             }
         case .jpeg:
-            try demand((0...PatchGrid.maximumImageSize).contains(imageSize), "an image size of \(imageSize)")
+            try demand((0...PatchLimits.imageSize).contains(imageSize), "an image size of \(imageSize)")
             // What a sample takes besides its JPEG file: offset, label, reference to its key, checksum.
             sampleBytes = 36
         }
