@@ -34,8 +34,7 @@ extension LoadedModel {
     public borrowing func reconstruct(
         _ pictures: [Picture], maskRatio: Double? = nil, seed: UInt64 = 0
     ) throws -> [Reconstruction] {
-        let model = try autoencoder
-        let configuration = model.configuration
+        let configuration = try autoencoder.configuration
         let grid = try PatchGrid(imageSize: configuration.imageSize, patchSize: configuration.patchSize)
         let visible = try grid.visiblePatches(maskRatio: maskRatio ?? self.maskRatio)
         var framed = try FramedPictures(tiling, normalisation, capacity: min(pictures.count, workspace.capacity))
