@@ -6,7 +6,10 @@ import Images
 
 /// The running means of the gradients and, for AdamW, of their squares.
 public enum Moment: String, CaseIterable, Sendable {
-    case first, second
+    /// The mean of the gradients, m.
+    case first
+    /// The mean of their squares, v.
+    case second
 }
 
 /// The checkpoints of one run directory: `checkpoints/step-0000000100/` with `model.safetensors`,

@@ -3,6 +3,7 @@ import Kernels
 
 /// The published model sizes: same depth in encoder and decoder.
 public enum ModelSize: String, CaseIterable, Codable, Sendable {
+    /// 12, 25, 45 and 154 million parameters; see `extents`.
     case tiny, small, base, large
 
     /// Channels (D), blocks of the encoder and of the decoder, heads (H).
