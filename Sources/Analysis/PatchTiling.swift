@@ -1,5 +1,5 @@
 import Files
-import Images
+import Kernels
 
 /// How a square image is cut into the patches that a model sees: p x p pixels each, the next one `stride` pixels on.
 ///
@@ -21,10 +21,10 @@ public struct PatchTiling: Equatable, Sendable {
     /// Throws `Failure` unless 0 < stride <= p <= S and the patches reach the image's last pixel.
     public init(imageSize: Int, patchSize: Int, stride: Int? = nil) throws {
         let stride = stride ?? patchSize
-        guard (1...PatchGrid.maximumImageSize).contains(imageSize), (1...imageSize).contains(patchSize) else {
+        guard (1...PatchLimits.imageSize).contains(imageSize), (1...imageSize).contains(patchSize) else {
             throw Failure(
                 "patches of \(patchSize) pixels do not fit an image of \(imageSize)",
-                hint: "choose an image size from \(patchSize) to \(PatchGrid.maximumImageSize)")
+                hint: "choose an image size from \(patchSize) to \(PatchLimits.imageSize)")
         }
         guard (1...patchSize).contains(stride), (imageSize - patchSize) % stride == 0 else {
             let possible = (1...patchSize).filter { (imageSize - patchSize) % $0 == 0 }.map(String.init)
@@ -32,9 +32,9 @@ public struct PatchTiling: Equatable, Sendable {
                 "patches of \(patchSize) pixels, \(stride) apart, do not cover an image of \(imageSize)",
                 hint: "choose another image size, or a stride of \(possible.joined(separator: ", "))")
         }
-        guard (imageSize - patchSize) / stride < 128 else {
+        guard (imageSize - patchSize) / stride < PatchLimits.patchesPerSide else {
             throw Failure(
-                "\((imageSize - patchSize) / stride + 1) patches a side are more than 128",
+                "\((imageSize - patchSize) / stride + 1) patches a side are more than \(PatchLimits.patchesPerSide)",
                 hint: "choose a larger --stride or a smaller --image-size")
         }
         self.imageSize = imageSize

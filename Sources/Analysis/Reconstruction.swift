@@ -34,16 +34,9 @@ extension LoadedModel {
     public borrowing func reconstruct(
         _ pictures: [Picture], maskRatio: Double? = nil, seed: UInt64 = 0
     ) throws -> [Reconstruction] {
-        let model = try autoencoder
-        let configuration = model.configuration
+        let configuration = try autoencoder.configuration
         let grid = try PatchGrid(imageSize: configuration.imageSize, patchSize: configuration.patchSize)
-        let ratio = maskRatio ?? self.maskRatio
-        let visible = ratio > 0 && ratio < 1 ? visiblePatchCount(patchCount: grid.patchCount, ratio: ratio) : 0
-        guard visible > 0, visible < grid.patchCount else {
-            throw Failure(
-                "mask ratio \(ratio) hides none or all of \(grid.patchCount) patches",
-                hint: "choose --mask-ratio between 0 and 1, such as 0.75")
-        }
+        let visible = try grid.visiblePatches(maskRatio: maskRatio ?? self.maskRatio)
         var framed = try FramedPictures(tiling, normalisation, capacity: min(pictures.count, workspace.capacity))
         let mask = try OwnedBuffer<UInt8>(count: framed.capacity * grid.patchCount)
         var results: [Reconstruction] = []

@@ -33,24 +33,3 @@ func paddedByteCount<Element>(_ count: Int, of type: Element.Type) throws -> Int
     }
     return (bytes / 64 + 1) * 64
 }
-
-/// Bytes that this process can still take: what the machine has free, within the limit of the process's control group.
-/// Nil where the system does not say.
-func availableMemory() -> Int? {
-    func text(_ path: String) -> String? { try? String(contentsOfFile: path, encoding: .utf8) }
-    func field(_ name: String, in path: String) -> Int? {
-        let line = text(path)?.split(separator: "\n").first { $0.hasPrefix(name + " ") || $0.hasPrefix(name + ":") }
-        return line.flatMap { Int($0.split(separator: " ")[1]) }
-    }
-    func number(in path: String) -> Int? {
-        text(path).flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
-    }
-    guard let kilobytes = field("MemAvailable", in: "/proc/meminfo") else { return nil }
-    let group = "/sys/fs/cgroup"
-    guard let limit = number(in: "\(group)/memory.max"), let used = number(in: "\(group)/memory.current") else {
-        return kilobytes * 1024
-    }
-    // Cached files count as used, though the kernel gives them up when the memory is wanted.
-    let cached = ["inactive_file", "active_file"].reduce(0) { $0 + (field($1, in: "\(group)/memory.stat") ?? 0) }
-    return min(kilobytes * 1024, limit - used + cached)
-}

@@ -3,18 +3,21 @@ import CrateModel
 import Files
 import Foundation
 import Images
-import Kernels
 
 /// The running means of the gradients and, for AdamW, of their squares.
 public enum Moment: String, CaseIterable, Sendable {
-    case first, second
+    /// The mean of the gradients, m.
+    case first
+    /// The mean of their squares, v.
+    case second
 }
 
 /// The checkpoints of one run directory: `checkpoints/step-0000000100/` with `model.safetensors`,
 /// `optimizer.safetensors` and `manifest.json`.
 public struct CheckpointStore: Sendable {
     private let directory: String
-    private static let modelFile = "model.safetensors"
+    /// The file of a checkpoint that holds its model.
+    public static let modelFile = "model.safetensors"
     private static let optimizerFile = "optimizer.safetensors"
     static let prefix = "step-"
     /// Where the metadata of a classifier says what it is; an autoencoder has `config`.
@@ -22,7 +25,7 @@ public struct CheckpointStore: Sendable {
 
     /// The store of the run directory `run`, which need not exist yet.
     public init(run: String) {
-        directory = "\(run)/checkpoints"
+        directory = RunFile.checkpoints.path(in: run)
     }
 
     /// Writes the state after `step` steps and returns the checkpoint's path: the flat buffer `parameters`, and what `moments`
@@ -151,70 +154,5 @@ public struct CheckpointStore: Sendable {
                 "\(path) holds no checkpoint", hint: "give a run, one of its checkpoints, or a .safetensors file")
         }
         return "\(newest.path)/\(modelFile)"
-    }
-
-    /// What a model file says of itself in its metadata: the model, the fraction of patches hidden in training (0 for a
-    /// classifier), and what pixels were normalised with, which in older files is not said and was ImageNet's.
-    public static func description(
-        ofModelFile path: String
-    ) throws -> (model: Model, maskRatio: Double, normalisation: Normalisation) {
-        let reader = try SafetensorsReader(path: path)
-        let (model, maskRatio) = try model(of: reader)
-        guard let normalisation = reader.metadata["normalisation"] else { return (model, maskRatio, .imageNet) }
-        guard let stored = try? JSONDecoder().decode(Normalisation.self, from: Data(normalisation.utf8)) else {
-            throw Failure("\(path) does not say how pixels are normalised", hint: "give a file that crate wrote")
-        }
-        return (model, maskRatio, try Normalisation(mean: stored.mean, deviation: stored.deviation))
-    }
-
-    private static func model(of reader: borrowing SafetensorsReader) throws -> (Model, maskRatio: Double) {
-        func decoded<Value: Decodable>(_ key: String, as type: Value.Type) -> Value? {
-            reader.metadata[key].flatMap { try? JSONDecoder().decode(type, from: Data($0.utf8)) }
-        }
-        if let classifier = decoded(classifierKey, as: ClassifierConfiguration.self) {
-            try classifier.validate()
-            return (.classifier(Classifier(classifier)), 0)
-        }
-        guard let configuration = decoded("config", as: ModelConfiguration.self),
-            let maskRatio = reader.metadata["mask_ratio"].flatMap(Double.init)
-        else {
-            throw Failure("\(reader.path) carries no model configuration", hint: "give a file that crate wrote")
-        }
-        try configuration.validate()
-        return (.autoencoder(MaskedAutoencoder(configuration)), maskRatio)
-    }
-
-    /// Fills the flat buffer `parameters` from the model file at `path`. Tensors that the layout does not have are
-    /// left unread. Throws `Failure` for a missing or misshapen tensor, or one with a value that is not finite.
-    public static func loadParameters(
-        into parameters: UnsafeMutablePointer<Float>, layout: ParameterLayout, from path: String
-    ) throws {
-        try loadParameters(into: parameters, parameters: layout.parameters, from: path)
-    }
-
-    /// Does that for some of a layout's parameters.
-    public static func loadParameters(
-        into buffer: UnsafeMutablePointer<Float>, parameters: [Parameter], from path: String
-    ) throws {
-        let reader = try SafetensorsReader(path: path)
-        for parameter in parameters {
-            let values = buffer + parameter.offset
-            try reader.read(parameter.name, shape: parameter.shape, into: values)
-            try demandFinite(values, parameter, parameter.name, path)
-        }
-    }
-}
-
-func encoded(_ value: some Encodable) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
-}
-
-func demandFinite(
-    _ values: UnsafePointer<Float>, _ parameter: Parameter, _ name: String, _ path: String
-) throws {
-    guard allFinite(values, count: parameter.count) else {
-        throw Failure("tensor \(name) of \(path) is not finite", hint: "use an earlier checkpoint")
     }
 }

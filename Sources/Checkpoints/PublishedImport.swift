@@ -50,10 +50,10 @@ extension PublishedModel {
     ///
     /// Throws `Failure` where the directory holds a run or checkpoints.
     public func save(run: String) throws -> String {
-        let used = ["config.json", "log.jsonl", "checkpoints"].first {
-            FileManager.default.fileExists(atPath: "\(run)/\($0)")
+        let used = [RunFile.configuration, .log, .checkpoints].first {
+            FileManager.default.fileExists(atPath: $0.path(in: run))
         }
-        if let used { throw Failure("\(run) holds \(used) already", hint: "choose a new directory for --run") }
+        if let used { throw Failure("\(run) holds \(used.name) already", hint: "choose a new directory for --run") }
         let zeros = try OwnedBuffer<Float>(count: model.layout.parameters.map(\.count).max() ?? 0)
         return try CheckpointStore(run: run).save(
             parameters.pointer, of: model, maskRatio: maskRatio, normalisation: normalisation, step: 0, samples: 0,

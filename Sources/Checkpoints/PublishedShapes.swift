@@ -1,5 +1,6 @@
 import CrateModel
 import Files
+import Kernels
 
 /// The model whose sizes are those of the tensors' shapes: a CRATE-MAE, or a supervised CRATE.
 ///
@@ -49,7 +50,9 @@ private struct PublishedShapes {
     ) throws -> ModelConfiguration {
         let extents = try shape(table, 3)
         let grid = Int(Double(max(0, extents[1] - 1)).squareRoot())
-        guard grid > 0, grid <= 128, patchSize <= 4096, extents == [1, grid * grid + 1, dim] else {
+        guard (1...PatchLimits.patchesPerSide).contains(grid), patchSize <= PatchLimits.imageSize,
+            extents == [1, grid * grid + 1, dim]
+        else {
             throw Failure(
                 "\(table) of \(path) is \(extents), which does not fit the patch embedding",
                 hint: "give published weights of CRATE")

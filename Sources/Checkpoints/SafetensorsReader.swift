@@ -103,14 +103,7 @@ private func openFile(_ path: String) throws -> (descriptor: Int32, dataStart: I
 private func readAll(
     _ destination: UnsafeMutableRawBufferPointer, from descriptor: Int32, at start: Int, path: String
 ) throws {
-    var done = 0
-    while done < destination.count {
-        let got = pread(descriptor, destination.baseAddress! + done, destination.count - done, off_t(start + done))
-        if got < 0 && errno == EINTR { continue }
-        guard got >= 0 else { throw systemFailure("cannot read \(path)") }
-        guard got > 0 else {
-            throw Failure("\(path) ends in the middle of its data", hint: "write it again or restore it")
-        }
-        done += got
+    guard try readBytes(into: destination, from: descriptor, at: start, path: path) == destination.count else {
+        throw Failure("\(path) ends in the middle of its data", hint: "write it again or restore it")
     }
 }

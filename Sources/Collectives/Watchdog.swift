@@ -5,7 +5,20 @@ import Synchronization
 
 /// What a rank is doing.
 public enum Activity: Int32, Sendable {
-    case starting, reading, computing, updating, evaluating, saving, waiting
+    /// What comes before its first step.
+    case starting
+    /// It waits for samples.
+    case reading
+    /// Forward and backward passes.
+    case computing
+    /// The optimiser's step.
+    case updating
+    /// A pass over the validation set.
+    case evaluating
+    /// A checkpoint is written.
+    case saving
+    /// It waits for others, so it is not the one that is late.
+    case waiting
 
     var text: String {
         switch self {

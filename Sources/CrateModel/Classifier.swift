@@ -13,15 +13,10 @@ public struct Classifier: Sendable {
     /// Every trained parameter under its published name.
     public let layout: ParameterLayout
 
-    let embedding: Embedding
+    let embedding: ClassifierEmbedding
     let encoder: [EncoderBlock]
     let head: ClassifierHead
     let prepared: PreparedLayout
-
-    enum Embedding {
-        case normalised(NormalisedEmbedding)
-        case convolution(PatchEmbedding)
-    }
 
     struct Saved {
         let embedding: NormalisedEmbedding.Saved?  // of the supervised form
@@ -49,16 +44,14 @@ public struct Classifier: Sendable {
         let model = configuration.encoder
         var layout = ParameterLayout()
         var prepared = PreparedLayout()
+        embedding = ClassifierEmbedding(configuration, in: &layout, prepared: &prepared)
         let prefix: (Int) -> String
         let initial: (weight: InitialValue, bias: InitialValue)
         switch configuration.form {
         case .supervised:
-            embedding = .normalised(NormalisedEmbedding(model, in: &layout, prepared: &prepared))
             prefix = { "transformer.layers.\($0)" }
             initial = InitialValue.linear(inputs: model.dim)
         case .autoencoder:
-            embedding = .convolution(
-                PatchEmbedding(model, hidesPatches: false, in: &layout, prepared: &prepared))
             prefix = { "blocks.\($0).layers.0" }
             initial = InitialValue.xavier(dim: model.dim)
         }
@@ -76,85 +69,37 @@ public struct Classifier: Sendable {
         offset >= head.norm.weight ? encoder.count + 1 : encoder.count { offset >= $0.offset }
     }
 
-    /// Makes of the parameters what products take. To be called whenever the parameters have changed, before the first
-    /// `forward`.
-    public func prepare(parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace) {
-        guard case .convolution(let embedding) = embedding else {
-            return workspace.prepare(encoder, nil, parameters: parameters)
-        }
-        workspace.prepare(encoder, embedding, parameters: parameters)
+    /// The encoder, and the head's norm over all tokens.
+    func encode(_ batch: PatchBatch, _ pass: Pass, _ memory: Activations) {
+        head.norm.forward(blocks(batch, pass, memory), pass, memory.norm)
     }
 
-    /// Encoder and head forward; every block's output and the logits stay in the workspace.
-    public func forward(
-        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
-    ) {
-        workspace.run(batch.images, parameters, gradients: parameters) { pass, memory in
-            head.forward(blocks(batch, pass, memory), pass, saved(memory).head)
-            pass.finish(.loss)
-        }
-    }
-
-    /// The encoder alone, and the head's norm over all tokens; every block's state stays in the workspace.
-    public func encode(
-        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
-    ) {
-        workspace.run(batch.images, parameters, gradients: parameters) { pass, memory in
-            head.norm.forward(blocks(batch, pass, memory), pass, memory.norm)
-        }
-    }
-
-    /// The loss of the logits of the last `forward`: that of image n goes to the workspace's `imageLosses[n]`. With
-    /// `gradientScale` the logits in the workspace become the gradient. See `crossEntropyLoss`.
-    public func loss(_ batch: PatchBatch, gradientScale: Float?, workspace: borrowing Workspace) {
-        guard let targets = batch.targets else { preconditionFailure("a classifier's loss without targets") }
-        let logits = saved(workspace.activations).logits
-        let (team, classes, imageLosses) = (workspace.team, configuration.classes, workspace.losses.pointer)
-        team.run { thread in
-            let part = team.part(thread, of: batch.images)
-            crossEntropyLoss(
-                logits: logits + part.lowerBound * classes, targets: targets + part.lowerBound * classes,
-                images: part.count, classes: classes, gradientScale: gradientScale,
-                imageLosses: imageLosses + part.lowerBound)
-        }
-        workspace.clock.finish(.loss)
-    }
-
-    /// Adds the gradient of the loss to `gradients`, from the state that `forward` and `loss` left. What is not the last
-    /// micro-batch of a sum.
-    public func backward(
-        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
-        workspace: borrowing Workspace
-    ) {
-        workspace.run(batch.images, parameters, gradients: gradients) {
-            backward(batch, $0, $1, isLast: false, ready: { _ in })
-        }
-    }
-
-    /// Does what `backward` does and completes the gradients; `ready` as in `MaskedAutoencoder.completeBackward`.
-    public func completeBackward(
-        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
-        workspace: borrowing Workspace, ready: (Int) -> Void
-    ) {
-        workspace.run(batch.images, parameters, gradients: gradients) {
-            backward(batch, $0, $1, isLast: true, ready: ready)
-        }
+    func forward(_ batch: PatchBatch, _ pass: Pass, _ memory: Activations) {
+        head.forward(blocks(batch, pass, memory), pass, saved(memory).head)
+        pass.finish(.loss)
     }
 
     /// Embedding and encoder blocks. Returns the last block's output.
     private func blocks(_ batch: PatchBatch, _ pass: Pass, _ memory: Activations) -> UnsafeMutablePointer<Float> {
-        switch embedding {
-        case .normalised(let embedding):
-            embedding.forward(batch, pass, values: memory.values, embeddingSaved(memory), into: memory.tokens)
-        case .convolution(let embedding):
-            embedding.forward(
-                batch, pass, values: Operand(memory.values, pass.prepared.format), into: memory.tokens)
-        }
+        embedding.forward(batch, pass, memory)
         pass.finish(.embedding)
         return encoder.forward(memory.tokens, pass, memory.encoder)
     }
 
-    private func backward(
+    /// The loss of the logits of `images`; see `Model.loss`.
+    func loss(
+        _ batch: PatchBatch, of images: Range<Int>, _ memory: Activations, gradientScale: Float?,
+        imageLosses: UnsafeMutablePointer<Double>
+    ) {
+        guard let targets = batch.targets else { preconditionFailure("a classifier's loss without targets") }
+        let (first, classes) = (images.lowerBound, configuration.classes)
+        crossEntropyLoss(
+            logits: saved(memory).logits + first * classes, targets: targets + first * classes, images: images.count,
+            classes: classes, gradientScale: gradientScale, imageLosses: imageLosses + first)
+    }
+
+    /// From the state that `forward` and `loss` left; see `Model.completeBackward`.
+    func backward(
         _ batch: PatchBatch, _ pass: Pass, _ memory: Activations, isLast: Bool, ready: (Int) -> Void
     ) {
         let (d, saved) = (memory.gradient, saved(memory))
@@ -164,12 +109,7 @@ public struct Classifier: Sendable {
             if index == encoder.count - 1 { head.norm.collectGradients(pass, saved.head.norm) }
             ready(encoder[index].offset)
         }
-        switch embedding {
-        case .normalised(let embedding):
-            embedding.backward(d, pass, values: memory.values, embeddingSaved(memory))
-        case .convolution(let embedding):
-            embedding.backward(d, batch, pass, values: Operand(memory.values, pass.prepared.format))
-        }
+        embedding.backward(d, batch, pass, memory)
         pass.sync()
         if pass.thread == 0 { collectGradients(pass, memory, isLast: isLast) }
         if pass.thread == 0 && isLast { ready(0) }
@@ -179,11 +119,7 @@ public struct Classifier: Sendable {
     /// Adds up the norms' gradients of all threads: the embedding's, and where it is not the last time those that `backward`
     /// has not collected block by block.
     private func collectGradients(_ pass: Pass, _ memory: Activations, isLast: Bool) {
-        switch embedding {
-        case .normalised(let embedding): embedding.collectGradients(pass, embeddingSaved(memory))
-        case .convolution(let embedding):
-            if isLast { embedding.finishGradient(pass.gradients, scratch: pass.derivation) }
-        }
+        embedding.collectGradients(pass, memory, isLast: isLast)
         guard !isLast else { return }
         encoder.collectGradients(pass, memory.encoder)
         head.norm.collectGradients(pass, saved(memory).head.norm)
@@ -191,11 +127,6 @@ public struct Classifier: Sendable {
 
     private func saved(_ memory: Activations) -> Saved {
         guard let saved = memory.classification else { preconditionFailure("an autoencoder's workspace") }
-        return saved
-    }
-
-    private func embeddingSaved(_ memory: Activations) -> NormalisedEmbedding.Saved {
-        guard let saved = saved(memory).embedding else { preconditionFailure("another form's workspace") }
         return saved
     }
 }

@@ -17,14 +17,13 @@ public struct MaskedAutoencoder: Sendable {
     let encoder: [EncoderBlock]
     let norm: NormLayer
     let decoder: [DecoderBlock]
-    let decoderNorm: NormLayer
-    let prediction: (weight: Weight, bias: Int)  // (V, D), (V)
+    let head: PredictionHead
     let prepared: PreparedLayout
 
     /// The model of `configuration`.
     public init(_ configuration: ModelConfiguration) {
         self.configuration = configuration
-        let (dim, valueCount) = (configuration.dim, configuration.patchValueCount)
+        let dim = configuration.dim
         var layout = ParameterLayout()
         var prepared = PreparedLayout()
         embedding = PatchEmbedding(configuration, hidesPatches: true, in: &layout, prepared: &prepared)
@@ -37,14 +36,7 @@ public struct MaskedAutoencoder: Sendable {
         decoder = (0..<configuration.decoderDepth).map {
             DecoderBlock("decoder_blocks.\($0)", configuration, in: &layout, prepared: &prepared)
         }
-        decoderNorm = NormLayer("decoder_norm", dim: dim, epsilon: 1e-6, in: &layout)
-        let xavier = (6 / Double(dim + valueCount)).squareRoot()
-        prediction = (
-            prepared.append(
-                layout.append("decoder_pred.weight", [valueCount, dim], initial: .uniform(bound: xavier)), valueCount,
-                dim),
-            layout.append("decoder_pred.bias", [valueCount], initial: .constant(0))
-        )
+        head = PredictionHead(configuration, in: &layout, prepared: &prepared)
         self.layout = layout
         self.prepared = prepared
     }
@@ -52,76 +44,14 @@ public struct MaskedAutoencoder: Sendable {
     /// The fixed position table that is added to the tokens, (T, D).
     public var positions: [Float] { embedding.positions }
 
-    /// Makes of the parameters what products take. To be called whenever the parameters have changed, before the first
-    /// `forward`.
-    public func prepare(parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace) {
-        workspace.prepare(encoder, embedding, parameters: parameters)
-    }
-
-    /// Encoder and decoder forward; every block's output and the predictions stay in the workspace.
-    public func forward(
-        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
-    ) {
-        workspace.run(batch.images, parameters, gradients: parameters) { forward(batch, $0, $1) }
-    }
-
-    /// The encoder alone, its last norm included; every block's state stays in the workspace.
-    public func encode(
-        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
-    ) {
-        workspace.run(batch.images, parameters, gradients: parameters) { encode(batch, $0, $1) }
-    }
-
-    /// The loss of the predictions of the last `forward`: image n's sum over its hidden patches goes to the workspace's
-    /// `imageLosses[n]`. With `gradientScale` the predictions in the workspace become the gradient.
-    /// See `reconstructionLoss`.
-    public func loss(_ batch: PatchBatch, gradientScale: Float?, workspace: borrowing Workspace) {
-        guard let mask = batch.mask else { preconditionFailure("a loss of hidden patches without a mask") }
-        let (memory, team, clock) = (workspace.activations, workspace.team, workspace.clock)
-        let imageLosses = workspace.losses.pointer
-        defer { clock.finish(.loss) }
-        let (patchCount, valueCount) = (configuration.patchCount, configuration.patchValueCount)
-        team.run { thread in
-            let part = team.part(thread, of: batch.images)
-            let first = part.lowerBound
-            reconstructionLoss(
-                prediction: memory.values + first * configuration.tokenCount * valueCount,
-                patches: batch.patches + first * patchCount * valueCount, mask: mask + first * patchCount,
-                images: part.count, patchCount: patchCount, valueCount: valueCount,
-                normalisesTargets: configuration.normalisesTargets, gradientScale: gradientScale,
-                imageLosses: imageLosses + first)
-        }
-    }
-
-    /// Adds the gradient of the loss to `gradients`, from the state that `forward` and `loss` left. What is not the last
-    /// micro-batch of a sum.
-    public func backward(
-        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
-        workspace: borrowing Workspace
-    ) {
-        workspace.run(batch.images, parameters, gradients: gradients) {
-            backward(batch, $0, $1, isLast: false, ready: { _ in })
-        }
-    }
-
-    /// Does what `backward` does and completes the gradients. When those from a position of the flat buffer to its end
-    /// are complete, calls `ready` with the position: one call a block, falling to 0, on the calling thread.
-    public func completeBackward(
-        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
-        workspace: borrowing Workspace, ready: (Int) -> Void
-    ) {
-        workspace.run(batch.images, parameters, gradients: gradients) {
-            backward(batch, $0, $1, isLast: true, ready: ready)
-        }
-    }
-
-    private func encode(_ batch: PatchBatch, _ pass: Pass, _ memory: Activations) {
+    /// The encoder alone, its last norm included.
+    func encode(_ batch: PatchBatch, _ pass: Pass, _ memory: Activations) {
         embedding.forward(batch, pass, values: patchValues(pass, memory), into: memory.tokens)
         pass.finish(.embedding)
         norm.forward(encoder.forward(memory.tokens, pass, memory.encoder), pass, memory.norm)
     }
 
-    private func forward(_ batch: PatchBatch, _ pass: Pass, _ memory: Activations) {
+    func forward(_ batch: PatchBatch, _ pass: Pass, _ memory: Activations) {
         encode(batch, pass, memory)
         var z = memory.normed
         for (block, saved) in zip(decoder, memory.decoder) {
@@ -129,27 +59,33 @@ public struct MaskedAutoencoder: Sendable {
             z = saved.output
         }
         pass.finish(.decoder)
-        decoderNorm.forward(z, pass, memory.decoderNorm)
-        // The embedding gathered its patches where the predictions go.
-        pass.sync()
-        let valueCount = configuration.patchValueCount
-        multiply(
-            pass.tokens(memory.decoderNorm.output), pass.matrix(prediction.weight).transposed,
-            into: pass.tokens(memory.values, width: valueCount))
-        let predicted = pass.own(memory.values, width: valueCount)
-        addRow(
-            predicted, bias: pass.parameters + prediction.bias, sign: 1, rows: pass.rows, dim: valueCount,
-            into: predicted)
+        head.forward(z, pass, memory.decoderNorm, into: memory.values)
         pass.finish(.loss)
     }
 
-    private func backward(
+    /// The loss of the predictions of `images`, each image's sum over its hidden patches; see `Model.loss`.
+    func loss(
+        _ batch: PatchBatch, of images: Range<Int>, _ memory: Activations, gradientScale: Float?,
+        imageLosses: UnsafeMutablePointer<Double>
+    ) {
+        guard let mask = batch.mask else { preconditionFailure("a loss of hidden patches without a mask") }
+        let (patchCount, valueCount) = (configuration.patchCount, configuration.patchValueCount)
+        let first = images.lowerBound
+        reconstructionLoss(
+            prediction: memory.values + first * configuration.tokenCount * valueCount,
+            patches: batch.patches + first * patchCount * valueCount, mask: mask + first * patchCount,
+            images: images.count, patchCount: patchCount, valueCount: valueCount,
+            normalisesTargets: configuration.normalisesTargets, gradientScale: gradientScale,
+            imageLosses: imageLosses + first)
+    }
+
+    /// From the state that `forward` and `loss` left; see `Model.completeBackward`.
+    func backward(
         _ batch: PatchBatch, _ pass: Pass, _ memory: Activations, isLast: Bool, ready: (Int) -> Void
     ) {
         let d = memory.gradient
-        predictionBackward(pass, memory)
         let decoded = memory.decoder[decoder.count - 1].output
-        decoderNorm.backward(pass.scratch.product, x: decoded, pass, memory.decoderNorm, into: d, isAdding: false)
+        head.backward(memory.values, z: decoded, pass, memory.decoderNorm, into: d)
         pass.finish(.loss)
         for index in decoder.indices.reversed() {
             let z = index == 0 ? memory.normed : memory.decoder[index - 1].output
@@ -172,18 +108,6 @@ public struct MaskedAutoencoder: Sendable {
         pass.finish(.embedding)
     }
 
-    /// dW += dP^T x, db += sum dP, and dx = dP W into the first scratch matrix.
-    private func predictionBackward(_ pass: Pass, _ memory: Activations) {
-        let valueCount = configuration.patchValueCount
-        let upstream = pass.factor(memory.values, in: pass.scratch.predictionGradient, width: valueCount)
-        pass.sync()
-        pass.addGradient(of: prediction.weight, upstream, memory.decoderNorm.output)
-        pass.addBiasGradient(prediction.bias, memory.values, width: valueCount)
-        multiply(
-            pass.tokens(upstream, width: valueCount), pass.matrix(prediction.weight),
-            into: pass.tokens(pass.scratch.product))
-    }
-
     /// Memory for the visible patches: the embedding runs before the predictions exist and after their gradient is used up.
     private func patchValues(_ pass: Pass, _ memory: Activations) -> Operand {
         Operand(memory.values, pass.prepared.format)
@@ -194,7 +118,7 @@ public struct MaskedAutoencoder: Sendable {
         encoder.collectGradients(pass, memory.encoder)
         for (block, saved) in zip(decoder, memory.decoder) { block.collectGradients(pass, saved) }
         norm.collectGradients(pass, memory.norm)
-        decoderNorm.collectGradients(pass, memory.decoderNorm)
+        head.norm.collectGradients(pass, memory.decoderNorm)
     }
 
     /// Completes the gradients of decoder block `index`, and behind the last block those of the decoder's end.
@@ -202,7 +126,7 @@ public struct MaskedAutoencoder: Sendable {
         pass.sync()
         guard pass.thread == 0 else { return }
         decoder[index].collectGradients(pass, memory.decoder[index])
-        if index == decoder.count - 1 { decoderNorm.collectGradients(pass, memory.decoderNorm) }
+        if index == decoder.count - 1 { head.norm.collectGradients(pass, memory.decoderNorm) }
         ready(decoder[index].norm.weight)
     }
 

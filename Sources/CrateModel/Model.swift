@@ -1,9 +1,10 @@
 import Buffers
 
-/// What is trained: the one engine knows a masked autoencoder and a classifier by this. Every call is passed on to the model's
-/// own method of that name.
+/// What is trained: the one engine knows a masked autoencoder and a classifier by this.
 public enum Model: Sendable {
+    /// An encoder, and a decoder that predicts the patches which the encoder did not see.
     case autoencoder(MaskedAutoencoder)
+    /// An encoder, and a head that tells the class of an image.
     case classifier(Classifier)
 
     /// Extents of the encoder, and of the decoder where there is one.
@@ -46,67 +47,11 @@ public enum Model: Sendable {
         }
     }
 
-    /// See `MaskedAutoencoder.prepare`.
-    public func prepare(parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace) {
+    /// The embedding that takes its weight with the columns in the order of the patches, where the model has it.
+    var patchEmbedding: PatchEmbedding? {
         switch self {
-        case .autoencoder(let model): model.prepare(parameters: parameters, workspace: workspace)
-        case .classifier(let model): model.prepare(parameters: parameters, workspace: workspace)
-        }
-    }
-
-    /// See `MaskedAutoencoder.encode`.
-    public func encode(
-        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
-    ) {
-        switch self {
-        case .autoencoder(let model): model.encode(batch, parameters: parameters, workspace: workspace)
-        case .classifier(let model): model.encode(batch, parameters: parameters, workspace: workspace)
-        }
-    }
-
-    /// See `MaskedAutoencoder.forward`.
-    public func forward(
-        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
-    ) {
-        switch self {
-        case .autoencoder(let model): model.forward(batch, parameters: parameters, workspace: workspace)
-        case .classifier(let model): model.forward(batch, parameters: parameters, workspace: workspace)
-        }
-    }
-
-    /// See `MaskedAutoencoder.loss` and `Classifier.loss`.
-    public func loss(_ batch: PatchBatch, gradientScale: Float?, workspace: borrowing Workspace) {
-        switch self {
-        case .autoencoder(let model): model.loss(batch, gradientScale: gradientScale, workspace: workspace)
-        case .classifier(let model): model.loss(batch, gradientScale: gradientScale, workspace: workspace)
-        }
-    }
-
-    /// See `MaskedAutoencoder.backward`.
-    public func backward(
-        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
-        workspace: borrowing Workspace
-    ) {
-        switch self {
-        case .autoencoder(let model):
-            model.backward(batch, parameters: parameters, gradients: gradients, workspace: workspace)
-        case .classifier(let model):
-            model.backward(batch, parameters: parameters, gradients: gradients, workspace: workspace)
-        }
-    }
-
-    /// See `MaskedAutoencoder.completeBackward`.
-    public func completeBackward(
-        _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
-        workspace: borrowing Workspace, ready: (Int) -> Void
-    ) {
-        switch self {
-        case .autoencoder(let model):
-            model.completeBackward(
-                batch, parameters: parameters, gradients: gradients, workspace: workspace, ready: ready)
-        case .classifier(let model):
-            model.completeBackward(
-                batch, parameters: parameters, gradients: gradients, workspace: workspace, ready: ready)
+        case .autoencoder(let model): model.embedding
+        case .classifier(let model): model.embedding.convolution
         }
     }
 }

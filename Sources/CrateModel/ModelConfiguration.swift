@@ -1,7 +1,9 @@
 import Files
+import Kernels
 
 /// The published model sizes: same depth in encoder and decoder.
 public enum ModelSize: String, CaseIterable, Codable, Sendable {
+    /// 12, 25, 45 and 154 million parameters; see `extents`.
     case tiny, small, base, large
 
     /// Channels (D), blocks of the encoder and of the decoder, heads (H).
@@ -84,7 +86,7 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
 
     /// Throws `Failure` when the extents do not fit together or are beyond any use; also for a decoded value.
     public func validate(decoderDepths: ClosedRange<Int> = 1...256) throws {
-        try check("image size", imageSize, in: 1...4096)
+        try check("image size", imageSize, in: 1...PatchLimits.imageSize)
         try check("patch size", patchSize, in: 1...imageSize)
         try check("width (--dim)", dim, in: 4...16_384)
         try check("encoder depth (--depth)", depth, in: 1...256)
@@ -95,11 +97,12 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
                 "image size \(imageSize) is not a multiple of patch size \(patchSize)",
                 hint: "choose --image-size and --patch-size that divide")
         }
-        guard imageSize / patchSize <= 128 else {
+        guard patchesPerSide <= PatchLimits.patchesPerSide else {
             throw Failure(
-                "\(imageSize / patchSize) patches a side are more than 128", hint: "choose a larger --patch-size")
+                "\(patchesPerSide) patches a side are more than \(PatchLimits.patchesPerSide)",
+                hint: "choose a larger --patch-size")
         }
-        try check("trained grid of patches", positionGrid ?? 1, in: 1...128)
+        try check("trained grid of patches", positionGrid ?? 1, in: 1...PatchLimits.patchesPerSide)
         guard dim % heads == 0, dim % 4 == 0 else {
             throw Failure(
                 "width \(dim) must be a multiple of 4 and of the \(heads) heads", hint: "change --dim or --heads")

@@ -26,10 +26,10 @@ public struct PassTensor {
 }
 
 extension Workspace {
-    /// What every layer of `model`, whose workspace this is, left of the last forward pass over `images` images, in the order
-    /// of computing. For looking for mistakes, before `MaskedAutoencoder.loss` overwrites the predictions.
-    public borrowing func tensors(of model: MaskedAutoencoder, images: Int) -> [PassTensor] {
-        let (configuration, extent) = (model.configuration, shape.extent)
+    /// What every layer of the masked autoencoder of `configuration`, whose workspace this is, left of the last forward pass over
+    /// `images` images, in the order of computing. For looking for mistakes, before `Model.loss` overwrites the predictions.
+    public borrowing func tensors(of configuration: ModelConfiguration, images: Int) -> [PassTensor] {
+        let extent = shape.extent
         let tokens = [images, configuration.tokenCount, configuration.dim]
         func attention(_ name: String, _ saved: AttentionLayer.Saved) -> [PassTensor] {
             [

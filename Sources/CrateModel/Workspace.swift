@@ -66,11 +66,6 @@ public struct Workspace: ~Copyable {
     let losses: OwnedBuffer<Double>
 
     /// Memory for micro-batches of up to `images` images of `model`. Throws `Failure` when it is not to be had.
-    public init(_ model: MaskedAutoencoder, images: Int, precision: Precision, team: ThreadTeam) throws {
-        try self.init(.autoencoder(model), images: images, precision: precision, team: team)
-    }
-
-    /// Memory for micro-batches of up to `images` images of `model`. Throws `Failure` when it is not to be had.
     public init(_ model: Model, images: Int, precision: Precision, team: ThreadTeam) throws {
         var arena = Arena()
         let memory = try PassMemory(model, images: images, precision.format, threads: team.count, in: &arena)
@@ -100,10 +95,10 @@ public struct Workspace: ~Copyable {
     public var imageLosses: UnsafeMutableBufferPointer<Double> { losses.elements }
 
     /// What the model predicts for every token, the class token's row first, (N, T, V). After
-    /// `MaskedAutoencoder.loss` with a gradient scale: the gradient of it.
+    /// `Model.loss` with a gradient scale: the gradient of it.
     public var predictions: UnsafePointer<Float> { UnsafePointer(activations.values) }
 
-    /// What a classifier says of each image, (N, K). After `Classifier.loss` with a gradient scale: the gradient of it.
+    /// What a classifier says of each image, (N, K). After `Model.loss` with a gradient scale: the gradient of it.
     public var logits: UnsafePointer<Float> {
         guard let saved = activations.classification else { preconditionFailure("logits of an autoencoder") }
         return UnsafePointer(saved.logits)

@@ -1,5 +1,24 @@
 import Foundation
 
+/// What becomes of asking for a lock without waiting for it.
+public enum LockAnswer: Sendable {
+    /// The descriptor's owner has it until the descriptor is closed.
+    case granted
+    /// Somebody else has it.
+    case refused
+    /// The file system gives no locks.
+    case unavailable
+}
+
+/// Asks for the lock on the file that is open as `descriptor`: for one holder alone, or for one that is shared with others.
+public func askForLock(on descriptor: Int32, isShared: Bool = false) -> LockAnswer {
+    while flock(descriptor, (isShared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0 {
+        if errno == EINTR { continue }
+        return errno == EWOULDBLOCK ? .refused : .unavailable
+    }
+    return .granted
+}
+
 /// A lock on a file that one process holds at a time, until it ends, however it ends.
 public struct FileLock: ~Copyable {
     private let descriptor: Int32
@@ -11,9 +30,7 @@ public struct FileLock: ~Copyable {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw systemFailure("cannot open \(path)") }
         let deadline = ProcessInfo.processInfo.systemUptime + seconds
-        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-            if errno == EINTR { continue }
-            guard errno == EWOULDBLOCK else { break }
+        while askForLock(on: descriptor) == .refused {
             guard ProcessInfo.processInfo.systemUptime < deadline else {
                 close(descriptor)
                 throw Failure("another process uses \(use)", hint: "wait for its end, or stop it")

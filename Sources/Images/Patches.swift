@@ -1,4 +1,5 @@
 import Files
+import Kernels
 
 /// How a square image is cut into square patches: patches by row of the grid, values inside a patch in
 /// (row, column, channel) order.
@@ -17,15 +18,12 @@ public struct PatchGrid: Equatable, Sendable {
     /// Values of an image, 3 S^2.
     public var valueCount: Int { imageSize * imageSize * 3 }
 
-    /// The largest side of a stored image.
-    public static let maximumImageSize = 4096
-
     /// Throws `Failure` unless both sizes are positive, `patchSize` divides `imageSize` and that is at most
-    /// `maximumImageSize`.
+    /// `PatchLimits.imageSize`.
     public init(imageSize: Int, patchSize: Int) throws {
-        guard (1...PatchGrid.maximumImageSize).contains(imageSize) else {
+        guard (1...PatchLimits.imageSize).contains(imageSize) else {
             throw Failure(
-                "an image size of \(imageSize) is not in 1...\(PatchGrid.maximumImageSize)",
+                "an image size of \(imageSize) is not in 1...\(PatchLimits.imageSize)",
                 hint: "choose a size such as 256")
         }
         guard patchSize > 0, imageSize % patchSize == 0 else {
@@ -35,6 +33,18 @@ public struct PatchGrid: Equatable, Sendable {
         }
         self.imageSize = imageSize
         self.patchSize = patchSize
+    }
+
+    /// The patches that stay visible where `maskRatio` of them are hidden. Throws `Failure` where that leaves none or all.
+    public func visiblePatches(maskRatio: Double) throws -> Int {
+        let visible =
+            maskRatio > 0 && maskRatio < 1 ? visiblePatchCount(patchCount: patchCount, ratio: maskRatio) : 0
+        guard visible > 0, visible < patchCount else {
+            throw Failure(
+                "mask ratio \(maskRatio) hides none or all of \(patchCount) patches",
+                hint: "choose --mask-ratio between 0 and 1, such as 0.75")
+        }
+        return visible
     }
 
     /// Writes the image (S, S, 3) as patches (L, p * p * 3).

@@ -15,7 +15,9 @@ public struct RandomOperations: ~Copyable {
 
     /// The operations, by what they change.
     public enum Operation: Int, CaseIterable, Sendable {
+        /// Move pixels, or nothing; what comes from outside of the image is grey.
         case identity, shearX, shearY, translateX, translateY, rotate
+        /// Change values where they are.
         case brightness, colour, contrast, sharpness, posterise, solarise, stretch, equalise
     }
 

@@ -1,9 +1,10 @@
 import Buffers
+import Kernels
 
 /// For each output position along one axis: which inputs it is made of, and their weights as fixed-point numbers.
 ///
 /// Output i lies at c = (i + 1/2) s of the input, s = input / output. Input j has the weight
-/// cubic((j + 1/2 - c) / max(s, 1)), a = -1/2, divided by the sum of all: reducing widens the kernel, so that no
+/// cubicKernel((j + 1/2 - c) / max(s, 1)), a = -1/2, divided by the sum of all: reducing widens the kernel, so that no
 /// input is left out. Memory grows with the largest table asked for and is kept.
 struct ResamplingTable: ~Copyable {
     /// Weights are whole multiples of 2^-22: 8 bits of value, 2 of overshoot and sign fill 32 bits.
@@ -58,7 +59,7 @@ struct ResamplingTable: ~Copyable {
         let reciprocal = 1 / widening
         var sum = 0.0
         for tap in 0..<count {
-            exact.pointer[tap] = cubic((Double(tap) + offset) * reciprocal)
+            exact.pointer[tap] = cubicKernel((Double(tap) + offset) * reciprocal, coefficient: -0.5)
             sum += exact.pointer[tap]
         }
         for tap in 0..<count {
@@ -75,13 +76,4 @@ struct ResamplingTable: ~Copyable {
         if weights.count < positions * stride { weights = try OwnedBuffer(count: positions * stride) }
         if exact.count < stride { exact = try OwnedBuffer(count: stride) }
     }
-}
-
-/// The cubic convolution kernel (Keys 1981) with a = -1/2; zero outside of -2...2.
-private func cubic(_ x: Double) -> Double {
-    let a = -0.5
-    let distance = abs(x)
-    if distance < 1 { return ((a + 2) * distance - (a + 3)) * distance * distance + 1 }
-    if distance < 2 { return (((distance - 5) * distance + 8) * distance - 4) * a }
-    return 0
 }

@@ -27,13 +27,7 @@ private func cubicTaps(_ index: Double, from grid: Int, to target: Int) -> [(Int
     let position = (index + 0.5) * Double(grid) / Double(target) - 0.5
     let first = position.rounded(.down)
     return (-1...2).map { offset in
-        let distance = abs(position - first - Double(offset))
-        return (min(max(Int(first) + offset, 0), grid - 1), cubicKernel(distance))
+        let weight = cubicKernel(position - first - Double(offset), coefficient: -0.75)
+        return (min(max(Int(first) + offset, 0), grid - 1), weight)
     }
-}
-
-/// Keys' kernel at distance d in 0...2: (a + 2) d^3 - (a + 3) d^2 + 1 up to 1, a (d^3 - 5 d^2 + 8 d - 4) beyond.
-private func cubicKernel(_ d: Double) -> Double {
-    let a = -0.75
-    return d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1 : a * (((d - 5) * d + 8) * d - 4)
 }

@@ -1,6 +1,8 @@
 /// How parameters follow their gradients.
 public enum UpdateRule: Equatable, Sendable {
+    /// A step along m / (sqrt(v) + epsilon), with two moments; see `AdamW.update`.
     case adamW(AdamW)
+    /// A step along the signs of gradient and moment, with one moment; see `Lion.update`.
     case lion(Lion)
 }
 

@@ -1,3 +1,5 @@
+import Checkpoints
+
 /// What `measures.jsonl` tells of the layers of a run.
 struct MeasureHistory {
     /// A number of a layer: its mean over images, and their standard deviation where it is known.
@@ -25,7 +27,7 @@ struct MeasureHistory {
     /// Reads the measures of the run directory `run`; where there are none, it is empty.
     init(run: String) {
         var measurements: [Measurement] = []
-        damage = JSONLines.read("\(run)/measures.jsonl") { fields in
+        damage = JSONLines.read(RunFile.measures.path(in: run)) { fields in
             guard let step = fields["step"]?.count else { return }
             // A run that went back measured again.
             while let last = measurements.last, last.step >= step { measurements.removeLast() }

@@ -1,3 +1,5 @@
+import Checkpoints
+
 /// What `log.jsonl` and `incidents.jsonl` tell of a run.
 struct RunHistory {
     /// The numbers of all steps and evaluations.
@@ -9,9 +11,9 @@ struct RunHistory {
 
     /// Reads the history of the run directory `run`. What is missing or cannot be read is no error, but is said.
     init(run: String) {
-        let damage = JSONLines.read("\(run)/log.jsonl") { add($0) }
+        let damage = JSONLines.read(RunFile.log.path(in: run)) { add($0) }
         addRanges()
-        let supervised = JSONLines.read("\(run)/incidents.jsonl") { fields in
+        let supervised = JSONLines.read(RunFile.incidents.path(in: run)) { fields in
             guard let text = fields["what"]?.text else { return }
             let step = fields["step"]?.count
             incidents.append(
@@ -20,7 +22,7 @@ struct RunHistory {
         }
         // The sort is stable: what is known in order stays so.
         incidents.sort { ($0.step ?? .max) < ($1.step ?? .max) }
-        for (name, damage) in [("log.jsonl", damage), ("incidents.jsonl", supervised)] {
+        for (name, damage) in [(RunFile.log.name, damage), (RunFile.incidents.name, supervised)] {
             if damage.lines > 0 {
                 incidents.append(
                     Incident(place: name, text: "\(damage.lines) lines cannot be read; the others are shown"))

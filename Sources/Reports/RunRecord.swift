@@ -24,33 +24,32 @@ struct RunRecord {
         guard manager.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue else {
             throw Failure("there is no run directory \(path)", hint: "give the --run of a training command")
         }
-        let files = ["config.json", "arguments.json", "log.jsonl"]
-        let present = files.filter { manager.fileExists(atPath: "\(path)/\($0)") }
+        let files: [RunFile] = [.configuration, .arguments, .log]
+        let present = files.filter { manager.fileExists(atPath: $0.path(in: path)) }
         guard !present.isEmpty else {
             throw Failure(
-                "\(path) is no run: it holds none of \(files.joined(separator: ", "))",
+                "\(path) is no run: it holds none of \(files.map(\.name).joined(separator: ", "))",
                 hint: "give the --run of a training command")
         }
         name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
-        configuration = JSONValue.read("\(path)/config.json")
-        let arguments = JSONValue.read("\(path)/arguments.json")
+        configuration = JSONValue.read(RunFile.configuration.path(in: path))
+        let arguments = JSONValue.read(RunFile.arguments.path(in: path))
         self.arguments = arguments?.list.compactMap(\.text) ?? []
         history = RunHistory(run: path)
         measures = MeasureHistory(run: path)
         parameterCount = Self.parameterCount(CheckpointStore(run: path).paths().last)
-        for (file, content) in [("config.json", configuration), ("arguments.json", arguments)] where content == nil {
-            remarks.append(present.contains(file) ? "\(file) is damaged." : "There is no \(file).")
+        for (file, content) in [(RunFile.configuration, configuration), (.arguments, arguments)] where content == nil {
+            remarks.append(present.contains(file) ? "\(file.name) is damaged." : "There is no \(file.name).")
         }
         if history.table.steps.isEmpty { remarks.append("The log holds no step yet.") }
         if measures.damage.lines > 0 || measures.damage.isCut {
-            remarks.append("Some lines of measures.jsonl cannot be read; the others are shown.")
+            remarks.append("Some lines of \(RunFile.measures.name) cannot be read; the others are shown.")
         }
     }
 
     private static func parameterCount(_ checkpoint: String?) -> Int? {
-        guard let checkpoint, let reader = try? SafetensorsReader(path: "\(checkpoint)/model.safetensors") else {
-            return nil
-        }
+        guard let checkpoint, let reader = try? SafetensorsReader(path: "\(checkpoint)/\(CheckpointStore.modelFile)")
+        else { return nil }
         return reader.tensors.values.reduce(0) { $0 + $1.count }
     }
 }

@@ -3,9 +3,6 @@ import Foundation
 
 /// A run as one HTML file that needs nothing else: charts, pictures, incidents, configuration.
 public struct RunReport {
-    /// The file's name inside the run directory.
-    public static let fileName = "report.html"
-
     private let run: RunRecord
 
     /// Reads the run at `path`. Throws `Failure` where there is no run; parts that are missing or damaged are no error, the report

@@ -29,7 +29,9 @@ final class BatchReader {
 
     init(_ settings: LoaderSettings) throws {
         input = try PatchGrid(imageSize: settings.imageSize, patchSize: settings.patchSize)
-        visiblePatches = try Self.visiblePatches(settings, of: input.patchCount)
+        // With labels nothing is hidden.
+        let maskRatio = settings.labels == nil ? settings.maskRatio : nil
+        visiblePatches = try maskRatio.map(input.visiblePatches) ?? input.patchCount
         images = try SampleImages(settings)
         if let labels = settings.labels, labels.classes != images.classes {
             throw Failure(
@@ -129,18 +131,6 @@ final class BatchReader {
         mixing.apply(partner.pointer, to: framed.pointer, side: input.imageSize)
         targets[label] += Float((1 - labels.smoothing) * mixing.share)
         targets[otherLabel] += Float((1 - labels.smoothing) * (1 - mixing.share))
-    }
-
-    /// The patches of an image that stay visible: all with labels. Throws `Failure` where the ratio leaves none or all.
-    private static func visiblePatches(_ settings: LoaderSettings, of patchCount: Int) throws -> Int {
-        guard settings.labels == nil, let ratio = settings.maskRatio else { return patchCount }
-        let visible = ratio > 0 && ratio < 1 ? visiblePatchCount(patchCount: patchCount, ratio: ratio) : 0
-        guard visible > 0, visible < patchCount else {
-            throw Failure(
-                "mask ratio \(ratio) hides none or all of \(patchCount) patches",
-                hint: "choose --mask-ratio between 0 and 1, such as 0.75")
-        }
-        return visible
     }
 
     /// Reads the first of the substitutes of `sample` that can be read.

@@ -31,13 +31,9 @@ struct ShardFile: ~Copyable {
 
     /// Reads the `count` bytes from `offset` on to `target`. Throws `Failure` when the file ends before or cannot be read.
     borrowing func read(_ count: Int, at offset: Int, into target: UnsafeMutableRawPointer) throws {
-        var done = 0
-        while done < count {
-            let got = pread(descriptor, target + done, count - done, off_t(offset + done))
-            if got < 0 && errno == EINTR { continue }
-            guard got >= 0 else { throw systemFailure("cannot read \(path)") }
-            guard got > 0 else { throw Failure("\(path) ends early", hint: restoreHint) }
-            done += got
+        let bytes = UnsafeMutableRawBufferPointer(start: target, count: count)
+        guard try readBytes(into: bytes, from: descriptor, at: offset, path: path) == count else {
+            throw Failure("\(path) ends early", hint: restoreHint)
         }
     }
 

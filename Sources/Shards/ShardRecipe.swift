@@ -1,5 +1,6 @@
 import Files
 import Images
+import Kernels
 
 /// How images are turned into samples.
 public enum SampleFormat: Equatable, Sendable {
@@ -64,10 +65,10 @@ public struct ShardRecipe: Codable, Equatable, Sendable {
             return .patches(try PatchGrid(imageSize: imageSize, patchSize: patchSize ?? 0))
         case .jpeg:
             let quality = quality ?? 0
-            guard (1...100).contains(quality), (0...PatchGrid.maximumImageSize).contains(imageSize) else {
+            guard (1...100).contains(quality), (0...PatchLimits.imageSize).contains(imageSize) else {
                 throw Failure(
                     "JPEG files of \(imageSize) pixels and quality \(quality) cannot be made",
-                    hint: "choose --quality in 1...100 and --image-size in 1...\(PatchGrid.maximumImageSize)")
+                    hint: "choose --quality in 1...100 and --image-size in 1...\(PatchLimits.imageSize)")
             }
             return imageSize == 0 ? .original(quality: quality) : .jpeg(imageSize: imageSize, quality: quality)
         }

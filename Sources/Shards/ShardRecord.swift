@@ -42,7 +42,7 @@ final class UnfinishedRun: @unchecked Sendable {
     /// Begins a run of `recipe`, or goes on with one. Throws `Failure` when another one was begun or is at work.
     func begin(_ recipe: ShardRecipe) throws {
         guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw systemFailure("cannot create \(path)") }
-        try take(LOCK_EX)
+        try takeLock(isShared: false)
         if read(ShardRecipe.self, from: recipePath) == nil { try write(recipe, to: recipePath) }
         try join(recipe)
     }
@@ -57,14 +57,14 @@ final class UnfinishedRun: @unchecked Sendable {
                 "\(path) was begun with other options or another source",
                 hint: "repeat them to go on, or remove the directory above it to begin anew")
         }
-        try take(LOCK_SH)
+        try takeLock(isShared: true)
     }
 
-    private func take(_ kind: Int32) throws {
+    private func takeLock(isShared: Bool) throws {
         if lock < 0 { lock = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644) }
         guard lock >= 0 else { throw systemFailure("cannot create \(path)/lock") }
         // Some file systems have no locks: go without.
-        guard flock(lock, kind | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
+        guard askForLock(on: lock, isShared: isShared) != .refused else {
             throw Failure("another process is at work in \(path)", hint: "wait until it is done, or stop it")
         }
     }

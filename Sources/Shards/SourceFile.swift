@@ -53,15 +53,7 @@ final class SourceFile: Sendable {
             target.copyBytes(from: part)
             return part.count
         }
-        var count = 0
-        while count < target.count {
-            let step = pread(descriptor, target.baseAddress! + count, target.count - count, off_t(offset + count))
-            if step < 0 && errno == EINTR { continue }
-            guard step >= 0 else { throw systemFailure("cannot read \(path)") }
-            if step == 0 { break }
-            count += step
-        }
-        return count
+        return try readBytes(into: target, from: descriptor, at: offset, path: path)
     }
 
     /// What is in the file if it is compressed, nil if it is not.

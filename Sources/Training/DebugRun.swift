@@ -25,7 +25,7 @@ public func debugRun(
     try demandFinite(session.findBadValue(), dump)
     let loss = session.computeGradients(session.workspace)
     try demandFinite(session.findBadGradient(), dump)
-    let tensors = session.workspace.tensors(of: session.model, images: session.images).count
+    let tensors = session.workspace.tensors(of: shape, images: session.images).count
     say("   batch, \(layout.parameters.count) parameters, \(tensors) outputs of layers and all gradients are finite")
     let bits = fingerprint(session.optimizer.gradients.pointer, count: layout.bufferCount)
     let again = session.computeGradients(session.workspace)

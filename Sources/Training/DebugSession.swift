@@ -12,8 +12,8 @@ import Threads
 public struct DebugSession: ~Copyable {
     /// What the run would compute; a batch here is one micro-batch of it.
     public let configuration: TrainingConfiguration
-    /// The model.
-    public let model: MaskedAutoencoder
+    /// The model, a masked autoencoder.
+    public let model: Model
     /// Parameters, gradients and moments.
     public let optimizer: Optimizer
     let workspace: Workspace
@@ -25,11 +25,11 @@ public struct DebugSession: ~Copyable {
     public init(
         _ configuration: TrainingConfiguration, data: String, checkpoint: String?, threads: Int
     ) throws {
-        let (model, images) = (MaskedAutoencoder(configuration.model), configuration.microBatch)
+        let (model, images) = (Model.autoencoder(MaskedAutoencoder(configuration.model)), configuration.microBatch)
         let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: configuration.weightDecay))
         if let checkpoint {
             // The moments stay zero: what is looked at is the model.
-            try CheckpointStore.load(into: optimizer.parameters.pointer, of: .autoencoder(model), from: checkpoint) {
+            try CheckpointStore.load(into: optimizer.parameters.pointer, of: model, from: checkpoint) {
                 _, _, _ in
             }
         } else {
@@ -84,7 +84,7 @@ public struct DebugSession: ~Copyable {
         let parameters = optimizer.parameters.pointer
         model.prepare(parameters: parameters, workspace: workspace)
         model.forward(batch, parameters: parameters, workspace: workspace)
-        let tensors = workspace.tensors(of: model, images: images)
+        let tensors = workspace.tensors(of: shape, images: images)
         for (index, tensor) in tensors.enumerated() {
             let before = index > 0 ? tensors[index - 1] : nil
             if let bad = BadTensor("output of \(tensor.name)", tensor.shape, tensor.copy(), before) { return bad }

@@ -45,7 +45,7 @@ public struct PassShares: Sendable {
 
     /// The buckets of `partition`, of buffers of `layout`, in the order in which the backward pass completes them: the gradients
     /// of a block at once, those of the prediction and the norms with those of the block next to them (see
-    /// `MaskedAutoencoder.completeBackward`). A forward and a backward pass together take `passSeconds`.
+    /// `Model.completeBackward`). A forward and a backward pass together take `passSeconds`.
     public func buckets(_ partition: Partition, of layout: ParameterLayout, passSeconds: Double) -> [GradientBucket] {
         var buckets: [GradientBucket] = []
         var ready = 0.0

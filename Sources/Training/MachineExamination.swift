@@ -110,10 +110,10 @@ private func examine(_ path: String, _ world: World) -> DirectoryFacts {
     facts.freeBytes = freeBytes(in: path)
     // Rank 0 holds the lock while the others, and itself once more, ask for it.
     let descriptor = world.rank == 0 ? open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) : -1
-    let isHeld = descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) == 0
+    let isHeld = descriptor >= 0 && askForLock(on: descriptor) == .granted
     world.barrier()
     let second = open(lockPath, O_RDWR | O_CLOEXEC)
-    let isRefused = second >= 0 && flock(second, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK
+    let isRefused = second >= 0 && askForLock(on: second) == .refused
     facts.hasLocks = isRefused && (world.rank > 0 || isHeld)
     if second >= 0 { close(second) }
     world.barrier()

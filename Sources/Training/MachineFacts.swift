@@ -1,3 +1,4 @@
+import Buffers
 import Collectives
 import Files
 import Foundation
@@ -45,7 +46,7 @@ public struct MachineFacts: Codable, Equatable, Sendable {
         availableInstructions = BuildFacts.instructionSets.filter { $0.isThere }.map(\.name)
         let library = hdf5Version()
         (hdf5, hdf5IsThreadSafe) = (library.text, library.isThreadSafe)
-        memoryBytes = Self.availableMemory()
+        memoryBytes = availableMemory() ?? 0
         lockableBytes = Self.limit(Int32(__RLIMIT_MEMLOCK.rawValue))
         addressBytes = Self.limit(Int32(RLIMIT_AS.rawValue))
         openFiles = Self.limit(Int32(RLIMIT_NOFILE.rawValue))
@@ -71,27 +72,6 @@ public struct MachineFacts: Codable, Equatable, Sendable {
             return nil
         }
         return Int(limits.rlim_cur)
-    }
-
-    private static func availableMemory() -> Int {
-        let lines = (try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8))?.split(separator: "\n") ?? []
-        let available = lines.first { $0.hasPrefix("MemAvailable:") }?.split(separator: " ").dropFirst().first
-        let host = available.flatMap { Int($0) }.map { $0 << 10 } ?? 0
-        // Of version 2 and of version 1 of control groups.
-        let groups = [
-            ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-            ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-        ]
-        let rooms = groups.compactMap { limit, usage -> Int? in
-            guard let limit = number(limit), limit < 1 << 60 else { return nil }
-            return max(0, limit - (number(usage) ?? 0))
-        }
-        return ([host] + rooms).min() ?? 0
-    }
-
-    private static func number(_ path: String) -> Int? {
-        (try? String(contentsOfFile: path, encoding: .utf8))
-            .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
     }
 }
 

@@ -4,7 +4,7 @@ import Foundation
 import Reports
 import Shards
 
-/// A run on disk: `config.json`, `log.jsonl`, `measures.jsonl`, `tensorboard/`, `checkpoints/`.
+/// A run on disk; `RunFile` says what lies in it.
 public struct RunDirectory: Sendable {
     /// Its path.
     public let path: String
@@ -16,15 +16,15 @@ public struct RunDirectory: Sendable {
 
     /// Its checkpoints.
     public var checkpoints: CheckpointStore { CheckpointStore(run: path) }
-    var configurationPath: String { "\(path)/config.json" }
-    var logPath: String { "\(path)/log.jsonl" }
-    var measuresPath: String { "\(path)/measures.jsonl" }
-    var tensorBoardPath: String { "\(path)/tensorboard" }
+    var configurationPath: String { RunFile.configuration.path(in: path) }
+    var logPath: String { RunFile.log.path(in: path) }
+    var measuresPath: String { RunFile.measures.path(in: path) }
+    var tensorBoardPath: String { RunFile.tensorBoard.path(in: path) }
 
     /// Writes the report anew from what is on the disk. Returns what kept it from being written, which is no reason to stop.
     func refreshReport() -> String? {
         do {
-            try RunReport(run: path).write(to: "\(path)/\(RunReport.fileName)")
+            try RunReport(run: path).write(to: RunFile.report.path(in: path))
             return nil
         } catch {
             return "the report is not written: \(Failure(from: error))"
@@ -47,7 +47,7 @@ public struct RunDirectory: Sendable {
         let isImported = !isUsed && holdsImport
         guard isUsed || ((checkpoints.paths().isEmpty || isImported) && !manager.fileExists(atPath: logPath)) else {
             throw Failure(
-                "\(path) holds a log or checkpoints, but no config.json to say whose",
+                "\(path) holds a log or checkpoints, but no \(RunFile.configuration.name) to say whose",
                 hint: "restore it, or change --run")
         }
         guard options.resumes || !(isUsed || isImported) else {
@@ -81,14 +81,14 @@ public struct RunDirectory: Sendable {
     /// Keeps other processes from the run. Those of a job that was killed may take a moment to end.
     public func lock() throws -> FileLock {
         try makeDirectory()
-        return try FileLock("\(path)/lock", use: path, waitingUpTo: 10)
+        return try FileLock(RunFile.lock.path(in: path), use: path, waitingUpTo: 10)
     }
 
     /// Keeps `arguments` for a resume.
     func storeArguments(_ arguments: [String]) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .withoutEscapingSlashes]
-        try DurableFile.write([UInt8](encoder.encode(arguments)), to: Self.argumentsPath(path))
+        try DurableFile.write([UInt8](encoder.encode(arguments)), to: RunFile.arguments.path(in: path))
     }
 
     func makeDirectory() throws {
@@ -103,13 +103,11 @@ public struct RunDirectory: Sendable {
     /// own. What `crate import` leaves has no subcommand.
     public static func storedArguments(_ path: String) -> (command: String?, options: [String]) {
         let words =
-            FileManager.default.contents(atPath: argumentsPath(path))
+            FileManager.default.contents(atPath: RunFile.arguments.path(in: path))
             .flatMap { try? JSONDecoder().decode([String].self, from: $0) } ?? []
         guard let first = words.first, !first.hasPrefix("-") else { return (nil, words) }
         return (first, Array(words.dropFirst()))
     }
-
-    private static func argumentsPath(_ path: String) -> String { "\(path)/arguments.json" }
 
     private func demandComparable(_ configuration: TrainingConfiguration, report: (Failure) -> Void) throws {
         guard let data = FileManager.default.contents(atPath: configurationPath),

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Collectives
 import Files
 import Foundation
@@ -72,7 +73,7 @@ struct PretrainCommand: ParsableCommand {
             print(isDrawn ? "images drawn for this, since there is no --data" : "shards of \(data)")
             try debugRun(
                 configuration, data: data, checkpoint: newest?.path, threads: training.speed.threads,
-                dump: "\(training.files.run)/debug"
+                dump: RunFile.debug.path(in: training.files.run)
             ) { print($0) }
         }
     }

@@ -1,5 +1,6 @@
 import Analysis
 import ArgumentParser
+import Checkpoints
 import Collectives
 import Files
 import Foundation
@@ -37,7 +38,7 @@ struct ReportCommand: ParsableCommand {
             if samples > 0 { draw(report, into: &gallery, world) }
             try world.agree {
                 guard let report else { return }
-                let path = output ?? (directory as NSString).appendingPathComponent(RunReport.fileName)
+                let path = output ?? (directory as NSString).appendingPathComponent(RunFile.report.name)
                 try report.write(gallery, to: path)
                 print("\(path) holds the report")
             }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Files
 import Foundation
 import Images
+import Kernels
 
 /// `crate synthesize`: a labelled folder of drawn images, for trying things out without a data set.
 struct SynthesizeCommand: ParsableCommand {
@@ -39,8 +40,8 @@ struct SynthesizeCommand: ParsableCommand {
         guard images > 0, classes > 0, classes <= images else {
             throw ValidationError("--classes must be positive and at most --images.")
         }
-        guard (8...PatchGrid.maximumImageSize).contains(imageSize) else {
-            throw ValidationError("--image-size must be in 8...\(PatchGrid.maximumImageSize).")
+        guard (8...PatchLimits.imageSize).contains(imageSize) else {
+            throw ValidationError("--image-size must be in 8...\(PatchLimits.imageSize).")
         }
     }
 

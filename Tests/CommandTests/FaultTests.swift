@@ -21,7 +21,7 @@ import Testing
                 arguments + [":", "-n", "1", program] + arguments + ["--weight-decay", "0.2"], ranks: 1)
             #expect(result.status != 0)
             #expect(result.failureLines.count == 1)
-            #expect(result.failureLines[0].contains("rank 1 has weightDecay 0.2, rank 0 has 0.1"))
+            #expect(result.failureLines[0].contains("rank 1 has --weight-decay 0.2, rank 0 has 0.1"))
         }
     }
 

@@ -16,7 +16,8 @@ private func configuration(
 
 /// A classifier with memory for five images, and a batch of them with mixed targets.
 private struct Example: ~Copyable {
-    let model: Classifier
+    let classifier: Classifier
+    let model: Model
     let parameters: OwnedBuffer<Float>
     let workspace: Workspace
     let patches: [Float]
@@ -24,7 +25,8 @@ private struct Example: ~Copyable {
     let images = 5
 
     init(_ configuration: ClassifierConfiguration, threads: Int = 1, precision: Precision = .fp32) throws {
-        let (model, images) = (Classifier(configuration), 5)
+        let (classifier, images) = (Classifier(configuration), 5)
+        let model = Model.classifier(classifier)
         let parameters = try OwnedBuffer<Float>(count: model.layout.bufferCount)
         model.layout.initialise(parameters.pointer, seed: 3)
         // A head of 2e-5 would leave nothing of the gradient behind it.
@@ -32,10 +34,11 @@ private struct Example: ~Copyable {
             for i in 0..<parameter.count { parameters.pointer[parameter.offset + i] = sin(Float(i)) / 4 }
         }
         let workspace = try Workspace(
-            .classifier(model), images: images, precision: precision, team: ThreadTeam(count: threads))
+            model, images: images, precision: precision, team: ThreadTeam(count: threads))
         let encoder = configuration.encoder
         patches = (0..<images * encoder.patchCount * encoder.patchValueCount).map { sin(Float($0 * $0 % 9973)) }
         targets = (0..<images * configuration.classes).map { [0.7, 0, 0, 0.2, 0.1][$0 % 5] }
+        self.classifier = classifier
         self.model = model
         self.parameters = parameters
         self.workspace = workspace
@@ -138,7 +141,7 @@ private struct Example: ~Copyable {
             ) { positions.append($0) }
         }
         #expect(positions.count == 3 && positions.last == 0 && positions == positions.sorted(by: >))
-        let layers = example.model.layout.parameters.map { example.model.layer(ofParameterAt: $0.offset) }
+        let layers = example.model.layout.parameters.map { example.classifier.layer(ofParameterAt: $0.offset) }
         #expect(layers == layers.sorted() && Set(layers) == [0, 1, 2, 3])
     }
 

@@ -78,7 +78,7 @@ import Threads
     func aWorkspaceForgetsThePassBefore(_ precision: Precision) throws {
         let configuration = try ModelConfiguration(
             imageSize: 24, patchSize: 8, dim: 20, depth: 2, heads: 5, normalisesTargets: true)
-        let model = MaskedAutoencoder(configuration)
+        let model = Model.autoencoder(MaskedAutoencoder(configuration))
         let parameters = try OwnedBuffer<Float>(count: model.layout.bufferCount)
         model.layout.initialise(parameters.pointer, seed: 1)
         let gradients = try OwnedBuffer<Float>(count: model.layout.bufferCount)

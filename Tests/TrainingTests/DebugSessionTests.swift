@@ -23,7 +23,7 @@ import Training
 
     /// Sets all elements of the parameter `name`, in `buffer`, to what `change` makes of them.
     private func change(
-        _ name: String, in buffer: UnsafeMutablePointer<Float>, of model: MaskedAutoencoder, _ change: (Float) -> Float
+        _ name: String, in buffer: UnsafeMutablePointer<Float>, of model: Model, _ change: (Float) -> Float
     ) throws {
         let parameter = try #require(model.layout.parameters.first { $0.name == name })
         for index in parameter.offset..<parameter.offset + parameter.count { buffer[index] = change(buffer[index]) }

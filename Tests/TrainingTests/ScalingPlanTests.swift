@@ -17,7 +17,7 @@ import Training
             configuration.model = try ModelConfiguration(
                 imageSize: 40, patchSize: 8, dim: dim, depth: depth, heads: heads, normalisesTargets: true)
             let plan = try MemoryPlan(configuration, ranks: 1, threads: threads, bucketBytes: 1 << 23)
-            let model = MaskedAutoencoder(configuration.model)
+            let model = Model.autoencoder(MaskedAutoencoder(configuration.model))
             let workspace = try Workspace(
                 model, images: images, precision: precision, team: ThreadTeam(count: threads))
             #expect(plan.activations + plan.scratch + plan.preparedWeights == workspace.byteCount)
