@@ -22,15 +22,15 @@ struct Crate: ParsableCommand {
                     ReportCommand.self,
                 ]),
             CommandGroup(
-                name: "What a model has learnt",
+                name: "Model",
                 subcommands: [
                     ProbeCommand.self, FeaturesCommand.self, AnalyzeCommand.self, ReconstructCommand.self,
                     AttentionCommand.self, PCACommand.self, EmergenceCommand.self,
                 ]),
             CommandGroup(
-                name: "Checkpoints", subcommands: [CheckpointCommand.self, ExportCommand.self, ImportCommand.self]),
+                name: "Checkpoint", subcommands: [CheckpointCommand.self, ExportCommand.self, ImportCommand.self]),
             CommandGroup(
-                name: "The machine and the program",
+                name: "Machine",
                 subcommands: [DoctorCommand.self, BenchCommand.self, PlanCommand.self, CompareCommand.self]),
         ])
 

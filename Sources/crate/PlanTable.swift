@@ -75,9 +75,9 @@ struct PlanTable {
                     run.speedup.map { String(format: "%.2f", $0) } ?? "",
                 ]))
         }
+        let paying = counted(plan.payingNodes, "node") + (plan.payingNodes == 1 ? " pays" : " pay")
         Swift.print(
-            "\(plan.payingNodes) nodes pay, where twice as many have to be \(ScalingPlan.payingSpeedup) times as fast: "
-                + plan.reason)
+            "\(paying), where twice as many have to be \(ScalingPlan.payingSpeedup) times as fast: \(plan.reason)")
     }
 
     private func row(_ cells: [String]) -> String {
