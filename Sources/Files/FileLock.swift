@@ -23,14 +23,18 @@ public func askForLock(on descriptor: Int32, isShared: Bool = false) -> LockAnsw
 public struct FileLock: ~Copyable {
     private let descriptor: Int32
 
-    /// Takes the lock on `path`, which is created where it is missing; waits up to `seconds` for a process that has it.
+    /// Takes the lock on `path`, which is created where it is missing; waits up to `seconds` for a process that has it, and tells
+    /// `say` so.
     ///
     /// Throws `Failure` when another process keeps it, which `use` says the purpose of. A file system without locks gives none.
-    public init(_ path: String, use: String, waitingUpTo seconds: Double) throws {
+    public init(_ path: String, use: String, waitingUpTo seconds: Double, say: (String) -> Void) throws {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw systemFailure("cannot open \(path)") }
         let deadline = ProcessInfo.processInfo.systemUptime + seconds
+        var isSaid = false
         while askForLock(on: descriptor) == .refused {
+            if !isSaid { say("another process uses \(use); waiting up to \(readableDuration(seconds)) for its end") }
+            isSaid = true
             guard ProcessInfo.processInfo.systemUptime < deadline else {
                 close(descriptor)
                 throw Failure("another process uses \(use)", hint: "wait for its end, or stop it")

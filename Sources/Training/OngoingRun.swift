@@ -43,7 +43,13 @@ struct OngoingRun: ~Copyable {
             try options.validation.map { try makeLoader($0, configuration, options.onDamage) }
         }
 
-        let lock = try world.agree { isCoordinator ? try options.run.lock() : nil }
+        let lock = try world.agree {
+            isCoordinator
+                ? try options.run.lock {
+                    var line = StatusLine(.standardOutput, isTerminal: false)
+                    line.say($0)
+                } : nil
+        }
         var warnings: [Failure] = []
         let resumed = try world.agree {
             isCoordinator

@@ -78,10 +78,10 @@ public struct RunDirectory: Sendable {
         return newest
     }
 
-    /// Keeps other processes from the run. Those of a job that was killed may take a moment to end.
-    public func lock() throws -> FileLock {
+    /// Keeps other processes from the run. Those of a job that was killed may take a moment to end; `say` is told of waiting for them.
+    public func lock(say: (String) -> Void) throws -> FileLock {
         try makeDirectory()
-        return try FileLock(RunFile.lock.path(in: path), use: path, waitingUpTo: 10)
+        return try FileLock(RunFile.lock.path(in: path), use: path, waitingUpTo: 10, say: say)
     }
 
     /// Keeps `arguments` for a resume.

@@ -90,7 +90,7 @@ struct CheckpointCommand: ParsableCommand {
 
         func run() throws {
             let store = try argument.store()
-            let lock = try RunDirectory(path: argument.run).lock()
+            let lock = try RunDirectory(path: argument.run).lock { printError($0) }
             for path in store.prune(CheckpointRetention(last: keep, everySteps: keepEvery)) { print("removed \(path)") }
             _ = consume lock
         }

@@ -77,6 +77,7 @@ import Testing
             let second = try crate(["pretrain", "--run", "\(path)/run", "--resume"])
             #expect(second.status == 1 && second.failureLines.count == 1)
             #expect(second.failureLines.first?.contains("another process uses \(path)/run") == true)
+            #expect(second.output.contains("waiting up to 10 s"))
             try first.send(SIGTERM, toRank: 0, marker: "\(path)/run")
             #expect(try first.finish().status == 75)
         }
