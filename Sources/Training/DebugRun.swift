@@ -18,7 +18,7 @@ public func debugRun(
     say(
         "\(layout.parameterCount) parameters (width \(shape.dim), depth \(shape.depth) + \(shape.decoderDepth), "
             + "\(counted(shape.heads, "head"))), \(counted(session.images, "image")) of \(shape.imageSize) pixels in patches of \(shape.patchSize), "
-            + "\(configuration.precision.rawValue), \(threads) thread\(threads == 1 ? "" : "s")")
+            + "\(configuration.precision.rawValue), \(counted(threads, "thread"))")
     say(checkpoint.map { "parameters of \($0)" } ?? "initial parameters, seed \(configuration.seed)")
 
     say("\n1. values")

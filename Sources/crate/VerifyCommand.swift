@@ -53,7 +53,7 @@ struct VerifyCommand: ParsableCommand {
         }
         guard problems.isEmpty else {
             throw Failure(
-                "\(dir) has \(problems.count) problem\(problems.count == 1 ? "" : "s"), such as: \(problems[0])",
+                "\(dir) has \(counted(problems.count, "problem")), such as: \(problems[0])",
                 hint: repair ? "shard the source again" : "make damaged shards again with --repair --source SOURCE")
         }
         let index = verifier.index
