@@ -110,10 +110,13 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
         return ranks & (ranks - 1) == 0 && share & (share - 1) == 0
     }
 
-    /// The largest micro-batch of at most 8 that divides the samples of a virtual rank; larger ones gain nothing.
-    public static func defaultMicroBatch(batchSize: Int, virtualRanks: Int) -> Int {
+    /// The micro-batch m that keeps `threads` threads busiest, so with the least ceil(m / threads) / m: of those that divide the
+    /// samples of a virtual rank and are at most 8, or the number of threads where that is more. Of equal ones the largest.
+    public static func defaultMicroBatch(batchSize: Int, virtualRanks: Int, threads: Int) -> Int {
         let samples = max(1, batchSize / virtualRanks)
-        return (1...min(8, samples)).last { samples % $0 == 0 } ?? 1
+        let divisors = (1...min(max(8, threads), samples)).filter { samples % $0 == 0 }
+        func rounds(_ images: Int) -> Int { (images + threads - 1) / threads }
+        return divisors.reduce(1) { best, next in rounds(next) * best <= rounds(best) * next ? next : best }
     }
 
     /// Whether something that happens every `epochs` epochs is due after `step` steps.

@@ -21,7 +21,9 @@ struct BenchCommand: ParsableCommand {
     @OptionGroup(title: "Masking") var masking: MaskingOptions
     @Option(help: ArgumentHelp("Images of a step over all ranks.", valueName: "images"))
     var batchSize = 32
-    @Option(help: ArgumentHelp("Images of one pass on a rank (default: up to 8).", valueName: "images"))
+    @Option(
+        help: ArgumentHelp(
+            "Images of one pass on a rank (default: up to 8, or the number of threads).", valueName: "images"))
     var microBatch: Int?
     @Option(help: ArgumentHelp("Steps to measure, after one that is not counted.", valueName: "n"))
     var steps = 5
@@ -70,7 +72,7 @@ struct BenchCommand: ParsableCommand {
             let configuration = try recipe.configuration(
                 modelConfiguration, maskRatio: masking.maskRatio, sampleCount: sampleCount, normalisation: .imageNet,
                 precision: speed.announcedPrecision(world),
-                ranks: world.size)
+                ranks: world.size, threads: speed.threads)
             let result = try benchmark(
                 configuration, data: data, threads: speed.threads, steps: steps,
                 bucketBytes: bucket.bytes, world: world)

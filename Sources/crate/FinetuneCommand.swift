@@ -54,7 +54,8 @@ struct FinetuneCommand: ParsableCommand {
                     model, .finetuning, task: task, sampleCount: index.total,
                     normalisation: training.recipe.normalise == nil
                         ? source.normalisation : training.recipe.normalisation(of: index),
-                    precision: precision, ranks: ranks)
+                    precision: precision, ranks: ranks,
+                    threads: training.speed.threads)
             }
         }
     }

@@ -52,7 +52,7 @@ struct PlanCommand: ParsableCommand {
         ) { ranks in
             try recipe.configuration(
                 model, maskRatio: masking.maskRatio, sampleCount: images ?? 1, normalisation: .imageNet,
-                precision: precision, ranks: ranks)
+                precision: precision, ranks: ranks, threads: speed.threads)
         }
         json ? try printJSON(plan) : PlanTable(plan: plan, threads: speed.threads, precision: precision).print()
     }

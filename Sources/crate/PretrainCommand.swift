@@ -38,7 +38,8 @@ struct PretrainCommand: ParsableCommand {
                 try training.recipe.configuration(
                     try model.configuration(normalisesTargets: masking.normPix), maskRatio: masking.maskRatio,
                     sampleCount: index.total, normalisation: try training.recipe.normalisation(of: index),
-                    precision: precision, ranks: ranks)
+                    precision: precision, ranks: ranks,
+                    threads: training.speed.threads)
             }
         }
     }
@@ -62,7 +63,8 @@ struct PretrainCommand: ParsableCommand {
             let configuration = try training.recipe.configuration(
                 modelConfiguration, maskRatio: masking.maskRatio, sampleCount: index.total,
                 normalisation: try training.recipe.normalisation(of: index),
-                precision: training.speed.announcedPrecision(world), ranks: training.recipe.virtualRanks ?? 1)
+                precision: training.speed.announcedPrecision(world), ranks: training.recipe.virtualRanks ?? 1,
+                threads: training.speed.threads)
             let store = RunDirectory(path: training.files.run).checkpoints
             let newest = training.files.resume ? store.newest { printError("warning: \($1)") } : nil
             guard newest != nil || !training.files.resume else {

@@ -25,7 +25,8 @@ struct RecipeOptions: ParsableArguments {
     var virtualRanks: Int?
     @Option(
         help: ArgumentHelp(
-            "Images of one pass on a rank (default: the largest divisor of a virtual rank's share up to 8).",
+            "Images of one pass on a rank (default: the divisor of a virtual rank's share that keeps the threads busiest, "
+                + "up to 8 or their number).",
             valueName: "images"))
     var microBatch: Int?
     @Option(help: ArgumentHelp("Gradients between ranks: as they are, or rounded to bf16.", valueName: "fp32|bf16"))
@@ -89,7 +90,7 @@ struct RecipeOptions: ParsableArguments {
     func configuration(
         _ model: ModelConfiguration, _ defaults: RecipeDefaults = .pretraining, maskRatio: Double = 0,
         task: ClassificationTask? = nil, sampleCount: Int, normalisation: Normalisation, precision: Precision,
-        ranks: Int
+        ranks: Int, threads: Int
     ) throws -> TrainingConfiguration {
         let batchSize = batchSize ?? defaults.batchSize
         let schedule = try LearningRate(
@@ -100,7 +101,8 @@ struct RecipeOptions: ParsableArguments {
         return TrainingConfiguration(
             model: model, batchSize: batchSize, virtualRanks: virtualRanks,
             microBatch: microBatch
-                ?? TrainingConfiguration.defaultMicroBatch(batchSize: batchSize, virtualRanks: virtualRanks),
+                ?? TrainingConfiguration.defaultMicroBatch(
+                    batchSize: batchSize, virtualRanks: virtualRanks, threads: threads),
             precision: precision, wire: wire, schedule: schedule, weightDecay: weightDecay ?? defaults.weightDecay,
             clip: clip > 0 ? clip : nil, maskRatio: maskRatio, classification: task, normalisation: normalisation,
             seed: seed, sampleCount: sampleCount)

@@ -27,7 +27,8 @@ struct TrainCommand: ParsableCommand {
                 return try training.recipe.configuration(
                     try model.configuration(.training, hasDecoder: false), .training, task: task,
                     sampleCount: index.total,
-                    normalisation: try training.recipe.normalisation(of: index), precision: precision, ranks: ranks)
+                    normalisation: try training.recipe.normalisation(of: index), precision: precision, ranks: ranks,
+                    threads: training.speed.threads)
             }
         }
     }

@@ -88,7 +88,16 @@ import Training
 
     @Test(arguments: [(32, 1, 8), (32, 2, 8), (12, 2, 6), (28, 2, 7), (2, 2, 1), (22, 1, 2)])
     func theDefaultMicroBatchDivides(batch: Int, virtualRanks: Int, expected: Int) {
-        #expect(
-            TrainingConfiguration.defaultMicroBatch(batchSize: batch, virtualRanks: virtualRanks) == expected)
+        let microBatch = TrainingConfiguration.defaultMicroBatch(
+            batchSize: batch, virtualRanks: virtualRanks, threads: 1)
+        #expect(microBatch == expected)
+    }
+
+    @Test(arguments: [
+        (32, 2, 8), (32, 4, 8), (32, 16, 16), (24, 3, 6), (24, 6, 6), (24, 16, 12), (30, 5, 5), (7, 16, 7), (14, 4, 7),
+    ])
+    func theDefaultMicroBatchKeepsThreadsBusy(samples: Int, threads: Int, expected: Int) {
+        let microBatch = TrainingConfiguration.defaultMicroBatch(batchSize: samples, virtualRanks: 1, threads: threads)
+        #expect(microBatch == expected)
     }
 }

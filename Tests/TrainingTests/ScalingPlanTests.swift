@@ -57,13 +57,15 @@ import Training
 @Suite struct ScalingPlanTests {
     private func plan(
         nodes: Int = 1, _ cluster: ClusterDescription, batch: Int = 256, virtualRanks: Int? = nil,
-        bucketMebibytes: Int = 8
+        microBatch: Int? = nil, bucketMebibytes: Int = 8
     ) throws -> ScalingPlan {
         try ScalingPlan(nodes: nodes, cluster, bucketBytes: bucketMebibytes << 20) { ranks in
             let parts = virtualRanks ?? ranks
             return try configuration(
                 batch: batch, virtualRanks: parts,
-                microBatch: TrainingConfiguration.defaultMicroBatch(batchSize: batch, virtualRanks: parts))
+                microBatch: microBatch
+                    ?? TrainingConfiguration.defaultMicroBatch(
+                        batchSize: batch, virtualRanks: parts, threads: cluster.threads))
         }
     }
 
@@ -81,12 +83,15 @@ import Training
 
     /// Images that do not go round leave threads without work for a part of the pass.
     @Test func threadsWithoutImagesWait() throws {
-        func passSeconds(threads: Int) throws -> Double {
-            try plan(cluster(threads: threads)).run.step.passSeconds
+        func passSeconds(threads: Int, microBatch: Int? = nil) throws -> Double {
+            try plan(cluster(threads: threads), microBatch: microBatch).run.step.passSeconds
         }
-        #expect(abs(try passSeconds(threads: 1) / passSeconds(threads: 8) - 8) < 1e-9)
+        let eight = try passSeconds(threads: 8)
+        #expect(abs(try passSeconds(threads: 1) / eight - 8) < 1e-9)
         // Eight images over 16 threads: half of the threads in two thirds of the pass.
-        #expect(abs(try passSeconds(threads: 8) / passSeconds(threads: 16) - 2 / ((2 * 2 + 1) / 3.0)) < 1e-9)
+        #expect(abs(try eight / passSeconds(threads: 16, microBatch: 8) - 2 / ((2 * 2 + 1) / 3.0)) < 1e-9)
+        // Where nothing is said, every thread gets one.
+        #expect(abs(try eight / passSeconds(threads: 16) - 2) < 1e-9)
     }
 
     /// Up to the nodes that pay every doubling is worth it; the next one is not, or cannot be.
