@@ -26,10 +26,15 @@ public struct FeatureSource: Hashable, Sendable {
     public var name: String { "\(pooling.rawValue).\(layer)" }
 
     /// The sources of `layers`, which is `all`, `norm`, or numbers and `norm` with commas between them, in a model of `depth`
-    /// blocks. Throws `Failure` for a layer that the model does not have.
+    /// blocks. Throws `Failure` for a layer that the model does not have, and where there is none, or one twice.
     public static func sources(layers: String, poolings: [Pooling], depth: Int) throws -> [FeatureSource] {
         let names =
             layers == "all" ? (1...depth).map(String.init) + ["norm"] : layers.split(separator: ",").map(String.init)
+        guard !names.isEmpty, Set(names).count == names.count, Set(poolings).count == poolings.count else {
+            throw Failure(
+                names.isEmpty ? "no layer is given" : "a layer or a pooling is given twice",
+                hint: "choose layers from 1 to \(depth), norm, several with commas, or all; each once")
+        }
         return try names.flatMap { name in
             let block = Int(name)
             guard name == "norm" || block.map({ (1...depth).contains($0) }) ?? false else {

@@ -37,7 +37,11 @@ public struct LoadedModel: ~Copyable {
         world: World
     ) throws {
         var warnings: [Failure] = []
-        let file = try world.agree { try CheckpointStore.modelFile(at: path) { warnings.append($0) } }
+        // Rank 0 alone decides which checkpoint is the newest: one may be written meanwhile.
+        let chosen = try world.agree {
+            world.rank == 0 ? try CheckpointStore.modelFile(at: path) { warnings.append($0) } : ""
+        }
+        let file = String(decoding: world.broadcast([UInt8](chosen.utf8), from: 0), as: UTF8.self)
         let (stored, maskRatio, normalisation) = try world.agree {
             try CheckpointStore.description(ofModelFile: file)
         }

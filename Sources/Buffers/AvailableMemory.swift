@@ -1,23 +1,50 @@
 import Foundation
 
-/// Bytes that this process can still take: what the machine has free, within the limit of the process's control group, be it of
-/// version 2 or 1 of these. Nil where the system does not say.
-public func availableMemory() -> Int? {
-    guard let kilobytes = field("MemAvailable", in: "/proc/meminfo") else { return nil }
-    let version2 = room(group: "/sys/fs/cgroup", limit: "memory.max", used: "memory.current")
-    let version1 = room(
-        group: "/sys/fs/cgroup/memory", limit: "memory.limit_in_bytes", used: "memory.usage_in_bytes")
-    return [kilobytes * 1024, version2, version1].compactMap { $0 }.min()
+/// Bytes that this process can still take: what the machine has free, within the limits of the process's control group and of
+/// those around it, be they of version 2 or 1. Nil where the system does not say. `root` is the file system's, but for tests.
+public func availableMemory(root: String = "") -> Int? {
+    guard let kilobytes = field("MemAvailable", in: "\(root)/proc/meminfo") else { return nil }
+    let groups = controlGroups(in: "\(root)/proc/self/cgroup").flatMap { version, path in
+        enclosing(path).map { version == 2 ? "\(root)/sys/fs/cgroup\($0)" : "\(root)/sys/fs/cgroup/memory\($0)" }
+            .compactMap { version == 2 ? roomOfVersion2($0) : roomOfVersion1($0) }
+    }
+    return (groups + [kilobytes * 1024]).min()
 }
 
-/// Bytes below the limit of the control group at `group`; nil where it has none.
-private func room(group: String, limit: String, used: String) -> Int? {
-    // Version 1 writes a number that no machine reaches where there is no limit.
-    guard let limit = number(in: "\(group)/\(limit)"), limit < 1 << 60, let used = number(in: "\(group)/\(used)") else {
-        return nil
+/// The groups that limit this process's memory, by version: lines of `number:controllers:path`, without controllers in version 2.
+private func controlGroups(in file: String) -> [(version: Int, path: String)] {
+    (text(file) ?? "").split(separator: "\n").compactMap { line in
+        let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3 else { return nil }
+        if parts[1].isEmpty { return (2, String(parts[2])) }
+        return parts[1].split(separator: ",").contains("memory") ? (1, String(parts[2])) : nil
     }
+}
+
+/// `/a/b`, `/a` and the root, as an empty text. A container may see its own group as the root, whatever its path.
+private func enclosing(_ path: String) -> [String] {
+    let names = path.split(separator: "/")
+    return (0...names.count).map { names.prefix($0).map { "/" + $0 }.joined() }
+}
+
+private func roomOfVersion2(_ group: String) -> Int? {
+    room(
+        limit: number(in: "\(group)/memory.max"), used: number(in: "\(group)/memory.current"),
+        cached: ["inactive_file", "active_file"], in: "\(group)/memory.stat")
+}
+
+private func roomOfVersion1(_ group: String) -> Int? {
+    room(
+        limit: number(in: "\(group)/memory.limit_in_bytes"), used: number(in: "\(group)/memory.usage_in_bytes"),
+        cached: ["total_inactive_file", "total_active_file"], in: "\(group)/memory.stat")
+}
+
+/// Bytes below the limit of a control group; nil where it has none.
+private func room(limit: Int?, used: Int?, cached names: [String], in statistics: String) -> Int? {
+    // Version 1 writes a number that no machine reaches where there is no limit.
+    guard let limit, limit < 1 << 60, let used else { return nil }
     // Cached files count as used, though the kernel gives them up when the memory is wanted.
-    let cached = ["inactive_file", "active_file"].reduce(0) { $0 + (field($1, in: "\(group)/memory.stat") ?? 0) }
+    let cached = names.reduce(0) { $0 + (field($1, in: statistics) ?? 0) }
     return max(0, limit - used + cached)
 }
 

@@ -4,7 +4,7 @@ import Files
 /// The processes that train together. Without a launcher there is one, rank 0.
 ///
 /// Every function that exchanges something is collective: all ranks must call it, in the same order. Nothing of it waits
-/// unwatched: see `Watchdog`.
+/// unwatched, but for what goes on in the background: see `Watchdog`.
 public struct World: @unchecked Sendable {
     /// This process's number, 0 ..< size.
     public let rank: Int
@@ -124,16 +124,17 @@ public struct World: @unchecked Sendable {
         }
     }
 
-    /// Sends `count` values to rank `receiver`, which must receive as many.
-    public func send(_ values: UnsafePointer<Float>, count: Int, to receiver: Int) {
-        complete(inBackground: true) {
+    /// Sends `count` values to rank `receiver`, which must receive as many. `inBackground` says that this rank does something else
+    /// meanwhile, so that nobody is late, however long it takes.
+    public func send(_ values: UnsafePointer<Float>, count: Int, to receiver: Int, inBackground: Bool) {
+        complete(inBackground: inBackground) {
             MPI_Isend(values, Int32(4 * count), crate_mpi_byte(), Int32(receiver), 0, checkpoints, $0)
         }
     }
 
-    /// Receives `count` values from rank `sender`.
-    public func receive(_ values: UnsafeMutablePointer<Float>, count: Int, from sender: Int) {
-        complete(inBackground: true) {
+    /// Receives `count` values from rank `sender`; `inBackground` as in `send`.
+    public func receive(_ values: UnsafeMutablePointer<Float>, count: Int, from sender: Int, inBackground: Bool) {
+        complete(inBackground: inBackground) {
             MPI_Irecv(values, Int32(4 * count), crate_mpi_byte(), Int32(sender), 0, checkpoints, $0)
         }
     }

@@ -57,7 +57,8 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
         self.heads = heads
         self.lambda = lambda
         self.normalisesTargets = normalisesTargets
-        self.positionGrid = positionGrid.flatMap { $0 * patchSize == imageSize ? nil : $0 }
+        let isWhole = patchSize > 0 && imageSize % patchSize == 0
+        self.positionGrid = positionGrid.flatMap { isWhole && $0 == imageSize / patchSize ? nil : $0 }
         try validate(decoderDepths: 0...256)
     }
 

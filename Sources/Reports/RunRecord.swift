@@ -12,7 +12,7 @@ struct RunRecord {
     let arguments: [String]
     let history: RunHistory
     let measures: MeasureHistory
-    /// The parameters of the newest checkpoint; none where there is no readable one.
+    /// The values of all tensors of the newest checkpoint; none where there is no readable one.
     let parameterCount: Int?
     /// Files that are there but cannot be read, and the like, in a sentence each.
     private(set) var remarks: [String] = []

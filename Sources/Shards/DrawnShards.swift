@@ -1,14 +1,16 @@
 import Files
 import Foundation
 import Images
+import Kernels
 
 /// Shards of drawn images, to measure with where there are no others.
 public enum DrawnShards {
-    /// Writes a shard directory of `count` images to `path`, an eighth larger than `imageSize` as ImageNet's crops are, so
-    /// that reading them costs what theirs does. Throws `Failure` when something cannot be written.
+    /// Writes a shard directory of `count` images to `path`, a seventh larger than `imageSize` as ImageNet's crops are (as far
+    /// as shards can be), so that reading them costs what theirs does. Throws `Failure` when something cannot be written.
     public static func write(to path: String, count: Int, imageSize: Int, patchSize: Int) throws {
-        let grid = try PatchGrid(
-            imageSize: (imageSize * 8 / 7 + patchSize - 1) / patchSize * patchSize, patchSize: patchSize)
+        let most = min(PatchLimits.imageSize / patchSize, PatchLimits.patchesPerSide)
+        let side = min((imageSize * 8 / 7 + patchSize - 1) / patchSize, most)
+        let grid = try PatchGrid(imageSize: side * patchSize, patchSize: patchSize)
         let source = "\(path)-images"
         defer { try? FileManager.default.removeItem(atPath: source) }
         try makeDirectory("\(source)/drawn")

@@ -14,6 +14,8 @@ final class CheckpointSaver: @unchecked Sendable {
         let step: Int
         /// Nil where it is on the disk.
         let failure: Failure?
+        /// How long it took.
+        let seconds: Double
     }
 
     private let model: Model
@@ -57,8 +59,10 @@ final class CheckpointSaver: @unchecked Sendable {
         parameters.pointer.update(from: trainer.optimizer.parameters.pointer, count: parameters.count)
         isRunning.store(true, ordering: .releasing)
         let thread = Thread { [self] in
+            var watch = Stopwatch()
             let failure = write(step: step)
-            if world.rank == 0 { outcomes.withLock { $0.append(Outcome(step: step, failure: failure)) } }
+            let outcome = Outcome(step: step, failure: failure, seconds: watch.lap())
+            if world.rank == 0 { outcomes.withLock { $0.append(outcome) } }
             isRunning.store(false, ordering: .releasing)
             ended.signal()
         }

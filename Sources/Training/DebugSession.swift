@@ -39,9 +39,7 @@ public struct DebugSession: ~Copyable {
             model, images: images, precision: configuration.precision, team: ThreadTeam(count: threads))
         let loader = try makeLoader(data, configuration)
         loader.begin(BatchSequence(first: 0, size: images, stride: images, end: images), for: .training)
-        guard let loaded = try loader.next() else {
-            throw Failure("\(data) has no \(images) samples", hint: "give --data more, or a smaller --batch-size")
-        }
+        guard let loaded = try loader.next() else { preconditionFailure("a sequence of one batch has none") }
         let shape = configuration.model
         let patches = try OwnedBuffer<Float>(count: images * shape.patchCount * shape.patchValueCount)
         let mask = try OwnedBuffer<UInt8>(count: images * shape.patchCount)

@@ -69,11 +69,13 @@ struct MomentTransfer: ~Copyable {
     mutating func collect() -> UnsafePointer<Float> {
         forEachPiece { owner, moment, range, offset in
             if owner != world.rank {
-                if world.rank == 0 { world.receive(values + offset, count: range.count, from: owner) }
+                if world.rank == 0 {
+                    world.receive(values + offset, count: range.count, from: owner, inBackground: true)
+                }
             } else if owner == 0 {
                 (values + offset).update(from: own.values(moment, at: range), count: range.count)
             } else {
-                world.send(own.values(moment, at: range), count: range.count, to: 0)
+                world.send(own.values(moment, at: range), count: range.count, to: 0, inBackground: true)
             }
         }
         carried += 1
@@ -88,10 +90,10 @@ struct MomentTransfer: ~Copyable {
                 if let source {
                     target.update(from: source + offset, count: range.count)
                 } else {
-                    world.receive(target, count: range.count, from: 0)
+                    world.receive(target, count: range.count, from: 0, inBackground: false)
                 }
             } else if let source {
-                world.send(source + offset, count: range.count, to: owner)
+                world.send(source + offset, count: range.count, to: owner, inBackground: false)
             }
         }
         carried += 1

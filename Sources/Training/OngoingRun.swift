@@ -18,7 +18,7 @@ struct OngoingRun: ~Copyable {
     private let log: RunLog?
     private let telemetry: Telemetry
     private let saver: CheckpointSaver
-    private var saving: Saving
+    private(set) var saving: Saving
     private var progress: Progress
     private var damage: DamageReport
     /// For how long the checkpoint that was begun last held training up.
@@ -160,6 +160,8 @@ struct OngoingRun: ~Copyable {
         world.watchdog.begin(.saving, step: step)
         guard wishes.isSaveDue || saving.isDue(configuration, after: step) else { return }
         guard !wishes.isSaving else {
+            // What is due by the clock is due again in as many minutes, not with every step.
+            saving.noteStart()
             return say("warning: a checkpoint is still being written; that of step \(step) is left out")
         }
         var watch = Stopwatch()

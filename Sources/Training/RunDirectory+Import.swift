@@ -27,16 +27,25 @@ extension RunDirectory {
         checkpoints.paths().count == 1 && checkpoints.paths().first.flatMap(CheckpointStore.step) == 0
     }
 
-    /// Imported weights go on with any recipe, but undamaged and with their own model.
-    func demandImport(of model: ModelConfiguration) throws {
+    /// Imported weights go on with any recipe, but undamaged and with their own model. Pixels that are normalised with something
+    /// else than before are told of to `report`.
+    func demandImport(for configuration: TrainingConfiguration, report: (Failure) -> Void) throws {
         let file = try CheckpointStore.modelFile(at: checkpoints.paths()[0]) { _ in }
-        guard let imported = try CheckpointStore.description(ofModelFile: file).model.autoencoder?.configuration else {
+        let (stored, _, normalisation) = try CheckpointStore.description(ofModelFile: file)
+        guard let imported = stored.autoencoder?.configuration else {
             throw Failure("\(path) holds an imported classifier", hint: "change --run, or finetune from it")
         }
-        guard imported == model else {
+        guard imported == configuration.model else {
             throw Failure(
-                "the weights imported into \(path) are of another model: \(imported.difference(from: model))",
+                "the weights imported into \(path) are of another model: \(imported.difference(from: configuration.model))",
                 hint: "leave the options of the model out; they are those of the import")
+        }
+        if normalisation != configuration.normalisation {
+            report(
+                Failure(
+                    "the weights imported into \(path) were trained with pixels normalised by a mean of \(normalisation.mean), "
+                        + "and this run takes \(configuration.normalisation.mean)",
+                    hint: "--normalise imagenet or dataset chooses"))
         }
     }
 }

@@ -34,7 +34,8 @@ public struct RunDirectory: Sendable {
     /// Makes the directory ready for `configuration` and returns the checkpoint to go on from, if any.
     ///
     /// Throws `Failure` when it cannot be written, holds a run already and is not to be resumed, or holds a run of another
-    /// configuration. Damaged checkpoints get another name; that, and settings that have changed, goes to `report`.
+    /// configuration, or checkpoints none of which can be read. Damaged ones get another name; that, and settings that have
+    /// changed, goes to `report`.
     func prepare(
         _ configuration: TrainingConfiguration, _ options: RunOptions, ranks: Int, report: (Failure) -> Void
     ) throws -> (path: String, manifest: Manifest)? {
@@ -53,13 +54,8 @@ public struct RunDirectory: Sendable {
         guard options.resumes || !(isUsed || isImported) else {
             throw Failure("\(path) holds a run already", hint: "add --resume to go on with it, or change --run")
         }
-        if isImported { try demandImport(of: configuration.model) }
-        let newest =
-            isUsed || isImported
-            ? checkpoints.newest {
-                let aside = checkpoints.setAside($0)
-                report(Failure("\($1.problem); it is now \(aside)", hint: "the checkpoint before it is used"))
-            } : nil
+        if isImported { try demandImport(for: configuration, report: report) }
+        let newest = isUsed || isImported ? try newestSound(report: report) : nil
         if newest != nil && isUsed { try demandComparable(configuration, report: report) }
         let (done, total) = (newest?.manifest.step ?? 0, configuration.schedule.totalSteps)
         guard done <= total else {
@@ -75,6 +71,25 @@ public struct RunDirectory: Sendable {
             + ["\(configuration.microBatch)"]
         try storeArguments(arguments)
         for file in [logPath, measuresPath] { try keepLines(of: file, through: newest?.manifest.step ?? -1) }
+        return newest
+    }
+
+    /// The newest checkpoint that can be read, nil where there is none at all. Newer ones, which cannot be, are set aside.
+    ///
+    /// Where none can be read, the cause may be another than damage, such as a disk that fails or a version that is newer: then
+    /// nothing is touched, and the `Failure` of the newest is thrown.
+    private func newestSound(report: (Failure) -> Void) throws -> (path: String, manifest: Manifest)? {
+        var unreadable: [(path: String, failure: Failure)] = []
+        let newest = checkpoints.newest { unreadable.append(($0, $1)) }
+        if newest == nil, let first = unreadable.first {
+            throw Failure(
+                first.failure.problem + (unreadable.count > 1 ? ", and no checkpoint before it can be read" : ""),
+                hint: "\(first.failure.hint), or begin a new --run")
+        }
+        for (path, failure) in unreadable {
+            let aside = checkpoints.setAside(path)
+            report(Failure("\(failure.problem); it is now \(aside)", hint: "the checkpoint before it is used"))
+        }
         return newest
     }
 
@@ -130,7 +145,7 @@ public struct RunDirectory: Sendable {
         if !names.isEmpty { report(Failure(text(names), hint: "the run goes on with it")) }
     }
 
-    /// Drops a log's lines of later steps, which will be written again; all of them for step -1.
+    /// Drops a log's lines of later steps, which will be written again; of all steps for -1.
     private func keepLines(of file: String, through step: Int) throws {
         guard let data = FileManager.default.contents(atPath: file) else { return }
         let lines = data.split(separator: UInt8(ascii: "\n")).filter { line in

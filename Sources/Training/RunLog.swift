@@ -42,10 +42,11 @@ public struct LogEntry: Codable, Equatable, Sendable {
 }
 
 extension LogEntry {
-    /// The line of an evaluation after `step` steps.
+    /// The line of an evaluation after `step` steps; without the loss where that is not finite, since JSON has no such number.
     init(_ result: Evaluation, _ configuration: TrainingConfiguration, after step: Int) {
         self.init(
-            step: step, epoch: configuration.epoch(after: step), validationLoss: result.loss,
+            step: step, epoch: configuration.epoch(after: step),
+            validationLoss: result.loss.isFinite ? result.loss : nil,
             validationTop1: result.accuracy?.top1, validationTop5: result.accuracy?.top5)
     }
 

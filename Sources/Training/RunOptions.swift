@@ -70,7 +70,7 @@ public struct RunOptions: Sendable {
     public var saveFailures: Int
     /// Steps after which to end with a checkpoint; the schedule is that of the whole run.
     public var stopAfter: Int?
-    /// Seconds from the start of the program within which to end with a checkpoint.
+    /// Seconds from the start of training within which to end with a checkpoint.
     public var timeLimit: Double?
     /// Threads of a rank.
     public var threads: Int

@@ -9,6 +9,8 @@ struct Saving {
     private var lastStart = ProcessInfo.processInfo.systemUptime
     private(set) var failuresInARow = 0
     private(set) var lastFailure: Failure?
+    /// Of writing a checkpoint, on rank 0.
+    private(set) var longestSeconds = 0.0
 
     init(_ options: RunOptions) {
         interval = options.saveEvery
@@ -38,6 +40,7 @@ struct Saving {
     /// Takes note of how a save ended, and returns what there is to be said about it.
     mutating func note(_ outcome: CheckpointSaver.Outcome) -> String? {
         lastFailure = outcome.failure
+        longestSeconds = max(longestSeconds, outcome.seconds)
         guard let failure = outcome.failure else {
             failuresInARow = 0
             return nil

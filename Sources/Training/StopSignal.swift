@@ -7,6 +7,7 @@ private let isRequested = Atomic<Bool>(false)
 public struct StopSignal {
     private let deadline: Double?
     private var longestSeconds = 0.0
+    private var longestSave = 0.0
 
     /// Takes signals as requests from now on; before, they end the process. To be called before anything that takes time.
     public static func listen() {
@@ -25,12 +26,18 @@ public struct StopSignal {
         deadline = timeLimit.map { ProcessInfo.processInfo.systemUptime + $0 }
     }
 
-    /// Takes into account that a step, an evaluation or a checkpoint took `seconds`.
-    mutating func noteDuration(_ seconds: Double) { longestSeconds = max(longestSeconds, seconds) }
+    /// Takes into account that a step, with an evaluation where there was one, took `seconds`, and the slowest checkpoint so far
+    /// `save`, which rank 0 alone knows.
+    mutating func noteDuration(_ seconds: Double, save: Double) {
+        longestSeconds = max(longestSeconds, seconds)
+        longestSave = max(longestSave, save)
+    }
 
-    /// Whether this rank wants to end: it was asked to, or another step and a checkpoint may not end within the limit.
+    /// Whether this rank wants to end: it was asked to, or another step, the checkpoint that may be on its way and the last one may
+    /// not end within the limit.
     var isSet: Bool {
         if isRequested.load(ordering: .relaxed) { return true }
-        return deadline.map { ProcessInfo.processInfo.systemUptime + 3 * longestSeconds > $0 } ?? false
+        let need = 3 * longestSeconds + 2 * longestSave
+        return deadline.map { ProcessInfo.processInfo.systemUptime + need > $0 } ?? false
     }
 }

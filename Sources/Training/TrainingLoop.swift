@@ -51,7 +51,7 @@ public func train(
             try run.refreshReport()
         }
         if isLast { try run.saveLast(after: done) } else { try run.saveIfDue(result.wishes, after: done) }
-        stop.noteDuration(result.seconds.total + watch.lap())
+        stop.noteDuration(result.seconds.total + watch.lap(), save: run.saving.longestSeconds)
         if isStopping { run.say("stopped after \(done) steps; go on with --resume") }
     }
     run.sayWhatItCost()

@@ -32,6 +32,25 @@ import Testing
         }
     }
 
+    /// The recipe of a resume is free, but pixels of another scale are not what the weights know.
+    @Test func anotherNormalisationThanThatOfAnImportIsTold() throws {
+        try withShards { path in
+            let options = ["--steps", "1", "--normalise", "dataset"]
+            try #require(try crate(pretrainArguments(path, run: "run", options)).status == 0)
+            for (normalisation, isTold) in [("imagenet", true), ("dataset", false)] {
+                let imported = "\(path)/\(normalisation)"
+                try #require(try crate(["import", "\(path)/run", "--run", imported]).status == 0)
+                let resumed = try crate([
+                    "pretrain", "--resume", "--run", imported, "--data", "\(path)/train", "--batch-size", "16",
+                    "--steps",
+                    "1", "--normalise", normalisation,
+                ])
+                #expect(resumed.status == 0, "\(resumed.errors)")
+                #expect(resumed.output.contains("were trained with pixels normalised") == isTold)
+            }
+        }
+    }
+
     @Test func whatDoesNotFitIsRefusedInOneLine() throws {
         try withShards { path in
             let run = "\(path)/run"

@@ -109,4 +109,16 @@ import Testing
             #expect(try !FileManager.default.contentsOfDirectory(atPath: "\(path)/run/checkpoints").isEmpty)
         }
     }
+
+    /// A last step that is far too long leaves finite parameters, of which nothing can be computed. JSON has no number for that.
+    @Test func aValidationLossThatIsNotFiniteIsTold() throws {
+        try withShards { path in
+            let result = try crate(
+                pretrainArguments(path, run: "run", ["--validation", "\(path)/val", "--steps", "1"])
+                    + ["--lr", "9e8", "--warmup-epochs", "0"])
+            #expect(result.status == 0, "\(result.errors)")
+            #expect(result.output.contains("nan after 1 steps"), "\(result.output)")
+            #expect(try logged("validation_loss", "\(path)/run").count == 1)
+        }
+    }
 }

@@ -203,4 +203,23 @@ import Testing
             #expect(incidents.contains("host bad is dropped") && incidents.contains("given up after 3 starts"))
         }
     }
+
+    /// A checkpoint that cannot be read may be sound on another day or for another version: nothing is lost by trying.
+    @Test func aRunOfWhichNothingCanBeReadIsLeftAlone() throws {
+        try withShards { path in
+            let options = ["--steps", "6", "--save-every", "3steps", "--stop-after", "3"]
+            try #require(try crate(pretrainArguments(path, run: "run", options)).status == 0)
+            let manifest = "\(path)/run/checkpoints/step-0000000003/manifest.json"
+            let written = try Data(contentsOf: URL(fileURLWithPath: manifest))
+            let log = try Data(contentsOf: URL(fileURLWithPath: "\(path)/run/log.jsonl"))
+            try Data("{}".utf8).write(to: URL(fileURLWithPath: manifest))
+            let refused = try crate(["pretrain", "--run", "\(path)/run", "--resume", "--stop-after", "6"])
+            #expect(refused.status == 1 && refused.failureLines.count == 1, "\(refused.errors)")
+            #expect(refused.errors.contains(manifest) && refused.errors.contains("or begin a new --run"))
+            #expect(try Data(contentsOf: URL(fileURLWithPath: "\(path)/run/log.jsonl")) == log)
+            try written.write(to: URL(fileURLWithPath: manifest))
+            let resumed = try crate(["pretrain", "--run", "\(path)/run", "--resume", "--stop-after", "6"])
+            #expect(resumed.status == 0 && steps("\(path)/run") == [3, 6], "\(resumed.errors)")
+        }
+    }
 }

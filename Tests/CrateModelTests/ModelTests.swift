@@ -19,9 +19,12 @@ import Threads
     }
 
     @Test func extentsThatDoNotFitAreRefused() throws {
-        func make(image: Int = 32, patch: Int = 8, dim: Int = 48, depth: Int = 2, heads: Int = 3) throws {
+        func make(
+            image: Int = 32, patch: Int = 8, dim: Int = 48, depth: Int = 2, heads: Int = 3, positionGrid: Int? = nil
+        ) throws {
             _ = try ModelConfiguration(
-                imageSize: image, patchSize: patch, dim: dim, depth: depth, heads: heads, normalisesTargets: true)
+                imageSize: image, patchSize: patch, dim: dim, depth: depth, heads: heads, normalisesTargets: true,
+                positionGrid: positionGrid)
         }
         try make()
         #expect(throws: Failure.self) { try make(image: 33) }
@@ -30,6 +33,8 @@ import Threads
         #expect(throws: Failure.self) { try make(heads: 5) }
         #expect(throws: Failure.self) { try make(depth: 0) }
         #expect(throws: Failure.self) { try make(image: 1 << 40) }
+        #expect(throws: Failure.self) { try make(positionGrid: .max) }
+        #expect(throws: Failure.self) { try make(patch: .max, positionGrid: 2) }
     }
 }
 
