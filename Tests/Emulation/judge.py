@@ -1,0 +1,42 @@
+"""Holds the errors of the golden cases on an emulated processor against those on this machine:
+
+    judge.py MODE HERE THERE
+
+MODE is what the emulated processor multiplies bf16 with, avx512_bf16 or amx; the others are files of results. Exits with 1 where errors
+differ by more than a twentieth, a case is missing, or other products were used. Sums are in another order, so errors are not equal.
+"""
+import re
+import sys
+
+JUDGED = re.compile(r'(output\.(?:pred|logits|loss)|grad \(all\)) +\d+ +(\S+)')
+PRODUCTS = {'avx512_bf16': 'avx512_core_bf16', 'amx': '_amx'}
+
+
+def errors(path):
+    case, found = None, {}
+    for line in open(path, errors='replace').read().replace('\r', '').splitlines():
+        if line.startswith('case '):
+            case = line.split()[1]
+        elif match := JUDGED.match(line):
+            found[case, match[1]] = float(match[2])
+    return found
+
+
+def main():
+    mode, here, there = sys.argv[1:]
+    expected, seen = errors(here), errors(there)
+    isRight = bool(expected) and expected.keys() == seen.keys()
+    print(f'{"case":16} {"kind":14} {"here":>9} {mode:>12}')
+    for key, error in expected.items():
+        other = seen.get(key, float('nan'))
+        isNear = abs(error - other) <= 0.05 * error + 1e-5
+        isRight = isRight and isNear
+        print(f'{key[0]:16} {key[1]:14} {error:9.2e} {other:12.2e}{"" if isNear else "  differs"}')
+    products = sorted(set(re.findall(r'products by (\S+)', open(there, errors='replace').read())))
+    print('products by', ', '.join(products))
+    if not any(PRODUCTS[mode] in product for product in products):
+        isRight = False
+    sys.exit(None if isRight else f'judge.py: error: on {mode} the results are not those of this machine')
+
+
+main()
