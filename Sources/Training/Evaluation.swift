@@ -77,16 +77,14 @@ public struct CheckpointEvaluation: Sendable {
 public func evaluateCheckpoint(
     _ path: String, data: String, maskRatio: Double?, precision: Precision, threads: Int, world: World
 ) throws -> CheckpointEvaluation {
-    // Larger chunks gain nothing; the same chunks on any number of ranks give the same bits.
-    let chunk = 8
-    let loaded = try LoadedModel(path, images: chunk, precision: precision, threads: threads, world: world)
+    let loaded = try LoadedModel(path, precision: precision, threads: threads, world: world)
     let loader = try loaded.loader(of: data, maskRatio: maskRatio ?? loaded.maskRatio, isLabelled: true, world: world)
     let result = try evaluate(
-        loaded.model, parameters: loaded.parameters.pointer, workspace: loaded.workspace, loader: loader, chunk: chunk,
-        world: world)
+        loaded.model, parameters: loaded.parameters.pointer, workspace: loaded.workspace, loader: loader,
+        chunk: loaded.workspace.capacity, world: world)
     return CheckpointEvaluation(
         result: result, samples: loader.count, file: loaded.file, warnings: loaded.warnings)
 }
 
-/// A validation loss as it is printed everywhere.
-public func formatted(_ loss: Double) -> String { String(format: "%.6f", loss) }
+/// A validation loss as it is printed everywhere; a NaN without its sign, which means nothing and differs between processors.
+public func formatted(_ loss: Double) -> String { String(format: "%.6f", loss.isNaN ? .nan : loss) }

@@ -59,7 +59,7 @@ struct EmergenceCommand: ParsableCommand {
     func run() throws {
         try runWithWorld { world in
             for path in checkpoint {
-                let loaded = try speed.load(path, images: 8, random: random, world)
+                let loaded = try speed.load(path, random: random, world)
                 try world.agree {
                     guard world.rank == 0 else { return }
                     let pictures = try SegmentedPictures(images: images, masks: masks, count: count)

@@ -21,7 +21,7 @@ struct FeatureOptions: ParsableArguments {
 
     /// The model, with the weights that are asked for. Collective.
     func load(_ speed: SpeedOptions, _ world: World) throws -> LoadedModel {
-        try speed.load(checkpoint, images: 8, random: random, world)
+        try speed.load(checkpoint, random: random, world)
     }
 
     func sources(of loaded: borrowing LoadedModel) throws -> [FeatureSource] {

@@ -23,10 +23,11 @@ struct SpeedOptions: ParsableArguments {
         return precision
     }
 
-    /// The model that `path` means (see `LoadedModel`), for up to `images` images at a time, with initial weights of seed
+    /// The model that `path` means, for up to `images` images at a time (see `LoadedModel`), with initial weights of seed
     /// `random` where that is given. Rank 0 warns of damaged checkpoints that were passed over. Collective.
     func load(
-        _ path: String, images: Int, imageSize: Int? = nil, stride: Int? = nil, random: UInt64? = nil, _ world: World
+        _ path: String, images: Int? = nil, imageSize: Int? = nil, stride: Int? = nil, random: UInt64? = nil,
+        _ world: World
     ) throws -> LoadedModel {
         let loaded = try LoadedModel(
             path, images: images, imageSize: imageSize, stride: stride, precision: announcedPrecision(world),
