@@ -2,15 +2,15 @@
 
 /// How many of `count` elements are not positive. Of the output of a ReLU: how many are zero.
 public func countOfNonPositive(_ x: UnsafePointer<Float>, count: Int) -> Int {
-    var total = 0
+    var positive = SIMD16<Int32>.zero
     var i = 0
-    while i + 16 <= count {
-        let isPositive = load(x + i, 16) .> Vector.zero
-        total += 16 &- Int(Vector.zero.replacing(with: 1, where: isPositive).sum())
+    while i < count {
+        // Behind the last element zeros are read.
+        let isPositive = load(x + i, count &- i) .> Vector.zero
+        positive &+= SIMD16<Int32>.zero.replacing(with: 1, where: isPositive)
         i &+= 16
     }
-    for index in i..<count where !(x[index] > 0) { total += 1 }
-    return total
+    return count - Int(positive.wrappedSum())
 }
 
 /// The mean entropies, in nats, of one image's attention A: over all heads and queries, and of the class token's queries alone.
