@@ -16,7 +16,7 @@ def errors(path):
     case, found = None, {}
     for line in open(path, errors='replace').read().replace('\r', '').splitlines():
         if line.startswith('case '):
-            case = line.split()[1]
+            case = ' '.join(line.split()[1:3])
         elif match := JUDGED.match(line):
             found[case, match[1]] = float(match[2])
     return found
@@ -25,18 +25,18 @@ def errors(path):
 def main():
     mode, here, there = sys.argv[1:]
     expected, seen = errors(here), errors(there)
-    isRight = bool(expected) and expected.keys() == seen.keys()
-    print(f'{"case":16} {"kind":14} {"here":>9} {mode:>12}')
+    is_right = bool(expected) and expected.keys() == seen.keys()
+    print(f'{"case":19} {"kind":13} {"here":>9} {mode:>12}')
     for key, error in expected.items():
         other = seen.get(key, float('nan'))
-        isNear = abs(error - other) <= 0.05 * error + 1e-5
-        isRight = isRight and isNear
-        print(f'{key[0]:16} {key[1]:14} {error:9.2e} {other:12.2e}{"" if isNear else "  differs"}')
+        is_near = abs(error - other) <= 0.05 * error + 1e-5
+        is_right = is_right and is_near
+        print(f'{key[0]:19} {key[1]:13} {error:9.2e} {other:12.2e}{"" if is_near else "  differs"}')
     products = sorted(set(re.findall(r'products by (\S+)', open(there, errors='replace').read())))
     print('products by', ', '.join(products))
     if not any(PRODUCTS[mode] in product for product in products):
-        isRight = False
-    sys.exit(None if isRight else f'judge.py: error: on {mode} the results are not those of this machine')
+        is_right = False
+    sys.exit(None if is_right else f'judge.py: error: on {mode} the results are not those of this machine')
 
 
 main()
