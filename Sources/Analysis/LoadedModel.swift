@@ -27,9 +27,9 @@ public struct LoadedModel: ~Copyable {
     /// Damaged checkpoints that were passed over. Rank 0's alone.
     public let warnings: [Failure]
 
-    /// Loads what `path` means (see `CheckpointStore.modelFile`) on every rank, for up to `images` images at a time (nil: 8, beyond
-    /// which nothing is gained, or one for each thread where these are more), of side `imageSize` (nil: as trained) with patches
-    /// `stride` pixels apart (nil: side by side); see `Model.loadParameters` for the positions where that makes another grid of patches.
+    /// Loads what `path` means (see `CheckpointStore.modelFile`) on every rank, for up to `images` images at a time (nil:
+    /// `Workspace.usefulImages`), of side `imageSize` (nil: as trained) with patches `stride` pixels apart (nil: side by side); see
+    /// `Model.loadParameters` for the positions where that makes another grid of patches.
     ///
     /// Collective: all ranks have the model, or all throw.
     public init(
@@ -57,7 +57,8 @@ public struct LoadedModel: ~Copyable {
         try world.agree { try model.loadParameters(into: parameters.pointer, from: file, of: stored) }
         let workspace = try world.agree {
             try Workspace(
-                model, images: images ?? max(8, threads), precision: precision, team: ThreadTeam(count: threads))
+                model, images: images ?? Workspace.usefulImages(threads: threads), precision: precision,
+                team: ThreadTeam(count: threads))
         }
         model.prepare(parameters: parameters.pointer, workspace: workspace)
         self.model = model

@@ -65,6 +65,9 @@ public struct Workspace: ~Copyable {
     private let clockState: OwnedBuffer<StepClock.State>
     let losses: OwnedBuffer<Double>
 
+    /// Images of a micro-batch beyond which nothing is gained: 8, or one for each thread where these are more.
+    public static func usefulImages(threads: Int) -> Int { max(8, threads) }
+
     /// Memory for micro-batches of up to `images` images of `model`. Throws `Failure` when it is not to be had.
     public init(_ model: Model, images: Int, precision: Precision, team: ThreadTeam) throws {
         var arena = Arena()

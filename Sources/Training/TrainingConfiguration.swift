@@ -111,10 +111,10 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     }
 
     /// The micro-batch m that keeps `threads` threads busiest, so with the least ceil(m / threads) / m: of those that divide the
-    /// samples of a virtual rank and are at most 8, or the number of threads where that is more. Of equal ones the largest.
+    /// samples of a virtual rank and are at most `Workspace.usefulImages`. Of equal ones the largest.
     public static func defaultMicroBatch(batchSize: Int, virtualRanks: Int, threads: Int) -> Int {
         let samples = max(1, batchSize / virtualRanks)
-        let divisors = (1...min(max(8, threads), samples)).filter { samples % $0 == 0 }
+        let divisors = (1...min(Workspace.usefulImages(threads: threads), samples)).filter { samples % $0 == 0 }
         func rounds(_ images: Int) -> Int { (images + threads - 1) / threads }
         return divisors.reduce(1) { best, next in rounds(next) * best <= rounds(best) * next ? next : best }
     }
