@@ -1,25 +1,27 @@
 import Foundation
 import Synchronization
 
-private let isRequested = Atomic<Bool>(false)
+private let wasRequested = Atomic<Bool>(false)
+private let listens = Atomic<Bool>(false)
 
-/// Requests to end early: SIGTERM, SIGINT and SIGUSR1, at any time and on any rank, and the end of the time limit.
+/// Requests to end early: a signal at any time and on any rank, and the end of the time limit.
 public struct StopSignal {
+    /// The signals that ask a run to save and end: of a person (SIGINT), a terminal that closes (SIGHUP), and batch systems, which
+    /// warn by SIGTERM, SIGUSR1, SIGUSR2, or SIGXCPU where the processor's time is limited.
+    public static let requests = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU]
+
     private let deadline: Double?
     private var longestSeconds = 0.0
     private var longestSave = 0.0
 
-    /// Takes signals as requests from now on; before, they end the process. To be called before anything that takes time.
-    public static func listen() {
-        isRequested.store(false, ordering: .relaxed)
-        for number in [SIGTERM, SIGUSR1, SIGINT] {
-            signal(number) { number in
-                isRequested.store(true, ordering: .relaxed)
-                // Who asks twice at the keyboard does not want to wait.
-                if number == SIGINT { signal(SIGINT, SIG_DFL) }
-            }
-        }
-    }
+    /// Takes those signals as requests from now on; before, they end the process. To be called before anything that takes time.
+    public static func listen() { listens.store(true, ordering: .relaxed) }
+
+    /// Whether a run listens.
+    public static var isListening: Bool { listens.load(ordering: .relaxed) }
+
+    /// Asks this process's run to stop, from any thread.
+    public static func request() { wasRequested.store(true, ordering: .relaxed) }
 
     /// `timeLimit` is in seconds from now.
     init(timeLimit: Double?) {
@@ -36,7 +38,7 @@ public struct StopSignal {
     /// Whether this rank wants to end: it was asked to, or another step, the checkpoint that may be on its way and the last one may
     /// not end within the limit.
     var isSet: Bool {
-        if isRequested.load(ordering: .relaxed) { return true }
+        if wasRequested.load(ordering: .relaxed) { return true }
         let need = 3 * longestSeconds + 2 * longestSave
         return deadline.map { ProcessInfo.processInfo.systemUptime + need > $0 } ?? false
     }

@@ -35,8 +35,10 @@ struct Crate: ParsableCommand {
         ])
 
     static func main() {
-        // A reader that goes away, such as `| head`, is no reason to stop.
+        // A reader that goes away, such as `| head`, is no reason to stop; a file that may not grow is an error of the write.
         signal(SIGPIPE, SIG_IGN)
+        signal(SIGXFSZ, SIG_IGN)
+        startSignalThread()
         do {
             try BuildFacts.demandProcessor()
             let given = try GivenArguments.ofProcess.get()

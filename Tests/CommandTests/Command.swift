@@ -54,10 +54,10 @@ struct RunningCommand {
         try withoutBlockedSignals { try process.run() }
     }
 
-    /// See the function `crate`.
+    /// See the function `crate`. Rank 1 gets the options `onRankOne` on top.
     static func crate(
-        _ arguments: [String], ranks: Int? = nil, seconds: Int = 120, killedAfter: Duration? = nil,
-        environment more: [String: String] = [:]
+        _ arguments: [String], onRankOne: [String] = [], ranks: Int? = nil, seconds: Int = 120,
+        killedAfter: Duration? = nil, environment more: [String: String] = [:]
     ) throws -> RunningCommand {
         let launcher = ranks.map { ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "\($0)"] }
         var environment = ProcessInfo.processInfo.environment
@@ -66,8 +66,11 @@ struct RunningCommand {
         environment["OMPI_MCA_mpi_yield_when_idle"] = "1"
         environment.merge(more) { $1 }
         let limit = killedAfter.map { ["-s", "KILL", "\($0 / .seconds(1))"] } ?? ["-k", "5", "\(seconds)"]
+        // Not mpirun's own way, two commands with a colon between them: the mpirun of Open MPI 5.0.7 crashes at it.
+        let script = #"[ "$OMPI_COMM_WORLD_RANK" != 1 ] || set -- "$@" "# + onRankOne.joined(separator: " ") + #"; exec "$@""#
+        let shell = onRankOne.isEmpty ? [] : ["bash", "-c", script, "bash"]
         return try RunningCommand(
-            ["timeout"] + limit + (launcher ?? []) + [program] + arguments, environment: environment)
+            ["timeout"] + limit + (launcher ?? []) + shell + [program] + arguments, environment: environment)
     }
 
     /// What it has written so far.
@@ -81,13 +84,18 @@ struct RunningCommand {
         return CommandResult(status: process.terminationStatus, output: texts[0], errors: texts[1])
     }
 
-    /// Waits until `condition` holds, for as long as the command runs.
-    func wait(until condition: () -> Bool) {
-        while process.isRunning && !condition() { usleep(20_000) }
+    /// Waits until `condition` holds, for as long as the command runs; it is asked every `microseconds`.
+    func wait(every microseconds: UInt32 = 20_000, until condition: () -> Bool) {
+        while process.isRunning && !condition() { usleep(microseconds) }
     }
 
     /// Sends `signal` to the process of `rank` whose command line holds `marker`, or to mpirun where `rank` is nil.
     func send(_ signal: Int32, toRank rank: Int?, marker: String) throws {
+        kill(try identifier(marker: marker, isMpirun: rank == nil, rank: rank), signal)
+    }
+
+    /// The process whose command line holds `marker`: mpirun, or the program, as rank `rank` where there are several.
+    func identifier(marker: String, isMpirun: Bool = false, rank: Int? = nil) throws -> Int32 {
         let processes = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap(Int32.init)
         func strings(_ name: String, of process: Int32) -> [String] {
             let data = FileManager.default.contents(atPath: "/proc/\(process)/\(name)") ?? Data()
@@ -96,10 +104,11 @@ struct RunningCommand {
         let target = processes.first { process in
             let words = strings("cmdline", of: process)
             guard words.contains(marker) else { return false }
-            guard let rank else { return words[0] == "mpirun" }
-            return words[0] == program && strings("environ", of: process).contains("OMPI_COMM_WORLD_RANK=\(rank)")
+            if isMpirun { return words[0] == "mpirun" }
+            guard words[0] == program else { return false }
+            return rank.map { strings("environ", of: process).contains("OMPI_COMM_WORLD_RANK=\($0)") } ?? true
         }
-        kill(try #require(target), signal)
+        return try #require(target)
     }
 }
 
