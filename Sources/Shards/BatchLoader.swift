@@ -39,6 +39,11 @@ public final class BatchLoader {
         thread.start()
     }
 
+    /// Bytes of the micro-batches of `images` images that a loader keeps, of `patchCount` patches with `patchValues` values in all.
+    public static func byteCount(images: Int, patchValues: Int, patchCount: Int, classes: Int = 0) -> Int {
+        BatchRing.byteCount(capacity: images, patchValues: patchValues, patchCount: patchCount, classes: classes)
+    }
+
     deinit { ring.stop() }
 
     /// Begins to read the micro-batches of `sequence`, whatever was read before.

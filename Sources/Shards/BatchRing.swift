@@ -56,6 +56,11 @@ final class BatchRing: @unchecked Sendable {
     private var isStopped = false
     private var outcomes: [Outcome]
 
+    /// Bytes of a ring.
+    static func byteCount(capacity: Int, patchValues: Int, patchCount: Int, classes: Int) -> Int {
+        slotCount * capacity * (4 * (patchValues + 1 + classes) + patchCount)
+    }
+
     init(capacity: Int, patchValues: Int, patchCount: Int, classes: Int) throws {
         self.capacity = capacity
         targetValues = capacity * classes

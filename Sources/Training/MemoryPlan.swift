@@ -1,8 +1,9 @@
 import Collectives
 import CrateModel
+import Shards
 
 /// Bytes that rank 0 allocates for training, by kind; other ranks do without the parameters of a checkpoint, and may have some
-/// blocks of moments more. The program itself, its libraries and the images being read come on top, some tens of megabytes.
+/// blocks of moments more. The program itself and its libraries come on top, some tens of megabytes.
 public struct MemoryPlan: Encodable, Equatable, Sendable {
     /// The parameters, whole on every rank.
     public let parameters: Int
@@ -14,6 +15,8 @@ public struct MemoryPlan: Encodable, Equatable, Sendable {
     public let activations: Int
     /// What passes use and nothing remembers.
     public let scratch: Int
+    /// Micro-batches that are ready or being read (`BatchLoader`); an evaluation has as many of its own.
+    public let readAhead: Int
     /// Weights as products take them.
     public let preparedWeights: Int
     /// Sums of virtual ranks that wait for their other half (`LeafSum`).
@@ -36,6 +39,10 @@ public struct MemoryPlan: Encodable, Equatable, Sendable {
         moments = 2 * parts.reduce(0) { $0 + $1.count } * float
         activations = workspace.activations
         scratch = workspace.scratch
+        readAhead = BatchLoader.byteCount(
+            images: configuration.microBatch,
+            patchValues: configuration.model.patchCount * configuration.model.patchValueCount,
+            patchCount: configuration.model.patchCount)
         preparedWeights = workspace.preparedWeights
         treeLevels = levels * count * float
         // A piece that comes in; in bf16 as much for two of half the size, one each way.
@@ -46,6 +53,7 @@ public struct MemoryPlan: Encodable, Equatable, Sendable {
 
     /// All kinds together.
     public var total: Int {
-        parameters + gradients + moments + activations + scratch + preparedWeights + treeLevels + messages + checkpoint
+        parameters + gradients + moments + activations + scratch + readAhead + preparedWeights + treeLevels + messages
+            + checkpoint
     }
 }

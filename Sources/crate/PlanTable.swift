@@ -37,8 +37,8 @@ struct PlanTable {
         line("memory", mebibytes(memory.total) + " a rank," + mebibytes(memory.total * ranks) + " a node")
         let kinds = [
             ("parameters", memory.parameters), ("gradients", memory.gradients), ("moments", memory.moments),
-            ("activations", memory.activations), ("scratch", memory.scratch), ("weights", memory.preparedWeights),
-            ("tree levels", memory.treeLevels), ("messages", memory.messages),
+            ("activations", memory.activations), ("scratch", memory.scratch), ("read ahead", memory.readAhead),
+            ("weights", memory.preparedWeights), ("tree levels", memory.treeLevels), ("messages", memory.messages),
             ("checkpoint", memory.checkpoint),
         ]
         for (kind, bytes) in kinds { line("  \(kind)", mebibytes(bytes)) }

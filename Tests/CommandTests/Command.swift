@@ -57,17 +57,18 @@ struct RunningCommand {
     /// See the function `crate`. Rank 1 gets the options `onRankOne` on top.
     static func crate(
         _ arguments: [String], onRankOne: [String] = [], ranks: Int? = nil, seconds: Int = 120,
-        killedAfter: Duration? = nil, environment more: [String: String] = [:]
+        killedAfter: Duration? = nil, environment added: [String: String] = [:]
     ) throws -> RunningCommand {
         let launcher = ranks.map { ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "\($0)"] }
         var environment = ProcessInfo.processInfo.environment
         environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
         environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
         environment["OMPI_MCA_mpi_yield_when_idle"] = "1"
-        environment.merge(more) { $1 }
+        environment.merge(added) { $1 }
         let limit = killedAfter.map { ["-s", "KILL", "\($0 / .seconds(1))"] } ?? ["-k", "5", "\(seconds)"]
         // Not mpirun's own way, two commands with a colon between them: the mpirun of Open MPI 5.0.7 crashes at it.
-        let script = #"[ "$OMPI_COMM_WORLD_RANK" != 1 ] || set -- "$@" "# + onRankOne.joined(separator: " ") + #"; exec "$@""#
+        let more = onRankOne.joined(separator: " ")
+        let script = #"[ "$OMPI_COMM_WORLD_RANK" != 1 ] || set -- "$@" \#(more); exec "$@""#
         let shell = onRankOne.isEmpty ? [] : ["bash", "-c", script, "bash"]
         return try RunningCommand(
             ["timeout"] + limit + (launcher ?? []) + shell + [program] + arguments, environment: environment)

@@ -16,12 +16,11 @@ import Testing
 
     @Test func aRankWithAnotherConfigurationIsNamed() throws {
         try withShards { path in
-            let arguments = pretrainArguments(path, run: "run", ["--steps", "2"])
-            let result = try crate(
-                arguments + [":", "-n", "1", program] + arguments + ["--weight-decay", "0.2"], ranks: 1)
-            #expect(result.status != 0)
-            #expect(result.failureLines.count == 1)
-            #expect(result.failureLines[0].contains("rank 1 has --weight-decay 0.2, rank 0 has 0.1"))
+            let result = try RunningCommand.crate(
+                pretrainArguments(path, run: "run", ["--steps", "2"]), onRankOne: ["--weight-decay", "0.2"], ranks: 2
+            ).finish()
+            #expect(result.status == 1 && result.failureLines.count == 1, "\(result.errors)")
+            #expect(result.errors.contains("rank 1 has --weight-decay 0.2, rank 0 has 0.1"))
         }
     }
 

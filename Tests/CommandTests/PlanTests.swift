@@ -72,7 +72,7 @@ import Testing
                 planned: memory[1].planned - memory[0].planned, measured: memory[1].measured - memory[0].measured
             )
             #expect(memory[1].measured > memory[1].planned && growth.planned > 100 << 20)
-            #expect(abs(Double(growth.measured) / Double(growth.planned) - 1) < 0.1, "\(memory)")
+            #expect(abs(Double(growth.measured) / Double(growth.planned) - 1) < 0.05, "\(memory)")
 
             let other = try crate(
                 ["plan", "--steps", "10", "--bench", "\(path)/bench.json", "--precision", precision])

@@ -33,10 +33,11 @@ import Testing
             let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")
             let masks = try threads.map { thread in
                 let text = try String(contentsOfFile: "/proc/\(process)/task/\(thread)/status", encoding: .utf8)
-                return try ["SigBlk:", "SigCgt:"].map { name in
+                func mask(_ name: String) throws -> UInt64 {
                     let line = try #require(text.split(separator: "\n").first { $0.hasPrefix(name) })
-                    return try #require(UInt64(line.dropFirst(name.count).trimmingCharacters(in: .whitespaces), radix: 16))
+                    return try #require(UInt64(line.split(separator: "\t").last ?? "", radix: 16))
                 }
+                return (blocked: try mask("SigBlk:"), caught: try mask("SigCgt:"))
             }
             kill(process, SIGTERM)
             #expect(try command.finish().status == 75)
@@ -44,8 +45,8 @@ import Testing
             let taken = bits.reduce(0, |)
             #expect(masks.count > 3)
             // The kernel shows them as not blocked in the thread that waits for them.
-            #expect(masks.filter { $0[0] & taken != taken }.count <= 1, "\(masks)")
-            #expect(masks.allSatisfy { $0[1] & taken == 0 }, "\(masks)")
+            #expect(masks.filter { $0.blocked & taken != taken }.count <= 1, "\(masks)")
+            #expect(masks.allSatisfy { $0.caught & taken == 0 }, "\(masks)")
         }
     }
 
@@ -98,7 +99,9 @@ import Testing
 
     /// A command without a run ends as any program does.
     @Test func whatIsNoRunEndsAtOnce() throws {
-        let command = try RunningCommand.crate(["bench", "--steps", "100000", "--dim", "48", "--depth", "1", "--heads", "3"])
+        let command = try RunningCommand.crate([
+            "bench", "--steps", "100000", "--dim", "48", "--depth", "1", "--heads", "3",
+        ])
         usleep(300_000)
         kill(try command.identifier(marker: "bench"), SIGTERM)
         #expect(try command.finish().status == 128 + SIGTERM)
