@@ -43,6 +43,8 @@ int crate_next_signal(void) {
 }
 
 void crate_yield_to_signal(int number) {
+    // A library may have taken it: Open MPI 5 takes SIGHUP.
+    signal(number, SIG_DFL);
     sigset_t one;
     sigemptyset(&one);
     sigaddset(&one, number);

@@ -51,13 +51,24 @@ struct Crate: ParsableCommand {
             }
         } catch let failure as Failure {
             // Every rank meets the same mistake; a file that is missing, only those of one node.
-            if isFirstOfNode { printError("error: \(failure)") }
+            if !isFirstOfNode { waitForAnotherToSay() }
+            printError("error: \(failure)")
             exit(withError: ExitCode(1))
+        } catch let code as ExitCode {
+            exit(withError: code)
         } catch {
-            // Under mpirun every rank meets the same error of the command line; one of them says so.
-            exit(withError: isRankZero ? error : ExitCode(exitCode(for: error).rawValue))
+            // Under mpirun every rank meets the same error of the command line, or all print the same help.
+            if !isRankZero {
+                guard exitCode(for: error) != .success else { exit() }
+                waitForAnotherToSay()
+            }
+            exit(withError: error)
         }
     }
+
+    /// mpirun ends the job when a rank exits with an error, before others have said theirs. So a rank that is not the one to say what
+    /// all have met waits for that end; when it does not come, the mistake is this rank's alone.
+    private static func waitForAnotherToSay() { sleep(2) }
 
     /// The program's version, what it was built for, and the libraries that it runs with.
     private static var versionText: String {

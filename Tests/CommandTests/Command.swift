@@ -4,7 +4,7 @@ import Testing
 
 /// What a command did.
 struct CommandResult {
-    /// Its exit code; 124 when it had to be stopped.
+    /// Its exit code, 128 and the signal's number where one ended it; 124 when it had to be stopped.
     let status: Int32
     /// Its standard output.
     let output: String
@@ -82,7 +82,9 @@ struct RunningCommand {
         process.waitUntilExit()
         defer { for path in paths { try? FileManager.default.removeItem(atPath: path) } }
         let texts = try paths.map { String(decoding: try Data(contentsOf: URL(fileURLWithPath: $0)), as: UTF8.self) }
-        return CommandResult(status: process.terminationStatus, output: texts[0], errors: texts[1])
+        let isSignal = process.terminationReason == .uncaughtSignal
+        let status = process.terminationStatus + (isSignal ? 128 : 0)
+        return CommandResult(status: status, output: texts[0], errors: texts[1])
     }
 
     /// Waits until `condition` holds, for as long as the command runs; it is asked every `microseconds`.

@@ -11,7 +11,7 @@ import Testing
         let start = try #require(manifest.range(of: "    targets: [")?.upperBound)
         let end = try #require(manifest.range(of: "path: \"Tests/")?.lowerBound)
         let declarations = manifest[start..<end].matches(
-            of: /(?:systemLibrary|library|executableTarget)\(\s*(?:name: )?"(\w+)"/)
+            of: /(?:systemLibrary|library|executableTarget|\.target)\(\s*(?:name: )?"(\w+)"(?!, path)/)
         return zip(declarations.indices, declarations).map { index, match in
             let next = index + 1 < declarations.count ? declarations[index + 1].range.lowerBound : end
             let rest = manifest[match.range.upperBound..<next]

@@ -3,23 +3,48 @@
     judge.py MODE HERE THERE
 
 MODE is what the emulated processor multiplies bf16 with, avx512_bf16 or amx; the others are files of results. Exits with 1 where errors
-differ by more than a twentieth, a case is missing, or other products were used. Sums are in another order, so errors are not equal.
+differ by more than a twentieth, a case is missing, other products were used, a test failed, or memory grows by a twentieth more or less
+than planned. Sums are in another order, so errors are not equal.
 """
+import json
 import re
 import sys
 
 JUDGED = re.compile(r'(output\.(?:pred|logits|loss)|grad \(all\)) +\d+ +(\S+)')
 PRODUCTS = {'avx512_bf16': 'avx512_core_bf16', 'amx': '_amx'}
+SUITES = ('KernelsTests', 'CrateModelTests')
+
+
+def lines(path):
+    return open(path, errors='replace').read().replace('\r', '').splitlines()
 
 
 def errors(path):
     case, found = None, {}
-    for line in open(path, errors='replace').read().replace('\r', '').splitlines():
+    for line in lines(path):
         if line.startswith('case '):
             case = ' '.join(line.split()[1:3])
         elif match := JUDGED.match(line):
             found[case, match[1]] = float(match[2])
     return found
+
+
+def growth(path):
+    """How much more memory a step takes with more images: measured, and planned without a checkpoint."""
+    texts, name = {}, None
+    for line in lines(path):
+        if line.startswith('json '):
+            name = line[5:] if line != 'json ends' else None
+        elif name:
+            texts[name] = texts.get(name, '') + line + '\n'
+    measured, planned = [], []
+    for name, text in texts.items():
+        values = json.loads(text[text.index('{'):])  # a warning may stand before it
+        if name.startswith('measured'):
+            measured.append(values['peak_memory_bytes'])
+        else:
+            planned.append(sum(count for kind, count in values['memory_bytes'].items() if kind != 'checkpoint'))
+    return measured[1] - measured[0], planned[1] - planned[0]
 
 
 def main():
@@ -36,6 +61,13 @@ def main():
     print('products by', ', '.join(products))
     if not any(PRODUCTS[mode] in product for product in products):
         is_right = False
+    measured, planned = growth(there)
+    print(f'memory grows by {measured / 2**20:.1f} MiB, planned {planned / 2**20:.1f}')
+    is_right = is_right and abs(measured / planned - 1) < 0.05
+    for suite in SUITES:
+        index = next((i for i, line in enumerate(lines(there)) if line.startswith(f'suite {suite} ended ')), None)
+        is_right = is_right and index is not None and lines(there)[index].endswith(' 0')
+        print('\n'.join(lines(there)[index:index + 2]) if index is not None else f'suite {suite} is missing')
     sys.exit(None if is_right else f'judge.py: error: on {mode} the results are not those of this machine')
 
 
