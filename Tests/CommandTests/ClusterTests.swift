@@ -58,7 +58,7 @@ private let hasSlurm = succeeds(
         func alone(_ program: String) throws -> CommandResult {
             try run([
                 "unshare", "--mount", "sh", "-c",
-                "mount -t tmpfs none '\(directory)' && exec env -i PATH=/usr/bin:/bin '\(program)' bench "
+                "mount -t tmpfs none '\(directory)' && exec env -i HOME=/ PATH=/usr/bin:/bin '\(program)' bench "
                     + "--dim 48 --depth 1 --heads 3 --image-size 32 --patch-size 8 --batch-size 4 --steps 1",
             ])
         }
