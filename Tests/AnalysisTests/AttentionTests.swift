@@ -23,7 +23,7 @@ import Testing
         let maps = try maps([[1, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0]])
         #expect(maps.mean == [Float(1) / 3, Float(1) / 3, 0, Float(1) / 3])
         let sheet = try maps.sheet(mass: 0.6, gap: 1)
-        #expect((sheet.width, sheet.height) == (5 * 9 - 1, 17))
+        try #require((sheet.width, sheet.height) == (5 * 9 - 1, 17))
         // The original in front, and in the first head's mask the patch that it attends to, as it was.
         for row in 0..<8 {
             let line = Array(maps.original.pixels[24 * row..<24 * (row + 1)])
@@ -45,6 +45,7 @@ import Testing
         let head: [Float] = [0, 0, 0, 0, 1, 0, 0, 0, 0]
         let white = try Image(width: 8, height: 8, pixels: [UInt8](repeating: 255, count: 8 * 8 * 3))
         let sheet = try AttentionMaps(original: white, tiling: tiling, heads: [head]).sheet(mass: 0.6, gap: 0)
+        try #require(sheet.width >= 16 && sheet.height >= 16)
         for row in 0..<8 {
             for column in 0..<8 {
                 let isKept = (3...4).contains(row) && (3...4).contains(column)

@@ -25,7 +25,7 @@ import Testing
         for pixels in [4, 1, 4, 3] { emergence.add([[1]], objects: [pixels], area: 4) }
         let result = try #require(emergence.result)
         #expect(result.best.overlap.iou == 0.5)
-        #expect(result.heads[0].iou == 0.75)
+        #expect(result.heads.first?.iou == 0.75)
         #expect(abs(result.best.overlap.error - 0.25) < 1e-12)
     }
 

@@ -88,6 +88,7 @@ private struct Example: ~Copyable {
             try example.save(to: store, step: 1)
             let path = "\(try example.save(to: store, step: 2))/\(file)"
             var data = try Data(contentsOf: URL(fileURLWithPath: path))
+            try #require(!data.isEmpty)
             data[data.count / 2] ^= 0xFF
             try data.write(to: URL(fileURLWithPath: path))
             var reports: [Failure] = []
@@ -115,7 +116,9 @@ private struct Example: ~Copyable {
     @Test func parametersThatAreNotFiniteAreNotLoaded() throws {
         try withTemporaryDirectory { run in
             let example = try Example(offset: 1)
-            example.parameters.pointer[example.model.layout.parameters[3].offset] = .nan
+            let parameters = example.model.layout.parameters
+            try #require(parameters.count > 3)
+            example.parameters.pointer[parameters[3].offset] = .nan
             let path = try example.save(to: CheckpointStore(run: run), step: 1)
             #expect(throws: Failure.self) {
                 try example.load(from: path)
@@ -134,7 +137,8 @@ private struct Example: ~Copyable {
             store.prune(CheckpointRetention(last: 2, everySteps: 3))
             #expect(steps() == [3, 6, 7])
             let names = try (0..<2).map { _ in
-                let aside = store.setAside(store.paths().last!)
+                let newest = try #require(store.paths().last)
+                let aside = store.setAside(newest)
                 #expect(FileManager.default.fileExists(atPath: "\(aside)/manifest.json"))
                 try example.save(to: store, step: 7)
                 return (aside as NSString).lastPathComponent

@@ -45,7 +45,7 @@ private let hasSlurm = succeeds(
         let build = try script(["Launch/build", "--processor", "x86-64-v3"], seconds: 600)
         try #require(build.status == 0, "\(build.errors)")
         let line = try #require(build.output.split(separator: "\n").first { $0.hasPrefix("program: ") })
-        let built = String(line.split(separator: " ")[1])
+        let built = String(try #require(line.split(separator: " ").dropFirst().first))
         let needs = try #require(build.output.split(separator: "\n").first { $0.hasPrefix("a compute node needs: ") })
         for package in ["libopenblas0", "libdnnl", "libhdf5", "libopenmpi", "openmpi-bin"] {
             #expect(needs.contains(package), "\(needs)")

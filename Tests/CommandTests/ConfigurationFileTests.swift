@@ -107,7 +107,8 @@ import Testing
             #expect(printed.status == 0, "\(file): \(printed.errors)")
             let text = try String(contentsOfFile: "\(directory)/\(file)", encoding: .utf8)
             for line in text.split(separator: "\n") where !line.hasPrefix("#") {
-                let said = line.prefix { $0 != " " } + " " + line.split(separator: " ")[1]
+                let value = try #require(line.split(separator: " ").dropFirst().first, "\(file): \(line)")
+                let said = line.prefix { $0 != " " } + " " + value
                 #expect(printed.output.split(separator: "\n").contains(said), "\(file): \(said)")
             }
         }

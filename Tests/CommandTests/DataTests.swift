@@ -7,6 +7,7 @@ import Testing
         // A bit of a sample in the middle of the first shard of 40; the second, of 24, is gone.
         let shard = URL(fileURLWithPath: "\(path)/train/shard-00000.h5")
         var bytes = try Data(contentsOf: shard)
+        try #require(!bytes.isEmpty)
         bytes[bytes.count / 2] ^= 1
         try bytes.write(to: shard)
         try FileManager.default.removeItem(atPath: "\(path)/train/shard-00001.h5")

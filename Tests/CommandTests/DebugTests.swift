@@ -61,7 +61,7 @@ import Testing
             #expect(fresh.output.contains("initial parameters"))
             func firstLoss(_ output: String) throws -> Double {
                 let line = try #require(output.split(separator: "\n").first { $0.hasPrefix("      1  ") })
-                return try #require(Double(line.split(separator: " ")[1]))
+                return try #require(line.split(separator: " ").dropFirst().first.flatMap { Double($0) })
             }
             #expect(try firstLoss(result.output) < firstLoss(fresh.output) - 0.1)
             #expect(try logged("loss", "\(path)/run").count == 40, "the run is as it was")

@@ -32,7 +32,7 @@ import Testing
         #expect(result.status == 1)
         let lines = result.output.split(separator: "\n")
         let place = try #require(lines.firstIndex { $0.hasPrefix("bad ") && $0.contains("/nonexistent") })
-        #expect(lines[place + 1].hasPrefix("      -> "), "advice")
+        #expect(lines.dropFirst(place + 1).first?.hasPrefix("      -> ") == true, "advice")
     }
 
     @Test func theVersionNamesWhatTheProgramIsBuiltOn() throws {

@@ -123,8 +123,10 @@ struct ProgramOptions {
     init() throws {
         let text = try crate(["--experimental-dump-help"]).output
         let program = try JSONDecoder().decode(Description.self, from: Data(text.utf8)).command
+        let commands = program.subcommands ?? []
+        try #require(Set(commands.map(\.commandName)).count == commands.count, "every name once")
         options = Dictionary(
-            uniqueKeysWithValues: (program.subcommands ?? []).map { ($0.commandName, $0.options.union(["--help"])) })
+            uniqueKeysWithValues: commands.map { ($0.commandName, $0.options.union(["--help"])) })
     }
 
     /// What `words` say that the program does not know.

@@ -89,6 +89,7 @@ import Testing
         try withShards { path in
             let shard = URL(fileURLWithPath: "\(path)/train/shard-00001.h5")
             var bytes = try Data(contentsOf: shard)
+            try #require(!bytes.isEmpty)
             bytes[bytes.count * 3 / 4] ^= 1
             try bytes.write(to: shard)
             try expectFailure("shard-00001.h5", pretrainArguments(path, run: "run", ["--epochs", "1"]))

@@ -9,7 +9,7 @@ import Testing
     private func targets() throws -> [(name: String, dependencies: Set<String>)] {
         let manifest = try String(contentsOfFile: "\(root)/Package.swift", encoding: .utf8)
         let start = try #require(manifest.range(of: "    targets: [")?.upperBound)
-        let end = try #require(manifest.range(of: ".target(name: \"AllocationCounter")?.lowerBound)
+        let end = try #require(manifest[start...].range(of: ".target(name: \"AllocationCounter")?.lowerBound)
         let declarations = manifest[start..<end].matches(
             of: /(?:systemLibrary|library|executableTarget|\.target)\(\s*(?:name: )?"(\w+)"/)
         return zip(declarations.indices, declarations).map { index, match in

@@ -63,7 +63,7 @@ private func object(_ json: String) throws -> Any { try JSONSerialization.jsonOb
             #expect(measured.count == last.count - 1, "all but the epoch")
             for (key, value) in measured { #expect(abs(value - (last[key] ?? .nan)) <= 1e-6 * abs(value), "\(key)") }
             let table = try text("\(path)/a.csv").split(separator: "\n").map { $0.split(separator: ",") }
-            #expect(table.count == 5 && table.allSatisfy { $0.count == table[0].count })
+            try #require(table.count == 5 && table.allSatisfy { $0.count == table[0].count })
             let place = try #require(table[0].firstIndex(of: "ista_step_std"))
             let deviation = try #require(measured["/encoder/1/ista_step/std"])
             #expect(abs((Double(table[4][place]) ?? .nan) - deviation) < 1e-12)

@@ -16,7 +16,7 @@ import Testing
 
     @Test func patchesAreByRowsOfTheGrid() throws {
         let grid = try PatchGrid(imageSize: 4, patchSize: 2)
-        #expect(grid.patchCount == 4 && grid.valuesPerPatch == 12)
+        try #require(grid.patchCount == 4 && grid.valuesPerPatch == 12)
         let image = (0..<48).map { UInt8($0) }
         var patches = [UInt8](repeating: 0, count: 48)
         grid.patchify(image, into: &patches)

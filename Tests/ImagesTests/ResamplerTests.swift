@@ -72,6 +72,7 @@ import Testing
         #expect(try resampler.resample(image, framing: Framing(crop: whole, side: 33)) == image)
 
         let flipped = try resampler.resample(image, framing: Framing(crop: whole, side: 33, isFlipped: true))
+        try #require(flipped.pixels.count == image.pixels.count)
         for row in 0..<33 {
             for column in 0..<33 {
                 let here = 3 * (row * 33 + column)

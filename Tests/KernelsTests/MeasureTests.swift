@@ -130,6 +130,7 @@ import Testing
             u.operand, probabilities: weights.operand, output: output.operand, sign: 1, scratch: scratch.pointer,
             shape: shape)
         let extent = Int(Double(shape.scoreCount).squareRoot())
+        try #require(extent >= tokens && shape.scoreCountOfAll == 2 * shape.scoreCount)
         let entropies = (0..<2).map { head in
             (0..<tokens).map { query in
                 (0..<tokens).reduce(0.0) { sum, key in

@@ -17,6 +17,7 @@ import Testing
             #expect(zip(axis, wanted).allSatisfy { abs($0 - $1) < 1e-6 })
         }
         let place = rows.withUnsafeBufferPointer { found.project($0.baseAddress!) }
+        try #require(place.count == 2)
         #expect(abs(place[0] - 3) < 1e-6 && abs(place[1] + 1) < 1e-6)
     }
 

@@ -35,6 +35,7 @@ private func hash(_ value: UInt64) -> UInt64 {
         Standardisation(of: features).apply(to: features)
         let decay = 1e-2
         let solved = try SoftmaxRegression(features, decay: decay, team: ThreadTeam(count: 1))
+        try #require(solved.parameters.count == 3 * 6)
         // Naively, in Double: any step away from the solution makes the objective larger.
         func objective(_ parameters: [Double]) -> Double {
             var sum = 0.0
@@ -65,6 +66,7 @@ private func hash(_ value: UInt64) -> UInt64 {
             for feature in 0..<4 { features[sample][feature + 4] = features[sample][feature] }
         }
         let weights = try SoftmaxRegression(features, decay: 1e-3, team: ThreadTeam(count: 1)).parameters
+        try #require(weights.count == 3 * 9)
         for c in 0..<3 {
             for feature in 0..<4 {
                 #expect(abs(weights[c * 8 + feature] - weights[c * 8 + feature + 4]) < 1e-3)

@@ -1,6 +1,7 @@
 import Foundation
 import Reports
 import TestSupport
+import Testing
 
 /// A run directory with `files`, removed after the body.
 func withRun<Result>(_ files: [String: String], _ body: (String) throws -> Result) throws -> Result {
@@ -13,9 +14,12 @@ func withRun<Result>(_ files: [String: String], _ body: (String) throws -> Resul
 /// The charts of a page, as its script reads them.
 func charts(_ page: String) throws -> [String: [String: Any]] {
     let marker = "<script type=\"application/json\" id=\"charts\">"
-    let json = page.components(separatedBy: marker)[1].components(separatedBy: "</script>")[0]
+    let json = try #require(page.components(separatedBy: marker).dropFirst().first)
+        .components(separatedBy: "</script>")[0]
     let list = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [[String: Any]] ?? []
-    return Dictionary(uniqueKeysWithValues: list.map { ($0["id"] as? String ?? "", $0) })
+    let names = list.map { $0["id"] as? String ?? "" }
+    try #require(Set(names).count == names.count, "every name once")
+    return Dictionary(uniqueKeysWithValues: zip(names, list))
 }
 
 /// The numbers `key` of the series `index` of a chart; none where the line breaks.

@@ -16,6 +16,7 @@ import Testing
             for: purpose)
         var samples: [(label: Int32, targets: [Float], patches: [Float])] = []
         while let batch = try loader.next() {
+            try #require(batch.positions.count <= size)
             for slot in 0..<batch.positions.count {
                 samples.append(
                     (
@@ -92,11 +93,9 @@ import Testing
             let labels = try #require(bytes.firstRange(of: stored))
             bytes.replaceSubrange(labels.lowerBound..<labels.lowerBound + 8, with: [UInt8](repeating: 255, count: 8))
             try write(bytes, to: path)
-            try editIndex(of: settings.path) { index in
-                var shards = index["shards"] as? [[String: Any]] ?? []
-                shards[1]["structure"] = nil
-                shards[1]["checksum"] = bytes.withUnsafeBytes { Checksum(of: $0).value }
-                index["shards"] = shards
+            try editShard(1, of: settings.path) {
+                $0["structure"] = nil
+                $0["checksum"] = bytes.withUnsafeBytes { Checksum(of: $0).value }
             }
             settings.labels = LabelSettings(classes: 3)
             let problem = try failure(of: { _ = try read(settings, 0..<9, size: 3, for: .evaluation) }).problem

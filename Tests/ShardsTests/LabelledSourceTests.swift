@@ -133,11 +133,12 @@ import Testing
             #expect(mixed.hint.contains("--within data_batch"))
             let source = try ShardSource(path, .init(within: "data_batch"))
             #expect(source.kind == .cifar10 && source.classes == ["airplane", "automobile", "bird"])
-            #expect(source.items.map(\.label) == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2])
+            try #require(source.items.map(\.label) == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2])
             #expect(source.key(of: source.items[3]) == "airplane/data_batch_2-00003")
             try Sharding.run(source: source, output: "\(directory)/out", options: smallOptions())
             var shards = try ShardDirectory(path: "\(directory)/out")
             let pixels = try image(3, of: &shards)
+            try #require(pixels.count == 3072)
             let planes = try #require(contents["data_batch_2"])[3]
             for index in 0..<3072 { try #require(pixels[index] == planes[index % 3 * 1024 + index / 3]) }
             #expect(try ShardSource(path, .init(within: "test_batch")).items.count == 5)

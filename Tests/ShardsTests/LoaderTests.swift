@@ -25,6 +25,7 @@ extension BatchLoader {
         var (samples, substitutions): ([Sample], [Substitution]) = ([], [])
         while let batch = try next() {
             #expect(batch.positions.lowerBound == positions.lowerBound + samples.count)
+            try #require(batch.positions.count <= size)
             for slot in 0..<batch.positions.count {
                 samples.append(
                     Sample(
@@ -53,8 +54,9 @@ func settings(_ path: String, onDamage: DamagePolicy = .stop) -> LoaderSettings 
     }
 
     /// Stored at the model's size there is nothing to crop: evaluation sees the very pixels, normalised, in patches.
-    @Test(arguments: [Normalisation.imageNet, try! Normalisation(mean: [0.1, 0.5, 0.9], deviation: [0.2, 1, 0.5])])
-    func evaluationSeesTheStoredPixels(normalisation: Normalisation) throws {
+    @Test(arguments: [Normalisation.imageNet, try? Normalisation(mean: [0.1, 0.5, 0.9], deviation: [0.2, 1, 0.5])])
+    func evaluationSeesTheStoredPixels(normalisation: Normalisation?) throws {
+        let normalisation = try #require(normalisation)
         try withShards { path, images in
             var settings = settings(path)
             settings.normalisation = normalisation
@@ -118,6 +120,7 @@ func settings(_ path: String, onDamage: DamagePolicy = .stop) -> LoaderSettings 
             for (sample, image) in zip(evaluated, images) {
                 let framing = Framing.evaluation(width: image.width, height: image.height, side: 32)
                 let expected = try resampler.resample(image, framing: framing).pixels
+                try #require(expected.count == 3072)
                 for value in 0..<3072 {
                     let (patch, inside) = (value / 192, value % 192)
                     let (row, column) = (patch / 4 * 8 + inside / 24, patch % 4 * 8 + inside % 24 / 3)
@@ -129,6 +132,7 @@ func settings(_ path: String, onDamage: DamagePolicy = .stop) -> LoaderSettings 
                 }
             }
             let first = try loader.samples(0..<8, for: .training).samples
+            try #require(first.count == 8)
             #expect(try loader.samples(0..<8, 3, for: .training).samples == first)
             #expect(first[0].patches != first[4].patches)
         }
@@ -200,6 +204,7 @@ func settings(_ path: String, onDamage: DamagePolicy = .stop) -> LoaderSettings 
     @Test func aNewSequenceReplacesTheOldOne() throws {
         try withLoader(delay: 500) { loader, _ in
             let whole = try loader.samples(0..<18, 3, for: .training).samples
+            try #require(whole.count == 18)
             for start in 0..<9 {
                 loader.begin(BatchSequence(first: 0, size: 2, stride: 2, end: 1 << 40), for: .training)
                 if start % 3 > 0 { _ = try loader.next() }

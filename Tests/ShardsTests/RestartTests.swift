@@ -45,7 +45,7 @@ import Testing
             var shards = try ShardDirectory(path: directory + "/out")
             let keys = try (0..<9).map { try shards.key(sample: $0) }
             let ordered = source.items.map { source.key(of: $0) }
-            #expect(keys != ordered && keys.sorted() == ordered)
+            try #require(keys != ordered && keys.sorted() == ordered)
             for (sample, key) in keys.enumerated() {
                 let original = try #require(ordered.firstIndex(of: key))
                 #expect(try image(sample, of: &shards) == images[original].pixels)

@@ -26,9 +26,10 @@ enum ShardMutation: CaseIterable {
             let names = ["total", "imageSize", "patchSize", "formatVersion"]
             let (index, name) = (generator.index(below: 7), names[generator.index(below: names.count)])
             let value = 1 << (5 + generator.index(below: 58))
-            try editIndex(of: path) { object in
-                guard index > 3 else { return object[name] = value }
-                editShard(&object, number) { $0[["count", "bytes", "checksum"][index - 4]] = value }
+            if index > 3 {
+                try editShard(number, of: path) { $0[["count", "bytes", "checksum"][index - 4]] = value }
+            } else {
+                try editIndex(of: path) { $0[name] = value }
             }
         case .swappedFiles:
             try FileManager.default.moveItem(atPath: shard, toPath: "\(path)/other")
@@ -38,12 +39,10 @@ enum ShardMutation: CaseIterable {
         case .swappedDatasets, .missingDataset, .otherType, .otherShape, .hugeShape:
             try rewrite(shard, mutation, using: &generator)
             let data = try Data(contentsOf: URL(fileURLWithPath: shard))
-            try editIndex(of: path) { object in
-                editShard(&object, number) {
-                    $0["structure"] = nil
-                    $0["bytes"] = data.count
-                    $0["checksum"] = data.withUnsafeBytes { Checksum(of: $0).value }
-                }
+            try editShard(number, of: path) {
+                $0["structure"] = nil
+                $0["bytes"] = data.count
+                $0["checksum"] = data.withUnsafeBytes { Checksum(of: $0).value }
             }
         }
         return mutation
@@ -59,12 +58,6 @@ enum ShardMutation: CaseIterable {
         for _ in 0...generator.index(below: 8) {
             data[generator.index(below: data.count)] ^= 1 << UInt8(generator.index(below: 8))
         }
-    }
-
-    private static func editShard(_ object: inout [String: Any], _ number: Int, _ edit: (inout [String: Any]) -> Void) {
-        var shards = object["shards"] as? [[String: Any]] ?? []
-        edit(&shards[number])
-        object["shards"] = shards
     }
 
     /// Moves or replaces a dataset of the shard file `path`.

@@ -55,6 +55,7 @@ import Testing
             #expect(loader.missing.isEmpty == [.flippedSample, .notHDF5, .vanishing].contains(kind))
             let (found, substitutions) = try loader.samples(0..<9, for: .evaluation)
             #expect(Set(substitutions.map(\.sample)) == kind.samples && substitutions.count == kind.samples.count)
+            try #require(found.count == 9 && evaluation.count == 9)
             for sample in 0..<9 {
                 guard let substitution = substitutions.first(where: { $0.sample == sample }) else {
                     #expect(found[sample] == evaluation[sample])
@@ -62,6 +63,7 @@ import Testing
                 }
                 // The picture is another sample's, the mask its own.
                 #expect(!kind.samples.contains(substitution.substitute))
+                try #require(evaluation.indices.contains(substitution.substitute))
                 #expect(substitution.damage.problem.contains("shard-00001.h5"))
                 #expect(found[sample].patches == evaluation[substitution.substitute].patches)
                 #expect(found[sample].mask == evaluation[sample].mask)

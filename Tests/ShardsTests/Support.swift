@@ -16,6 +16,7 @@ func makeSource(_ path: String) throws -> [Image] {
     for label in 0..<3 {
         for number in 0..<3 {
             let image = try Drawing.image(number: 3 * label + number, label: label, side: 32, seed: 4)
+            try #require(image.pixels.count == 3072)
             try write(PNGEncoder.encode(image), to: "\(path)/\(["ape", "bee", "cow"][label])/\(number).png")
             images.append(image)
         }
@@ -42,12 +43,22 @@ func image(_ sample: Int, of directory: inout ShardDirectory) throws -> [UInt8] 
 }
 
 /// Changes the JSON object in `directory/index.json`, as somebody would who leaves its checksum out.
-func editIndex(of directory: String, _ edit: (inout [String: Any]) -> Void) throws {
+func editIndex(of directory: String, _ edit: (inout [String: Any]) throws -> Void) throws {
     let url = URL(fileURLWithPath: directory + "/index.json")
     var object = try #require(JSONSerialization.jsonObject(with: Data(contentsOf: url)) as? [String: Any])
     object["indexChecksum"] = nil
-    edit(&object)
+    try edit(&object)
     try JSONSerialization.data(withJSONObject: object).write(to: url)
+}
+
+/// Changes the entry of the shard `number` in `directory/index.json`.
+func editShard(_ number: Int, of directory: String, _ edit: (inout [String: Any]) -> Void) throws {
+    try editIndex(of: directory) { index in
+        var shards = index["shards"] as? [[String: Any]] ?? []
+        try #require(shards.indices.contains(number))
+        edit(&shards[number])
+        index["shards"] = shards
+    }
 }
 
 /// The failure that `body` throws; a test fails where it throws none.

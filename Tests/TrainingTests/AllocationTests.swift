@@ -85,7 +85,8 @@ import Training
         model.completeBackward(batch, parameters: parameters, gradients: gradients, workspace: workspace) {
             completed = $0
         }
-        precondition(completed == 0)
+        // No expectation, which would allocate.
+        if completed != 0 { Issue.record("gradients are not complete before \(completed)") }
         optimizer.update(part: 0, step: step, rate: 1e-3, scale: 1)
     }
 }

@@ -86,12 +86,13 @@ import Training
         for (bucket, range) in zip(buckets, partition.buckets) {
             let earliest = try #require(layout.parameters.last { $0.offset <= range.lowerBound }).name
             let names = earliest.split(separator: ".")
+            let number = names.dropFirst().first.flatMap { Int($0) } ?? -1
             let done: Double
-            switch names[0] {
+            switch names.first ?? "" {
             case "decoder_pred", "decoder_norm": done = 2 * values + block
-            case "decoder_blocks": done = 2 * values + Double(depth - (Int(names[1]) ?? -1)) * block
+            case "decoder_blocks": done = 2 * values + Double(depth - number) * block
             case "norm": done = 2 * values + Double(depth + 1) * block
-            case "blocks": done = 2 * values + Double(2 * depth - (Int(names[1]) ?? -1)) * block
+            case "blocks": done = 2 * values + Double(2 * depth - number) * block
             default: done = backward
             }
             #expect(abs(bucket.ready - 10 * done / whole) < 1e-9, "\(earliest)")
