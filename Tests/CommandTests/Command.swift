@@ -99,19 +99,27 @@ struct RunningCommand {
 
     /// The process whose command line holds `marker`: mpirun, or the program, as rank `rank` where there are several.
     func identifier(marker: String, isMpirun: Bool = false, rank: Int? = nil) throws -> Int32 {
-        let processes = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap(Int32.init)
+        var found: Int32?
+        wait {
+            found = search(marker: marker, isMpirun: isMpirun, rank: rank)
+            return found != nil
+        }
+        return try #require(found, "there is no such process: \(marker)")
+    }
+
+    private func search(marker: String, isMpirun: Bool, rank: Int?) -> Int32? {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         func strings(_ name: String, of process: Int32) -> [String] {
             let data = FileManager.default.contents(atPath: "/proc/\(process)/\(name)") ?? Data()
             return data.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
         }
-        let target = processes.first { process in
+        return names.lazy.compactMap(Int32.init).first { process in
             let words = strings("cmdline", of: process)
             guard words.contains(marker) else { return false }
             if isMpirun { return words[0] == "mpirun" }
             guard words[0] == program else { return false }
             return rank.map { strings("environ", of: process).contains("OMPI_COMM_WORLD_RANK=\($0)") } ?? true
         }
-        return try #require(target)
     }
 }
 

@@ -31,8 +31,10 @@ import Testing
             let command = try startEndless(path, ["--threads", "2"])
             let process = try command.identifier(marker: "\(path)/run")
             let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")
-            let masks = try threads.map { thread in
-                let text = try String(contentsOfFile: "/proc/\(process)/task/\(thread)/status", encoding: .utf8)
+            let masks = try threads.compactMap { thread in
+                // One may have ended since.
+                let path = "/proc/\(process)/task/\(thread)/status"
+                guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return UInt64?.none }
                 let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("SigBlk:") })
                 return try #require(UInt64(line.split(separator: "\t").last ?? "", radix: 16))
             }
@@ -84,10 +86,10 @@ import Testing
                 ])
             command.wait { FileManager.default.fileExists(atPath: "\(path)/run/lock") }
             let process = try command.identifier(marker: "\(path)/run")
-            usleep(300_000)
-            kill(process, SIGINT)
-            usleep(300_000)
-            kill(process, SIGINT)
+            command.wait(every: 10_000) {
+                kill(process, SIGINT)
+                return false
+            }
             #expect(try command.finish().status == 128 + SIGINT)
             #expect(saved(path) == 0)
         }
@@ -96,10 +98,10 @@ import Testing
     /// A command without a run ends as any program does.
     @Test func whatIsNoRunEndsAtOnce() throws {
         let command = try RunningCommand.crate([
-            "bench", "--steps", "100000", "--dim", "48", "--depth", "1", "--heads", "3",
+            "bench", "--steps", "987654", "--dim", "48", "--depth", "1", "--heads", "3",
         ])
-        usleep(300_000)
-        kill(try command.identifier(marker: "bench"), SIGTERM)
+        // By a word that no other test's process has.
+        kill(try command.identifier(marker: "987654"), SIGTERM)
         #expect(try command.finish().status == 128 + SIGTERM)
     }
 
