@@ -100,7 +100,7 @@ import Testing
     /// Every file of Launch/configs is complete, and names sizes that fit together.
     @Test func theFilesThatComeWithTheProgramAreRead() throws {
         let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../Launch/configs"
-        let files = try FileManager.default.contentsOfDirectory(atPath: directory)
+        let files = try FileManager.default.contentsOfDirectory(atPath: directory).filter { $0.hasSuffix(".yaml") }
         #expect(files.count >= 5)
         for file in files {
             let printed = try crate(["pretrain", "--config", "\(directory)/\(file)", "--print-config"])

@@ -23,7 +23,8 @@ struct Documentation {
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../.."
 
     /// All documents, by their paths: those at the root and beside data, runs and scripts.
-    static let documents: [String] = ["", "Datasets/", "Checkpoints/", "Launch/"].flatMap { directory in
+    static let documents: [String] = ["", "Datasets/", "Checkpoints/", "Launch/", "Launch/configs/"].flatMap {
+        directory in
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(root)/\(directory)")) ?? []
         return names.filter { $0.hasSuffix(".md") }.sorted().map { directory + $0 }
     }
