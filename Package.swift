@@ -104,7 +104,7 @@ let package = Package(
     ]
 )
 
-// What needs neither mpirun nor the program, for Launch/sanitize: with the thread sanitiser Swift 6.3.1's compiler fails on Training.
+// What needs neither mpirun nor the program, for Launch/sanitize and Tests/Emulation.
 if Context.environment["CRATE_WITHOUT_PROGRAM"] != nil {
     let left = ["Training", "crate", "TrainingTests", "CommandTests"]
     package.targets.removeAll { left.contains($0.name) }

@@ -148,7 +148,8 @@ extension Trainer {
             let batch = model.batch(loaded)
             model.forward(batch, parameters: parameters, workspace: workspace)
             model.loss(batch, gradientScale: Float(gradientScale), workspace: workspace)
-            for loss in workspace.imageLosses.prefix(images) { report.losses[virtualRank] += loss }
+            let sum = workspace.imageLosses.prefix(images).reduce(report.losses[virtualRank], +)
+            report.losses[virtualRank] = sum
             if position + images < first + share {
                 model.backward(batch, parameters: parameters, gradients: gradients, workspace: workspace)
             } else {
