@@ -148,8 +148,8 @@ extension Trainer {
             let batch = model.batch(loaded)
             model.forward(batch, parameters: parameters, workspace: workspace)
             model.loss(batch, gradientScale: Float(gradientScale), workspace: workspace)
-            let sum = workspace.imageLosses.prefix(images).reduce(report.losses[virtualRank], +)
-            report.losses[virtualRank] = sum
+            // Not added in place, at which Swift 6.3.1 fails under the thread sanitiser.
+            report.losses[virtualRank] = workspace.imageLosses.prefix(images).reduce(report.losses[virtualRank], +)
             if position + images < first + share {
                 model.backward(batch, parameters: parameters, gradients: gradients, workspace: workspace)
             } else {
