@@ -90,8 +90,8 @@ struct TrainingCharts {
     }
 
     private var slowestRank: Chart? {
+        // One row too: the same rank at every step is what a reader has to see.
         let ranks = RankShares(table, in: range)
-        guard ranks.rows.count > 1 else { return nil }
         var chart = chart(
             "slowest-rank", "Slowest rank",
             "How often each rank was the one that the others waited for."

@@ -25,7 +25,8 @@ public struct LogEntry: Codable, Equatable, Sendable {
     public var computeSeconds: Double?
     /// Seconds of the step that rank 0 spent on exchanging gradients, waiting included.
     public var communicationSeconds: Double?
-    /// The rank that worked longest in the step, and its seconds of reading, of computing, and of waiting for others.
+    /// The rank that worked longest in the step, and its seconds of reading, of computing, and of waiting for others;
+    /// absent where there is one rank.
     public var slowestRank: Int?
     /// See `slowestRank`.
     public var slowestDataSeconds, slowestComputeSeconds, slowestWaitSeconds: Double?
@@ -58,8 +59,8 @@ extension LogEntry {
             lr: configuration.schedule.rate(at: done - 1), gradNorm: result.isSkipped ? nil : result.gradientNorm,
             imagesPerSecond: Double(configuration.batchSize) / seconds.total, dataSeconds: seconds[.data],
             computeSeconds: seconds.passes + seconds[.optimizer], communicationSeconds: seconds[.reduction],
-            slowestRank: result.slowest.rank, slowestDataSeconds: result.slowest.data,
-            slowestComputeSeconds: result.slowest.compute, slowestWaitSeconds: result.slowest.wait,
+            slowestRank: result.slowest?.rank, slowestDataSeconds: result.slowest?.data,
+            slowestComputeSeconds: result.slowest?.compute, slowestWaitSeconds: result.slowest?.wait,
             skipped: result.isSkipped ? true : nil, substituted: result.substituted > 0 ? result.substituted : nil,
             saveSeconds: saveSeconds)
     }

@@ -14,8 +14,8 @@ struct StepResult {
     let isSkipped: Bool
     /// What any rank wishes.
     let wishes: StepReport.Wishes
-    /// The rank that worked longest, and its seconds of reading, computing and waiting.
-    let slowest: (rank: Int, data: Double, compute: Double, wait: Double)
+    /// The rank that worked longest, and its seconds of reading, computing and waiting; nil where there is one rank.
+    let slowest: (rank: Int, data: Double, compute: Double, wait: Double)?
     /// Samples of the global batch that others stood in for.
     let substituted: Int
     /// This rank's share of them.
@@ -86,9 +86,12 @@ extension Trainer {
         let slowest = report.slowestRank
         return StepResult(
             loss: loss, gradientNorm: norm, isSkipped: !isUsable, wishes: report.wishes,
-            slowest: (
-                slowest, report[slowest, .dataSeconds], report[slowest, .computeSeconds], report[slowest, .waitSeconds]
-            ), substituted: Int(report.sum(.substituted)), substitutions: substitutions, seconds: clock.seconds)
+            slowest: world.size == 1
+                ? nil
+                : (
+                    slowest, report[slowest, .dataSeconds], report[slowest, .computeSeconds],
+                    report[slowest, .waitSeconds]
+                ), substituted: Int(report.sum(.substituted)), substitutions: substitutions, seconds: clock.seconds)
     }
 
     /// The failure of a step that is not finite, which names the ranks that it came from.

@@ -92,6 +92,19 @@ struct ReportTests {
         }
     }
 
+    @Test func aRankThatIsAlwaysSlowestIsShown() throws {
+        let log = (1...3).map { stepLine($0, loss: 1, rank: 1) }.joined()
+        try withRun(["log.jsonl": log]) { run in
+            let series = try charts(RunReport(run: run).page())["slowest-rank"]?["series"] as? [[String: Any]]
+            #expect(series?.map { $0["name"] as? String } == ["1"])
+        }
+        let alone = #"{"step":1,"loss":1}"# + "\n"
+        try withRun(["log.jsonl": alone]) { run in
+            let charts = try charts(RunReport(run: run).page())
+            #expect(charts["slowest-rank"] == nil)
+        }
+    }
+
     @Test func namesFromDataAreNoMarkup() throws {
         let evil = #"</script><script>alert(1)</script><img src=x onerror="alert('2')">&"#
         let quoted = try String(decoding: JSONEncoder().encode(evil), as: UTF8.self)
