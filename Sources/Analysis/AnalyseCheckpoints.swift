@@ -1,26 +1,25 @@
+import Base
 import Checkpoints
 import Collectives
 import CrateModel
-import Files
 import Foundation
 import Kernels
-import Shards
 
 /// What `analyseCheckpoint` is asked for.
-public struct AnalysisRequest: Sendable {
+package struct AnalysisRequest: Sendable {
     /// The shards whose samples are measured.
-    public var data: String
+    package var data: String
     /// How many of them.
-    public var images: Int
+    package var images: Int
     /// The fraction of patches that is hidden; nil takes that of the training.
-    public var maskRatio: Double?
+    package var maskRatio: Double?
     /// The precision of products.
-    public var precision: Precision
+    package var precision: Precision
     /// Threads of a rank.
-    public var threads: Int
+    package var threads: Int
 
     /// A request from its parts.
-    public init(data: String, images: Int, maskRatio: Double?, precision: Precision, threads: Int) {
+    package init(data: String, images: Int, maskRatio: Double?, precision: Precision, threads: Int) {
         self.data = data
         self.images = images
         self.maskRatio = maskRatio
@@ -33,7 +32,7 @@ public struct AnalysisRequest: Sendable {
 /// were passed over go to `report`, on rank 0.
 ///
 /// Collective: all ranks get the measures, or all throw.
-public func analyseCheckpoint(
+package func analyseCheckpoint(
     _ path: String, _ request: AnalysisRequest, world: World, report: (Failure) -> Void
 ) throws -> LayerMeasurement {
     let loaded = try LoadedModel(path, images: 1, precision: request.precision, threads: request.threads, world: world)

@@ -1,32 +1,32 @@
+import Base
 import CrateModel
-import Files
 import Images
 
 // L = G G patches of an image, T = L + 1 tokens, H heads.
 
 /// What the class token attends to in one image: A[0, 1...] of each head of an encoder block.
-public struct AttentionMaps: Sendable {
+package struct AttentionMaps: Sendable {
     /// The image as the model is given it.
-    public let original: Image
+    package let original: Image
     /// Where the patches lie in it.
-    public let tiling: PatchTiling
+    package let tiling: PatchTiling
     /// A head's attention to each patch, by rows, (H, L). What goes to the class token itself is left out, so a sum is below 1.
-    public let heads: [[Float]]
+    package let heads: [[Float]]
 
     /// Maps of `original`, an image of any size, whose `heads` have a value for each of the patches of `tiling`.
-    public init(original: Image, tiling: PatchTiling, heads: [[Float]]) {
+    package init(original: Image, tiling: PatchTiling, heads: [[Float]]) {
         self.original = original
         self.tiling = tiling
         self.heads = heads
     }
 
     /// The mean over the heads, (L).
-    public var mean: [Float] {
+    package var mean: [Float] {
         heads[0].indices.map { patch in heads.reduce(0) { $0 + $1[patch] } / Float(heads.count) }
     }
 
     /// The patches that together have at least `mass` of all attention to patches, the most attended to first; equals in order.
-    public static func mask(_ map: [Float], mass: Double) -> [Bool] {
+    package static func mask(_ map: [Float], mass: Double) -> [Bool] {
         let total = map.reduce(0.0) { $0 + Double($1) }
         var (sum, mask) = (0.0, [Bool](repeating: false, count: map.count))
         for patch in map.indices.sorted(by: { map[$0] == map[$1] ? $0 < $1 : map[$0] > map[$1] }) {
@@ -42,7 +42,7 @@ extension LoadedModel {
     /// The class token's attention in encoder block `block`, counted from 1, for each of `pictures`, of which nothing is hidden.
     ///
     /// Throws `Failure` where there is no such block, or memory is short.
-    public borrowing func attentionMaps(of pictures: [Picture], block: Int) throws -> [AttentionMaps] {
+    package borrowing func attentionMaps(of pictures: [Picture], block: Int) throws -> [AttentionMaps] {
         let configuration = model.configuration
         var maps: [AttentionMaps] = []
         try encodeInParts(pictures, block: block) { index, original in

@@ -1,4 +1,4 @@
-import Files
+import Base
 import Images
 
 extension AttentionMaps {
@@ -7,7 +7,7 @@ extension AttentionMaps {
     /// mask of the map that keeps that much is dark elsewhere.
     ///
     /// Throws `Failure` where there is no such head.
-    public func sheet(heads chosen: [Int]? = nil, mass: Double? = nil, gap: Int = 2) throws -> Image {
+    package func sheet(heads chosen: [Int]? = nil, mass: Double? = nil, gap: Int = 2) throws -> Image {
         if let odd = chosen?.first(where: { !(1...heads.count).contains($0) }) {
             throw Failure("there is no head \(odd)", hint: "choose from 1 to \(heads.count)")
         }

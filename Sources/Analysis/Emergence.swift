@@ -4,34 +4,34 @@
 ///
 /// Images are added one after the other. Those at even places are what a head, or a size of the blob, is chosen on; those at odd
 /// places tell how well the choice does, so that a choice among many does not flatter itself.
-public struct Emergence: Sendable {
+package struct Emergence: Sendable {
     /// What the images tell, all of them and half by half.
-    public struct Result: Codable, Equatable, Sendable {
+    package struct Result: Codable, Equatable, Sendable {
         /// The mean IoU of images and its standard error.
-        public struct Overlap: Codable, Equatable, Sendable {
+        package struct Overlap: Codable, Equatable, Sendable {
             /// The mean.
-            public let iou: Double
+            package let iou: Double
             /// Its standard error.
-            public let error: Double
+            package let error: Double
         }
         /// What was chosen on one half of the images, a head counted from 1 or a number of patches, and its IoU on the other half.
-        public struct Choice: Codable, Equatable, Sendable {
+        package struct Choice: Codable, Equatable, Sendable {
             /// The head or the number of patches.
-            public let chosen: Int
+            package let chosen: Int
             /// Its IoU on the other half.
-            public let overlap: Overlap
+            package let overlap: Overlap
         }
 
         /// Images that were added.
-        public let images: Int
+        package let images: Int
         /// The mean IoU of each head over all images.
-        public let heads: [Overlap]
+        package let heads: [Overlap]
         /// The mean of those of the heads.
-        public let mean: Double
+        package let mean: Double
         /// The best head.
-        public let best: Choice
+        package let best: Choice
         /// The patches next to the centre, as many as are best: what one gets without looking at the image.
-        public let blob: Choice
+        package let blob: Choice
     }
 
     private let mass: Double
@@ -42,7 +42,7 @@ public struct Emergence: Sendable {
     private var blobs: [[Double]] = []
 
     /// Masks keep `mass` of a head's attention, on `grid` x `grid` patches.
-    public init(mass: Double, grid: Int) {
+    package init(mass: Double, grid: Int) {
         func distance(_ patch: Int) -> Int {
             let (row, column) = (2 * (patch / grid) + 1 - grid, 2 * (patch % grid) + 1 - grid)
             return row * row + column * column
@@ -52,7 +52,7 @@ public struct Emergence: Sendable {
     }
 
     /// Adds an image: what each head attends to (H, L), and how many of the `area` pixels of each patch are an object's (L).
-    public mutating func add(_ maps: [[Float]], objects: [Int], area: Int) {
+    package mutating func add(_ maps: [[Float]], objects: [Int], area: Int) {
         let total = objects.reduce(0, +)
         func overlap(covered: Int, patches: Int) -> Double {
             Double(covered) / Double(max(1, patches * area + total - covered))
@@ -72,7 +72,7 @@ public struct Emergence: Sendable {
     }
 
     /// What the images that were added tell; nil where they are fewer than two.
-    public var result: Result? {
+    package var result: Result? {
         guard heads.count > 1 else { return nil }
         let overlaps = heads[0].indices.map { head in Self.overlap(heads.map { $0[head] }) }
         return Result(

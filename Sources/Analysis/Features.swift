@@ -1,33 +1,32 @@
-import Buffers
+import Base
 import Collectives
 import CrateModel
-import Files
 import Kernels
-import Shards
+import Loader
 
 // n samples, T tokens of an image, D channels.
 
 /// Where features are taken from, each a row of D values for every sample.
-public struct FeatureSource: Hashable, Sendable {
+package struct FeatureSource: Hashable, Sendable {
     /// The encoder block, counted from 1; nil is behind the encoder's last norm.
-    public let block: Int?
+    package let block: Int?
     /// The tokens.
-    public let pooling: Pooling
+    package let pooling: Pooling
 
     /// Features of `pooling` behind `block`.
-    public init(block: Int?, pooling: Pooling) {
+    package init(block: Int?, pooling: Pooling) {
         self.block = block
         self.pooling = pooling
     }
 
     /// The layer's name: the block's number, or `norm`.
-    public var layer: String { block.map(String.init) ?? "norm" }
+    package var layer: String { block.map(String.init) ?? "norm" }
     /// `mean.3`, `class.norm` and so on.
-    public var name: String { "\(pooling.rawValue).\(layer)" }
+    package var name: String { "\(pooling.rawValue).\(layer)" }
 
     /// The sources of `layers`, which is `all`, `norm`, or numbers and `norm` with commas between them, in a model of `depth`
     /// blocks. Throws `Failure` for a layer that the model does not have, and where there is none, or one twice.
-    public static func sources(layers: String, poolings: [Pooling], depth: Int) throws -> [FeatureSource] {
+    package static func sources(layers: String, poolings: [Pooling], depth: Int) throws -> [FeatureSource] {
         let names =
             layers == "all" ? (1...depth).map(String.init) + ["norm"] : layers.split(separator: ",").map(String.init)
         guard !names.isEmpty, Set(names).count == names.count, Set(poolings).count == poolings.count else {
@@ -51,7 +50,7 @@ extension LoadedModel {
     /// samples, and for each of `sources` a row (D) a sample. Images are framed as in an evaluation, and nothing is hidden.
     ///
     /// Every rank computes its share. Collective: all ranks return, or all throw.
-    public borrowing func features(
+    package borrowing func features(
         of data: String, _ sources: [FeatureSource], world: World,
         body: (Range<Int>, [UnsafePointer<Float>]) throws -> Void
     ) throws {

@@ -1,5 +1,4 @@
-import Buffers
-import Files
+import Base
 import Images
 
 /// Pictures as a model takes them: framed, normalised, cut into patches (N, L, V).

@@ -1,38 +1,37 @@
-import Buffers
+import Base
 import Checkpoints
 import Collectives
 import CrateModel
-import Files
 import Images
 import Kernels
+import Loader
 import Shards
-import Threads
 
 /// A checkpoint's model, ready for forward passes.
-public struct LoadedModel: ~Copyable {
+package struct LoadedModel: ~Copyable {
     /// The model.
-    public let model: Model
+    package let model: Model
     /// Its parameters, one flat buffer of `model.layout`.
-    public let parameters: OwnedBuffer<Float>
+    package let parameters: OwnedBuffer<Float>
     /// The memory of a pass, with the weights prepared.
-    public let workspace: Workspace
+    package let workspace: Workspace
     /// The fraction of patches that training hid; 0 for a classifier.
-    public let maskRatio: Double
+    package let maskRatio: Double
     /// How images are cut into patches.
-    public let tiling: PatchTiling
+    package let tiling: PatchTiling
     /// What pixels are normalised with.
-    public let normalisation: Normalisation
+    package let normalisation: Normalisation
     /// The file that was read.
-    public let file: String
+    package let file: String
     /// Damaged checkpoints that were passed over. Rank 0's alone.
-    public let warnings: [Failure]
+    package let warnings: [Failure]
 
     /// Loads what `path` means (see `CheckpointStore.modelFile`) on every rank, for up to `images` images at a time (nil:
     /// `Workspace.usefulImages`), of side `imageSize` (nil: as trained) with patches `stride` pixels apart (nil: side by side); see
     /// `Model.loadParameters` for the positions where that makes another grid of patches.
     ///
     /// Collective: all ranks have the model, or all throw.
-    public init(
+    package init(
         _ path: String, images: Int? = nil, imageSize: Int? = nil, stride: Int? = nil, precision: Precision,
         threads: Int,
         world: World
@@ -72,13 +71,13 @@ public struct LoadedModel: ~Copyable {
     }
 
     /// Replaces the weights by the initial values that `seed` draws, for comparison.
-    public borrowing func initialise(seed: UInt64) {
+    package borrowing func initialise(seed: UInt64) {
         model.layout.initialise(parameters.pointer, seed: seed)
         model.prepare(parameters: parameters.pointer, workspace: workspace)
     }
 
     /// The masked autoencoder. Throws `Failure` where the checkpoint is of a classifier.
-    public var autoencoder: MaskedAutoencoder {
+    package var autoencoder: MaskedAutoencoder {
         get throws {
             if case .autoencoder(let model) = model { return model }
             throw Failure("\(file) holds a classifier", hint: "give a checkpoint of crate pretrain")
@@ -89,7 +88,7 @@ public struct LoadedModel: ~Copyable {
     /// training. `maskRatio` nil hides nothing; a classifier is given the labels if `isLabelled`.
     ///
     /// Collective: all ranks have one for the same shards, or all throw.
-    public borrowing func loader(
+    package borrowing func loader(
         of data: String, maskRatio: Double?, isLabelled: Bool = false, world: World
     ) throws -> BatchLoader {
         let (configuration, classifier) = (model.configuration, model.classifier)
@@ -106,7 +105,7 @@ public struct LoadedModel: ~Copyable {
     }
 
     /// The encoder over `batch`; its state is in the workspace.
-    public borrowing func encode(_ batch: PatchBatch) {
+    package borrowing func encode(_ batch: PatchBatch) {
         model.encode(batch, parameters: parameters.pointer, workspace: workspace)
     }
 }

@@ -1,7 +1,6 @@
-import Buffers
 import Collectives
 import CrateModel
-import Shards
+import Loader
 
 /// Measures all layers over `images` samples of `loader`, or all where there are fewer: evenly spread over them, each framed and
 /// masked in a way that is always the same.
@@ -11,7 +10,7 @@ import Shards
 /// throw.
 ///
 /// The last pass in `workspace` is overwritten. `meter` is for one image or more.
-public func measureLayers(
+package func measureLayers(
     _ model: Model, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace,
     loader: BatchLoader, images: Int, meter: borrowing LayerMeter, world: World
 ) throws -> LayerMeasurement {

@@ -1,9 +1,9 @@
 import CrateModel
-import Shards
+import Loader
 
 extension Model {
     /// What a pass of this model takes of `loaded`.
-    public func batch(_ loaded: LoadedBatch) -> PatchBatch {
+    package func batch(_ loaded: LoadedBatch) -> PatchBatch {
         let isClassifier = classifier != nil
         return PatchBatch(
             patches: loaded.patches, mask: isClassifier ? nil : loaded.mask,

@@ -1,25 +1,25 @@
-import Files
+import Base
 import Kernels
 
 /// How a square image is cut into the patches that a model sees: p x p pixels each, the next one `stride` pixels on.
 ///
 /// Training has stride p. With a smaller one patches overlap, and a model sees more of them; their positions are interpolated
 /// for the finer grid.
-public struct PatchTiling: Equatable, Sendable {
+package struct PatchTiling: Equatable, Sendable {
     /// The image's side S in pixels.
-    public let imageSize: Int
+    package let imageSize: Int
     /// A patch's side p in pixels.
-    public let patchSize: Int
+    package let patchSize: Int
     /// Pixels from one patch to the next.
-    public let stride: Int
+    package let stride: Int
 
     /// Patches of a side, G = (S - p) / stride + 1.
-    public var patchesPerSide: Int { (imageSize - patchSize) / stride + 1 }
+    package var patchesPerSide: Int { (imageSize - patchSize) / stride + 1 }
 
     /// Patches of `patchSize` in an image of `imageSize`, `stride` (nil: `patchSize`) apart.
     ///
     /// Throws `Failure` unless 0 < stride <= p <= S and the patches reach the image's last pixel.
-    public init(imageSize: Int, patchSize: Int, stride: Int? = nil) throws {
+    package init(imageSize: Int, patchSize: Int, stride: Int? = nil) throws {
         let stride = stride ?? patchSize
         guard (1...PatchLimits.imageSize).contains(imageSize), (1...imageSize).contains(patchSize) else {
             throw Failure(

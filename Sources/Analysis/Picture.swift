@@ -1,21 +1,21 @@
-import Files
+import Base
 import Foundation
 import Images
 import Shards
 
 /// An image and how a model sees it.
-public struct Picture: Sendable {
+package struct Picture: Sendable {
     /// What it is called: the name of its file, or the number of its sample.
-    public let name: String
+    package let name: String
     /// The image as it is stored.
-    public let image: Image
+    package let image: Image
     /// The part of it that the model sees.
-    public let framing: Framing
+    package let framing: Framing
     /// What its mask is drawn for.
-    public let key: Int
+    package let key: Int
 
     /// The image file `path`, framed for an input of `side` pixels as evaluation does. Throws `Failure` when it cannot be read.
-    public init(file path: String, side: Int, key: Int) throws {
+    package init(file path: String, side: Int, key: Int) throws {
         do {
             var isDirectory: ObjCBool = false
             _ = FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
@@ -44,7 +44,7 @@ public struct Picture: Sendable {
 extension ShardDirectory {
     /// Sample `sample`, framed for an input of `side` pixels, with the key of its mask in evaluation. Throws `Failure` when it
     /// cannot be read.
-    public mutating func picture(sample: Int, side: Int) throws -> Picture {
+    package mutating func picture(sample: Int, side: Int) throws -> Picture {
         let image = try image(sample: sample)
         let framing =
             index.imageSize > 0

@@ -1,19 +1,17 @@
-import Buffers
+import Base
 import Collectives
 import CrateModel
-import Files
 import Probing
 import Shards
-import Threads
 
 /// What a probe found at one layer.
-public struct LayerProbe: Codable, Equatable, Sendable {
+package struct LayerProbe: Codable, Equatable, Sendable {
     /// The encoder block, counted from 1, or `norm`.
-    public let layer: String
+    package let layer: String
     /// The tokens.
-    public let pooling: Pooling
+    package let pooling: Pooling
     /// How well classes are told apart there.
-    public let result: ProbeResult
+    package let result: ProbeResult
 }
 
 extension LoadedModel {
@@ -22,7 +20,7 @@ extension LoadedModel {
     ///
     /// Every rank computes features; rank 0 solves. The result does not depend on the number of ranks or threads. Collective: all
     /// ranks return, or all throw.
-    public borrowing func probe(
+    package borrowing func probe(
         _ sources: [FeatureSource], training: String, validation: String, with probe: LinearProbe, world: World,
         report: (LayerProbe) throws -> Void
     ) throws {

@@ -1,26 +1,25 @@
-import Buffers
+import Base
 import CrateModel
-import Files
 import Images
 import Kernels
 
 // N images, L patches, V = p p 3 values a patch.
 
 /// What a masked autoencoder makes of an image of which it sees a part.
-public struct Reconstruction: Sendable {
+package struct Reconstruction: Sendable {
     /// The image as the model is given it.
-    public let original: Image
+    package let original: Image
     /// The same with the hidden patches in grey.
-    public let masked: Image
+    package let masked: Image
     /// The same with the hidden patches as the model predicts them.
-    public let completed: Image
+    package let completed: Image
     /// The mean over the hidden patches of (prediction - target)^2 as in training.
-    public let loss: Double
+    package let loss: Double
     /// The mean over the values of the hidden patches of (predicted - original)^2, pixels from 0 to 1, before they are clamped.
-    public let meanSquaredError: Double
+    package let meanSquaredError: Double
 
     /// Original, masked and completed side by side, a white column of `gap` pixels between them.
-    public func sideBySide(gap: Int = 2) throws -> Image {
+    package func sideBySide(gap: Int = 2) throws -> Image {
         try Image(rows: [[original, masked, completed]], gap: gap)
     }
 }
@@ -31,7 +30,7 @@ extension LoadedModel {
     /// `maskRatio` of the patches (nil: as in training) are hidden, drawn for (`seed`, key of the picture); seed 0 is evaluation's.
     /// A prediction of a standardised patch becomes prediction / scale + mean with mean and scale of the patch itself
     /// (`standardisation`). Throws `Failure` for a classifier, where the ratio hides none or all, or memory is short.
-    public borrowing func reconstruct(
+    package borrowing func reconstruct(
         _ pictures: [Picture], maskRatio: Double? = nil, seed: UInt64 = 0
     ) throws -> [Reconstruction] {
         let configuration = try autoencoder.configuration

@@ -1,21 +1,21 @@
-import Files
+import Base
 import Foundation
 import Images
 
 /// Image files whose objects are known: for `DIR/a/b.jpg` the mask `MASKS/a/b.png` of the same size, white where an object is.
-public struct SegmentedPictures: Sendable {
+package struct SegmentedPictures: Sendable {
     private let images: String
     private let masks: String
     /// Paths below `images`, without what stands after the last point, and that.
     private let names: [(stem: String, kind: String)]
 
     /// How many there are.
-    public var count: Int { names.count }
+    package var count: Int { names.count }
 
     /// At most `count` of the images below `images`, evenly spread over all of them in the order of their names.
     ///
     /// Throws `Failure` where the directory cannot be read, or has fewer than two images.
-    public init(images: String, masks: String, count: Int) throws {
+    package init(images: String, masks: String, count: Int) throws {
         let kinds: Set = ["jpg", "jpeg", "png"]
         let found: [String]
         do {
@@ -37,7 +37,7 @@ public struct SegmentedPictures: Sendable {
     /// Picture `index` for an input of `side` pixels, and how many pixels of each of its `grid` x `grid` patches are an object's.
     ///
     /// Throws `Failure` where image or mask cannot be read, they differ in size, or the mask has no object.
-    public func picture(_ index: Int, side: Int, grid: Int) throws -> (picture: Picture, objects: [Int]) {
+    package func picture(_ index: Int, side: Int, grid: Int) throws -> (picture: Picture, objects: [Int]) {
         let (stem, kind) = names[index]
         let path = "\(masks)/\(stem).png"
         let picture = try Picture(file: "\(images)/\(stem).\(kind)", side: side, key: index)
@@ -64,7 +64,7 @@ extension LoadedModel {
     /// How well the class token's attention in encoder block `block`, counted from 1, covers the objects of `pictures`.
     ///
     /// Throws `Failure` where there is no such block, or an image or mask cannot be used.
-    public borrowing func emergence(
+    package borrowing func emergence(
         of pictures: SegmentedPictures, block: Int, mass: Double
     ) throws -> Emergence.Result {
         let configuration = model.configuration

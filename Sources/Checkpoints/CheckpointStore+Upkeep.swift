@@ -1,15 +1,15 @@
-import Files
+import Base
 import Foundation
 
 /// Which checkpoints of a run stay.
-public struct CheckpointRetention: Equatable, Sendable {
+package struct CheckpointRetention: Equatable, Sendable {
     /// The newest of them; nil for all.
-    public var last: Int?
+    package var last: Int?
     /// Those whose step is a multiple of it, too.
-    public var everySteps: Int?
+    package var everySteps: Int?
 
     /// The `last` newest, and those of every multiple of `everySteps`.
-    public init(last: Int?, everySteps: Int? = nil) {
+    package init(last: Int?, everySteps: Int? = nil) {
         self.last = last
         self.everySteps = everySteps
     }
@@ -19,7 +19,7 @@ extension CheckpointStore {
     /// Removes the checkpoints that `retention` does not keep, the oldest first, and returns their paths. What cannot be removed
     /// stays.
     @discardableResult
-    public func prune(_ retention: CheckpointRetention) -> [String] {
+    package func prune(_ retention: CheckpointRetention) -> [String] {
         guard let last = retention.last else { return [] }
         return paths().dropLast(last).filter { path in
             if let every = retention.everySteps, let step = Self.step(of: path), step % every == 0 { return false }
@@ -32,7 +32,7 @@ extension CheckpointStore {
     }
 
     /// Gives the damaged checkpoint at `path` a name under which nothing looks for it, and returns that.
-    public func setAside(_ path: String) -> String {
+    package func setAside(_ path: String) -> String {
         let name = (path as NSString).lastPathComponent
         let directory = (path as NSString).deletingLastPathComponent
         var aside = "\(directory)/damaged-\(name)"
@@ -45,7 +45,7 @@ extension CheckpointStore {
     }
 
     /// The step in the name of the checkpoint at `path`; nil where it has no such name.
-    public static func step(of path: String) -> Int? {
+    package static func step(of path: String) -> Int? {
         let name = (path as NSString).lastPathComponent
         return name.hasPrefix(prefix) ? Int(name.dropFirst(prefix.count)) : nil
     }

@@ -1,30 +1,22 @@
-import Buffers
+import Base
 import CrateModel
-import Files
 import Foundation
 import Images
-
-/// The running means of the gradients and, for AdamW, of their squares.
-public enum Moment: String, CaseIterable, Sendable {
-    /// The mean of the gradients, m.
-    case first
-    /// The mean of their squares, v.
-    case second
-}
+import Optimizers
 
 /// The checkpoints of one run directory: `checkpoints/step-0000000100/` with `model.safetensors`,
 /// `optimizer.safetensors` and `manifest.json`.
-public struct CheckpointStore: Sendable {
+package struct CheckpointStore: Sendable {
     private let directory: String
     /// The file of a checkpoint that holds its model.
-    public static let modelFile = "model.safetensors"
+    package static let modelFile = "model.safetensors"
     private static let optimizerFile = "optimizer.safetensors"
     static let prefix = "step-"
     /// Where the metadata of a classifier says what it is; an autoencoder has `config`.
     static let classifierKey = "classifier"
 
     /// The store of the run directory `run`, which need not exist yet.
-    public init(run: String) {
+    package init(run: String) {
         directory = RunFile.checkpoints.path(in: run)
     }
 
@@ -36,7 +28,7 @@ public struct CheckpointStore: Sendable {
     /// checkpoint or none. `untrained` is added to the model's file. A step that is there already and undamaged is left alone:
     /// equal steps are equal states. Throws `Failure` with the system's reason.
     @discardableResult
-    public func save(
+    package func save(
         _ parameters: UnsafePointer<Float>, of model: Model, maskRatio: Double, normalisation: Normalisation,
         step: Int, samples: Int, untrained: [UntrainedTensor] = [], kinds: [Moment] = Moment.allCases,
         moments: (Moment, Parameter) throws -> UnsafePointer<Float>
@@ -89,7 +81,7 @@ public struct CheckpointStore: Sendable {
 
     /// The newest complete and undamaged checkpoint, or nil where there is none. Damaged ones are passed to `report`, with
     /// what is wrong.
-    public func newest(report: (String, Failure) -> Void) -> (path: String, manifest: Manifest)? {
+    package func newest(report: (String, Failure) -> Void) -> (path: String, manifest: Manifest)? {
         for path in paths().reversed() {
             do {
                 return (path, try verify(path))
@@ -102,7 +94,7 @@ public struct CheckpointStore: Sendable {
 
     /// The manifest of the checkpoint at `path`, whose files are all as it says. Throws `Failure` with the file and the reason
     /// where they are not.
-    public func verify(_ path: String) throws -> Manifest {
+    package func verify(_ path: String) throws -> Manifest {
         let manifest = try Manifest.verified(in: path)
         guard manifest.step == Self.step(of: path) else {
             throw Failure("\(path) holds step \(manifest.step)", hint: "give it the name of its step, or remove it")
@@ -111,7 +103,7 @@ public struct CheckpointStore: Sendable {
     }
 
     /// The checkpoints' paths by ascending step.
-    public func paths() -> [String] {
+    package func paths() -> [String] {
         names().filter { Self.step(of: $0) != nil }.sorted().map { "\(directory)/\($0)" }
     }
 
@@ -121,7 +113,7 @@ public struct CheckpointStore: Sendable {
 
     /// Fills the flat buffer `parameters` from the checkpoint at `path`, which must be of this model, and passes on the
     /// moments of one parameter after the other, in the order in which they were written.
-    public static func load(
+    package static func load(
         into parameters: UnsafeMutablePointer<Float>, of model: Model, from path: String,
         kinds: [Moment] = Moment.allCases, moments: (Moment, Parameter, UnsafePointer<Float>) throws -> Void
     ) throws {
@@ -139,7 +131,7 @@ public struct CheckpointStore: Sendable {
     }
 
     /// The model file that `path` means: itself, that of a checkpoint directory, or that of a run's newest checkpoint.
-    public static func modelFile(at path: String, report: (Failure) -> Void) throws -> String {
+    package static func modelFile(at path: String, report: (Failure) -> Void) throws -> String {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
             throw Failure("there is no \(path)", hint: "give a run, one of its checkpoints, or a .safetensors file")

@@ -1,26 +1,26 @@
-import Files
+import Base
 import Foundation
 
 /// What the manifest says of one file.
-public struct ManifestFile: Codable, Equatable, Sendable {
+package struct ManifestFile: Codable, Equatable, Sendable {
     /// Its size.
-    public let bytes: Int
+    package let bytes: Int
     /// Its CRC-32.
-    public let checksum: UInt32
+    package let checksum: UInt32
 }
 
 /// `manifest.json` of a checkpoint: written last, so that a directory that has one is complete.
-public struct Manifest: Codable, Equatable, Sendable {
+package struct Manifest: Codable, Equatable, Sendable {
     /// The version of the checkpoint format.
-    public let formatVersion: Int
+    package let formatVersion: Int
     /// Optimiser steps done.
-    public let step: Int
+    package let step: Int
     /// Samples consumed since the start of the run, over all epochs.
-    public let samples: Int
+    package let samples: Int
     /// The files by name.
-    public let files: [String: ManifestFile]
+    package let files: [String: ManifestFile]
     /// CRC-32 of this manifest's JSON (sorted keys, no spaces) with 0 in this place.
-    public private(set) var checksum: UInt32
+    package private(set) var checksum: UInt32
 
     static let fileName = "manifest.json"
     static let currentVersion = 2
@@ -46,7 +46,7 @@ public struct Manifest: Codable, Equatable, Sendable {
     /// Reads the manifest of the checkpoint at `directory` and holds every file against it.
     ///
     /// Throws `Failure` that names the file that is missing, cut short or changed.
-    public static func verified(in directory: String) throws -> Manifest {
+    package static func verified(in directory: String) throws -> Manifest {
         let manifest = try read(in: directory)
         for (name, expected) in manifest.files.sorted(by: { $0.key < $1.key }) {
             guard !name.contains("/"), try checksum(of: "\(directory)/\(name)") == expected else {
@@ -58,7 +58,7 @@ public struct Manifest: Codable, Equatable, Sendable {
 
     /// Reads the manifest of the checkpoint at `directory` without looking at the files. Throws `Failure` where it is missing,
     /// damaged or of another version.
-    public static func read(in directory: String) throws -> Manifest {
+    package static func read(in directory: String) throws -> Manifest {
         let path = "\(directory)/\(fileName)"
         guard let data = FileManager.default.contents(atPath: path) else {
             throw Failure("\(directory) has no \(fileName)", hint: "give a complete checkpoint directory")

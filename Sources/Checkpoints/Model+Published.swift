@@ -1,4 +1,4 @@
-import Buffers
+import Base
 import CrateModel
 import Kernels
 
@@ -26,7 +26,7 @@ extension Model {
     }
 
     /// The same model for images of side `imageSize`. Throws `Failure` where patches do not divide that.
-    public func resized(to imageSize: Int) throws -> Model {
+    package func resized(to imageSize: Int) throws -> Model {
         guard imageSize != configuration.imageSize else { return self }
         return try with(imageSize: imageSize)
     }
@@ -48,7 +48,7 @@ extension Model {
 
     /// Fills the flat buffer `parameters` from the model file `file`, which holds `stored`: this model, or one of other images. A
     /// learned position table is interpolated then; fixed ones are the configuration's. Throws `Failure` where the file is damaged.
-    public func loadParameters(
+    package func loadParameters(
         into parameters: UnsafeMutablePointer<Float>, from file: String, of stored: Model
     ) throws {
         guard configuration.imageSize != stored.configuration.imageSize else {

@@ -1,6 +1,5 @@
-import Buffers
+import Base
 import CrateModel
-import Files
 import Foundation
 import Images
 import Kernels
@@ -39,7 +38,7 @@ func writeModel(
 extension CheckpointStore {
     /// What a model file says of itself in its metadata: the model, the fraction of patches hidden in training (0 for a
     /// classifier), and what pixels were normalised with, which in older files is not said and was ImageNet's.
-    public static func description(
+    package static func description(
         ofModelFile path: String
     ) throws -> (model: Model, maskRatio: Double, normalisation: Normalisation) {
         let reader = try SafetensorsReader(path: path)
@@ -70,14 +69,14 @@ extension CheckpointStore {
 
     /// Fills the flat buffer `parameters` from the model file at `path`. Tensors that the layout does not have are
     /// left unread. Throws `Failure` for a missing or misshapen tensor, or one with a value that is not finite.
-    public static func loadParameters(
+    package static func loadParameters(
         into parameters: UnsafeMutablePointer<Float>, layout: ParameterLayout, from path: String
     ) throws {
         try loadParameters(into: parameters, parameters: layout.parameters, from: path)
     }
 
     /// Does that for some of a layout's parameters.
-    public static func loadParameters(
+    package static func loadParameters(
         into buffer: UnsafeMutablePointer<Float>, parameters: [Parameter], from path: String
     ) throws {
         let reader = try SafetensorsReader(path: path)

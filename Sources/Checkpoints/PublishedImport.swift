@@ -1,22 +1,20 @@
-import Buffers
+import Base
 import CrateModel
-import Files
 import Foundation
-import Images
 
 /// What published weights do not say of themselves, and what is to be changed about them.
-public struct ImportSettings: Sendable {
+package struct ImportSettings: Sendable {
     /// Heads (H); nil takes what the metadata say.
-    public var heads: Int?
+    package var heads: Int?
     /// Weight of ISTA's sparsity penalty; nil takes what the metadata say.
-    public var lambda: Double?
+    package var lambda: Double?
     /// Whether each target patch is standardised; nil takes what the metadata say, or false.
-    public var normalisesTargets: Bool?
+    package var normalisesTargets: Bool?
     /// Side of the input in pixels; nil takes what the position table says.
-    public var imageSize: Int?
+    package var imageSize: Int?
 
     /// Settings that leave everything to the file, where they are nil.
-    public init(heads: Int?, lambda: Double?, normalisesTargets: Bool?, imageSize: Int?) {
+    package init(heads: Int?, lambda: Double?, normalisesTargets: Bool?, imageSize: Int?) {
         self.heads = heads
         self.lambda = lambda
         self.normalisesTargets = normalisesTargets
@@ -29,7 +27,7 @@ extension PublishedModel {
     /// itself and need not have the untrained tensors.
     ///
     /// Throws `Failure` that lists the keys that are missing, too many or misshapen, or says which setting is not known.
-    public static func importing(_ path: String, _ settings: ImportSettings) throws -> PublishedModel {
+    package static func importing(_ path: String, _ settings: ImportSettings) throws -> PublishedModel {
         let reader = try SafetensorsReader(path: path)
         let isOwn = ["config", CheckpointStore.classifierKey].contains { reader.metadata[$0] != nil }
         guard isOwn else {
@@ -49,7 +47,7 @@ extension PublishedModel {
     /// Writes the weights as step 0 of the run directory `run`, with moments of zero, and returns the checkpoint's path.
     ///
     /// Throws `Failure` where the directory holds a run or checkpoints.
-    public func save(run: String) throws -> String {
+    package func save(run: String) throws -> String {
         let used = [RunFile.configuration, .log, .checkpoints].first {
             FileManager.default.fileExists(atPath: $0.path(in: run))
         }

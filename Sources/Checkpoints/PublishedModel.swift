@@ -1,13 +1,12 @@
-import Buffers
+import Base
 import CrateModel
-import Files
 import Images
 import Kernels
 
 // T tokens, D channels.
 
 /// A tensor of the published model that takes no part in training.
-public struct UntrainedTensor: Sendable {
+package struct UntrainedTensor: Sendable {
     let name: String
     let shape: [Int]
     let values: [Float]
@@ -17,18 +16,18 @@ public struct UntrainedTensor: Sendable {
 ///
 /// A CRATE-MAE has four tensors of that kind: `pos_embed` and `decoder_pos_embed` (1, T, D), and the unused `decoder_embed`,
 /// (D, D) and (D). Its encoder under a head has `pos_embed`, the supervised CRATE none.
-public struct PublishedModel: ~Copyable {
+package struct PublishedModel: ~Copyable {
     /// The model.
-    public let model: Model
+    package let model: Model
     /// The fraction of patches that training hides.
-    public let maskRatio: Double
+    package let maskRatio: Double
     let normalisation: Normalisation
     let parameters: OwnedBuffer<Float>  // in the model's layout
     let untrained: [UntrainedTensor]
     private let origin: [String: String]  // run and step
 
     /// Which parts of a model are written.
-    public enum Part: String, Sendable {
+    package enum Part: String, Sendable {
         /// All of it.
         case model
         /// The encoder of a masked autoencoder, for fine-tuning.
@@ -42,7 +41,7 @@ public struct PublishedModel: ~Copyable {
     /// What the file lacks of untrained tensors is made: the sine-cosine tables, and zeros. Position tables are interpolated for
     /// another image size, fixed ones by their formula (`positionTable`), learned ones bicubically (`interpolatedTable`). Throws `Failure` where the file is
     /// damaged or not a whole model.
-    public init(file: String, imageSize: Int?) throws {
+    package init(file: String, imageSize: Int?) throws {
         let (stored, maskRatio, normalisation) = try CheckpointStore.description(ofModelFile: file)
         try self.init(SafetensorsReader(path: file), stored, imageSize: imageSize, maskRatio, normalisation)
     }
@@ -83,7 +82,7 @@ public struct PublishedModel: ~Copyable {
     /// blocks, norm, and as `pos_embed` the table that the encoder adds to its tokens.
     ///
     /// Throws `Failure` where the model has no such part, or the file cannot be written.
-    public func export(_ part: Part, to path: String, type: StoredType) throws {
+    package func export(_ part: Part, to path: String, type: StoredType) throws {
         var (table, untrained) = (model.layout.parameters, untrained)
         switch part {
         case .model: break

@@ -1,5 +1,5 @@
+import Base
 import CrateModel
-import Files
 import Kernels
 
 /// The model whose sizes are those of the tensors' shapes: a CRATE-MAE, or a supervised CRATE.

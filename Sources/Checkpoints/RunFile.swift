@@ -1,5 +1,5 @@
 /// What lies in a run directory, by name.
-public enum RunFile: String, Sendable {
+package enum RunFile: String, Sendable {
     /// Everything that decides what the run computes.
     case configuration = "config.json"
     /// The subcommand and the options that it was started with, which a resume takes where it is given none.
@@ -22,8 +22,8 @@ public enum RunFile: String, Sendable {
     case lock
 
     /// Its name in the directory.
-    public var name: String { rawValue }
+    package var name: String { rawValue }
 
     /// Its path in the run directory `run`.
-    public func path(in run: String) -> String { "\(run)/\(name)" }
+    package func path(in run: String) -> String { "\(run)/\(name)" }
 }

@@ -1,17 +1,17 @@
-import Files
+import Base
 import Foundation
 
 /// One tensor of a safetensors file.
-public struct TensorEntry: Equatable, Sendable {
+package struct TensorEntry: Equatable, Sendable {
     /// The element type by its name in the format, such as F32.
-    public let type: String
+    package let type: String
     /// Row-major extents.
-    public let shape: [Int]
+    package let shape: [Int]
     /// Where its bytes lie, counted from the end of the header.
-    public let range: Range<Int>
+    package let range: Range<Int>
 
     /// The number of elements.
-    public var count: Int { shape.reduce(1, *) }
+    package var count: Int { shape.reduce(1, *) }
 
     /// Bytes an element, for the types that this program reads.
     static let elementBytes = ["F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1]

@@ -1,21 +1,22 @@
-import Files
+import Base
 import Foundation
+import Kernels
 
 /// An open safetensors file. Tensors are read one by one; the file as a whole never is.
 ///
 /// Format: https://github.com/huggingface/safetensors
-public struct SafetensorsReader: ~Copyable {
+package struct SafetensorsReader: ~Copyable {
     /// The path it was opened by.
-    public let path: String
+    package let path: String
     /// The texts of the header's metadata.
-    public let metadata: [String: String]
+    package let metadata: [String: String]
     /// The tensors by name.
-    public let tensors: [String: TensorEntry]
+    package let tensors: [String: TensorEntry]
     private let descriptor: Int32
     private let dataStart: Int
 
     /// Opens the file and checks its header. Throws `Failure` for what is not a safetensors file.
-    public init(path: String) throws {
+    package init(path: String) throws {
         let (descriptor, dataStart, header) = try openFile(path)
         self.path = path
         self.descriptor = descriptor
@@ -27,7 +28,7 @@ public struct SafetensorsReader: ~Copyable {
     deinit { close(descriptor) }
 
     /// Reads tensor `name`, which must be F32, BF16 or F16 of shape `shape`, to `destination`.
-    public borrowing func read(
+    package borrowing func read(
         _ name: String, shape: [Int], into destination: UnsafeMutablePointer<Float>
     ) throws {
         guard let entry = tensors[name] else {
@@ -53,7 +54,7 @@ public struct SafetensorsReader: ~Copyable {
     }
 
     /// All values of tensor `name`, F32 or F64, as Double; nil when there is none of that name.
-    public borrowing func values(_ name: String) throws -> [Double]? {
+    package borrowing func values(_ name: String) throws -> [Double]? {
         guard let entry = tensors[name] else { return nil }
         var bytes = [UInt8](repeating: 0, count: entry.range.count)
         try bytes.withUnsafeMutableBytes {

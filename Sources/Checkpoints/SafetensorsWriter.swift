@@ -1,10 +1,9 @@
-import Buffers
-import Files
+import Base
 import Foundation
 import Kernels
 
 /// How floats are written.
-public enum StoredType: String, CaseIterable, Sendable {
+package enum StoredType: String, CaseIterable, Sendable {
     /// As they are.
     case f32
     /// Rounded to the nearest bf16.
@@ -15,14 +14,14 @@ public enum StoredType: String, CaseIterable, Sendable {
 }
 
 /// A tensor of floats to be written.
-public struct NamedTensor {
+package struct NamedTensor {
     /// The name in the file.
-    public let name: String
+    package let name: String
     /// Row-major extents.
-    public let shape: [Int]
+    package let shape: [Int]
 
     /// The tensor `name` of extents `shape`.
-    public init(_ name: String, _ shape: [Int]) {
+    package init(_ name: String, _ shape: [Int]) {
         self.name = name
         self.shape = shape
     }
@@ -35,7 +34,7 @@ public struct NamedTensor {
 /// `values` gives the elements of the tensor of that index, asked for when it is its turn and used until the next one's.
 /// Returns the file's size and checksum. The bytes depend on nothing but the arguments.
 @discardableResult
-public func writeSafetensors(
+package func writeSafetensors(
     _ tensors: [NamedTensor], type: StoredType = .f32, metadata: [String: String], to path: String,
     values: (Int) throws -> UnsafePointer<Float>
 ) throws -> ManifestFile {

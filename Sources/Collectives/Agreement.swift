@@ -1,10 +1,11 @@
-import Files
+import Base
+import Kernels
 
 extension World {
     /// Runs `work`, which may fail on some ranks only, and lets all ranks go on or all ranks fail.
     ///
     /// Throws the same `Failure` on every rank: that of the lowest rank that failed. `work` must not communicate.
-    public func agree<Result: ~Copyable>(_ work: () throws -> Result) throws -> Result {
+    package func agree<Result: ~Copyable>(_ work: () throws -> Result) throws -> Result {
         let result: Result
         do {
             result = try work()
@@ -17,7 +18,7 @@ extension World {
     }
 
     /// Throws the same `Failure` on every rank, that of the lowest rank that has one, or nothing where none has.
-    public func share(_ failure: Failure?) throws {
+    package func share(_ failure: Failure?) throws {
         let failed = minimum(failure == nil ? size : rank)
         guard failed < size else { return }
         let text = failure.map { "\($0.problem)\u{0}\($0.hint)" } ?? ""
@@ -30,7 +31,7 @@ extension World {
 extension World {
     /// Compares what must be the same on all ranks, texts by their names. Throws the same `Failure` on every rank, which
     /// names the lowest rank that differs from rank 0 and in what.
-    public func demandEqual(_ own: [String: String]) throws {
+    package func demandEqual(_ own: [String: String]) throws {
         let names = own.keys.sorted()
         let text = names.map { "\($0)\u{0}\(own[$0]!)" }.joined(separator: "\u{0}")
         let fields = String(decoding: broadcast([UInt8](text.utf8), from: 0), as: UTF8.self)

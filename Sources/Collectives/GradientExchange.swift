@@ -1,4 +1,3 @@
-import Buffers
 import Foundation
 import Kernels
 
@@ -8,9 +7,9 @@ import Kernels
 /// A round is: `add` for every leaf of this rank but the last one, `complete` as the last backward pass proceeds,
 /// `finishReduction`, then `publish` for each bucket as it is updated, `finishGather`. Every rank must go through it, also one
 /// that has failed. A class, since two threads share it.
-public final class GradientExchange: @unchecked Sendable {
+package final class GradientExchange: @unchecked Sendable {
     /// Values of a message: large enough that its start costs nothing, small enough to be in cache when it is added.
-    public static let pieceCount = 1 << 20
+    package static let pieceCount = 1 << 20
 
     private let partition: Partition
     private let gradients, parameters: UnsafeMutablePointer<Float>
@@ -27,7 +26,7 @@ public final class GradientExchange: @unchecked Sendable {
 
     /// Exchanges the flat buffers `gradients` and `parameters`, which must live as long as the process; `leaves` is the
     /// number of this rank's virtual ranks. Throws `Failure` when there is no memory for sums and messages.
-    public init(
+    package init(
         _ world: World, _ partition: Partition, leaves: Int, gradients: UnsafeMutablePointer<Float>,
         parameters: UnsafeMutablePointer<Float>, wire: WireFormat
     ) throws {
@@ -61,10 +60,10 @@ public final class GradientExchange: @unchecked Sendable {
     }
 
     /// The gradients are those of a virtual rank that is not this rank's last one.
-    public func add() { leaves.add(gradients) }
+    package func add() { leaves.add(gradients) }
 
     /// The gradients of the last virtual rank from `position` on will not change any more in this round.
-    public func complete(from position: Int) {
+    package func complete(from position: Int) {
         leaves.complete(gradients, position..<completedFrom)
         completedFrom = position
         guard !isAlone else { return }
@@ -78,7 +77,7 @@ public final class GradientExchange: @unchecked Sendable {
 
     /// Waits until all buckets are summed, so that the gradients of this rank's parts are the sums over all ranks. Tells
     /// whether this rank's own gradients were all finite.
-    public func finishReduction() -> Bool {
+    package func finishReduction() -> Bool {
         leaves.reset()
         completedFrom = partition.count
         completedBuckets = 0
@@ -88,8 +87,8 @@ public final class GradientExchange: @unchecked Sendable {
     }
 
     /// This rank's part of the next bucket of parameters is as the others shall have it.
-    public func publish() { if !isAlone { work.signal() } }
+    package func publish() { if !isAlone { work.signal() } }
 
     /// Waits until the parameters of all buckets are here.
-    public func finishGather() { if !isAlone { gathered.wait() } }
+    package func finishGather() { if !isAlone { gathered.wait() } }
 }

@@ -1,28 +1,30 @@
+import Kernels
+
 /// How a flat buffer is divided: into buckets, the units of exchange, and each bucket into the parts that ranks own.
 ///
 /// Buckets are listed from the end of the buffer to its start, which is the order in which a backward pass completes them.
 /// Every bound is a multiple of `blockCount`, but for the end of the buffer, so that a block lies in one part whatever
 /// the number of ranks: what is summed by blocks has the same bits on any number.
-public struct Partition: Sendable {
+package struct Partition: Sendable {
     /// The part of a bucket that one rank owns.
-    public struct Part: Equatable, Sendable {
+    package struct Part: Equatable, Sendable {
         /// Its place in the flat buffer.
-        public let range: Range<Int>
+        package let range: Range<Int>
         /// The owner.
-        public let rank: Int
+        package let rank: Int
     }
 
     /// Values of a block.
-    public static let blockCount = 4096
+    package static let blockCount = normBlockCount
     /// Places of the buckets in the flat buffer.
-    public let buckets: [Range<Int>]
+    package let buckets: [Range<Int>]
     /// The length of the flat buffer.
-    public let count: Int
+    package let count: Int
     /// The number of ranks.
-    public let ranks: Int
+    package let ranks: Int
 
     /// Divides a buffer of `count` values into buckets of about `bucketCount`, for `ranks` ranks.
-    public init(count: Int, bucketCount: Int, ranks: Int) {
+    package init(count: Int, bucketCount: Int, ranks: Int) {
         let step = max(1, bucketCount / Self.blockCount) * Self.blockCount
         buckets = stride(from: 0, to: count, by: step).map { $0..<min($0 + step, count) }.reversed()
         self.count = count
@@ -30,10 +32,10 @@ public struct Partition: Sendable {
     }
 
     /// The blocks of the flat buffer.
-    public var blocks: Int { (count + Self.blockCount - 1) / Self.blockCount }
+    package var blocks: Int { (count + Self.blockCount - 1) / Self.blockCount }
 
     /// What `rank` owns of `bucket`; may be empty.
-    public func part(of bucket: Range<Int>, rank: Int) -> Range<Int> {
+    package func part(of bucket: Range<Int>, rank: Int) -> Range<Int> {
         let core = Self.core(of: ranks)
         guard rank < core else { return bucket.upperBound..<bucket.upperBound }
         var (whole, distance) = (bucket, 1)
@@ -45,10 +47,10 @@ public struct Partition: Sendable {
     }
 
     /// What `rank` owns of every bucket.
-    public func parts(of rank: Int) -> [Range<Int>] { buckets.map { part(of: $0, rank: rank) } }
+    package func parts(of rank: Int) -> [Range<Int>] { buckets.map { part(of: $0, rank: rank) } }
 
     /// All parts that are not empty, in the order of the buffer.
-    public var owners: [Part] {
+    package var owners: [Part] {
         buckets.reversed().flatMap { bucket in
             (0..<ranks).map { Part(range: part(of: bucket, rank: $0), rank: $0) }
                 .filter { !$0.range.isEmpty }.sorted { $0.range.lowerBound < $1.range.lowerBound }

@@ -1,11 +1,11 @@
-import Buffers
+import Base
 import COpenMPI
 import Kernels
 
 private let pieceCount = GradientExchange.pieceCount
 
 /// How gradients travel between ranks.
-public enum WireFormat: String, CaseIterable, Codable, Sendable {
+package enum WireFormat: String, CaseIterable, Codable, Sendable {
     /// As they are.
     case fp32
     /// Rounded to bf16, half the bytes. Both addends of every sum of the tree are rounded, inside a rank too, so that the

@@ -1,10 +1,10 @@
+import Base
 import COpenMPI
-import Files
 import Foundation
 import Synchronization
 
 /// What a rank is doing.
-public enum Activity: Int32, Sendable {
+package enum Activity: Int32, Sendable {
     /// What comes before its first step.
     case starting
     /// It waits for samples.
@@ -38,16 +38,16 @@ public enum Activity: Int32, Sendable {
 /// Every rank tells rank 0 and rank 1 what it begins to do, in messages of a few bytes. A rank whose wait takes long says
 /// that it waits. So when rank 0 has waited too long, those that have not said so are what holds up the others; and when it
 /// is rank 0 itself, rank 1 says that. A class, since all waits of a process share it.
-public final class Watchdog: @unchecked Sendable {
+package final class Watchdog: @unchecked Sendable {
     /// When a wait is worth a line, and when it ends the job. Infinite for never.
-    public struct Limits: Sendable {
+    package struct Limits: Sendable {
         /// Seconds of a wait until the late ranks are named, and from then on until they are named again.
-        public var warning = Double.infinity
+        package var warning = Double.infinity
         /// Seconds of a wait until the job is ended.
-        public var abort = Double.infinity
+        package var abort = Double.infinity
 
         /// Limits in seconds.
-        public init(warning: Double, abort: Double) {
+        package init(warning: Double, abort: Double) {
             self.warning = warning
             self.abort = abort
         }
@@ -68,19 +68,19 @@ public final class Watchdog: @unchecked Sendable {
     }
 
     /// Sets the limits, and what is done with a line about late ranks: on any thread, on rank 0, or on rank 1 about rank 0.
-    public func start(_ limits: Limits, report: @escaping @Sendable (String) -> Void) {
+    package func start(_ limits: Limits, report: @escaping @Sendable (String) -> Void) {
         self.limits.withLock { $0 = limits }
         self.report.withLock { $0 = report }
     }
 
     /// Tells the watching ranks what this one begins to do, in step `step`.
-    public func begin(_ activity: Activity, step: Int) {
+    package func begin(_ activity: Activity, step: Int) {
         guard size > 1 else { return }
         board.withLock { $0.tell(activity, step: step) }
     }
 
     /// Whether this rank's own work goes on, so that the waits of its communication thread are nobody's fault.
-    public func setBusy(_ isBusy: Bool) { self.isBusy.store(isBusy, ordering: .relaxed) }
+    package func setBusy(_ isBusy: Bool) { self.isBusy.store(isBusy, ordering: .relaxed) }
 
     /// Waits until the transfers are complete. Gives the core away while this rank's own work goes on, or when the wait is
     /// `inBackground`, and after a while in any case.

@@ -3,7 +3,7 @@ import Foundation
 
 extension World {
     /// MPI's name and version; may be asked before MPI is started.
-    public static var mpiVersion: String {
+    package static var mpiVersion: String {
         var (text, count) = ([CChar](repeating: 0, count: Int(crate_mpi_version_length())), Int32(0))
         MPI_Get_library_version(&text, &count)
         let bytes = text.prefix(Int(max(0, count))).map { UInt8(bitPattern: $0) }
@@ -11,5 +11,5 @@ extension World {
     }
 
     /// Each rank's `bytes`, on all ranks, in their order.
-    public func gather(_ bytes: [UInt8]) -> [[UInt8]] { (0..<size).map { broadcast(bytes, from: $0) } }
+    package func gather(_ bytes: [UInt8]) -> [[UInt8]] { (0..<size).map { broadcast(bytes, from: $0) } }
 }

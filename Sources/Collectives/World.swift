@@ -1,22 +1,22 @@
+import Base
 import COpenMPI
-import Files
 
 /// The processes that train together. Without a launcher there is one, rank 0.
 ///
 /// Every function that exchanges something is collective: all ranks must call it, in the same order. Nothing of it waits
 /// unwatched, but for what goes on in the background: see `Watchdog`.
-public struct World: @unchecked Sendable {
+package struct World: @unchecked Sendable {
     /// This process's number, 0 ..< size.
-    public let rank: Int
+    package let rank: Int
     /// The number of processes.
-    public let size: Int
+    package let size: Int
     /// What notices ranks that do not arrive.
-    public let watchdog: Watchdog
+    package let watchdog: Watchdog
     /// Messages of one purpose never meet those of another.
     let control, gradients, checkpoints: MPI_Comm
 
     /// Starts MPI. Call it once, and `finish` at the end.
-    public static func start() throws -> World {
+    package static func start() throws -> World {
         var provided: Int32 = 0
         // Gradients, checkpoints and the step itself have a thread each.
         guard MPI_Init_thread(nil, nil, Int32(MPI_THREAD_MULTIPLE), &provided) == MPI_SUCCESS else {
@@ -42,18 +42,18 @@ public struct World: @unchecked Sendable {
     }
 
     /// Waits for all ranks and stops MPI.
-    public func finish() {
+    package func finish() {
         barrier()
         MPI_Finalize()
     }
 
     /// Waits for all ranks.
-    public func barrier() {
+    package func barrier() {
         complete { MPI_Ibarrier(control, $0) }
     }
 
     /// Replaces `values` by their sum over all ranks. Where all ranks but one give zeros, that is the one's value, exactly.
-    public func sum(_ values: UnsafeMutableBufferPointer<Double>) {
+    package func sum(_ values: UnsafeMutableBufferPointer<Double>) {
         guard size > 1 else { return }
         complete {
             MPI_Iallreduce(
@@ -63,12 +63,12 @@ public struct World: @unchecked Sendable {
     }
 
     /// Replaces `values` by their sum over all ranks.
-    public func sum(_ values: inout [Double]) {
+    package func sum(_ values: inout [Double]) {
         values.withUnsafeMutableBufferPointer { sum($0) }
     }
 
     /// Replaces `values` by their sum over all ranks, in whatever order MPI adds.
-    public func sum(_ values: UnsafeMutablePointer<Float>, count: Int) {
+    package func sum(_ values: UnsafeMutablePointer<Float>, count: Int) {
         let largest = 1 << 28
         for start in stride(from: 0, to: count, by: largest) {
             complete {
@@ -80,7 +80,7 @@ public struct World: @unchecked Sendable {
     }
 
     /// The least of the ranks' values.
-    public func minimum(_ value: Int) -> Int {
+    package func minimum(_ value: Int) -> Int {
         var value = Int64(value)
         withUnsafeMutablePointer(to: &value) { value in
             complete {
@@ -91,7 +91,7 @@ public struct World: @unchecked Sendable {
     }
 
     /// Rank `root`'s number, on all ranks.
-    public func broadcast(_ value: Int, from root: Int) -> Int {
+    package func broadcast(_ value: Int, from root: Int) -> Int {
         var value = Int64(value)
         withUnsafeMutablePointer(to: &value) { value in
             complete { MPI_Ibcast(value, 1, crate_mpi_int64(), Int32(root), control, $0) }
@@ -100,7 +100,7 @@ public struct World: @unchecked Sendable {
     }
 
     /// Rank `root`'s bytes, on all ranks.
-    public func broadcast(_ bytes: [UInt8], from root: Int) -> [UInt8] {
+    package func broadcast(_ bytes: [UInt8], from root: Int) -> [UInt8] {
         let count = broadcast(bytes.count, from: root)
         var bytes = rank == root ? bytes : [UInt8](repeating: 0, count: count)
         bytes.withUnsafeMutableBytes { broadcast($0, from: root) }
@@ -108,7 +108,7 @@ public struct World: @unchecked Sendable {
     }
 
     /// Replaces `values` by rank `root`'s.
-    public func broadcast(_ values: UnsafeMutablePointer<Float>, count: Int, from root: Int) {
+    package func broadcast(_ values: UnsafeMutablePointer<Float>, count: Int, from root: Int) {
         broadcast(UnsafeMutableRawBufferPointer(start: values, count: 4 * count), from: root)
     }
 
@@ -126,14 +126,14 @@ public struct World: @unchecked Sendable {
 
     /// Sends `count` values to rank `receiver`, which must receive as many. `inBackground` says that this rank does something else
     /// meanwhile, so that nobody is late, however long it takes.
-    public func send(_ values: UnsafePointer<Float>, count: Int, to receiver: Int, inBackground: Bool) {
+    package func send(_ values: UnsafePointer<Float>, count: Int, to receiver: Int, inBackground: Bool) {
         complete(inBackground: inBackground) {
             MPI_Isend(values, Int32(4 * count), crate_mpi_byte(), Int32(receiver), 0, checkpoints, $0)
         }
     }
 
     /// Receives `count` values from rank `sender`; `inBackground` as in `send`.
-    public func receive(_ values: UnsafeMutablePointer<Float>, count: Int, from sender: Int, inBackground: Bool) {
+    package func receive(_ values: UnsafeMutablePointer<Float>, count: Int, from sender: Int, inBackground: Bool) {
         complete(inBackground: inBackground) {
             MPI_Irecv(values, Int32(4 * count), crate_mpi_byte(), Int32(sender), 0, checkpoints, $0)
         }

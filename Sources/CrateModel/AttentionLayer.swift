@@ -1,4 +1,4 @@
-import Buffers
+import Base
 import Kernels
 
 /// y = x + sign MSSA(LN x): multi-head subspace self-attention around a skip connection. (M, D) -> (M, D)

@@ -1,4 +1,4 @@
-import Buffers
+import Base
 import Kernels
 
 // N images of a micro-batch, L patches, T = L + 1 tokens, M = N T rows, D channels, K classes.
@@ -7,11 +7,11 @@ import Kernels
 ///
 /// The struct holds the places of the parameters, not their values; these live in one flat buffer of `layout`.
 /// Source: Yu et al., White-Box Transformers via Sparse Rate Reduction (arXiv 2306.01129).
-public struct Classifier: Sendable {
+package struct Classifier: Sendable {
     /// What the classifier computes.
-    public let configuration: ClassifierConfiguration
+    package let configuration: ClassifierConfiguration
     /// Every trained parameter under its published name.
-    public let layout: ParameterLayout
+    package let layout: ParameterLayout
 
     let embedding: ClassifierEmbedding
     let encoder: [EncoderBlock]
@@ -39,7 +39,7 @@ public struct Classifier: Sendable {
     }
 
     /// The classifier of `configuration`.
-    public init(_ configuration: ClassifierConfiguration) {
+    package init(_ configuration: ClassifierConfiguration) {
         self.configuration = configuration
         let model = configuration.encoder
         var layout = ParameterLayout()
@@ -65,7 +65,7 @@ public struct Classifier: Sendable {
 
     /// The layer of the parameter at `offset`, for rates that fall from layer to layer: 0 for the embedding, i + 1 for block
     /// i, and one more for the head.
-    public func layer(ofParameterAt offset: Int) -> Int {
+    package func layer(ofParameterAt offset: Int) -> Int {
         offset >= head.norm.weight ? encoder.count + 1 : encoder.count { offset >= $0.offset }
     }
 

@@ -1,7 +1,7 @@
-import Files
+import Base
 
 /// What of the tokens a classifier looks at.
-public enum Pooling: String, CaseIterable, Codable, Sendable {
+package enum Pooling: String, CaseIterable, Codable, Sendable {
     /// The class token.
     case classToken = "class"
     /// The mean over the patches.
@@ -9,7 +9,7 @@ public enum Pooling: String, CaseIterable, Codable, Sendable {
 }
 
 /// The two kinds of classifiers, which differ in how patches become tokens, and in the parameters' names.
-public enum ClassifierForm: String, CaseIterable, Codable, Sendable {
+package enum ClassifierForm: String, CaseIterable, Codable, Sendable {
     /// CRATE as published: norm, product, norm; a learned position table.
     case supervised
     /// The encoder of a masked autoencoder: a product, the fixed position table.
@@ -17,18 +17,18 @@ public enum ClassifierForm: String, CaseIterable, Codable, Sendable {
 }
 
 /// What a classifier computes: an encoder, and a norm and a product for one vector of each image.
-public struct ClassifierConfiguration: Codable, Equatable, Sendable {
+package struct ClassifierConfiguration: Codable, Equatable, Sendable {
     /// The encoder; there is no decoder.
-    public let encoder: ModelConfiguration
+    package let encoder: ModelConfiguration
     /// How patches become tokens.
-    public let form: ClassifierForm
+    package let form: ClassifierForm
     /// What is looked at.
-    public let pooling: Pooling
+    package let pooling: Pooling
     /// The number of classes (K).
-    public let classes: Int
+    package let classes: Int
 
     /// A classifier on the encoder of `model`, whose decoder is left out. Throws `Failure` as `validate` does.
-    public init(_ model: ModelConfiguration, form: ClassifierForm, pooling: Pooling, classes: Int) throws {
+    package init(_ model: ModelConfiguration, form: ClassifierForm, pooling: Pooling, classes: Int) throws {
         encoder = try ModelConfiguration(
             imageSize: model.imageSize, patchSize: model.patchSize, dim: model.dim, depth: model.depth,
             decoderDepth: 0, heads: model.heads, lambda: model.lambda, normalisesTargets: false,
@@ -40,7 +40,7 @@ public struct ClassifierConfiguration: Codable, Equatable, Sendable {
     }
 
     /// Throws `Failure` when the extents do not fit together or are beyond any use; also for a decoded value.
-    public func validate() throws {
+    package func validate() throws {
         try encoder.validate(decoderDepths: 0...0)
         guard (2...100_000).contains(classes) else {
             throw Failure("\(classes) classes are outside 2 to 100000", hint: "shard images of at least two classes")

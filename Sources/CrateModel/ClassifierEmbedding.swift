@@ -1,4 +1,3 @@
-import Buffers
 import Kernels
 
 /// Patches to tokens, in the two forms that a classifier has.

@@ -1,4 +1,4 @@
-import Buffers
+import Base
 import Kernels
 
 /// The encoder block run backwards: h = LN(z) W^T, z' = h - MSSA(LN h). (M, D) -> (M, D)

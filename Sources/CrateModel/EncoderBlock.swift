@@ -1,4 +1,4 @@
-import Buffers
+import Base
 import Kernels
 
 /// One step of compression and one of sparsification: h = z + MSSA(LN z), z' = ISTA(LN h). (M, D) -> (M, D)

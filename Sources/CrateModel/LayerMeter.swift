@@ -1,9 +1,8 @@
-import Buffers
+import Base
 import Kernels
-import Threads
 
 /// What is measured of each image in an encoder block, z being its input and h = z + MSSA(LN z).
-public enum BlockMeasure: Int, CaseIterable, Sendable {
+package enum BlockMeasure: Int, CaseIterable, Sendable {
     /// The coding rate R^c of the tokens on the block's subspaces, the sum over heads of that of U = LN(z) W_u^T.
     case codingRate
     /// The same after the block's MSSA step: of LN(h) W_u^T, with the norm that stands before W_u, so that nothing but the
@@ -22,24 +21,24 @@ public enum BlockMeasure: Int, CaseIterable, Sendable {
 }
 
 /// What is measured of a block's weights.
-public struct WeightMeasures: Equatable, Sendable {
+package struct WeightMeasures: Equatable, Sendable {
     /// See `dictionaryCoherence`.
-    public var dictionaryCoherence: Double
+    package var dictionaryCoherence: Double
     /// See `subspaceOverlap`.
-    public var subspaceOverlap: Double
+    package var subspaceOverlap: Double
 }
 
 /// Measures what forward passes of a model leave in a workspace.
 ///
 /// Of an image there is a row of numbers: the block measures of each encoder block, block by block, and then the discrepancy
 /// of each decoder block.
-public struct LayerMeter: ~Copyable {
+package struct LayerMeter: ~Copyable {
     /// Numbers of an image.
-    public let rowCount: Int
+    package let rowCount: Int
     /// Encoder blocks.
-    public var depth: Int { encoder.count }
+    package var depth: Int { encoder.count }
     /// Decoder blocks that have an encoder block to be compared with.
-    public let matchedDecoderDepth: Int
+    package let matchedDecoderDepth: Int
     private let configuration: ModelConfiguration
     private let encoder: [EncoderBlock]
     private let values: OwnedBuffer<Double>  // a row an image
@@ -47,7 +46,7 @@ public struct LayerMeter: ~Copyable {
     private let doublesPerThread: Int
 
     /// A meter for passes over up to `images` images of `model` on `threads` threads. Throws `Failure` when memory is short.
-    public init(_ model: Model, images: Int, threads: Int) throws {
+    package init(_ model: Model, images: Int, threads: Int) throws {
         configuration = model.configuration
         encoder = model.encoder
         matchedDecoderDepth = min(configuration.depth, configuration.decoderDepth)
@@ -60,22 +59,22 @@ public struct LayerMeter: ~Copyable {
     }
 
     /// The numbers of image `index` of the last pass.
-    public func row(_ index: Int) -> UnsafeMutableBufferPointer<Double> {
+    package func row(_ index: Int) -> UnsafeMutableBufferPointer<Double> {
         UnsafeMutableBufferPointer(start: values.pointer + index * rowCount, count: rowCount)
     }
 
     /// Where a row has `measure` of encoder block `block`.
-    public static func place(_ measure: BlockMeasure, block: Int) -> Int {
+    package static func place(_ measure: BlockMeasure, block: Int) -> Int {
         block * BlockMeasure.allCases.count + measure.rawValue
     }
 
     /// Where a row has the discrepancy of decoder block `block`.
-    public func discrepancyPlace(block: Int) -> Int { depth * BlockMeasure.allCases.count + block }
+    package func discrepancyPlace(block: Int) -> Int { depth * BlockMeasure.allCases.count + block }
 
     /// Measures what the last forward pass over `images` images left in the workspace; see `BlockMeasure`. The discrepancy of
     /// decoder block l is ||y - z||_F / ||z||_F, y being its output and z the input of encoder block depth - 1 - l, which it
     /// is to bring back.
-    public func measure(
+    package func measure(
         images: Int, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
     ) {
         let (rows, rowCount, encoder) = (values.pointer, rowCount, encoder)
@@ -103,7 +102,7 @@ public struct LayerMeter: ~Copyable {
     }
 
     /// What the weights of `blocks` of the encoder are like, each on one of the threads. Throws `Failure` when memory is short.
-    public func measureWeights(
+    package func measureWeights(
         of blocks: [Int], parameters: UnsafePointer<Float>, team: ThreadTeam
     ) throws -> [WeightMeasures] {
         let (dim, heads, headDim) = (configuration.dim, configuration.heads, configuration.headDim)

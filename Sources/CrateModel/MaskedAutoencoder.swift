@@ -1,4 +1,3 @@
-import Buffers
 import Kernels
 
 // N images of a micro-batch, L patches, T = L + 1 tokens, M = N T rows, D channels, V values a patch.
@@ -7,11 +6,11 @@ import Kernels
 ///
 /// The struct holds the places of the parameters, not their values; these live in one flat buffer of `layout`.
 /// Source: Pai et al., Masked Completion via Structured Diffusion with White-Box Transformers (arXiv 2404.02446).
-public struct MaskedAutoencoder: Sendable {
+package struct MaskedAutoencoder: Sendable {
     /// What the model computes.
-    public let configuration: ModelConfiguration
+    package let configuration: ModelConfiguration
     /// Every trained parameter under its published name.
-    public let layout: ParameterLayout
+    package let layout: ParameterLayout
 
     let embedding: PatchEmbedding
     let encoder: [EncoderBlock]
@@ -21,7 +20,7 @@ public struct MaskedAutoencoder: Sendable {
     let prepared: PreparedLayout
 
     /// The model of `configuration`.
-    public init(_ configuration: ModelConfiguration) {
+    package init(_ configuration: ModelConfiguration) {
         self.configuration = configuration
         let dim = configuration.dim
         var layout = ParameterLayout()
@@ -42,7 +41,7 @@ public struct MaskedAutoencoder: Sendable {
     }
 
     /// The fixed position table that is added to the tokens, (T, D).
-    public var positions: [Float] { embedding.positions }
+    package var positions: [Float] { embedding.positions }
 
     /// The encoder alone, its last norm included.
     func encode(_ batch: PatchBatch, _ pass: Pass, _ memory: Activations) {

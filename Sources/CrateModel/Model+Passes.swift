@@ -1,15 +1,13 @@
-import Kernels
-
 /// The passes of a model: they run on all threads of a workspace, and what they leave stays there.
 extension Model {
     /// Makes of the parameters what products take. To be called whenever the parameters have changed, before the first
     /// `forward`.
-    public func prepare(parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace) {
+    package func prepare(parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace) {
         workspace.prepare(encoder, patchEmbedding, parameters: parameters)
     }
 
     /// The encoder alone with the norm behind it, a classifier's over all tokens; every block's state stays in the workspace.
-    public func encode(
+    package func encode(
         _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
     ) {
         workspace.run(batch.images, parameters, gradients: parameters) { pass, memory in
@@ -21,7 +19,7 @@ extension Model {
     }
 
     /// Encoder, and decoder or head; every block's output stays in the workspace, and so do the predictions or logits.
-    public func forward(
+    package func forward(
         _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
     ) {
         workspace.run(batch.images, parameters, gradients: parameters) { pass, memory in
@@ -35,7 +33,7 @@ extension Model {
     /// The loss of what the last `forward` has left: that of image n goes to the workspace's `imageLosses[n]`, an autoencoder's as
     /// the sum over its hidden patches. With `gradientScale` predictions or logits become the gradient in their place. See
     /// `reconstructionLoss` and `crossEntropyLoss`.
-    public func loss(_ batch: PatchBatch, gradientScale: Float?, workspace: borrowing Workspace) {
+    package func loss(_ batch: PatchBatch, gradientScale: Float?, workspace: borrowing Workspace) {
         let (memory, team, losses) = (workspace.activations, workspace.team, workspace.losses.pointer)
         team.run { thread in
             let images = team.part(thread, of: batch.images)
@@ -51,7 +49,7 @@ extension Model {
 
     /// Adds the gradient of the loss to `gradients`, from the state that `forward` and `loss` left. What is not the last
     /// micro-batch of a sum.
-    public func backward(
+    package func backward(
         _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         workspace: borrowing Workspace
     ) {
@@ -60,7 +58,7 @@ extension Model {
 
     /// Does what `backward` does and completes the gradients. When those from a position of the flat buffer to its end
     /// are complete, calls `ready` with the position: one call a block, falling to 0, on the calling thread.
-    public func completeBackward(
+    package func completeBackward(
         _ batch: PatchBatch, parameters: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
         workspace: borrowing Workspace, ready: (Int) -> Void
     ) {

@@ -1,14 +1,12 @@
-import Buffers
-
 /// What is trained: the one engine knows a masked autoencoder and a classifier by this.
-public enum Model: Sendable {
+package enum Model: Sendable {
     /// An encoder, and a decoder that predicts the patches which the encoder did not see.
     case autoencoder(MaskedAutoencoder)
     /// An encoder, and a head that tells the class of an image.
     case classifier(Classifier)
 
     /// Extents of the encoder, and of the decoder where there is one.
-    public var configuration: ModelConfiguration {
+    package var configuration: ModelConfiguration {
         switch self {
         case .autoencoder(let model): model.configuration
         case .classifier(let model): model.configuration.encoder
@@ -16,7 +14,7 @@ public enum Model: Sendable {
     }
 
     /// Every trained parameter under its published name.
-    public var layout: ParameterLayout {
+    package var layout: ParameterLayout {
         switch self {
         case .autoencoder(let model): model.layout
         case .classifier(let model): model.layout
@@ -24,12 +22,12 @@ public enum Model: Sendable {
     }
 
     /// The masked autoencoder, where it is one.
-    public var autoencoder: MaskedAutoencoder? {
+    package var autoencoder: MaskedAutoencoder? {
         if case .autoencoder(let model) = self { model } else { nil }
     }
 
     /// The classifier, where it is one.
-    public var classifier: Classifier? {
+    package var classifier: Classifier? {
         if case .classifier(let model) = self { model } else { nil }
     }
 

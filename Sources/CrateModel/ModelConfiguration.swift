@@ -1,13 +1,13 @@
-import Files
+import Base
 import Kernels
 
 /// The published model sizes: same depth in encoder and decoder.
-public enum ModelSize: String, CaseIterable, Codable, Sendable {
+package enum ModelSize: String, CaseIterable, Codable, Sendable {
     /// 12, 25, 45 and 154 million parameters; see `extents`.
     case tiny, small, base, large
 
     /// Channels (D), blocks of the encoder and of the decoder, heads (H).
-    public var extents: (dim: Int, depth: Int, heads: Int) {
+    package var extents: (dim: Int, depth: Int, heads: Int) {
         switch self {
         case .tiny: (384, 12, 6)
         case .small: (576, 12, 12)
@@ -18,34 +18,34 @@ public enum ModelSize: String, CaseIterable, Codable, Sendable {
 }
 
 /// What a CRATE-MAE computes. L = (S / p)^2 patches, T = L + 1 tokens, D channels, H heads, P = D / H.
-public struct ModelConfiguration: Codable, Equatable, Sendable {
+package struct ModelConfiguration: Codable, Equatable, Sendable {
     /// Side of the square input in pixels (S).
-    public let imageSize: Int
+    package let imageSize: Int
     /// Side of a square patch in pixels (p).
-    public let patchSize: Int
+    package let patchSize: Int
     /// Channels of a token (D).
-    public let dim: Int
+    package let dim: Int
     /// Encoder blocks.
-    public let depth: Int
+    package let depth: Int
     /// Decoder blocks.
-    public let decoderDepth: Int
+    package let decoderDepth: Int
     /// Subspaces of the attention (H).
-    public let heads: Int
+    package let heads: Int
     /// Weight of the sparsity penalty of the ISTA step; 0.5 where the paper says nothing else, 5.0 and 0.1 also occur.
-    public let lambda: Double
+    package let lambda: Double
     /// Whether each target patch is standardised before the error is taken.
-    public let normalisesTargets: Bool
+    package let normalisesTargets: Bool
     /// Patches of a side on which weights were trained that now see another grid: the fixed position table is interpolated for it.
-    public let positionGrid: Int?
+    package let positionGrid: Int?
 
     /// Colour channels of the input: red, green, blue.
-    public static let channels = 3
+    package static let channels = 3
     /// Size of the ISTA step (eta); the same in all published weights.
-    public static let istaStepSize = 0.1
+    package static let istaStepSize = 0.1
 
     /// Without a decoder it is part of a `ClassifierConfiguration`. Throws `Failure` when the extents do not fit together or are
     /// beyond any use.
-    public init(
+    package init(
         imageSize: Int, patchSize: Int, dim: Int, depth: Int, decoderDepth: Int? = nil, heads: Int,
         lambda: Double = 0.5, normalisesTargets: Bool, positionGrid: Int? = nil
     ) throws {
@@ -63,22 +63,22 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     }
 
     /// Patches of a side (G).
-    public var patchesPerSide: Int { imageSize / patchSize }
+    package var patchesPerSide: Int { imageSize / patchSize }
     /// Patches of an image (L).
-    public var patchCount: Int { patchesPerSide * patchesPerSide }
+    package var patchCount: Int { patchesPerSide * patchesPerSide }
     /// Patches of a side on which positions were trained.
-    public var trainedGrid: Int { positionGrid ?? patchesPerSide }
+    package var trainedGrid: Int { positionGrid ?? patchesPerSide }
     /// Tokens of an image, the class token included (T).
-    public var tokenCount: Int { patchCount + 1 }
+    package var tokenCount: Int { patchCount + 1 }
     /// Values of a patch (3 p p).
-    public var patchValueCount: Int { patchSize * patchSize * Self.channels }
+    package var patchValueCount: Int { patchSize * patchSize * Self.channels }
     /// Channels a head (P).
-    public var headDim: Int { dim / heads }
+    package var headDim: Int { dim / heads }
 
     /// Floating-point operations of the products of one training image, forward and backward:
     ///
     ///     2 T D^2 (12 depth + 9 decoderDepth) + 10 T^2 D (depth + decoderDepth) + 6 L D V
-    public var operationsPerImage: Double {
+    package var operationsPerImage: Double {
         let (tokens, dim) = (Double(tokenCount), Double(dim))
         let weights = 2 * tokens * dim * dim * Double(12 * depth + 9 * decoderDepth)
         let scores = 10 * tokens * tokens * dim * Double(depth + decoderDepth)
@@ -86,7 +86,7 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     }
 
     /// Throws `Failure` when the extents do not fit together or are beyond any use; also for a decoded value.
-    public func validate(decoderDepths: ClosedRange<Int> = 1...256) throws {
+    package func validate(decoderDepths: ClosedRange<Int> = 1...256) throws {
         try check("image size", imageSize, in: 1...PatchLimits.imageSize)
         try check("patch size", patchSize, in: 1...imageSize)
         try check("width (--dim)", dim, in: 4...16_384)
@@ -114,7 +114,7 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     }
 
     /// The settings in which `other` is not the same, as `name was 1 and is now 2`.
-    public func difference(from other: ModelConfiguration) -> String {
+    package func difference(from other: ModelConfiguration) -> String {
         let pairs: [(String, any Equatable, any Equatable)] = [
             ("imageSize", imageSize, other.imageSize), ("patchSize", patchSize, other.patchSize),
             ("dim", dim, other.dim), ("depth", depth, other.depth), ("decoderDepth", decoderDepth, other.decoderDepth),

@@ -1,4 +1,4 @@
-import Buffers
+import Base
 import Kernels
 
 /// Layer normalisation with a learned scale and shift. (M, D) -> (M, D)

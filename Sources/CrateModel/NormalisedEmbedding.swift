@@ -1,4 +1,4 @@
-import Buffers
+import Base
 import Kernels
 
 // N images, L patches, T = L + 1 tokens, M = N T rows, V = 3 p p values a patch, D channels.

@@ -1,6 +1,5 @@
-import Buffers
+import Base
 import Kernels
-import Threads
 
 // M = N T rows: all tokens of the N images of a micro-batch. D channels. Every matrix is row-major.
 

@@ -1,18 +1,18 @@
-import Buffers
+import Base
 import Kernels
 
 /// Bytes of a workspace by what they are for.
-public struct WorkspaceBytes: Equatable, Sendable {
+package struct WorkspaceBytes: Equatable, Sendable {
     /// What a forward pass leaves for the backward pass.
-    public let activations: Int
+    package let activations: Int
     /// What nothing remembers from one layer to the next.
-    public let scratch: Int
+    package let scratch: Int
     /// Weights as products take them.
-    public let preparedWeights: Int
+    package let preparedWeights: Int
 
     /// What a workspace of these arguments takes, without taking it: its memory is laid out in an arena that only counts.
     /// Throws `Failure` when it is beyond what an integer counts.
-    public init(_ model: Model, images: Int, precision: Precision, threads: Int) throws {
+    package init(_ model: Model, images: Int, precision: Precision, threads: Int) throws {
         var arena = Arena(isCounting: true)
         self = try PassMemory(model, images: images, precision.format, threads: threads, in: &arena).bytes
     }
@@ -24,7 +24,7 @@ public struct WorkspaceBytes: Equatable, Sendable {
     }
 
     /// All of them.
-    public var total: Int { activations + scratch + preparedWeights }
+    package var total: Int { activations + scratch + preparedWeights }
 }
 
 /// What a workspace has in its arena.

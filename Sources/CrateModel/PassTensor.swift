@@ -3,19 +3,19 @@ import Kernels
 // N images, T tokens, D channels, H heads, E a head's rows with padding, V values a patch.
 
 /// What one layer left of the last forward pass.
-public struct PassTensor {
+package struct PassTensor {
     /// The layer, by the names of its parameters.
-    public let name: String
+    package let name: String
     /// Row-major extents.
-    public let shape: [Int]
+    package let shape: [Int]
     /// The elements.
-    public let values: Operand
+    package let values: Operand
 
     /// The number of elements.
-    public var count: Int { shape.reduce(1, *) }
+    package var count: Int { shape.reduce(1, *) }
 
     /// The elements as floats.
-    public func copy() -> [Float] {
+    package func copy() -> [Float] {
         guard values.format == .bfloat16 else {
             return [Float](
                 UnsafeBufferPointer(start: values.memory.assumingMemoryBound(to: Float.self), count: count))
@@ -28,7 +28,7 @@ public struct PassTensor {
 extension Workspace {
     /// What every layer of the masked autoencoder of `configuration`, whose workspace this is, left of the last forward pass over
     /// `images` images, in the order of computing. For looking for mistakes, before `Model.loss` overwrites the predictions.
-    public borrowing func tensors(of configuration: ModelConfiguration, images: Int) -> [PassTensor] {
+    package borrowing func tensors(of configuration: ModelConfiguration, images: Int) -> [PassTensor] {
         let extent = shape.extent
         let tokens = [images, configuration.tokenCount, configuration.dim]
         func attention(_ name: String, _ saved: AttentionLayer.Saved) -> [PassTensor] {

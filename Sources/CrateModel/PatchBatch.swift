@@ -1,18 +1,18 @@
 // N images, L patches, V = 3 p p values a patch, K classes.
 
 /// The images that a pass works on, in memory that somebody else owns.
-public struct PatchBatch {
+package struct PatchBatch {
     /// Patches (N, L, V), values in (row, column, channel) order.
-    public let patches: UnsafePointer<Float>
+    package let patches: UnsafePointer<Float>
     /// (N, L), 1 where the patch is hidden from the encoder; nil where none is, and always nil for a classifier.
-    public let mask: UnsafePointer<UInt8>?
+    package let mask: UnsafePointer<UInt8>?
     /// The probability that each class should have, (N, K); for the loss of a classifier.
-    public let targets: UnsafePointer<Float>?
+    package let targets: UnsafePointer<Float>?
     /// N.
-    public let images: Int
+    package let images: Int
 
     /// A batch of `images` images.
-    public init(
+    package init(
         patches: UnsafePointer<Float>, mask: UnsafePointer<UInt8>?, targets: UnsafePointer<Float>? = nil, images: Int
     ) {
         self.patches = patches

@@ -1,4 +1,3 @@
-import Buffers
 import Kernels
 
 // N images, L patches, T = L + 1 tokens, V = 3 p p values a patch, D channels.

@@ -1,4 +1,3 @@
-import Buffers
 import Kernels
 
 // M = N T rows: all tokens of the N images of a micro-batch. D channels, V values a patch.

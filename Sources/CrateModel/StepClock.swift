@@ -1,8 +1,8 @@
-import Buffers
 import Foundation
+import Kernels
 
 /// The parts of a training step whose time is told apart.
-public enum StepPart: Int, CaseIterable, Codable, Sendable {
+package enum StepPart: Int, CaseIterable, Codable, Sendable {
     /// Patches to tokens.
     case embedding
     /// The encoder's subspace attention, its norm included.
@@ -22,31 +22,31 @@ public enum StepPart: Int, CaseIterable, Codable, Sendable {
 }
 
 /// Seconds by part.
-public struct StepSeconds: BitwiseCopyable, Sendable {
+package struct StepSeconds: BitwiseCopyable, Sendable {
     private var values = SIMD8<Double>()
 
     /// No time.
-    public init() {}
+    package init() {}
 
     /// The seconds of `part`.
-    public subscript(part: StepPart) -> Double {
+    package subscript(part: StepPart) -> Double {
         get { values[part.rawValue] }
         set { values[part.rawValue] = newValue }
     }
 
     /// The seconds of all parts.
-    public var total: Double { values.sum() }
+    package var total: Double { values.sum() }
 
     /// The seconds of the model's passes.
-    public var passes: Double { total - self[.data] - self[.reduction] - self[.optimizer] }
+    package var passes: Double { total - self[.data] - self[.reduction] - self[.optimizer] }
 
     /// Adds `other`'s seconds, part by part.
-    public static func += (sum: inout StepSeconds, other: StepSeconds) { sum.values += other.values }
+    package static func += (sum: inout StepSeconds, other: StepSeconds) { sum.values += other.values }
 }
 
 /// Divides the time of the first thread into parts, without a gap: all time since the last call belongs to the part that
 /// is named next. What the thread waits for others counts for the part in which it waits.
-public struct StepClock: @unchecked Sendable {
+package struct StepClock: @unchecked Sendable {
     struct State: BitwiseCopyable {
         var seconds = StepSeconds()
         var last: UInt64 = 0
@@ -60,15 +60,15 @@ public struct StepClock: @unchecked Sendable {
     }
 
     /// What follows counts for the next part that `finish` names, and nothing of what was before.
-    public func restart() { state.pointee = State(last: DispatchTime.now().uptimeNanoseconds) }
+    package func restart() { state.pointee = State(last: DispatchTime.now().uptimeNanoseconds) }
 
     /// All time since the last call was spent on `part`.
-    public func finish(_ part: StepPart) {
+    package func finish(_ part: StepPart) {
         let time = DispatchTime.now().uptimeNanoseconds
         state.pointee.seconds[part] += Double(time - state.pointee.last) * 1e-9
         state.pointee.last = time
     }
 
     /// What has been counted since the last `restart`.
-    public var seconds: StepSeconds { state.pointee.seconds }
+    package var seconds: StepSeconds { state.pointee.seconds }
 }

@@ -1,6 +1,5 @@
-import Buffers
+import Base
 import Kernels
-import Threads
 
 // N images of a micro-batch, L patches, T = L + 1 tokens, M = N T rows, D channels, V values a patch.
 
@@ -48,9 +47,9 @@ struct Activations {
 }
 
 /// All memory of a forward and backward pass over a micro-batch, allocated once, and the threads that run it.
-public struct Workspace: ~Copyable {
+package struct Workspace: ~Copyable {
     /// The precision of the products.
-    public let precision: Precision
+    package let precision: Precision
     let shape: AttentionShape
     let activations: Activations
     let scratch: Scratch
@@ -58,18 +57,18 @@ public struct Workspace: ~Copyable {
     let derivation: UnsafeMutablePointer<Float>  // scratch of a thread that derives weights, (threads, D, D) or larger
     let derivationCount: Int
     /// The threads of the passes.
-    public let team: ThreadTeam
+    package let team: ThreadTeam
     /// Tells apart where the time of a step goes; the passes name their parts, the caller the others.
-    public let clock: StepClock
+    package let clock: StepClock
     private let arena: Arena
     private let clockState: OwnedBuffer<StepClock.State>
     let losses: OwnedBuffer<Double>
 
     /// Images of a micro-batch beyond which nothing is gained: 8, or one for each thread where these are more.
-    public static func usefulImages(threads: Int) -> Int { max(8, threads) }
+    package static func usefulImages(threads: Int) -> Int { max(8, threads) }
 
     /// Memory for micro-batches of up to `images` images of `model`. Throws `Failure` when it is not to be had.
-    public init(_ model: Model, images: Int, precision: Precision, team: ThreadTeam) throws {
+    package init(_ model: Model, images: Int, precision: Precision, team: ThreadTeam) throws {
         var arena = Arena()
         let memory = try PassMemory(model, images: images, precision.format, threads: team.count, in: &arena)
         let clockState = try OwnedBuffer<StepClock.State>(count: 1)
@@ -89,43 +88,43 @@ public struct Workspace: ~Copyable {
     }
 
     /// Bytes that passes work on: activations, scratch and prepared weights.
-    public var byteCount: Int { arena.byteCount }
+    package var byteCount: Int { arena.byteCount }
 
     /// The most images of a micro-batch.
-    public var capacity: Int { shape.images }
+    package var capacity: Int { shape.images }
 
     /// Each image's loss after `Model.loss`, (N): an autoencoder's is the sum over the hidden patches.
-    public var imageLosses: UnsafeMutableBufferPointer<Double> { losses.elements }
+    package var imageLosses: UnsafeMutableBufferPointer<Double> { losses.elements }
 
     /// What the model predicts for every token, the class token's row first, (N, T, V). After
     /// `Model.loss` with a gradient scale: the gradient of it.
-    public var predictions: UnsafePointer<Float> { UnsafePointer(activations.values) }
+    package var predictions: UnsafePointer<Float> { UnsafePointer(activations.values) }
 
     /// What a classifier says of each image, (N, K). After `Model.loss` with a gradient scale: the gradient of it.
-    public var logits: UnsafePointer<Float> {
+    package var logits: UnsafePointer<Float> {
         guard let saved = activations.classification else { preconditionFailure("logits of an autoencoder") }
         return UnsafePointer(saved.logits)
     }
 
     /// The output of encoder block `index` after the last forward pass, (N, T, D).
-    public func encoderOutput(_ index: Int) -> UnsafePointer<Float> {
+    package func encoderOutput(_ index: Int) -> UnsafePointer<Float> {
         UnsafePointer(activations.encoder[index].output)
     }
 
     /// The attention A of encoder block `index`, rows and columns as `AttentionShape` says, (N, H, E, E).
-    public func encoderAttention(_ index: Int) -> Operand { activations.encoder[index].attention.probabilities }
+    package func encoderAttention(_ index: Int) -> Operand { activations.encoder[index].attention.probabilities }
 
     /// What token `query` of image `image` attends to in head `head` of encoder block `block`: a row of A, (T).
-    public func attentionRow(block: Int, image: Int, head: Int, query: Int) -> [Float] {
+    package func attentionRow(block: Int, image: Int, head: Int, query: Int) -> [Float] {
         let start = ((image * shape.heads + head) * shape.extent + query) * shape.extent
         return PassTensor(name: "", shape: [shape.tokens], values: encoderAttention(block) + start).copy()
     }
 
     /// What the encoder's last norm makes of the last block's output, (N, T, D).
-    public var encoderNormed: UnsafePointer<Float> { UnsafePointer(activations.normed) }
+    package var encoderNormed: UnsafePointer<Float> { UnsafePointer(activations.normed) }
 
     /// The output of decoder block `index` after the last forward pass, (N, T, D).
-    public func decoderOutput(_ index: Int) -> UnsafePointer<Float> {
+    package func decoderOutput(_ index: Int) -> UnsafePointer<Float> {
         UnsafePointer(activations.decoder[index].output)
     }
 }

@@ -1,19 +1,19 @@
 /// How many of a number of samples were classified rightly.
-public struct Accuracy: Codable, Equatable, Sendable {
+package struct Accuracy: Codable, Equatable, Sendable {
     /// Right ones.
-    public let correct: Int
+    package let correct: Int
     /// All.
-    public let total: Int
+    package let total: Int
 
     /// The fraction that is right.
-    public var fraction: Double { Double(correct) / Double(total) }
+    package var fraction: Double { Double(correct) / Double(total) }
 
     /// Wilson's score interval at 95%, with z = 1.96 and the fraction f of n samples:
     ///
     ///     (f + z^2 / 2n +- z sqrt(f (1 - f) / n + z^2 / 4n^2)) / (1 + z^2 / n)
     ///
     /// Source: Wilson, Probable inference, the law of succession, and statistical inference (1927).
-    public var interval: ClosedRange<Double> {
+    package var interval: ClosedRange<Double> {
         let (z, n) = (1.959964, Double(total))
         let centre = fraction + z * z / (2 * n)
         let spread = z * (fraction * (1 - fraction) / n + z * z / (4 * n * n)).squareRoot()
@@ -21,7 +21,7 @@ public struct Accuracy: Codable, Equatable, Sendable {
     }
 
     /// `correct` of `total`, which is above 0.
-    public init(correct: Int, total: Int) {
+    package init(correct: Int, total: Int) {
         self.correct = correct
         self.total = total
     }

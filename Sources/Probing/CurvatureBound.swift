@@ -1,6 +1,5 @@
-import Buffers
+import Base
 import Kernels
-import Threads
 
 // n samples x, D features of each and a 1, C classes.
 

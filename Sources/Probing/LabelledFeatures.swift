@@ -1,27 +1,25 @@
-import Buffers
-import Files
-import Kernels
+import Base
 
 // n samples, D features of each, C classes.
 
 /// Features of samples with their classes, in memory that an arena owns.
-public struct LabelledFeatures {
+package struct LabelledFeatures {
     /// (n, D).
-    public let values: UnsafeMutablePointer<Float>
+    package let values: UnsafeMutablePointer<Float>
     /// The class of each sample, 0 ..< C.
-    public let labels: [Int]
+    package let labels: [Int]
     /// D.
-    public let dim: Int
+    package let dim: Int
     /// C.
-    public let classes: Int
+    package let classes: Int
 
     /// n.
-    public var count: Int { labels.count }
+    package var count: Int { labels.count }
 
     /// Zeros, to be filled in, for samples of the classes `labels`.
     ///
     /// Throws `Failure` when there are none, a label is none of the `classes`, or memory is short.
-    public init(labels: [Int], dim: Int, classes: Int, name: String, in memory: inout Arena) throws {
+    package init(labels: [Int], dim: Int, classes: Int, name: String, in memory: inout Arena) throws {
         guard !labels.isEmpty, classes > 1 else {
             throw Failure("\(name) has \(labels.count) samples of \(classes) classes", hint: "give labelled samples")
         }
@@ -39,10 +37,10 @@ public struct LabelledFeatures {
     }
 
     /// Feature row `sample`.
-    public subscript(sample: Int) -> UnsafeMutablePointer<Float> { values + sample * dim }
+    package subscript(sample: Int) -> UnsafeMutablePointer<Float> { values + sample * dim }
 
     /// The samples `chosen`, in that order.
-    public func subset(_ chosen: [Int], in memory: inout Arena) throws -> LabelledFeatures {
+    package func subset(_ chosen: [Int], in memory: inout Arena) throws -> LabelledFeatures {
         let part = try LabelledFeatures(
             labels: chosen.map { labels[$0] }, dim: dim, classes: classes, name: "the chosen part", in: &memory)
         for (row, sample) in chosen.enumerated() { part[row].update(from: self[sample], count: dim) }
@@ -51,12 +49,12 @@ public struct LabelledFeatures {
 }
 
 /// Per feature, x -> (x - mean) / deviation, with mean and deviation of some samples; a feature that is constant becomes 0.
-public struct Standardisation {
+package struct Standardisation {
     private let means: [Float]
     private let scales: [Float]
 
     /// That of `features`, summed in Double in the order of the samples.
-    public init(of features: LabelledFeatures) {
+    package init(of features: LabelledFeatures) {
         let (dim, n) = (features.dim, Double(features.count))
         var (sums, squares) = ([Double](repeating: 0, count: dim), [Double](repeating: 0, count: dim))
         for sample in 0..<features.count {
@@ -76,7 +74,7 @@ public struct Standardisation {
     }
 
     /// Applies it in place.
-    public func apply(to features: LabelledFeatures) {
+    package func apply(to features: LabelledFeatures) {
         for sample in 0..<features.count {
             let row = features[sample]
             for feature in 0..<features.dim { row[feature] = (row[feature] - means[feature]) * scales[feature] }

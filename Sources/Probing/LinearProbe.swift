@@ -1,33 +1,30 @@
-import Buffers
-import Files
-import Kernels
-import Threads
+import Base
 
 /// What a classifier on frozen features comes to.
-public struct ProbeResult: Codable, Equatable, Sendable {
+package struct ProbeResult: Codable, Equatable, Sendable {
     /// The linear classifier's accuracy on the validation samples.
-    public let linear: Accuracy
+    package let linear: Accuracy
     /// That on the training samples.
-    public let training: Accuracy
+    package let training: Accuracy
     /// The weight decay that was best on a tenth of the training samples.
-    public let decay: Double
+    package let decay: Double
     /// The accuracy of k-nearest neighbours on the validation samples, where asked for.
-    public let neighbours: Accuracy?
+    package let neighbours: Accuracy?
 }
 
 /// Solves a linear classifier on frozen features: standardised by the training samples, a `SoftmaxRegression` whose decay is the
 /// best of some on a tenth of them, solved anew on all of them.
-public struct LinearProbe: Sendable {
+package struct LinearProbe: Sendable {
     /// Weight decays to choose from, the largest first.
     private static let decays = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
     /// Neighbours that vote; nil leaves them out.
     private let neighbours: Int?
 
     /// A probe with `neighbours` votes.
-    public init(neighbours: Int? = 20) { self.neighbours = neighbours }
+    package init(neighbours: Int? = 20) { self.neighbours = neighbours }
 
     /// Probes `training` and `validation`, which are standardised in place.
-    public func solve(
+    package func solve(
         _ training: LabelledFeatures, _ validation: LabelledFeatures, team: ThreadTeam
     ) throws -> ProbeResult {
         guard training.count >= 10 else {

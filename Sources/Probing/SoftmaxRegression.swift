@@ -1,7 +1,6 @@
-import Buffers
+import Base
 import Foundation
 import Kernels
-import Threads
 
 // n samples, D features of each, C classes.
 
@@ -10,14 +9,14 @@ import Threads
 ///     1 / n sum_i -log p(y_i | x_i) + decay / 2 ||W||^2
 ///
 /// found by L-BFGS; b is not decayed. With C = 1 / (n decay) that is the objective of scikit-learn's LogisticRegression.
-public struct SoftmaxRegression {
+package struct SoftmaxRegression {
     private let dim, classes: Int
     /// W row by row, then b.
-    public private(set) var parameters: [Double]
+    package private(set) var parameters: [Double]
 
     /// The regression on `features` with `decay`, from zeros or from `start`; rows are divided over the `team`, in strips whose
     /// number does not depend on it.
-    public init(
+    package init(
         _ features: LabelledFeatures, decay: Double, start: SoftmaxRegression? = nil, team: ThreadTeam
     ) throws {
         (dim, classes) = (features.dim, features.classes)
@@ -55,7 +54,7 @@ public struct SoftmaxRegression {
     }
 
     /// How many of `features` it classifies rightly.
-    public func accuracy(on features: LabelledFeatures) throws -> Accuracy {
+    package func accuracy(on features: LabelledFeatures) throws -> Accuracy {
         let block = 1024
         let logits = try OwnedBuffer<Float>(count: block * classes)
         let weights = parameters.map(Float.init)

@@ -1,5 +1,5 @@
+import Base
 import Checkpoints
-import Files
 import Foundation
 
 /// All that a run directory tells without its model being computed.

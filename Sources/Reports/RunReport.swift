@@ -1,21 +1,21 @@
-import Files
+import Base
 import Foundation
 
 /// A run as one HTML file that needs nothing else: charts, pictures, incidents, configuration.
-public struct RunReport {
+package struct RunReport {
     private let run: RunRecord
 
     /// Reads the run at `path`. Throws `Failure` where there is no run; parts that are missing or damaged are no error, the report
     /// shows what there is.
-    public init(run path: String) throws { run = try RunRecord(path: path) }
+    package init(run path: String) throws { run = try RunRecord(path: path) }
 
     /// Writes the report, with the pictures of `gallery`, to `path`, whole or not at all. Throws `Failure` where that fails.
-    public func write(_ gallery: ReportGallery = ReportGallery(), to path: String) throws {
+    package func write(_ gallery: ReportGallery = ReportGallery(), to path: String) throws {
         try DurableFile.write([UInt8](page(gallery).utf8), to: path)
     }
 
     /// The shards that the run was evaluated on, or else trained on, as its arguments name them.
-    public var shards: String? {
+    package var shards: String? {
         ["--validation", "--data"].lazy.compactMap { option in
             // The last one counts, as on the command line.
             run.arguments.indices.last { run.arguments[$0] == option || run.arguments[$0].hasPrefix("\(option)=") }
@@ -28,7 +28,7 @@ public struct RunReport {
     }
 
     /// The page, with the pictures of `gallery`.
-    public func page(_ gallery: ReportGallery = ReportGallery()) throws -> String {
+    package func page(_ gallery: ReportGallery = ReportGallery()) throws -> String {
         let training = TrainingCharts(run.history, clip: run.configuration?.at("clip")?.number)
         let layers = LayerCharts(run.measures, epochsPerStep: run.history.epochsPerStep)
         let chartGroups = [

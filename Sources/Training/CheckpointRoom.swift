@@ -1,5 +1,6 @@
+import Base
 import Checkpoints
-import Files
+import Kernels
 
 extension OngoingRun {
     /// A warning where `store` has no room on its disk for the checkpoints that are to come: as many as stay, and the one that is

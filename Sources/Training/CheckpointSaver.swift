@@ -1,9 +1,9 @@
-import Buffers
+import Base
 import Checkpoints
 import Collectives
 import CrateModel
-import Files
 import Foundation
+import Optimizers
 import Synchronization
 
 /// Writes checkpoints while training goes on: the state is copied, and a thread of each rank carries the copies to rank 0,

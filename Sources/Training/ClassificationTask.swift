@@ -1,11 +1,10 @@
-import Buffers
 import CrateModel
 import Foundation
-import Kernels
-import Shards
+import Loader
+import Optimizers
 
 /// The optimisers for classifiers.
-public enum OptimizerKind: String, CaseIterable, Codable, Sendable {
+package enum OptimizerKind: String, CaseIterable, Codable, Sendable {
     /// AdamW with betas 0.9 and 0.999.
     case adamw
     /// Lion with betas 0.9 and 0.99.
@@ -13,20 +12,20 @@ public enum OptimizerKind: String, CaseIterable, Codable, Sendable {
 }
 
 /// What training a classifier decides beyond what every run does.
-public struct ClassificationTask: Codable, Equatable, Sendable {
+package struct ClassificationTask: Codable, Equatable, Sendable {
     /// How patches become tokens.
-    public var form: ClassifierForm
+    package var form: ClassifierForm
     /// What of the tokens the head looks at.
-    public var pooling: Pooling
+    package var pooling: Pooling
     /// Classes, smoothing, and what is done to images.
-    public var labels: LabelSettings
+    package var labels: LabelSettings
     /// How parameters follow their gradients.
-    public var optimizer: OptimizerKind
+    package var optimizer: OptimizerKind
     /// What the learning rate is multiplied with from each layer to the one before it.
-    public var layerDecay: Double
+    package var layerDecay: Double
 
     /// A task from its parts.
-    public init(
+    package init(
         form: ClassifierForm, pooling: Pooling, labels: LabelSettings, optimizer: OptimizerKind, layerDecay: Double
     ) {
         self.form = form

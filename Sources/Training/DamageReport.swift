@@ -1,5 +1,5 @@
 import Foundation
-import Shards
+import Loader
 
 /// Tells of damaged samples, each once, on the rank that met it.
 struct DamageReport {

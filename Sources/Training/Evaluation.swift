@@ -1,19 +1,19 @@
 import Analysis
+import Base
 import Collectives
 import CrateModel
-import Files
 import Kernels
-import Shards
+import Loader
 
 /// What a model achieves on a whole validation set.
-public struct Evaluation: Sendable {
+package struct Evaluation: Sendable {
     /// The mean loss over all samples.
-    public let loss: Double
+    package let loss: Double
     /// The fractions of the samples whose class a classifier names first, and among its first five.
-    public let accuracy: (top1: Double, top5: Double)?
+    package let accuracy: (top1: Double, top5: Double)?
 
     /// As it is printed everywhere.
-    public var text: String {
+    package var text: String {
         let loss = "validation loss \(formatted(loss))"
         guard let accuracy else { return loss }
         return loss + String(format: ", top-1 %.2f%%, top-5 %.2f%%", 100 * accuracy.top1, 100 * accuracy.top5)
@@ -25,7 +25,7 @@ public struct Evaluation: Sendable {
 /// The samples are cut into chunks of `chunk`, which go round the ranks; each sample's loss is then summed in the
 /// order of the samples, so that the result does not depend on the number of ranks. Collective: all ranks get the
 /// result, or all throw.
-public func evaluate(
+package func evaluate(
     _ model: Model, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace,
     loader: BatchLoader, chunk: Int, world: World
 ) throws -> Evaluation {
@@ -60,21 +60,21 @@ public func evaluate(
 }
 
 /// What `evaluateCheckpoint` found.
-public struct CheckpointEvaluation: Sendable {
+package struct CheckpointEvaluation: Sendable {
     /// What the model achieves.
-    public let result: Evaluation
+    package let result: Evaluation
     /// The number of samples.
-    public let samples: Int
+    package let samples: Int
     /// The model file that was evaluated.
-    public let file: String
+    package let file: String
     /// Damaged checkpoints that were passed over. Rank 0's alone.
-    public let warnings: [Failure]
+    package let warnings: [Failure]
 }
 
 /// Evaluates the checkpoint that `path` means (see `CheckpointStore.modelFile`) on the shards in `data`.
 ///
 /// `maskRatio` nil takes the ratio of the training. Every rank reads the checkpoint. Collective: all ranks get the result, or all throw.
-public func evaluateCheckpoint(
+package func evaluateCheckpoint(
     _ path: String, data: String, maskRatio: Double?, precision: Precision, threads: Int, world: World
 ) throws -> CheckpointEvaluation {
     let loaded = try LoadedModel(path, precision: precision, threads: threads, world: world)
@@ -87,4 +87,4 @@ public func evaluateCheckpoint(
 }
 
 /// A validation loss as it is printed everywhere; a NaN without its sign, which means nothing and differs between processors.
-public func formatted(_ loss: Double) -> String { String(format: "%.6f", loss.isNaN ? .nan : loss) }
+package func formatted(_ loss: Double) -> String { String(format: "%.6f", loss.isNaN ? .nan : loss) }

@@ -1,20 +1,20 @@
-import Files
+import Base
 import Foundation
 
 /// The learning rate of every step: linear warm-up from 0, then half a cosine down to 0.
 ///
 ///     rate(s) = peak s / warmup                                          for s < warmup
 ///     rate(s) = peak / 2 (1 + cos(pi (s - warmup) / (total - warmup)))   from there on
-public struct LearningRate: Codable, Equatable, Sendable {
+package struct LearningRate: Codable, Equatable, Sendable {
     /// The highest rate, reached at the end of the warm-up.
-    public let peak: Double
+    package let peak: Double
     /// Steps of the warm-up.
-    public let warmupSteps: Int
+    package let warmupSteps: Int
     /// Steps of the whole run.
-    public let totalSteps: Int
+    package let totalSteps: Int
 
     /// The schedule of a run of `totalSteps` steps.
-    public init(peak: Double, warmupSteps: Int, totalSteps: Int) {
+    package init(peak: Double, warmupSteps: Int, totalSteps: Int) {
         self.peak = peak
         self.warmupSteps = warmupSteps
         self.totalSteps = totalSteps
@@ -22,7 +22,7 @@ public struct LearningRate: Codable, Equatable, Sendable {
 
     /// The schedule of `epochs` epochs of `sampleCount` samples in steps of `batchSize`, or of `steps` steps; warm-up is
     /// `warmupEpochs` epochs, or a twentieth of the run. Throws `Failure` when there is nothing to do.
-    public init(
+    package init(
         peak: Double, epochs: Int?, steps: Int?, warmupEpochs: Double?, sampleCount: Int, batchSize: Int
     ) throws {
         let total = steps ?? ((epochs ?? 0) * sampleCount + batchSize - 1) / batchSize
@@ -36,7 +36,7 @@ public struct LearningRate: Codable, Equatable, Sendable {
     }
 
     /// The rate of step `step`, counted from 0.
-    public func rate(at step: Int) -> Double {
+    package func rate(at step: Int) -> Double {
         if step < warmupSteps { return peak * Double(step) / Double(warmupSteps) }
         let progress = Double(step - warmupSteps) / Double(max(1, totalSteps - warmupSteps))
         return peak / 2 * (1 + cos(.pi * min(1, progress)))

@@ -1,7 +1,8 @@
-import Checkpoints
+import Base
 import Collectives
 import CrateModel
-import Files
+import Kernels
+import Loader
 import Shards
 
 /// A run under way: the replica that is trained, and all that tells of it and keeps it. What `train` does is done with this; every
@@ -211,7 +212,7 @@ struct OngoingRun: ~Copyable {
     }
 }
 
-func makeLoader(
+package func makeLoader(
     _ path: String, _ configuration: TrainingConfiguration, _ onDamage: DamagePolicy = .stop
 ) throws -> BatchLoader {
     try BatchLoader(

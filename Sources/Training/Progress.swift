@@ -1,4 +1,4 @@
-import Files
+import Base
 import Foundation
 
 /// What rank 0 tells the person who watches: one line in place on a terminal, a line every few steps elsewhere.

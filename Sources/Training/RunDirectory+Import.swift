@@ -1,6 +1,5 @@
+import Base
 import Checkpoints
-import CrateModel
-import Files
 import Foundation
 
 extension RunDirectory {
@@ -8,7 +7,7 @@ extension RunDirectory {
     ///
     /// `pretrain --resume` begins its schedule there; the options of an autoencoder need not be given again. Throws `Failure` where the
     /// directory holds a run or checkpoints.
-    public func begin(from published: borrowing PublishedModel) throws -> String {
+    package func begin(from published: borrowing PublishedModel) throws -> String {
         let checkpoint = try published.save(run: path)
         guard published.model.autoencoder != nil else { return checkpoint }
         let model = published.model.configuration

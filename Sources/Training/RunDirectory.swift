@@ -1,21 +1,22 @@
+import Base
 import Checkpoints
-import Files
 import Foundation
+import Kernels
 import Reports
 import Shards
 
 /// A run on disk; `RunFile` says what lies in it.
-public struct RunDirectory: Sendable {
+package struct RunDirectory: Sendable {
     /// Its path.
-    public let path: String
+    package let path: String
 
     /// The run at `path`, which need not exist yet.
-    public init(path: String) {
+    package init(path: String) {
         self.path = path
     }
 
     /// Its checkpoints.
-    public var checkpoints: CheckpointStore { CheckpointStore(run: path) }
+    package var checkpoints: CheckpointStore { CheckpointStore(run: path) }
     var configurationPath: String { RunFile.configuration.path(in: path) }
     var logPath: String { RunFile.log.path(in: path) }
     var measuresPath: String { RunFile.measures.path(in: path) }
@@ -94,7 +95,7 @@ public struct RunDirectory: Sendable {
     }
 
     /// Keeps other processes from the run. Those of a job that was killed may take a moment to end; `say` is told of waiting for them.
-    public func lock(say: (String) -> Void) throws -> FileLock {
+    package func lock(say: (String) -> Void) throws -> FileLock {
         try makeDirectory()
         return try FileLock(RunFile.lock.path(in: path), use: path, waitingUpTo: 10, say: say)
     }
@@ -116,7 +117,7 @@ public struct RunDirectory: Sendable {
 
     /// The subcommand and the options that the run at `path` was started with, which a resume takes where it is given none of its
     /// own. What `crate import` leaves has no subcommand.
-    public static func storedArguments(_ path: String) -> (command: String?, options: [String]) {
+    package static func storedArguments(_ path: String) -> (command: String?, options: [String]) {
         let words =
             FileManager.default.contents(atPath: RunFile.arguments.path(in: path))
             .flatMap { try? JSONDecoder().decode([String].self, from: $0) } ?? []

@@ -1,45 +1,45 @@
-import Files
+import Base
 import Foundation
 
 /// One line of `log.jsonl`: a step, or an evaluation after so many steps.
-public struct LogEntry: Codable, Equatable, Sendable {
+package struct LogEntry: Codable, Equatable, Sendable {
     /// Steps done; none for an event.
-    public var step: Int?
+    package var step: Int?
     /// Epochs done, a fraction.
-    public var epoch: Double?
+    package var epoch: Double?
     /// The mean loss over the global batch.
-    public var loss: Double?
+    package var loss: Double?
     /// The mean loss over the validation set.
-    public var validationLoss: Double?
+    package var validationLoss: Double?
     /// The fractions of the validation set whose class a classifier names first, and among its first five.
-    public var validationTop1, validationTop5: Double?
+    package var validationTop1, validationTop5: Double?
     /// The learning rate of the step.
-    public var lr: Double?
+    package var lr: Double?
     /// The global norm of the gradients before clipping.
-    public var gradNorm: Double?
+    package var gradNorm: Double?
     /// Images a second over all ranks.
-    public var imagesPerSecond: Double?
+    package var imagesPerSecond: Double?
     /// Seconds of the step that rank 0 waited for samples to be read and augmented.
-    public var dataSeconds: Double?
+    package var dataSeconds: Double?
     /// Seconds of the step that rank 0 spent on computing.
-    public var computeSeconds: Double?
+    package var computeSeconds: Double?
     /// Seconds of the step that rank 0 spent on exchanging gradients, waiting included.
-    public var communicationSeconds: Double?
+    package var communicationSeconds: Double?
     /// The rank that worked longest in the step, and its seconds of reading, of computing, and of waiting for others;
     /// absent where there is one rank.
-    public var slowestRank: Int?
+    package var slowestRank: Int?
     /// See `slowestRank`.
-    public var slowestDataSeconds, slowestComputeSeconds, slowestWaitSeconds: Double?
+    package var slowestDataSeconds, slowestComputeSeconds, slowestWaitSeconds: Double?
     /// Whether the step changed nothing, since its loss or gradients were not finite.
-    public var skipped: Bool?
+    package var skipped: Bool?
     /// Damaged samples of the step that others stood in for; absent where there is none.
-    public var substituted: Int?
+    package var substituted: Int?
     /// Seconds for which a checkpoint that was begun before the step held up training.
-    public var saveSeconds: Double?
+    package var saveSeconds: Double?
     /// Seconds that the measures of the layers after this step took.
-    public var measureSeconds: Double?
+    package var measureSeconds: Double?
     /// What happened beside the steps.
-    public var event: String?
+    package var event: String?
 }
 
 extension LogEntry {

@@ -3,7 +3,7 @@ import Collectives
 import Shards
 
 /// What is done with a step whose loss or gradients are not finite.
-public enum NonFinitePolicy: String, CaseIterable, Codable, Sendable {
+package enum NonFinitePolicy: String, CaseIterable, Codable, Sendable {
     /// The run ends.
     case stop
     /// The step changes nothing.
@@ -11,20 +11,20 @@ public enum NonFinitePolicy: String, CaseIterable, Codable, Sendable {
 }
 
 /// How ranks work together. Nothing of it changes a bit of a run in which everything is finite.
-public struct DistributionOptions: Sendable {
+package struct DistributionOptions: Sendable {
     /// Bytes of gradients that are exchanged at once.
-    public var bucketBytes: Int
+    package var bucketBytes: Int
     /// When late ranks are named, and when they end the job.
-    public var limits: Watchdog.Limits
+    package var limits: Watchdog.Limits
     /// Steps from one comparison of the ranks' parameters to the next; 0 for never.
-    public var checkEvery: Int
+    package var checkEvery: Int
     /// What is done with a step that is not finite.
-    public var onNonFinite: NonFinitePolicy
+    package var onNonFinite: NonFinitePolicy
     /// Steps in a row that may be skipped.
-    public var maxSkips: Int
+    package var maxSkips: Int
 
     /// Options from their parts; what is left out is not done.
-    public init(
+    package init(
         bucketBytes: Int, limits: Watchdog.Limits = .init(warning: .infinity, abort: .infinity), checkEvery: Int = 0,
         onNonFinite: NonFinitePolicy = .stop, maxSkips: Int = 0
     ) {
@@ -37,7 +37,7 @@ public struct DistributionOptions: Sendable {
 }
 
 /// From one checkpoint to the next.
-public enum SaveInterval: Equatable, Sendable {
+package enum SaveInterval: Equatable, Sendable {
     /// So many epochs.
     case epochs(Int)
     /// So many steps.
@@ -47,44 +47,44 @@ public enum SaveInterval: Equatable, Sendable {
 }
 
 /// Where a run reads and writes, how often it looks up, and when it ends early.
-public struct RunOptions: Sendable {
+package struct RunOptions: Sendable {
     /// The shard directory to train on.
-    public var data: String
+    package var data: String
     /// The shard directory to evaluate on.
-    public var validation: String?
+    package var validation: String?
     /// The run directory.
-    public var run: RunDirectory
+    package var run: RunDirectory
     /// What the parameters begin with; nil for initial values.
-    public var start: StartingPoint?
+    package var start: StartingPoint?
     /// Whether to go on from the newest checkpoint of the run directory.
-    public var resumes: Bool
+    package var resumes: Bool
     /// The subcommand and its options, kept with the run for when it is resumed.
-    public var arguments: [String]
+    package var arguments: [String]
     /// Epochs from one evaluation to the next.
-    public var evaluateEvery: Int
+    package var evaluateEvery: Int
     /// From one checkpoint to the next.
-    public var saveEvery: SaveInterval
+    package var saveEvery: SaveInterval
     /// Which checkpoints stay.
-    public var retention: CheckpointRetention
+    package var retention: CheckpointRetention
     /// Checkpoints in a row that may fail before the run ends.
-    public var saveFailures: Int
+    package var saveFailures: Int
     /// Steps after which to end with a checkpoint; the schedule is that of the whole run.
-    public var stopAfter: Int?
+    package var stopAfter: Int?
     /// Seconds from the start of training within which to end with a checkpoint.
-    public var timeLimit: Double?
+    package var timeLimit: Double?
     /// Threads of a rank.
-    public var threads: Int
+    package var threads: Int
     /// What happens at a sample that cannot be read.
-    public var onDamage: DamagePolicy
+    package var onDamage: DamagePolicy
     /// How ranks work together.
-    public var distribution: DistributionOptions
+    package var distribution: DistributionOptions
     /// What the run tells of its layers and its course.
-    public var telemetry: TelemetryOptions
+    package var telemetry: TelemetryOptions
     /// Epochs from one refreshing of the run's report to the next; nil for never.
-    public var reportEvery: Int?
+    package var reportEvery: Int?
 
     /// Options from their parts.
-    public init(
+    package init(
         data: String, validation: String?, run: RunDirectory, start: StartingPoint? = nil, resumes: Bool,
         arguments: [String], evaluateEvery: Int,
         saveEvery: SaveInterval,

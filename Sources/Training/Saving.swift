@@ -1,5 +1,4 @@
-import Collectives
-import Files
+import Base
 import Foundation
 
 /// Decides when to save, and what to think of saves that fail.

@@ -1,17 +1,17 @@
-import Buffers
+import Base
 import Checkpoints
 import CrateModel
-import Files
+import Kernels
 
 /// A model whose parameters a classifier begins with.
-public struct StartingPoint: Sendable {
+package struct StartingPoint: Sendable {
     /// What `CheckpointStore.modelFile` makes of a run, a checkpoint or a file.
-    public let file: String
+    package let file: String
     /// Whether the head begins with initial values where the file has one.
-    public let hasNewHead: Bool
+    package let hasNewHead: Bool
 
     /// The parameters in `file`.
-    public init(file: String, hasNewHead: Bool) {
+    package init(file: String, hasNewHead: Bool) {
         self.file = file
         self.hasNewHead = hasNewHead
     }

@@ -1,12 +1,11 @@
-import Buffers
-import Collectives
-import Files
+import Base
+import Kernels
 
 /// What the ranks tell each other once a step, in one exchange: each fills in its own places and leaves the others' zero, so
 /// the sum over all ranks is what each has said.
-struct StepReport: ~Copyable {
+package struct StepReport: ~Copyable {
     /// What a rank says of itself.
-    enum Field: Int, CaseIterable {
+    package enum Field: Int, CaseIterable {
         /// 1 where the rank could not do its part.
         case failed
         /// 1 where its own loss or gradients are not finite.
@@ -23,10 +22,10 @@ struct StepReport: ~Copyable {
     }
 
     /// Everything, in the order: losses, block sums, ranks.
-    let values: OwnedBuffer<Double>
+    package let values: OwnedBuffer<Double>
     private let virtualRanks, blocks, ranks: Int
 
-    init(virtualRanks: Int, blocks: Int, ranks: Int) throws {
+    package init(virtualRanks: Int, blocks: Int, ranks: Int) throws {
         values = try OwnedBuffer<Double>(
             count: Self.count(virtualRanks: virtualRanks, blocks: blocks, ranks: ranks))
         self.virtualRanks = virtualRanks
@@ -35,20 +34,20 @@ struct StepReport: ~Copyable {
     }
 
     /// The number of values.
-    static func count(virtualRanks: Int, blocks: Int, ranks: Int) -> Int {
+    package static func count(virtualRanks: Int, blocks: Int, ranks: Int) -> Int {
         virtualRanks + blocks + ranks * Field.allCases.count
     }
 
-    func clear() { values.pointer.update(repeating: 0, count: values.count) }
+    package func clear() { values.pointer.update(repeating: 0, count: values.count) }
 
     /// Each virtual rank's loss, the sum over its images.
-    var losses: UnsafeMutableBufferPointer<Double> { .init(start: values.pointer, count: virtualRanks) }
+    package var losses: UnsafeMutableBufferPointer<Double> { .init(start: values.pointer, count: virtualRanks) }
     /// Each block's sum of squared gradients.
-    var squares: UnsafeMutableBufferPointer<Double> {
+    package var squares: UnsafeMutableBufferPointer<Double> {
         .init(start: values.pointer + virtualRanks, count: blocks)
     }
 
-    subscript(rank: Int, field: Field) -> Double {
+    package subscript(rank: Int, field: Field) -> Double {
         get { values.pointer[virtualRanks + blocks + rank * Field.allCases.count + field.rawValue] }
         nonmutating set {
             values.pointer[virtualRanks + blocks + rank * Field.allCases.count + field.rawValue] = newValue
@@ -56,7 +55,7 @@ struct StepReport: ~Copyable {
     }
 
     /// What this rank wants the others to know, or what any of them wants.
-    struct Wishes {
+    package struct Wishes {
         /// To end early.
         var isStopping = false
         /// A checkpoint.
@@ -68,7 +67,7 @@ struct StepReport: ~Copyable {
     }
 
     /// Sets what `rank` wishes.
-    func set(_ wishes: Wishes, rank: Int) {
+    package func set(_ wishes: Wishes, rank: Int) {
         self[rank, .stopping] = wishes.isStopping ? 1 : 0
         self[rank, .saveDue] = wishes.isSaveDue ? 1 : 0
         self[rank, .saving] = wishes.isSaving ? 1 : 0
@@ -76,32 +75,32 @@ struct StepReport: ~Copyable {
     }
 
     /// What any rank wishes.
-    var wishes: Wishes {
+    package var wishes: Wishes {
         Wishes(
             isStopping: any(.stopping), isSaveDue: any(.saveDue), isSaving: any(.saving), hasGivenUp: any(.givenUp))
     }
 
     /// The sum of all ranks' `field`.
-    func sum(_ field: Field) -> Double { (0..<ranks).reduce(0) { $0 + self[$1, field] } }
+    package func sum(_ field: Field) -> Double { (0..<ranks).reduce(0) { $0 + self[$1, field] } }
 
     /// Whether any rank has set `field`.
-    func any(_ field: Field) -> Bool { (0..<ranks).contains { self[$0, field] != 0 } }
+    package func any(_ field: Field) -> Bool { (0..<ranks).contains { self[$0, field] != 0 } }
 
     /// The ranks that have set `field`, as text.
-    func ranks(with field: Field) -> String {
+    package func ranks(with field: Field) -> String {
         let numbers = (0..<ranks).filter { self[$0, field] != 0 }.map(String.init)
         return (numbers.count == 1 ? "rank " : "ranks ") + numbers.joined(separator: ", ")
     }
 
     /// The rank that worked longest.
-    var slowestRank: Int {
+    package var slowestRank: Int {
         (0..<ranks).max {
             self[$0, .dataSeconds] + self[$0, .computeSeconds] < self[$1, .dataSeconds] + self[$1, .computeSeconds]
         } ?? 0
     }
 
     /// Throws where a rank's parameters have changed by themselves, or are not those of the others.
-    func demandEqualParameters(step: Int) throws {
+    package func demandEqualParameters(step: Int) throws {
         for rank in 0..<ranks where self[rank, .before] != self[rank, .after] {
             throw Failure("the parameters of rank \(rank) changed in memory during step \(step + 1)", hint: memoryHint)
         }
@@ -112,7 +111,7 @@ struct StepReport: ~Copyable {
 private let memoryHint = "test the memory of that rank's node, and go on from the last checkpoint with --resume"
 
 /// Throws where one of the ranks' `fingerprints` of the parameters after `step` steps is not that of most, or of rank 0.
-func demandEqual(_ fingerprints: [Double], after step: Int) throws {
+package func demandEqual(_ fingerprints: [Double], after step: Int) throws {
     let counts = Dictionary(grouping: fingerprints, by: { $0 }).mapValues(\.count)
     let most = counts.values.max() ?? 0
     let expected = fingerprints.first { counts[$0] == most }

@@ -5,23 +5,23 @@ private let wasRequested = Atomic<Bool>(false)
 private let listens = Atomic<Bool>(false)
 
 /// Requests to end early: a signal at any time and on any rank, and the end of the time limit.
-public struct StopSignal {
+package struct StopSignal {
     /// The signals that ask a run to save and end: of a person (SIGINT), a terminal that closes (SIGHUP), and batch systems, which
     /// warn by SIGTERM, SIGUSR1, SIGUSR2, or SIGXCPU where the processor's time is limited.
-    public static let requests = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU]
+    package static let requests = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU]
 
     private let deadline: Double?
     private var longestSeconds = 0.0
     private var longestSave = 0.0
 
     /// Takes those signals as requests from now on; before, they end the process. To be called before anything that takes time.
-    public static func listen() { listens.store(true, ordering: .relaxed) }
+    package static func listen() { listens.store(true, ordering: .relaxed) }
 
     /// Whether a run listens.
-    public static var isListening: Bool { listens.load(ordering: .relaxed) }
+    package static var isListening: Bool { listens.load(ordering: .relaxed) }
 
     /// Asks this process's run to stop, from any thread.
-    public static func request() { wasRequested.store(true, ordering: .relaxed) }
+    package static func request() { wasRequested.store(true, ordering: .relaxed) }
 
     /// `timeLimit` is in seconds from now.
     init(timeLimit: Double?) {

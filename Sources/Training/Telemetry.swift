@@ -1,20 +1,21 @@
 import Analysis
+import Base
 import CrateModel
-import Files
 import Foundation
+import Loader
 import Shards
 
 /// What a run tells of its layers and its course, beside `log.jsonl`.
-public struct TelemetryOptions: Sendable {
+package struct TelemetryOptions: Sendable {
     /// Steps from one measurement of the layers to the next; nil for one at each evaluation, 0 for none.
-    public var measureEvery: Int?
+    package var measureEvery: Int?
     /// Validation samples that are measured; nil for `defaultImages`.
-    public var measureImages: Int?
+    package var measureImages: Int?
     /// Whether event files for TensorBoard are written.
-    public var writesTensorBoard: Bool
+    package var writesTensorBoard: Bool
 
     /// Options from their parts.
-    public init(measureEvery: Int? = nil, measureImages: Int? = nil, writesTensorBoard: Bool = true) {
+    package init(measureEvery: Int? = nil, measureImages: Int? = nil, writesTensorBoard: Bool = true) {
         self.measureEvery = measureEvery
         self.measureImages = measureImages
         self.writesTensorBoard = writesTensorBoard

@@ -1,14 +1,11 @@
-import Buffers
+import Base
 import Checkpoints
-import Collectives
-import CrateModel
-import Files
 import Kernels
 
 extension Trainer {
     /// Fills parameters and moments from the checkpoint at `path`, which rank 0 alone reads, or with initial values and those of
     /// `start`. Collective: all ranks hold rank 0's parameters afterwards, or all throw.
-    func load(from path: String?, start: StartingPoint? = nil) throws {
+    package func load(from path: String?, start: StartingPoint? = nil) throws {
         let isCoordinator = world.rank == 0
         let isResuming = world.broadcast(path == nil ? 0 : 1, from: 0) == 1
         var failure: Failure?
@@ -47,7 +44,7 @@ extension Trainer {
     }
 
     /// Throws where parameters are not finite or not the same on all ranks: such are never saved. Collective.
-    func demandSound(step: Int) throws {
+    package func demandSound(step: Int) throws {
         let (parameters, count) = (optimizer.parameters.pointer, optimizer.parameters.count)
         let moments = optimizer.moments
         try world.agree {

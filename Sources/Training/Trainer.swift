@@ -1,28 +1,28 @@
-import Buffers
+import Base
 import Collectives
 import CrateModel
-import Kernels
+import Loader
+import Optimizers
 import Shards
-import Threads
 
 /// A rank's replica and all that it trains with; memory is allocated once.
-struct Trainer: ~Copyable {
-    let configuration: TrainingConfiguration
-    let model: Model
-    let optimizer: Optimizer
-    let workspace: Workspace
-    let partition: Partition
-    let world: World
-    let options: DistributionOptions
-    let loader: BatchLoader
-    let exchange: GradientExchange
-    let report: StepReport
+package struct Trainer: ~Copyable {
+    package let configuration: TrainingConfiguration
+    package let model: Model
+    package let optimizer: Optimizer
+    package let workspace: Workspace
+    package let partition: Partition
+    package let world: World
+    package let options: DistributionOptions
+    package let loader: BatchLoader
+    package let exchange: GradientExchange
+    package let report: StepReport
     /// This rank's damaged samples of the step.
-    var substitutions: [Substitution] = []
-    let rehearsal = Rehearsal()
+    package var substitutions: [Substitution] = []
+    let fault = FaultInjection()
 
     /// A replica that trains on the shards in `data` on `threads` threads. Collective: all ranks have one, or all throw.
-    init(
+    package init(
         _ configuration: TrainingConfiguration, data: String, threads: Int, _ options: DistributionOptions,
         onDamage: DamagePolicy = .stop, _ world: World
     ) throws {

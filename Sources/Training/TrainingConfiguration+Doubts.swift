@@ -3,7 +3,7 @@ import Shards
 
 extension TrainingConfiguration {
     /// What is allowed, but is seldom meant: a text for each, to be said before a run on the shards of `index` begins.
-    public func doubts(of index: ShardIndex) -> [String] {
+    package func doubts(of index: ShardIndex) -> [String] {
         var texts: [String] = []
         if schedule.peak > 0, schedule.peak < 1e-5 {
             let rate = String(format: "%.1e", schedule.peak)

@@ -1,45 +1,45 @@
-import Buffers
+import Base
 import Collectives
 import CrateModel
-import Files
 import Foundation
 import Images
 import Kernels
-import Shards
+import Loader
+import Optimizers
 
 /// Everything that decides what a run computes; stored with it as `config.json`.
-public struct TrainingConfiguration: Codable, Equatable, Sendable {
+package struct TrainingConfiguration: Codable, Equatable, Sendable {
     /// The model; for a classifier its encoder.
-    public var model: ModelConfiguration
+    package var model: ModelConfiguration
     /// Samples of a step over all ranks.
-    public var batchSize: Int
+    package var batchSize: Int
     /// Parts of a step whose gradients are summed in a tree, the same parts on any number of ranks.
-    public var virtualRanks: Int
+    package var virtualRanks: Int
     /// Samples of one forward and backward pass.
-    public var microBatch: Int
+    package var microBatch: Int
     /// The precision of products.
-    public var precision: Precision
+    package var precision: Precision
     /// How gradients travel between virtual ranks.
-    public var wire: WireFormat
+    package var wire: WireFormat
     /// The learning rate of every step, and the number of steps.
-    public var schedule: LearningRate
+    package var schedule: LearningRate
     /// Decoupled weight decay.
-    public var weightDecay: Double
+    package var weightDecay: Double
     /// Largest global norm of the gradients; nil leaves them as they are.
-    public var clip: Double?
+    package var clip: Double?
     /// Fraction of the patches that is hidden; 0 for a classifier.
-    public var maskRatio: Double
+    package var maskRatio: Double
     /// What a classifier is trained for; nil in pretraining.
-    public var classification: ClassificationTask?
+    package var classification: ClassificationTask?
     /// What pixels are normalised with.
-    public var normalisation: Normalisation
+    package var normalisation: Normalisation
     /// Key of everything random.
-    public var seed: UInt64
+    package var seed: UInt64
     /// Samples of the training set.
-    public var sampleCount: Int
+    package var sampleCount: Int
 
     /// A run from its parts.
-    public init(
+    package init(
         model: ModelConfiguration, batchSize: Int, virtualRanks: Int, microBatch: Int, precision: Precision,
         wire: WireFormat, schedule: LearningRate,
         weightDecay: Double, clip: Double?, maskRatio: Double, classification: ClassificationTask? = nil,
@@ -63,7 +63,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     }
 
     /// The model that is trained. Throws `Failure` where a classifier's configuration makes no sense.
-    public func makeModel() throws -> Model {
+    package func makeModel() throws -> Model {
         guard let task = classification else { return .autoencoder(MaskedAutoencoder(model)) }
         return .classifier(
             Classifier(
@@ -72,17 +72,17 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     }
 
     /// How parameters follow their gradients.
-    var rule: UpdateRule { classification?.rule(weightDecay: weightDecay) ?? .adamW(weightDecay: weightDecay) }
+    package var rule: UpdateRule { classification?.rule(weightDecay: weightDecay) ?? .adamW(weightDecay: weightDecay) }
 
     /// What the learning rate is multiplied with for `parameter` of `model`.
-    func rateFactor(_ parameter: Parameter, of model: Model) -> Double {
+    package func rateFactor(_ parameter: Parameter, of model: Model) -> Double {
         guard let classification, let classifier = model.classifier else { return 1 }
         return classification.rateFactor(parameter, of: classifier)
     }
 
     /// Samples of a step of each virtual rank. Throws `Failure` when the batch does not divide into virtual ranks and
     /// micro-batches, or the virtual ranks over `ranks` ranks.
-    public func samplesPerVirtualRank(ranks: Int) throws -> Int {
+    package func samplesPerVirtualRank(ranks: Int) throws -> Int {
         guard virtualRanks > 0, virtualRanks % ranks == 0 else {
             throw Failure(
                 "\(virtualRanks) virtual ranks do not divide over \(ranks) ranks",
@@ -105,14 +105,14 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
 
     /// Whether `ranks` ranks, on one thread each, compute the bits that any other number computes that is a power of two and
     /// has a power of two of virtual ranks each.
-    public func isIndependentOf(ranks: Int) -> Bool {
+    package func isIndependentOf(ranks: Int) -> Bool {
         let share = virtualRanks / ranks
         return ranks & (ranks - 1) == 0 && share & (share - 1) == 0
     }
 
     /// The micro-batch m that keeps `threads` threads busiest, so with the least ceil(m / threads) / m: of those that divide the
     /// samples of a virtual rank and are at most `Workspace.usefulImages`. Of equal ones the largest.
-    public static func defaultMicroBatch(batchSize: Int, virtualRanks: Int, threads: Int) -> Int {
+    package static func defaultMicroBatch(batchSize: Int, virtualRanks: Int, threads: Int) -> Int {
         let samples = max(1, batchSize / virtualRanks)
         let divisors = (1...min(Workspace.usefulImages(threads: threads), samples)).filter { samples % $0 == 0 }
         func rounds(_ images: Int) -> Int { (images + threads - 1) / threads }
@@ -120,17 +120,17 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     }
 
     /// Whether something that happens every `epochs` epochs is due after `step` steps.
-    func isDue(every epochs: Int, after step: Int) -> Bool {
+    package func isDue(every epochs: Int, after step: Int) -> Bool {
         let period = sampleCount * epochs
         return step * batchSize / period > (step - 1) * batchSize / period
     }
 
     /// The epoch, a fraction, after `step` steps.
-    public func epoch(after step: Int) -> Double { Double(step * batchSize) / Double(sampleCount) }
+    package func epoch(after step: Int) -> Double { Double(step * batchSize) / Double(sampleCount) }
 
     /// The micro-batches that rank `rank` of `ranks` computes from step `step` on to the end of the schedule: its virtual
     /// ranks' positions follow each other, and the next step's are a batch further.
-    func batches(from step: Int, rank: Int, ranks: Int) -> BatchSequence {
+    package func batches(from step: Int, rank: Int, ranks: Int) -> BatchSequence {
         let share = batchSize / ranks
         return BatchSequence(
             first: step * batchSize + rank * share, size: microBatch, sizesInARow: share / microBatch,

@@ -1,10 +1,10 @@
+import Base
 import Collectives
-import Files
 import Foundation
 import Shards
 
 /// How a run ended.
-public enum RunEnd: Sendable {
+package enum RunEnd: Sendable {
     /// With the last step of the schedule, or the one it was told to stop after.
     case finished
     /// With a checkpoint, since it was asked to stop or its time was up.
@@ -16,7 +16,7 @@ public enum RunEnd: Sendable {
 ///
 /// Collective: every rank computes its share of each batch; rank 0 alone writes the log and the checkpoints. All
 /// ranks return, or all throw the same `Failure`.
-public func train(
+package func train(
     _ configuration: TrainingConfiguration, _ options: RunOptions, world: World
 ) throws -> RunEnd {
     var stop = StopSignal(timeLimit: options.timeLimit)

@@ -1,39 +1,39 @@
-import Collectives
+import Base
 import CrateModel
-import Files
 import Kernels
-import Shards
+import Loader
+import Optimizers
 
 /// What one step found out; the same on all ranks, but for the seconds.
-struct StepResult {
+package struct StepResult {
     /// The mean loss over the global batch.
-    let loss: Double
+    package let loss: Double
     /// The global norm of the gradients before clipping.
-    let gradientNorm: Double
+    package let gradientNorm: Double
     /// Whether the step was left out, since its loss or gradients were not finite.
-    let isSkipped: Bool
+    package let isSkipped: Bool
     /// What any rank wishes.
-    let wishes: StepReport.Wishes
+    package let wishes: StepReport.Wishes
     /// The rank that worked longest, and its seconds of reading, computing and waiting; nil where there is one rank.
-    let slowest: (rank: Int, data: Double, compute: Double, wait: Double)?
+    package let slowest: (rank: Int, data: Double, compute: Double, wait: Double)?
     /// Samples of the global batch that others stood in for.
-    let substituted: Int
+    package let substituted: Int
     /// This rank's share of them.
-    let substitutions: [Substitution]
+    package let substitutions: [Substitution]
     /// Where this rank's time went.
-    let seconds: StepSeconds
+    package let seconds: StepSeconds
 }
 
 extension Trainer {
     /// Begins to read ahead the samples of step `step`. Then `run` takes the steps one after the other.
-    func begin(at step: Int) {
+    package func begin(at step: Int) {
         loader.begin(configuration.batches(from: step, rank: world.rank, ranks: world.size), for: .training)
     }
 
     /// One optimiser step: every rank's micro-batches forward and backward, the sum of the gradients over all ranks, which
     /// goes on during the last backward pass, clipping, the update of the own parts, and the gathering of all parts.
     /// Collective: all ranks do the step, or all throw and no parameter has changed. `wishes` is asked when the passes are through.
-    mutating func run(
+    package mutating func run(
         step: Int, wishes: () -> StepReport.Wishes = { StepReport.Wishes() }
     ) throws -> StepResult {
         let clock = workspace.clock
@@ -43,7 +43,7 @@ extension Trainer {
         report.clear()
         substitutions.removeAll(keepingCapacity: true)
         if isChecking { report[world.rank, .before] = Double(fingerprint(parameters, count: count)) }
-        rehearsal?.damage(parameters, .flip, rank: world.rank, step: step)
+        fault?.apply(to: parameters, .flip, rank: world.rank, step: step)
 
         // ---- this rank's share of the batch; the exchange begins inside the last backward pass ----
         let failure = computeGradients(step)
@@ -122,9 +122,9 @@ extension Trainer {
                 exchange.add()
                 workspace.clock.finish(.reduction)
             }
-            let (rehearsal, rank, gradients) = (rehearsal, world.rank, optimizer.gradients.pointer)
+            let (fault, rank, gradients) = (fault, world.rank, optimizer.gradients.pointer)
             try computeLeaf(step, last) { position in
-                if position == 0 { rehearsal?.damage(gradients, .nan, rank: rank, step: step) }
+                if position == 0 { fault?.apply(to: gradients, .nan, rank: rank, step: step) }
                 exchange.complete(from: position)
             }
             return nil

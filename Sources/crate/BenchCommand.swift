@@ -1,8 +1,10 @@
 import ArgumentParser
+import Base
 import Collectives
 import CrateModel
-import Files
+import Diagnostics
 import Foundation
+import Kernels
 import Shards
 import Training
 

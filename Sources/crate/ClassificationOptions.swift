@@ -1,7 +1,7 @@
 import ArgumentParser
 import CrateModel
 import Images
-import Shards
+import Loader
 import Training
 
 extension Pooling: ExpressibleByArgument {}

@@ -83,7 +83,7 @@ extension FileOptions {
 
 extension SaveInterval: ExpressibleByArgument {
     /// Reads `2`, `2epochs`, `500steps` or `30min`.
-    public init?(argument: String) {
+    package init?(argument: String) {
         func number(_ unit: String) -> Double? {
             guard argument.hasSuffix(unit), let value = Double(argument.dropLast(unit.count)) else { return nil }
             return value > 0 && value <= 1e6 ? value : nil
@@ -100,7 +100,7 @@ extension SaveInterval: ExpressibleByArgument {
     }
 
     /// How it is written on the command line.
-    public var defaultValueDescription: String {
+    package var defaultValueDescription: String {
         switch self {
         case .epochs(let epochs): "\(epochs)"
         case .steps(let steps): "\(steps)steps"

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Checkpoints
-import Collectives
 import CrateModel
 import Training
 

@@ -1,5 +1,5 @@
 import Analysis
-import Files
+import Base
 import Foundation
 
 /// The measures of one or several checkpoints as people and other programs read them.

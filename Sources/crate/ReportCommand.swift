@@ -1,9 +1,10 @@
 import Analysis
 import ArgumentParser
+import Base
 import Checkpoints
 import Collectives
-import Files
 import Foundation
+import Kernels
 import Reports
 
 struct ReportCommand: ParsableCommand {

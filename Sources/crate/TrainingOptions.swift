@@ -1,6 +1,5 @@
 import ArgumentParser
 import Collectives
-import Files
 import Kernels
 import Shards
 import Training

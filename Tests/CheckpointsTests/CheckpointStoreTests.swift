@@ -1,7 +1,6 @@
-import Buffers
+import Base
 import Checkpoints
 import CrateModel
-import Files
 import Foundation
 import TestSupport
 import Testing

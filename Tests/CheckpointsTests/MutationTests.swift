@@ -1,9 +1,7 @@
-import Buffers
+import Base
 import Checkpoints
 import CrateModel
-import Files
 import Foundation
-import Kernels
 import TestSupport
 import Testing
 

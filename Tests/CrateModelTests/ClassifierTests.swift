@@ -1,10 +1,8 @@
-import Buffers
+import Base
 import CrateModel
-import Files
 import Foundation
 import Kernels
 import Testing
-import Threads
 
 private func configuration(
     _ form: ClassifierForm, _ pooling: Pooling, image: Int = 24, classes: Int = 5

@@ -1,10 +1,8 @@
-import Buffers
+import Base
 import CrateModel
-import Files
 import Foundation
 import Kernels
 import Testing
-import Threads
 
 @Suite struct ModelConfigurationTests {
     /// Published counts include both position tables and `decoder_embed`, which take no part in the computation.

@@ -1,6 +1,7 @@
-import Buffers
+import Base
 import Foundation
 import Kernels
+import Optimizers
 import Testing
 
 @Suite struct ReconstructionLossTests {

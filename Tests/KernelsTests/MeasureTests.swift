@@ -1,4 +1,4 @@
-import Buffers
+import Base
 import Foundation
 import Kernels
 import Testing

@@ -1,4 +1,3 @@
-import Buffers
 import Foundation
 import Kernels
 import Testing

@@ -1,9 +1,7 @@
-import Buffers
-import Files
+import Base
 import Foundation
 import Probing
 import Testing
-import Threads
 
 /// `count` samples of `classes` classes in turn, each a point near its class's own.
 func drawnFeatures(

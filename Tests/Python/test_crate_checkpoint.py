@@ -17,7 +17,7 @@ import crate_checkpoint  # noqa: E402
 
 CRATE = os.environ.get('CRATE', ROOT / '.build/release/crate')
 SYSTEM_PYTHON = '/usr/bin/python3'  # for which Launch/setup --tests installs h5py
-GOLDEN = ROOT / 'Tests/TrainingTests/Golden'
+GOLDEN = ROOT / 'Tests/DiagnosticsTests/Golden'
 
 
 class Code:

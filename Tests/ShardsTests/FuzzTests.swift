@@ -1,7 +1,7 @@
-import Files
+import Base
 import Foundation
 import Images
-import Kernels
+import Loader
 import Shards
 import TestSupport
 import Testing

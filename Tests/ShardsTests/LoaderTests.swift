@@ -1,7 +1,8 @@
 import AllocationCounter
-import Files
+import Base
 import Foundation
 import Images
+import Loader
 import Shards
 import Synchronization
 import TestSupport

@@ -1,5 +1,5 @@
-import Files
 import Foundation
+import Loader
 import Shards
 import TestSupport
 import Testing

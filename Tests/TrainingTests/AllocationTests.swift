@@ -1,11 +1,11 @@
 import AllocationCounter
+import Base
 import CrateModel
 import Foundation
 import Kernels
+import Optimizers
 import Synchronization
 import Testing
-import Threads
-import Training
 
 @Suite struct AllocationTests {
     /// The first step makes what is made once: primitives, lazy constants. What is left is the closure that a run of a team

@@ -1,6 +1,6 @@
-import Buffers
+import CrateModel
 import Foundation
-import Kernels
+import Optimizers
 import Testing
 import Training
 

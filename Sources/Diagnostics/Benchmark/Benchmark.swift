@@ -1,0 +1,92 @@
+import Base
+import Collectives
+import CrateModel
+import Foundation
+import Kernels
+import Training
+
+/// How fast training is on this machine.
+package struct BenchmarkResult: Codable, Sendable {
+    /// Images a second over all ranks.
+    package struct Rate: Codable, Sendable {
+        /// The median of the steps.
+        package let median: Double
+        /// The slowest step.
+        package let min: Double
+        /// The fastest step.
+        package let max: Double
+    }
+
+    /// Ranks, threads of a rank, images of a step and of a pass.
+    package let ranks, threads, batchSize, microBatch: Int
+    /// The precision of products.
+    package let precision: Precision
+    /// Images a second over all ranks.
+    package let imagesPerSecond: Rate
+    /// Billions of operations of one image (`ModelConfiguration.operationsPerImage`).
+    package let gflopPerImage: Double
+    /// The rate of products alone, over all threads of all ranks at once, in billions of operations a second.
+    package let productGflops: Double
+    /// What the steps reach of that rate.
+    package let fractionOfProductBound: Double
+    /// The largest resident memory of a rank in bytes.
+    package let peakMemoryBytes: Int
+    /// Seconds of a step (the mean), and of its parts on rank 0.
+    package let stepSeconds: Double
+    /// Seconds of a step's parts on rank 0, means over the steps.
+    package let seconds: [String: Double]
+}
+
+/// Measures the rate of products, then `steps` training steps (after one that is not counted) on the shards in `data`.
+/// Collective; all ranks get the result, but for the parts, which are each rank's own.
+package func benchmark(
+    _ configuration: TrainingConfiguration, data: String, threads: Int, steps: Int,
+    bucketBytes: Int, world: World
+) throws -> BenchmarkResult {
+    var trainer = try Trainer(
+        configuration, data: data, threads: threads, DistributionOptions(bucketBytes: bucketBytes), world)
+    try trainer.load(from: nil)
+    trainer.begin(at: 0)
+    let productRate = try measureProducts(configuration, trainer.workspace.team, world)
+
+    var rates: [Double] = []
+    var seconds = StepSeconds()
+    for step in 0...steps {
+        let result = try trainer.run(step: step)
+        guard step > 0 else { continue }
+        rates.append(Double(configuration.batchSize) / result.seconds.total)
+        seconds += result.seconds
+    }
+    rates.sort()
+    let median = (rates[(rates.count - 1) / 2] + rates[rates.count / 2]) / 2
+    var usage = rusage()
+    getrusage(Int32(RUSAGE_SELF.rawValue), &usage)
+    return BenchmarkResult(
+        ranks: world.size, threads: threads, batchSize: configuration.batchSize, microBatch: configuration.microBatch,
+        precision: configuration.precision,
+        imagesPerSecond: .init(median: median, min: rates[0], max: rates[rates.count - 1]),
+        gflopPerImage: configuration.model.operationsPerImage * 1e-9, productGflops: productRate * 1e-9,
+        fractionOfProductBound: median * configuration.model.operationsPerImage / productRate,
+        peakMemoryBytes: -world.minimum(-usage.ru_maxrss * 1024),
+        stepSeconds: seconds.total / Double(steps),
+        seconds: Dictionary(uniqueKeysWithValues: StepPart.allCases.map { ("\($0)", seconds[$0] / Double(steps)) }))
+}
+
+/// The rate of all threads of all ranks together, all at work at the same time.
+private func measureProducts(
+    _ configuration: TrainingConfiguration, _ team: ThreadTeam, _ world: World
+) throws -> Double {
+    let (model, format) = (configuration.model, configuration.precision.format)
+    let rates = UnsafeMutablePointer<Double>.allocate(capacity: team.count)
+    defer { rates.deallocate() }
+    var sum = [0.0]
+    world.sum(&sum)  // so that all ranks start together
+    team.run { thread in
+        rates[thread] =
+            (try? productRate(dim: model.dim, rows: 8 * model.tokenCount, format: format, repetitions: 30)) ?? .nan
+    }
+    sum = [(0..<team.count).reduce(0) { $0 + rates[$1] }]
+    world.sum(&sum)
+    guard sum[0].isFinite else { throw Failure("no memory to measure products", hint: "use fewer threads") }
+    return sum[0]
+}

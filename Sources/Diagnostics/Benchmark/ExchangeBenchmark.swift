@@ -1,0 +1,67 @@
+import Base
+import Collectives
+import CrateModel
+import Optimizers
+
+/// What it costs to sum gradients and update parameters on all ranks, when nothing hides it.
+package struct ExchangeResult: Codable, Sendable {
+    /// Seconds, medians over the rounds, of the exchange of this program: the tree, the update of the own parts, the gathering.
+    package let treeSeconds: Double
+    /// Of MPI_Allreduce and the update of everything on every rank.
+    package let allReduceSeconds: Double
+}
+
+/// Measures both ways in turn, `rounds` times each, after one that is not counted. Collective.
+package func benchmarkExchange(
+    _ model: MaskedAutoencoder, wire: WireFormat, bucketBytes: Int, rounds: Int, world: World
+) throws -> ExchangeResult {
+    let layout = model.layout
+    let partition = Partition(
+        count: layout.bufferCount, bucketCount: bucketBytes / 4, ranks: world.size)
+    let rule = UpdateRule.adamW(weightDecay: 0.1)
+    let sharded = try world.agree { try Optimizer(layout, rule: rule, parts: partition.parts(of: world.rank)) }
+    let whole = try world.agree { try Optimizer(layout, rule: rule) }
+    let squares = try world.agree { try OwnedBuffer<Double>(count: partition.blocks) }
+    let exchange = try world.agree {
+        try GradientExchange(
+            world, partition, leaves: 1, gradients: sharded.gradients.pointer, parameters: sharded.parameters.pointer,
+            wire: wire)
+    }
+    var (tree, allReduce): ([Double], [Double]) = ([], [])
+    for round in 0...rounds {
+        sharded.fillGradients()
+        whole.fillGradients()
+        world.barrier()
+        var watch = Stopwatch()
+        exchange.complete(from: 0)
+        _ = exchange.finishReduction()
+        sharded.sumSquares(into: squares.pointer)
+        world.sum(squares.elements)
+        for part in sharded.parts.indices {
+            sharded.update(part: part, step: round, rate: 1e-4, scale: 1)
+            exchange.publish()
+        }
+        exchange.finishGather()
+        world.barrier()
+        let treeSeconds = watch.lap()
+        world.sum(whole.gradients.pointer, count: layout.bufferCount)
+        whole.sumSquares(into: squares.pointer)
+        whole.update(part: 0, step: round, rate: 1e-4, scale: 1)
+        world.barrier()
+        guard round > 0 else { continue }
+        tree.append(treeSeconds)
+        allReduce.append(watch.lap())
+    }
+    func median(_ values: [Double]) -> Double {
+        let sorted = values.sorted()
+        return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+    }
+    return ExchangeResult(treeSeconds: median(tree), allReduceSeconds: median(allReduce))
+}
+
+extension Optimizer {
+    /// Gradients that are not zero, so that nothing is cheaper than in training.
+    fileprivate borrowing func fillGradients() {
+        for index in 0..<gradients.count { gradients.pointer[index] = Float(index & 255) * 1e-6 }
+    }
+}

@@ -1,0 +1,58 @@
+import Base
+import Foundation
+import Loader
+
+/// How fast samples are read and augmented, without a model.
+package struct LoaderBenchmarkResult: Codable, Sendable {
+    /// Images of an epoch.
+    package let images: Int
+    /// Images a second on one core, over all epochs but the first, which also opens the shards.
+    package let imagesPerSecond: Double
+    /// Images a second of each epoch.
+    package let epochs: [Double]
+    /// Resident memory after each epoch in bytes.
+    package let residentBytes: [Int]
+    /// Seconds to compute which sample a position of a set of two billion is, the mean over a million positions.
+    package let secondsPerPosition: Double
+}
+
+/// Reads `epochs` epochs of the shards in `data` as training does, with nobody computing.
+package func benchmarkLoader(data: String, imageSize: Int, patchSize: Int, epochs: Int) throws -> LoaderBenchmarkResult {
+    let capacity = 8
+    let loader = try BatchLoader(
+        LoaderSettings(
+            path: data, imageSize: imageSize, patchSize: patchSize, maskRatio: 0.75, seed: 0, capacity: capacity))
+    var (rates, memory): ([Double], [Int]) = ([], [])
+    for epoch in 0..<epochs {
+        var watch = Stopwatch()
+        loader.begin(
+            BatchSequence(
+                first: epoch * loader.count, size: capacity, stride: capacity, end: (epoch + 1) * loader.count),
+            for: .training)
+        while try loader.next() != nil {}
+        rates.append(Double(loader.count) / watch.lap())
+        memory.append(try residentBytes())
+    }
+    let measured = rates.count > 1 ? rates.dropFirst() : rates[...]
+    return LoaderBenchmarkResult(
+        images: loader.count, imagesPerSecond: Double(measured.count) / measured.reduce(0) { $0 + 1 / $1 },
+        epochs: rates, residentBytes: memory, secondsPerPosition: secondsPerPosition())
+}
+
+private func secondsPerPosition() -> Double {
+    let (count, positions) = (2_000_000_000, 1_000_000)
+    var sampler = Sampler(count: count, seed: 0)
+    var (watch, sum) = (Stopwatch(), 0)
+    for position in 0..<positions { sum &+= sampler.sample(at: position &* 1999).sample }
+    // The sum is never negative; asking keeps it, and so the loop, from being left out.
+    return sum >= 0 ? watch.lap() / Double(positions) : .nan
+}
+
+/// The resident memory of this process.
+private func residentBytes() throws -> Int {
+    let path = "/proc/self/statm"
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8),
+        let pages = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
+    else { throw Failure("cannot read \(path)", hint: "measure on Linux") }
+    return pages * sysconf(Int32(_SC_PAGESIZE))
+}

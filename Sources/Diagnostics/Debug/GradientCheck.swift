@@ -1,0 +1,93 @@
+import CrateModel
+import Kernels
+
+/// How the gradient of one parameter compares with differences of the loss.
+package struct GradientCheck: Sendable {
+    /// The parameter.
+    package let name: String
+    /// Directions that were tried, and how many of them change the loss by enough to be judged in fp32.
+    package private(set) var tried = 0, judged = 0
+    /// The largest relative error of those that were judged.
+    package private(set) var worstError = 0.0
+
+    /// What a judged direction may be off by. Differences in fp32 are good to about 1%: the loss is rounded to 1e-7 of
+    /// itself, and a step long enough for that crosses thresholds of ISTA, where the loss has kinks.
+    package static let tolerance = 0.05
+
+    /// Whether all that was judged is within the tolerance.
+    package var passes: Bool { worstError <= Self.tolerance }
+
+    init(name: String) { self.name = name }
+
+    mutating func note(_ error: Double?) {
+        tried += 1
+        guard let error else { return }
+        judged += 1
+        worstError = max(worstError, error.isFinite ? error : .infinity)
+    }
+}
+
+extension DebugSession {
+    /// Sets the gradients by passes in fp32, whatever the configuration's precision.
+    package borrowing func computeExactGradients() throws {
+        computeGradients(try Workspace(model, images: images, precision: .fp32, team: workspace.team))
+    }
+
+    /// Compares the gradients that the session holds, of every parameter, with central differences of the loss, always in
+    /// fp32: along the gradient itself, and in the entry of the largest gradient of each third of the tensor.
+    package borrowing func checkGradients(_ done: (GradientCheck) -> Void = { _ in }) throws -> [GradientCheck] {
+        let exact = try Workspace(model, images: images, precision: .fp32, team: workspace.team)
+        let base = loss(exact)
+        return model.layout.parameters.map { parameter in
+            var check = GradientCheck(name: parameter.name)
+            let values = optimizer.parameters.pointer + parameter.offset
+            let gradients = optimizer.gradients.pointer + parameter.offset
+            let count = parameter.count
+            let length = sumOfSquares(values, count: count).squareRoot()
+            let norm = sumOfSquares(gradients, count: count).squareRoot()
+            if norm > 0 {
+                let direction = (0..<count).map { Double(gradients[$0]) / norm }
+                check.note(
+                    error(of: norm, along: direction, at: values, step: 0.01 * max(length, 0.1), base, exact))
+            }
+            let typical = max(0.05, length / Double(count).squareRoot())
+            for third in 0..<min(3, count) {
+                let entries = third * count / 3..<(third + 1) * count / 3
+                guard let entry = entries.max(by: { abs(gradients[$0]) < abs(gradients[$1]) }) else { continue }
+                check.note(
+                    error(
+                        of: Double(gradients[entry]), along: [1], at: values + entry, step: 0.05 * typical, base, exact)
+                )
+            }
+            done(check)
+            return check
+        }
+    }
+
+    /// The relative error of `slope`, the derivative of the loss along `direction`; nil where the loss would hardly change.
+    /// The least of three step lengths: long ones bend, short ones drown in rounding.
+    private func error(
+        of slope: Double, along direction: [Double], at values: UnsafeMutablePointer<Float>, step: Double,
+        _ base: Double,
+        _ exact: borrowing Workspace
+    ) -> Double? {
+        let before = [Float](UnsafeBufferPointer(start: values, count: direction.count))
+        func loss(_ length: Double) -> Double {
+            for (index, part) in direction.enumerated() { values[index] = Float(Double(before[index]) + length * part) }
+            defer { for (index, value) in before.enumerated() { values[index] = value } }
+            return self.loss(exact)
+        }
+        // Rounding of the loss, about.
+        let noise = 2e-7 * abs(base)
+        var least: Double?
+        for length in [step, step / 4, step / 16] {
+            let difference = (loss(length) - loss(-length)) / (2 * length)
+            // What either of the two says must be more than noise.
+            guard max(abs(slope), abs(difference)) * 2 * length > 100 * noise else { continue }
+            let error = abs(difference - slope) / max(abs(slope), abs(difference))
+            least = min(least ?? .infinity, error.isNaN ? .infinity : error)
+            if let least, least <= GradientCheck.tolerance / 5 { break }
+        }
+        return least
+    }
+}

@@ -1,0 +1,121 @@
+import Base
+import Collectives
+import Foundation
+import Kernels
+
+/// What all ranks have found together.
+package struct MachineReport: Codable, Sendable {
+    /// One a rank.
+    package let ranks: [MachineFacts]
+    /// Bytes of a vector that all ranks add up in a second (MPI_Allreduce); with one rank, that it adds to another in memory.
+    package let reductionBytesPerSecond: Double
+    /// What is to be said about it; see `findings(in:threads:reductionBytesPerSecond:)`.
+    package let findings: [MachineFinding]
+}
+
+/// Looks at what could keep a run of these ranks from starting or from being fast, and measures products and a reduction for
+/// about `seconds` seconds. Collective: all ranks get the report.
+package func examineMachines(
+    directories: [String], threads: Int, seconds: Double, world: World
+) throws -> MachineReport {
+    var facts = MachineFacts()
+    facts.busyProcessors = busyProcessors(over: 0.5)
+    for path in directories { facts.directories.append(examine(path, world)) }
+    let hasBFloat16 = world.minimum(facts.products.hasBFloat16 ? 1 : 0) == 1
+    let team = ThreadTeam(count: threads)
+    let time = seconds / (hasBFloat16 ? 3 : 2)
+    // A processor that lacks instructions would end the program here.
+    if world.minimum(Set(facts.usedInstructions).isSubset(of: facts.availableInstructions) ? 1 : 0) == 1 {
+        facts.productRate = try measureProducts(.fp32, team, seconds: time, world)
+        if hasBFloat16 {
+            facts.bfloat16Rate = try measureProducts(.bf16, team, seconds: time, world)
+        }
+    }
+    let reduction = try measureReduction(seconds: time, world)
+    let encoded = try world.agree { [UInt8](try JSONEncoder().encode(facts)) }
+    let ranks = try world.gather(encoded).map { try JSONDecoder().decode(MachineFacts.self, from: Data($0)) }
+    return MachineReport(
+        ranks: ranks, reductionBytesPerSecond: reduction,
+        findings: findings(in: ranks, threads: threads, reductionBytesPerSecond: reduction))
+}
+
+/// The rate of all threads of this rank, while those of the others are at work too.
+private func measureProducts(
+    _ precision: Precision, _ team: ThreadTeam, seconds: Double, _ world: World
+) throws -> Double {
+    let threads = team.count
+    let rates = UnsafeMutablePointer<Double>.allocate(capacity: threads)
+    rates.initialize(repeating: 0, count: threads)
+    defer { rates.deallocate() }
+    world.barrier()
+    team.run { thread in
+        let end = ContinuousClock.now + .seconds(seconds)
+        repeat {
+            // Base's products over a micro-batch; nil where there is no memory for them.
+            let rate = try? productRate(dim: 768, rows: 8 * 197, format: precision.format, repetitions: 2)
+            rates[thread] = max(rates[thread], rate ?? 0)
+        } while ContinuousClock.now < end
+    }
+    let slowest = (0..<threads).map { rates[$0] }.min() ?? 0
+    try world.agree {
+        guard slowest > 0 else { throw Failure("no memory to measure products", hint: "use fewer threads or ranks") }
+    }
+    return (0..<threads).reduce(0) { $0 + rates[$1] }
+}
+
+/// Bytes of gradients that are summed over all ranks in a second; with one rank, that are added in memory.
+private func measureReduction(seconds: Double, _ world: World) throws -> Double {
+    let count = 8 << 20
+    let values = try world.agree { try OwnedVector(count: count) }
+    func round() {
+        if world.size > 1 {
+            world.sum(values.own, count: count)
+        } else {
+            add(values.own, Operand(values.other), count: count, into: values.own)
+        }
+    }
+    round()
+    var watch = Stopwatch()
+    round()
+    // As many rounds on every rank.
+    let rounds = world.broadcast(max(1, min(10_000, Int(seconds / max(watch.lap(), 1e-4)))), from: 0)
+    for _ in 0..<rounds { round() }
+    return Double(4 * count * rounds) / watch.lap()
+}
+
+/// Two vectors of zeros: summing them over and over stays finite.
+private struct OwnedVector: ~Copyable {
+    let own, other: UnsafeMutablePointer<Float>
+    private let buffer: OwnedBuffer<Float>
+
+    init(count: Int) throws {
+        let buffer = try OwnedBuffer<Float>(count: 2 * count)
+        (own, other) = (buffer.pointer, buffer.pointer + count)
+        self.buffer = buffer
+    }
+}
+
+/// Whether files can be written to the directory `path`, and whether locks hold between ranks.
+private func examine(_ path: String, _ world: World) -> DirectoryFacts {
+    var facts = DirectoryFacts(path: path)
+    let lockPath = "\(path)/.crate-doctor-lock"
+    do {
+        try DurableFile.write([UInt8]("doctor".utf8), to: "\(path)/.crate-doctor-\(world.rank)")
+    } catch {
+        facts.problem = Failure(from: error).problem
+    }
+    unlink("\(path)/.crate-doctor-\(world.rank)")
+    facts.freeBytes = freeBytes(in: path)
+    // Rank 0 holds the lock while the others, and itself once more, ask for it.
+    let descriptor = world.rank == 0 ? open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) : -1
+    let isHeld = descriptor >= 0 && askForLock(on: descriptor) == .granted
+    world.barrier()
+    let second = open(lockPath, O_RDWR | O_CLOEXEC)
+    let isRefused = second >= 0 && askForLock(on: second) == .refused
+    facts.hasLocks = isRefused && (world.rank > 0 || isHeld)
+    if second >= 0 { close(second) }
+    world.barrier()
+    if descriptor >= 0 { close(descriptor) }
+    if world.rank == 0 { unlink(lockPath) }
+    return facts
+}

@@ -1,0 +1,48 @@
+// What is counted in the state of a pass. N images, T tokens, H heads; E as in SubspaceAttention.swift.
+
+/// How many of `count` elements are not positive. Of the output of a ReLU: how many are zero.
+package func countOfNonPositive(_ x: UnsafePointer<Float>, count: Int) -> Int {
+    var positive = SIMD16<Int32>.zero
+    var i = 0
+    while i < count {
+        // Behind the last element zeros are read.
+        let isPositive = load(x + i, count &- i) .> Vector.zero
+        positive &+= SIMD16<Int32>.zero.replacing(with: 1, where: isPositive)
+        i &+= 16
+    }
+    return count - Int(positive.wrappedSum())
+}
+
+/// The mean entropies, in nats, of one image's attention A: over all heads and queries, and of the class token's queries alone.
+///
+/// probabilities: A of the image, (H, E, E), rows and columns behind T ignored.
+package func attentionEntropy(_ probabilities: Operand, shape: AttentionShape) -> (all: Double, classToken: Double) {
+    switch probabilities.format {
+    case .float32, .roundedFloat32: attentionEntropy(probabilities.floats, shape)
+    case .bfloat16: attentionEntropy(probabilities.elements(BFloat16.self), shape)
+    }
+}
+
+@inline(__always)
+private func attentionEntropy<Element: OperandElement>(
+    _ probabilities: UnsafePointer<Element>, _ shape: AttentionShape
+) -> (all: Double, classToken: Double) {
+    var (all, classToken) = (0.0, 0.0)
+    for head in 0..<shape.heads {
+        for query in 0..<shape.tokens {
+            let row = probabilities + (head &* shape.scoreCount &+ query &* shape.extent)
+            var total = Vector.zero
+            var i = 0
+            while i < shape.tokens {
+                // Behind the last element zeros are read, which add nothing.
+                let weights = Element.load(row + i, shape.tokens &- i)
+                total -= weights * logarithm(weights)
+                i &+= 16
+            }
+            let entropy = doubleSum(total)
+            all += entropy
+            if query == 0 { classToken += entropy }
+        }
+    }
+    return (all / Double(shape.heads * shape.tokens), classToken / Double(shape.heads))
+}

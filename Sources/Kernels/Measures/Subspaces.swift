@@ -1,0 +1,77 @@
+// H subspaces of P rows each in D dimensions, stacked as a matrix (H P, D).
+
+/// Makes the rows of a matrix (rows, dim) orthonormal, from the first to the last (Gram and Schmidt, each row twice). A row
+/// that lies in the span of those before it becomes zero.
+package func orthonormaliseRows(_ matrix: UnsafeMutablePointer<Float>, rows: Int, dim: Int) {
+    for index in 0..<rows {
+        let row = matrix + index &* dim
+        let before = sumOfSquares(row, count: dim)
+        for _ in 0..<2 {
+            for earlier in 0..<index {
+                let direction = matrix + earlier &* dim
+                subtract(direction, times: dot(direction, row, count: dim), count: dim, from: row)
+            }
+        }
+        let left = sumOfSquares(row, count: dim)
+        // Behind what cancels, only rounding is left.
+        scale(row, by: left > 1e-10 * before ? Float(1 / left.squareRoot()) : 0, count: dim, into: row)
+    }
+}
+
+/// How much the subspaces overlap: the mean squared cosine between the orthonormal basis vectors of different ones,
+///
+///     sum over h != k of ||Q_h Q_k^T||_F^2 / (H (H - 1) P)
+///
+/// 0 where they are orthogonal, 1 where they are the same; P / D on average where they are drawn at random. One subspace has
+/// none to overlap with: 0.
+///
+/// The rows of `bases`, (H P, D), span the subspaces, and are replaced by orthonormal ones, Q; `products` is scratch, (P, P).
+package func subspaceOverlap(
+    _ bases: UnsafeMutablePointer<Float>, subspaces: Int, rows: Int, dim: Int, products: UnsafeMutablePointer<Float>
+) -> Double {
+    guard subspaces > 1 else { return 0 }
+    func basis(_ index: Int) -> UnsafeMutablePointer<Float> { bases + index * rows * dim }
+    for index in 0..<subspaces { orthonormaliseRows(basis(index), rows: rows, dim: dim) }
+    var sum = 0.0
+    for second in 1..<subspaces {
+        for first in 0..<second {
+            multiply(
+                Matrix(basis(first), rows, dim), Matrix(basis(second), rows, dim).transposed,
+                into: Matrix(products, rows, rows))
+            sum += 2 * sumOfSquares(products, count: rows * rows)
+        }
+    }
+    return sum / Double(subspaces * (subspaces - 1) * rows)
+}
+
+/// How far the columns of a dictionary W (D, D) are from orthonormal: ||W^T W - I||_F / ||I||_F, ||I||_F being sqrt(D).
+///
+/// products: scratch, (D, D).
+package func dictionaryCoherence(
+    _ dictionary: UnsafeMutablePointer<Float>, dim: Int, products: UnsafeMutablePointer<Float>
+) -> Double {
+    let weight = Matrix(dictionary, dim, dim)
+    multiply(weight.transposed, weight, into: Matrix(products, dim, dim))
+    for index in 0..<dim { products[index &* (dim &+ 1)] -= 1 }
+    return (sumOfSquares(products, count: dim * dim) / Double(dim)).squareRoot()
+}
+
+/// The sum of x y over `count` elements.
+@inline(__always)
+private func dot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int) -> Float {
+    var total = Vector.zero
+    var i = 0
+    while i < count {
+        total += load(x + i, count &- i) * load(y + i, count &- i)
+        i &+= 16
+    }
+    return total.sum()
+}
+
+/// y = y - factor x.
+@inline(__always)
+private func subtract(
+    _ x: UnsafePointer<Float>, times factor: Float, count: Int, from y: UnsafeMutablePointer<Float>
+) {
+    add(y, x, sign: -factor, count: count, into: y)
+}

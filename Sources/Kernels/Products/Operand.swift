@@ -1,0 +1,172 @@
+import Base
+import COneDNN
+
+/// The arithmetic of products; everything else is computed in fp32.
+package enum Precision: String, CaseIterable, Codable, Sendable {
+    /// Factors and sums in single precision.
+    case fp32
+    /// Factors rounded to bf16 (8 bits of exponent, 8 of precision), sums in single precision.
+    case bf16
+
+    /// How factors are kept for products of this precision on this processor.
+    package var format: OperandFormat {
+        switch self {
+        case .fp32: .float32
+        case .bf16: Self.hasBFloat16Products ? .bfloat16 : .roundedFloat32
+        }
+    }
+
+    /// Whether the processor multiplies bf16 itself. Without it factors are rounded all the same, at the speed of fp32.
+    package static let hasBFloat16Products = crate_dnnl_has_bf16()
+}
+
+/// How factors of products are kept in memory.
+package enum OperandFormat: Sendable {
+    /// As single precision.
+    case float32
+    /// As bf16.
+    case bfloat16
+    /// As single precision, rounded to what bf16 can hold.
+    case roundedFloat32
+
+    /// The format of a product that is no factor itself: what costs nothing to write.
+    package var result: OperandFormat { self == .bfloat16 ? .bfloat16 : .float32 }
+
+    /// Bytes of an element.
+    package var stride: Int { self == .bfloat16 ? 2 : 4 }
+}
+
+/// Elements in memory that somebody else owns, in one of the formats of factors.
+package struct Operand {
+    /// The first element.
+    package let memory: UnsafeMutableRawPointer
+    /// How they are kept.
+    package let format: OperandFormat
+
+    /// The elements from `memory` on.
+    @inline(__always)
+    package init(_ memory: UnsafeMutableRawPointer, _ format: OperandFormat) {
+        self.memory = memory
+        self.format = format
+    }
+
+    /// Floats as they are.
+    @inline(__always)
+    package init(_ floats: UnsafePointer<Float>) {
+        self.init(UnsafeMutableRawPointer(mutating: floats), .float32)
+    }
+
+    /// The elements from the `count`-th on.
+    @inline(__always)
+    package static func + (operand: Operand, count: Int) -> Operand {
+        Operand(operand.memory + count * operand.format.stride, operand.format)
+    }
+
+    @inline(__always)
+    func elements<Element: OperandElement>(_: Element.Type = Element.self) -> UnsafeMutablePointer<Element> {
+        memory.assumingMemoryBound(to: Element.self)
+    }
+
+    /// The elements as floats. Not for `bfloat16`.
+    @inline(__always)
+    var floats: UnsafeMutablePointer<Float> { memory.assumingMemoryBound(to: Float.self) }
+}
+
+/// An element of an operand: how whole vectors of it are read and written.
+protocol OperandElement: BitwiseCopyable {
+    /// See `load` of floats.
+    static func load(_ source: UnsafePointer<Self>, _ lanes: Int) -> Vector
+    /// See `store` of floats; rounds to the nearest.
+    static func store(_ vector: Vector, _ destination: UnsafeMutablePointer<Self>, _ lanes: Int)
+}
+
+extension Float: OperandElement {
+    @inline(__always)
+    static func load(_ source: UnsafePointer<Float>, _ lanes: Int) -> Vector { Kernels.load(source, lanes) }
+
+    @inline(__always)
+    static func store(_ vector: Vector, _ destination: UnsafeMutablePointer<Float>, _ lanes: Int) {
+        Kernels.store(vector, destination, lanes)
+    }
+}
+
+/// A float that has been rounded to bf16.
+struct RoundedFloat: OperandElement {
+    let value: Float
+
+    @inline(__always)
+    static func load(_ source: UnsafePointer<RoundedFloat>, _ lanes: Int) -> Vector {
+        Kernels.load(UnsafeRawPointer(source).assumingMemoryBound(to: Float.self), lanes)
+    }
+
+    @inline(__always)
+    static func store(_ vector: Vector, _ destination: UnsafeMutablePointer<RoundedFloat>, _ lanes: Int) {
+        let bits = roundedBits(vector) & 0xFFFF_0000
+        Kernels.store(
+            unsafeBitCast(bits, to: Vector.self),
+            UnsafeMutableRawPointer(destination).assumingMemoryBound(to: Float.self), lanes)
+    }
+}
+
+/// The upper half of a float.
+struct BFloat16: OperandElement {
+    let bits: UInt16
+
+    @inline(__always)
+    static func load(_ source: UnsafePointer<BFloat16>, _ lanes: Int) -> Vector {
+        var halves = SIMD16<UInt16>.zero
+        if lanes >= 16 {
+            halves = UnsafeRawPointer(source).loadUnaligned(as: SIMD16<UInt16>.self)
+        } else {
+            for lane in 0..<lanes { halves[lane] = source[lane].bits }
+        }
+        return unsafeBitCast(SIMD16<UInt32>(truncatingIfNeeded: halves) &<< 16, to: Vector.self)
+    }
+
+    @inline(__always)
+    static func store(_ vector: Vector, _ destination: UnsafeMutablePointer<BFloat16>, _ lanes: Int) {
+        let halves = SIMD16<UInt16>(truncatingIfNeeded: roundedBits(vector) &>> 16)
+        if lanes >= 16 {
+            UnsafeMutableRawPointer(destination).storeBytes(of: halves, as: SIMD16<UInt16>.self)
+        } else {
+            for lane in 0..<lanes { destination[lane] = BFloat16(bits: halves[lane]) }
+        }
+    }
+}
+
+/// Bits whose upper halves are the nearest bf16, to even where two are as near; what is not a number stays so.
+@inline(__always)
+private func roundedBits(_ vector: Vector) -> SIMD16<UInt32> {
+    let bits = unsafeBitCast(vector, to: SIMD16<UInt32>.self)
+    let rounded = bits &+ 0x7FFF &+ ((bits &>> 16) & 1)
+    return rounded.replacing(with: bits | 0x40_0000, where: vector .!= vector)
+}
+
+/// result = x, element by element, in the format of `result`.
+package func convert(_ x: UnsafePointer<Float>, count: Int, into result: Operand) {
+    switch result.format {
+    case .float32: convert(x, count: count, to: result.elements(Float.self))
+    case .bfloat16: convert(x, count: count, to: result.elements(BFloat16.self))
+    case .roundedFloat32: convert(x, count: count, to: result.elements(RoundedFloat.self))
+    }
+}
+
+/// Front to back, so that `result` may begin where x begins.
+@inline(__always)
+func convert<Element: OperandElement>(
+    _ x: UnsafePointer<Float>, count: Int, to result: UnsafeMutablePointer<Element>
+) {
+    var i = 0
+    while i < count {
+        let lanes = count &- i
+        Element.store(load(x + i, lanes), result + i, lanes)
+        i &+= 16
+    }
+}
+
+extension Arena {
+    /// `count` zeroed elements of `format`.
+    package mutating func operands(_ count: Int, _ format: OperandFormat) throws -> Operand {
+        Operand(try floats(format.stride == 4 ? count : (count + 1) / 2), format)
+    }
+}

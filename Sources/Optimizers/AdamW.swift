@@ -1,0 +1,49 @@
+import Foundation
+import Kernels
+
+/// The settings of AdamW: Loshchilov and Hutter, Decoupled Weight Decay Regularization (arXiv 1711.05101).
+package struct AdamW: Equatable, Sendable {
+    /// Decay of the first moment.
+    package var beta1 = 0.9
+    /// Decay of the second moment.
+    package var beta2 = 0.95
+    /// Added to the root of the second moment.
+    package var epsilon = 1e-8
+    /// Decoupled weight decay.
+    package var weightDecay = 0.1
+
+    /// AdamW with betas 0.9 and 0.95.
+    package init(weightDecay: Double) {
+        self.weightDecay = weightDecay
+    }
+
+    /// One update of `count` parameters in place; `step` counts from 1. With g the gradient times `gradientScale`:
+    ///
+    ///     p *= 1 - rate weightDecay (when `decays`)
+    ///     m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+    ///     p -= rate / (1 - beta1^step) m / (sqrt(v / (1 - beta2^step)) + epsilon)
+    package func update(
+        _ parameters: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>,
+        firstMoments: UnsafeMutablePointer<Float>, secondMoments: UnsafeMutablePointer<Float>, count: Int,
+        step: Int, rate: Double, gradientScale: Float, decays: Bool
+    ) {
+        let keep = Float(decays ? 1 - rate * weightDecay : 1)
+        let stepSize = Float(rate / (1 - pow(beta1, Double(step))))
+        let rootScale = Float(1 / (1 - pow(beta2, Double(step))).squareRoot())
+        let (decay1, fresh1) = (Float(beta1), Float(1 - beta1))
+        let (decay2, fresh2) = (Float(beta2), Float(1 - beta2))
+        let smallest = Float(epsilon)
+        var i = 0
+        while i < count {
+            let lanes = count &- i
+            let gradient = load(gradients + i, lanes) * gradientScale
+            let first = load(firstMoments + i, lanes) * decay1 + gradient * fresh1
+            let second = load(secondMoments + i, lanes) * decay2 + gradient * gradient * fresh2
+            let direction = first / (second.squareRoot() * rootScale + smallest)
+            store(first, firstMoments + i, lanes)
+            store(second, secondMoments + i, lanes)
+            store(load(parameters + i, lanes) * keep - direction * stepSize, parameters + i, lanes)
+            i &+= 16
+        }
+    }
+}
