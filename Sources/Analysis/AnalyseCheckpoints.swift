@@ -37,12 +37,11 @@ package func analyseCheckpoint(
 ) throws -> LayerMeasurement {
     let loaded = try LoadedModel(path, images: 1, precision: request.precision, threads: request.threads, world: world)
     for warning in loaded.warnings where world.rank == 0 { report(warning) }
-    let maskRatio = loaded.model.autoencoder == nil ? nil : request.maskRatio ?? loaded.maskRatio
+    let maskRatio = loaded.model.classifier != nil ? nil : request.maskRatio ?? loaded.stored.maskRatio
     let loader = try loaded.loader(of: request.data, maskRatio: maskRatio, world: world)
     let meter = try world.agree { try LayerMeter(loaded.model, images: 1, threads: request.threads) }
     var measurement = try measureLayers(
-        loaded.model, parameters: loaded.parameters.pointer, workspace: loaded.workspace, loader: loader,
-        images: request.images, meter: meter, world: world)
+        loaded.replica, loader: loader, images: request.images, meter: meter, world: world)
     measurement.file = loaded.file
     let directory = (loaded.file as NSString).deletingLastPathComponent
     measurement.step = CheckpointStore.step(of: directory)

@@ -46,26 +46,30 @@ extension LoadedModel {
         let configuration = model.configuration
         var maps: [AttentionMaps] = []
         try encodeInParts(pictures, block: block) { index, original in
-            let heads = (0..<configuration.heads).map { head in
-                Array(workspace.attentionRow(block: block - 1, image: index, head: head, query: 0).dropFirst())
+            let heads = try (0..<configuration.heads).map { head in
+                guard let row = replica.attentionRow(block: block - 1, image: index, head: head, query: 0) else {
+                    throw Failure("layer \(block) of \(file) has no attention", hint: "choose another layer")
+                }
+                return Array(row.dropFirst())
             }
             maps.append(AttentionMaps(original: original, tiling: tiling, heads: heads))
         }
         return maps
     }
 
-    /// Runs the encoder over `pictures`, as many at a time as the workspace takes, and calls `body` for each with its place in the
-    /// workspace and how the model sees it.
+    /// Runs the encoder over `pictures`, as many at a time as the replica takes, and calls `body` for each with its place in the
+    /// batch and how the model sees it.
     borrowing func encodeInParts(_ pictures: [Picture], block: Int, _ body: (Int, Image) throws -> Void) throws {
         let configuration = model.configuration
         guard (1...configuration.depth).contains(block) else {
             throw Failure("there is no layer \(block)", hint: "choose from 1 to \(configuration.depth)")
         }
-        var framed = try FramedPictures(tiling, normalisation, capacity: min(pictures.count, workspace.capacity))
+        var framed = try FramedPictures(
+            tiling, stored.normalisation, capacity: min(pictures.count, replica.capacity))
         for first in stride(from: 0, to: pictures.count, by: max(1, framed.capacity)) {
             let count = min(framed.capacity, pictures.count - first)
             for index in 0..<count { try framed.place(pictures[first + index], at: index) }
-            encode(PatchBatch(patches: framed.patches.pointer, mask: nil, images: count))
+            replica.encode(PatchBatch(patches: framed.patches.pointer, mask: nil, images: count))
             for index in 0..<count { try body(index, try framed.image(of: pictures[first + index])) }
         }
     }

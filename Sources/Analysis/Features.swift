@@ -1,7 +1,6 @@
 import Base
 import Collectives
 import CrateModel
-import Kernels
 import Loader
 
 // n samples, T tokens of an image, D channels.
@@ -54,7 +53,7 @@ extension LoadedModel {
         of data: String, _ sources: [FeatureSource], world: World,
         body: (Range<Int>, [UnsafePointer<Float>]) throws -> Void
     ) throws {
-        let (chunk, dim) = (workspace.capacity, model.configuration.dim)
+        let (chunk, dim) = (replica.capacity, model.configuration.dim)
         let loader = try loader(of: data, maskRatio: nil, world: world)
         let (count, stride) = (loader.count, world.size * chunk)
         // Samples of one exchange; in it every rank has as many chunks.
@@ -72,7 +71,7 @@ extension LoadedModel {
                         throw Failure("the loader is not at sample \(first)", hint: "this is a mistake of the program")
                     }
                     let images = loaded.positions.count
-                    encode(PatchBatch(patches: loaded.patches, mask: nil, images: images))
+                    replica.encode(PatchBatch(patches: loaded.patches, mask: nil, images: images))
                     for (index, source) in sources.enumerated() {
                         pool(source, images, into: rows.pointer + (index * round + first - start) * dim)
                     }
@@ -84,18 +83,12 @@ extension LoadedModel {
         }
     }
 
-    /// Writes the features of the first `images` images of the workspace, (images, D).
+    /// Writes the features of the first `images` images of the last pass, (images, D).
     private borrowing func pool(_ source: FeatureSource, _ images: Int, into rows: UnsafeMutablePointer<Float>) {
         let (tokens, dim) = (model.configuration.tokenCount, model.configuration.dim)
-        let states = source.block.map { workspace.encoderOutput($0 - 1) } ?? workspace.encoderNormed
+        let states = source.block.map { replica.encoderOutput($0 - 1) } ?? replica.encoderNormed
         for image in 0..<images {
-            let (state, row) = (states + image * tokens * dim, rows + image * dim)
-            switch source.pooling {
-            case .classToken: row.update(from: state, count: dim)
-            case .mean:
-                addColumnSums(state + dim, sign: 1, rows: tokens - 1, columns: dim, stride: dim, to: row)
-                for i in 0..<dim { row[i] /= Float(tokens - 1) }
-            }
+            source.pooling.pool(states + image * tokens * dim, tokens: tokens, dim: dim, into: rows + image * dim)
         }
     }
 }

@@ -22,18 +22,18 @@ package struct Spread: Codable, Equatable, Sendable {
     }
 }
 
-/// What is measured of an encoder block; see `BlockMeasure` and `WeightMeasures`. What is not finite is absent.
-package struct EncoderMeasures: Codable, Equatable, Sendable {
-    /// See `BlockMeasure`.
+/// What is measured of an encoder block; see `BlockMetric` and `WeightMetrics`. What is not finite is absent.
+package struct EncoderMetrics: Codable, Equatable, Sendable {
+    /// See `BlockMetric`.
     package var codingRate, codingRateAfter, sparsity, sparsityBefore, istaStep: Spread?
-    /// See `BlockMeasure`.
+    /// See `BlockMetric`.
     package var attentionEntropy, classAttentionEntropy: Spread?
-    /// See `WeightMeasures`.
+    /// See `WeightMetrics`.
     package var dictionaryCoherence, subspaceOverlap: Double?
 }
 
 /// What is measured of a decoder block; see `LayerMeter.measure`.
-package struct DecoderMeasures: Codable, Equatable, Sendable {
+package struct DecoderMetrics: Codable, Equatable, Sendable {
     /// How far its output is from what it is to bring back.
     package var discrepancy: Spread?
 }
@@ -49,20 +49,20 @@ package struct LayerMeasurement: Codable, Equatable, Sendable {
     /// The number of images.
     package var images: Int
     /// Block by block.
-    package var encoder: [EncoderMeasures]
+    package var encoder: [EncoderMetrics]
     /// Block by block, as far as the encoder has blocks to compare with.
-    package var decoder: [DecoderMeasures]
+    package var decoder: [DecoderMetrics]
 }
 
-extension EncoderMeasures {
+extension EncoderMetrics {
     /// What is measured over images, by the names in files.
-    package static let spreads: [(name: String, value: @Sendable (EncoderMeasures) -> Spread?)] = [
+    package static let spreads: [(name: String, value: @Sendable (EncoderMetrics) -> Spread?)] = [
         ("coding_rate", \.codingRate), ("coding_rate_after", \.codingRateAfter), ("sparsity_before", \.sparsityBefore),
         ("sparsity", \.sparsity), ("ista_step", \.istaStep), ("attention_entropy", \.attentionEntropy),
         ("class_attention_entropy", \.classAttentionEntropy),
     ]
     /// What is measured of weights, by the names in files.
-    package static let numbers: [(name: String, value: @Sendable (EncoderMeasures) -> Double?)] = [
+    package static let numbers: [(name: String, value: @Sendable (EncoderMetrics) -> Double?)] = [
         ("dictionary_coherence", \.dictionaryCoherence), ("subspace_overlap", \.subspaceOverlap),
     ]
 }

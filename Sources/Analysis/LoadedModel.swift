@@ -2,32 +2,25 @@ import Base
 import Checkpoints
 import Collectives
 import CrateModel
-import Images
 import Kernels
 import Loader
 import Shards
 
 /// A checkpoint's model, ready for forward passes.
 package struct LoadedModel: ~Copyable {
-    /// The model.
-    package let model: Model
-    /// Its parameters, one flat buffer of `model.layout`.
-    package let parameters: OwnedBuffer<Float>
-    /// The memory of a pass, with the weights prepared.
-    package let workspace: Workspace
-    /// The fraction of patches that training hid; 0 for a classifier.
-    package let maskRatio: Double
+    /// The model with its parameters and the memory of a pass.
+    package let replica: Replica
+    /// What the file says of the model.
+    package let stored: StoredModel
     /// How images are cut into patches.
     package let tiling: PatchTiling
-    /// What pixels are normalised with.
-    package let normalisation: Normalisation
     /// The file that was read.
     package let file: String
     /// Damaged checkpoints that were passed over. Rank 0's alone.
     package let warnings: [Failure]
 
     /// Loads what `path` means (see `CheckpointStore.modelFile`) on every rank, for up to `images` images at a time (nil:
-    /// `Workspace.usefulImages`), of side `imageSize` (nil: as trained) with patches `stride` pixels apart (nil: side by side); see
+    /// `Replica.usefulImages`), of side `imageSize` (nil: as trained) with patches `stride` pixels apart (nil: side by side); see
     /// `Model.loadParameters` for the positions where that makes another grid of patches.
     ///
     /// Collective: all ranks have the model, or all throw.
@@ -42,49 +35,37 @@ package struct LoadedModel: ~Copyable {
             world.rank == 0 ? try CheckpointStore.modelFile(at: path) { warnings.append($0) } : ""
         }
         let file = String(decoding: world.broadcast([UInt8](chosen.utf8), from: 0), as: UTF8.self)
-        let (stored, maskRatio, normalisation) = try world.agree {
-            try CheckpointStore.description(ofModelFile: file)
-        }
+        let stored = try world.agree { try CheckpointStore.description(ofModelFile: file) }
         let tiling = try world.agree {
-            let trained = stored.configuration
+            let trained = stored.model.configuration
             return try PatchTiling(
                 imageSize: imageSize ?? trained.imageSize, patchSize: trained.patchSize, stride: stride)
         }
         // A model knows the grid of its patches only by the side of an image, in which they lie side by side.
-        let model = try world.agree { try stored.resized(to: tiling.patchesPerSide * tiling.patchSize) }
-        let parameters = try world.agree { try OwnedBuffer<Float>(count: model.layout.bufferCount) }
-        try world.agree { try model.loadParameters(into: parameters.pointer, from: file, of: stored) }
-        let workspace = try world.agree {
-            try Workspace(
-                model, images: images ?? Workspace.usefulImages(threads: threads), precision: precision,
-                team: ThreadTeam(count: threads))
+        let model = try world.agree { try stored.model.resized(to: tiling.patchesPerSide * tiling.patchSize) }
+        let replica = try world.agree {
+            try Replica(
+                model, images: images ?? Replica.usefulImages(threads: threads), precision: precision,
+                team: ThreadTeam(count: threads), isTrained: false)
         }
-        model.prepare(parameters: parameters.pointer, workspace: workspace)
-        self.model = model
-        self.parameters = parameters
-        self.workspace = workspace
-        self.maskRatio = maskRatio
+        try world.agree { try model.loadParameters(into: replica.parameters.pointer, from: file, of: stored.model) }
+        self.replica = replica
+        self.stored = stored
         self.tiling = tiling
-        self.normalisation = normalisation
         self.file = file
         self.warnings = warnings
     }
 
-    /// Replaces the weights by the initial values that `seed` draws, for comparison.
-    package borrowing func initialise(seed: UInt64) {
-        model.layout.initialise(parameters.pointer, seed: seed)
-        model.prepare(parameters: parameters.pointer, workspace: workspace)
-    }
+    package var model: Model { replica.model }
 
-    /// The masked autoencoder. Throws `Failure` where the checkpoint is of a classifier.
-    package var autoencoder: MaskedAutoencoder {
-        get throws {
-            if case .autoencoder(let model) = model { return model }
+    /// Throws `Failure` where the checkpoint is of a classifier.
+    package borrowing func demandAutoencoder() throws {
+        guard model.classifier == nil else {
             throw Failure("\(file) holds a classifier", hint: "give a checkpoint of crate pretrain")
         }
     }
 
-    /// A loader of the shards in `data` for evaluation, up to as many samples at a time as the workspace takes, normalised as in
+    /// A loader of the shards in `data` for evaluation, up to as many samples at a time as the replica takes, normalised as in
     /// training. `maskRatio` nil hides nothing; a classifier is given the labels if `isLabelled`.
     ///
     /// Collective: all ranks have one for the same shards, or all throw.
@@ -92,8 +73,8 @@ package struct LoadedModel: ~Copyable {
         of data: String, maskRatio: Double?, isLabelled: Bool = false, world: World
     ) throws -> BatchLoader {
         let (configuration, classifier) = (model.configuration, model.classifier)
-        let labels = isLabelled ? classifier.map { LabelSettings(classes: $0.configuration.classes) } : nil
-        let (normalisation, capacity) = (normalisation, workspace.capacity)
+        let labels = isLabelled ? classifier.map { LabelSettings(classes: $0.classes) } : nil
+        let (normalisation, capacity) = (stored.normalisation, replica.capacity)
         let loader = try world.agree {
             try BatchLoader(
                 LoaderSettings(
@@ -102,10 +83,5 @@ package struct LoadedModel: ~Copyable {
         }
         try world.demandEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: data) }])
         return loader
-    }
-
-    /// The encoder over `batch`; its state is in the workspace.
-    package borrowing func encode(_ batch: PatchBatch) {
-        model.encode(batch, parameters: parameters.pointer, workspace: workspace)
     }
 }

@@ -9,32 +9,30 @@ import Loader
 /// numbers in the same order, so that the result has the same bits on any number of ranks. Collective: all ranks get it, or all
 /// throw.
 ///
-/// The last pass in `workspace` is overwritten. `meter` is for one image or more.
+/// The last pass in `replica` is overwritten. `meter` is for one image or more.
 package func measureLayers(
-    _ model: Model, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace,
-    loader: BatchLoader, images: Int, meter: borrowing LayerMeter, world: World
+    _ replica: borrowing Replica, loader: BatchLoader, images: Int, meter: borrowing LayerMeter, world: World
 ) throws -> LayerMeasurement {
     let count = min(images, loader.count)
     let (spacing, rowCount) = (loader.count / count, meter.rowCount)
-    let blocks = model.configuration.depth
+    let (model, blocks) = (replica.model, replica.model.configuration.depth)
     var values = [Double](repeating: 0, count: count * rowCount + 2 * blocks)
-    model.prepare(parameters: parameters, workspace: workspace)
     try world.agree {
         loader.begin(
             BatchSequence(
                 first: world.rank * spacing, size: 1, stride: world.size * spacing, end: (count - 1) * spacing + 1),
             for: .evaluation)
         while let loaded = try loader.next() {
-            model.forward(model.batch(loaded), parameters: parameters, workspace: workspace)
-            meter.measure(images: 1, parameters: parameters, workspace: workspace)
+            replica.forward(model.batch(loaded))
+            meter.measure(images: 1, in: replica)
             let start = loaded.positions.lowerBound / spacing * rowCount
             values.replaceSubrange(start..<start + rowCount, with: meter.row(0))
         }
         let own = Array(stride(from: world.rank, to: blocks, by: world.size))
-        let weights = try meter.measureWeights(of: own, parameters: parameters, team: workspace.team)
+        let weights = try meter.measureWeights(of: own, in: replica)
         for (block, weights) in zip(own, weights) {
-            values[count * rowCount + 2 * block] = weights.dictionaryCoherence
-            values[count * rowCount + 2 * block + 1] = weights.subspaceOverlap
+            values[count * rowCount + 2 * block] = weights?.dictionaryCoherence ?? .nan
+            values[count * rowCount + 2 * block + 1] = weights?.subspaceOverlap ?? .nan
         }
     }
     world.sum(&values)
@@ -50,14 +48,14 @@ extension LayerMeasurement {
             let value = values[images * rowCount + 2 * block + number]
             return value.isFinite ? value : nil
         }
-        var encoder: [EncoderMeasures] = []
+        var encoder: [EncoderMetrics] = []
         for block in 0..<meter.depth {
-            let places = BlockMeasure.allCases.map { LayerMeter.place($0, block: block) }
-            func spread(_ measure: BlockMeasure, isSample: Bool = false) -> Spread? {
+            let places = BlockMetric.allCases.map { LayerMeter.place($0, block: block) }
+            func spread(_ measure: BlockMetric, isSample: Bool = false) -> Spread? {
                 Spread(column(places[measure.rawValue]), isSample: isSample)
             }
             encoder.append(
-                EncoderMeasures(
+                EncoderMetrics(
                     codingRate: spread(.codingRate, isSample: true),
                     codingRateAfter: spread(.codingRateAfter, isSample: true), sparsity: spread(.sparsity),
                     sparsityBefore: spread(.sparsityBefore), istaStep: spread(.istaStep),
@@ -65,9 +63,9 @@ extension LayerMeasurement {
                     classAttentionEntropy: spread(.classAttentionEntropy), dictionaryCoherence: weight(block, 0),
                     subspaceOverlap: weight(block, 1)))
         }
-        var decoder: [DecoderMeasures] = []
+        var decoder: [DecoderMetrics] = []
         for block in 0..<meter.matchedDecoderDepth {
-            decoder.append(DecoderMeasures(discrepancy: Spread(column(meter.discrepancyPlace(block: block)))))
+            decoder.append(DecoderMetrics(discrepancy: Spread(column(meter.discrepancyPlace(block: block)))))
         }
         self.init(images: images, encoder: encoder, decoder: decoder)
     }

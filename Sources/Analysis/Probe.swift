@@ -40,7 +40,7 @@ extension LoadedModel {
         for (index, source) in sources.enumerated() {
             try world.agree {
                 guard isSolving else { return }
-                let result = try probe.solve(fitted[index], judged[index], team: workspace.team)
+                let result = try probe.solve(fitted[index], judged[index], team: replica.team)
                 try report(LayerProbe(layer: source.layer, pooling: source.pooling, result: result))
             }
         }

@@ -25,7 +25,7 @@ package struct Reconstruction: Sendable {
 }
 
 extension LoadedModel {
-    /// The reconstructions of `pictures`, as many at a time as the workspace takes.
+    /// The reconstructions of `pictures`, as many at a time as the replica takes.
     ///
     /// `maskRatio` of the patches (nil: as in training) are hidden, drawn for (`seed`, key of the picture); seed 0 is evaluation's.
     /// A prediction of a standardised patch becomes prediction / scale + mean with mean and scale of the patch itself
@@ -33,10 +33,12 @@ extension LoadedModel {
     package borrowing func reconstruct(
         _ pictures: [Picture], maskRatio: Double? = nil, seed: UInt64 = 0
     ) throws -> [Reconstruction] {
-        let configuration = try autoencoder.configuration
+        try demandAutoencoder()
+        let configuration = model.configuration
         let grid = try PatchGrid(imageSize: configuration.imageSize, patchSize: configuration.patchSize)
-        let visible = try grid.visiblePatches(maskRatio: maskRatio ?? self.maskRatio)
-        var framed = try FramedPictures(tiling, normalisation, capacity: min(pictures.count, workspace.capacity))
+        let visible = try grid.visiblePatches(maskRatio: maskRatio ?? stored.maskRatio)
+        var framed = try FramedPictures(
+            tiling, stored.normalisation, capacity: min(pictures.count, replica.capacity))
         let mask = try OwnedBuffer<UInt8>(count: framed.capacity * grid.patchCount)
         var results: [Reconstruction] = []
         for first in stride(from: 0, to: pictures.count, by: max(1, framed.capacity)) {
@@ -51,15 +53,16 @@ extension LoadedModel {
                     patchCount: grid.patchCount, visible: visible, using: &generator,
                     into: mask.pointer + index * grid.patchCount)
             }
-            model.forward(batch, parameters: parameters.pointer, workspace: workspace)
-            model.loss(batch, gradientScale: nil, workspace: workspace)
+            replica.forward(batch)
+            replica.loss(batch)
+            guard case .predictions(let predicted) = replica.outputs else { break }
             for index in 0..<batch.images {
-                let predictions = workspace.predictions + (index * configuration.tokenCount + 1) * grid.valuesPerPatch
-                let paint = Paint(grid, normalisation, isStandardised: configuration.normalisesTargets)
+                let predictions = predicted + (index * configuration.tokenCount + 1) * grid.valuesPerPatch
+                let paint = Paint(grid, stored.normalisation, isStandardised: configuration.normalisesTargets)
                 results.append(
                     try paint.reconstruction(
                         patches: framed.patches.pointer + index * grid.valueCount, predictions: predictions,
-                        mask: mask.pointer + index * grid.patchCount, loss: workspace.imageLosses[index]))
+                        mask: mask.pointer + index * grid.patchCount, loss: replica.imageLosses[index]))
             }
         }
         return results

@@ -70,8 +70,8 @@ extension LoadedModel {
         let configuration = model.configuration
         let (side, grid) = (configuration.imageSize, configuration.imageSize / configuration.patchSize)
         var emergence = Emergence(mass: mass, grid: grid)
-        for first in stride(from: 0, to: pictures.count, by: workspace.capacity) {
-            let segmented = try (first..<min(pictures.count, first + workspace.capacity)).map {
+        for first in stride(from: 0, to: pictures.count, by: replica.capacity) {
+            let segmented = try (first..<min(pictures.count, first + replica.capacity)).map {
                 try pictures.picture($0, side: side, grid: grid)
             }
             for (maps, (_, objects)) in zip(

@@ -49,7 +49,7 @@ extension LoadedModel {
         var (originals, rows) = ([Image](), [Float]())
         try encodeInParts(pictures, block: block) { index, original in
             originals.append(original)
-            let start = workspace.encoderOutput(block - 1) + (index * tokens + 1) * dim
+            let start = replica.encoderOutput(block - 1) + (index * tokens + 1) * dim
             rows += UnsafeBufferPointer(start: start, count: (tokens - 1) * dim)
         }
         guard allFinite(rows, count: rows.count),

@@ -1,7 +1,6 @@
 import Base
 import CrateModel
 import Foundation
-import Images
 import Optimizers
 
 /// The checkpoints of one run directory: `checkpoints/step-0000000100/` with `model.safetensors`,
@@ -12,8 +11,6 @@ package struct CheckpointStore: Sendable {
     package static let modelFile = "model.safetensors"
     private static let optimizerFile = "optimizer.safetensors"
     static let prefix = "step-"
-    /// Where the metadata of a classifier says what it is; an autoencoder has `config`.
-    static let classifierKey = "classifier"
 
     /// The store of the run directory `run`, which need not exist yet.
     package init(run: String) {
@@ -22,15 +19,14 @@ package struct CheckpointStore: Sendable {
 
     /// Writes the state after `step` steps and returns the checkpoint's path: the flat buffer `parameters`, and what `moments`
     /// gives for each parameter, asked for in the order of the layout, all moments of one of the `kinds` before those of the next.
-    /// `maskRatio` belongs to an autoencoder.
     ///
     /// The directory gets its name when all its files are on the disk, so a stop at any moment leaves either the whole
     /// checkpoint or none. `untrained` is added to the model's file. A step that is there already and undamaged is left alone:
     /// equal steps are equal states. Throws `Failure` with the system's reason.
     @discardableResult
     package func save(
-        _ parameters: UnsafePointer<Float>, of model: Model, maskRatio: Double, normalisation: Normalisation,
-        step: Int, samples: Int, untrained: [UntrainedTensor] = [], kinds: [Moment] = Moment.allCases,
+        _ parameters: UnsafePointer<Float>, of model: StoredModel, step: Int, samples: Int,
+        untrained: [UntrainedTensor] = [], kinds: [Moment] = Moment.allCases,
         moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws -> String {
         let path = "\(directory)/\(Self.prefix)\(zeroPadded(step, to: 10))"
@@ -49,8 +45,8 @@ package struct CheckpointStore: Sendable {
         }
         do {
             try write(
-                parameters, of: model, maskRatio: maskRatio, normalisation: normalisation, step: step, samples: samples,
-                untrained: untrained, to: partial, kinds: kinds, moments: moments)
+                parameters, of: model, step: step, samples: samples, untrained: untrained, to: partial, kinds: kinds,
+                moments: moments)
             try DurableFile.rename(partial, to: path)
         } catch {
             // What a full disk has half of would keep it full.
@@ -61,14 +57,13 @@ package struct CheckpointStore: Sendable {
     }
 
     private func write(
-        _ parameters: UnsafePointer<Float>, of model: Model, maskRatio: Double, normalisation: Normalisation,
-        step: Int, samples: Int, untrained: [UntrainedTensor], to directory: String, kinds: [Moment],
+        _ parameters: UnsafePointer<Float>, of model: StoredModel, step: Int, samples: Int,
+        untrained: [UntrainedTensor], to directory: String, kinds: [Moment],
         moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws {
-        let table = model.layout.parameters
+        let table = model.model.layout.parameters
         let modelFile = try writeModel(
-            table, parameters, untrained, metadata: modelMetadata(model, maskRatio: maskRatio, normalisation),
-            to: "\(directory)/\(Self.modelFile)")
+            table, parameters, untrained, metadata: model.metadata, to: "\(directory)/\(Self.modelFile)")
         let pairs = kinds.flatMap { moment in table.map { (moment, $0) } }
         let optimizerFile = try writeSafetensors(
             pairs.map { NamedTensor("\($0).\($1.name)", $1.shape) }, metadata: [:],

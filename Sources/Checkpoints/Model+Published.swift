@@ -12,7 +12,7 @@ extension Model {
     var untrainedShapes: [(name: String, shape: [Int])] {
         let dim = configuration.dim
         let table = [1, configuration.tokenCount, dim]
-        if let classifier { return classifier.configuration.form == .supervised ? [] : [("pos_embed", table)] }
+        if let classifier { return classifier.form == .supervised ? [] : [("pos_embed", table)] }
         return [
             ("pos_embed", table), ("decoder_pos_embed", table), ("decoder_embed.weight", [dim, dim]),
             ("decoder_embed.bias", [dim]),
@@ -22,7 +22,7 @@ extension Model {
     /// The name of the fixed position table that the encoder adds to its tokens, where it adds one.
     var usedTable: String? {
         guard let classifier else { return "decoder_pos_embed" }
-        return classifier.configuration.form == .supervised ? nil : "pos_embed"
+        return classifier.form == .supervised ? nil : "pos_embed"
     }
 
     /// The same model for images of side `imageSize`. Throws `Failure` where patches do not divide that.
@@ -39,11 +39,10 @@ extension Model {
             decoderDepth: own.decoderDepth, heads: own.heads, lambda: lambda ?? own.lambda,
             normalisesTargets: normalisesTargets ?? own.normalisesTargets,
             positionGrid: usedTable == nil ? nil : own.trainedGrid)
-        guard let classifier = classifier?.configuration else { return .autoencoder(MaskedAutoencoder(changed)) }
-        return .classifier(
-            Classifier(
-                try ClassifierConfiguration(
-                    changed, form: classifier.form, pooling: classifier.pooling, classes: classifier.classes)))
+        guard let classifier else { return try Model(changed) }
+        return try Model(
+            ClassifierConfiguration(
+                changed, form: classifier.form, pooling: classifier.pooling, classes: classifier.classes))
     }
 
     /// Fills the flat buffer `parameters` from the model file `file`, which holds `stored`: this model, or one of other images. A

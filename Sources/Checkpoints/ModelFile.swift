@@ -4,18 +4,6 @@ import Foundation
 import Images
 import Kernels
 
-/// What a model file says of itself. `maskRatio` belongs to an autoencoder.
-func modelMetadata(
-    _ model: Model, maskRatio: Double, _ normalisation: Normalisation
-) throws -> [String: String] {
-    let description =
-        switch model {
-        case .autoencoder(let model): ["config": try encoded(model.configuration), "mask_ratio": "\(maskRatio)"]
-        case .classifier(let model): [CheckpointStore.classifierKey: try encoded(model.configuration)]
-        }
-    return description.merging(["normalisation": try encoded(normalisation), "format": "pt"]) { $1 }
-}
-
 /// Writes the parameters `table` of the flat buffer `parameters`, and `untrained` behind them.
 @discardableResult
 func writeModel(
@@ -36,35 +24,31 @@ func writeModel(
 
 /// Reads what the functions above write.
 extension CheckpointStore {
-    /// What a model file says of itself in its metadata: the model, the fraction of patches hidden in training (0 for a
-    /// classifier), and what pixels were normalised with, which in older files is not said and was ImageNet's.
-    package static func description(
-        ofModelFile path: String
-    ) throws -> (model: Model, maskRatio: Double, normalisation: Normalisation) {
+    /// What the model file at `path` says of itself. Older files, which do not say what pixels were normalised with, are of models
+    /// trained with ImageNet's statistics. Throws `Failure` for a file that crate did not write.
+    package static func description(ofModelFile path: String) throws -> StoredModel {
         let reader = try SafetensorsReader(path: path)
-        let (model, maskRatio) = try model(of: reader)
-        guard let normalisation = reader.metadata["normalisation"] else { return (model, maskRatio, .imageNet) }
-        guard let stored = try? JSONDecoder().decode(Normalisation.self, from: Data(normalisation.utf8)) else {
-            throw Failure("\(path) does not say how pixels are normalised", hint: "give a file that crate wrote")
-        }
-        return (model, maskRatio, try Normalisation(mean: stored.mean, deviation: stored.deviation))
-    }
-
-    private static func model(of reader: borrowing SafetensorsReader) throws -> (Model, maskRatio: Double) {
         func decoded<Value: Decodable>(_ key: String, as type: Value.Type) -> Value? {
             reader.metadata[key].flatMap { try? JSONDecoder().decode(type, from: Data($0.utf8)) }
         }
-        if let classifier = decoded(classifierKey, as: ClassifierConfiguration.self) {
-            try classifier.validate()
-            return (.classifier(Classifier(classifier)), 0)
+        var normalisation = Normalisation.imageNet
+        if reader.metadata["normalisation"] != nil {
+            guard let stored = decoded("normalisation", as: Normalisation.self) else {
+                throw Failure("\(path) does not say how pixels are normalised", hint: "give a file that crate wrote")
+            }
+            normalisation = try Normalisation(mean: stored.mean, deviation: stored.deviation)
         }
-        guard let configuration = decoded("config", as: ModelConfiguration.self),
+        if let classifier = decoded(StoredModel.classifierKey, as: ClassifierConfiguration.self) {
+            try classifier.validate()
+            return StoredModel(try Model(classifier), maskRatio: 0, normalisation: normalisation)
+        }
+        guard let configuration = decoded(StoredModel.configurationKey, as: ModelConfiguration.self),
             let maskRatio = reader.metadata["mask_ratio"].flatMap(Double.init)
         else {
-            throw Failure("\(reader.path) carries no model configuration", hint: "give a file that crate wrote")
+            throw Failure("\(path) carries no model configuration", hint: "give a file that crate wrote")
         }
         try configuration.validate()
-        return (.autoencoder(MaskedAutoencoder(configuration)), maskRatio)
+        return StoredModel(try Model(configuration), maskRatio: maskRatio, normalisation: normalisation)
     }
 
     /// Fills the flat buffer `parameters` from the model file at `path`. Tensors that the layout does not have are
@@ -96,12 +80,6 @@ func checkpointOrigin(ofModelFile path: String) -> [String: String]? {
     else { return nil }
     let run = directory.deletingLastPathComponent().deletingLastPathComponent()
     return ["run": run.lastPathComponent, "step": "\(manifest.step)"]
-}
-
-func encoded(_ value: some Encodable) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
 }
 
 func demandFinite(

@@ -29,19 +29,23 @@ extension PublishedModel {
     /// Throws `Failure` that lists the keys that are missing, too many or misshapen, or says which setting is not known.
     package static func importing(_ path: String, _ settings: ImportSettings) throws -> PublishedModel {
         let reader = try SafetensorsReader(path: path)
-        let isOwn = ["config", CheckpointStore.classifierKey].contains { reader.metadata[$0] != nil }
+        let isOwn = [StoredModel.configurationKey, StoredModel.classifierKey].contains { reader.metadata[$0] != nil }
         guard isOwn else {
             let model = try publishedModel(reader, settings)
             try demandKeys(of: reader, model, optional: [])
-            return try PublishedModel(reader, model, imageSize: settings.imageSize, 0.75, .imageNet)
+            return try PublishedModel(
+                reader, StoredModel(model, maskRatio: 0.75, normalisation: .imageNet), imageSize: settings.imageSize)
         }
-        let (stored, maskRatio, normalisation) = try CheckpointStore.description(ofModelFile: path)
-        guard settings.heads == nil || settings.heads == stored.configuration.heads else {
-            throw Failure("\(path) was trained with \(stored.configuration.heads) heads", hint: "leave --heads out")
+        let stored = try CheckpointStore.description(ofModelFile: path)
+        let heads = stored.model.configuration.heads
+        guard settings.heads == nil || settings.heads == heads else {
+            throw Failure("\(path) was trained with \(heads) heads", hint: "leave --heads out")
         }
-        let model = try stored.with(lambda: settings.lambda, normalisesTargets: settings.normalisesTargets)
+        let model = try stored.model.with(lambda: settings.lambda, normalisesTargets: settings.normalisesTargets)
         try demandKeys(of: reader, model, optional: model.untrainedShapes.map(\.name))
-        return try PublishedModel(reader, model, imageSize: settings.imageSize, maskRatio, normalisation)
+        return try PublishedModel(
+            reader, StoredModel(model, maskRatio: stored.maskRatio, normalisation: stored.normalisation),
+            imageSize: settings.imageSize)
     }
 
     /// Writes the weights as step 0 of the run directory `run`, with moments of zero, and returns the checkpoint's path.
@@ -54,8 +58,7 @@ extension PublishedModel {
         if let used { throw Failure("\(run) holds \(used.name) already", hint: "choose a new directory for --run") }
         let zeros = try OwnedBuffer<Float>(count: model.layout.parameters.map(\.count).max() ?? 0)
         return try CheckpointStore(run: run).save(
-            parameters.pointer, of: model, maskRatio: maskRatio, normalisation: normalisation, step: 0, samples: 0,
-            untrained: untrained
+            parameters.pointer, of: stored, step: 0, samples: 0, untrained: untrained
         ) { _, _ in UnsafePointer(zeros.pointer) }
     }
 }

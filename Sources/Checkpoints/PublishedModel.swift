@@ -1,7 +1,5 @@
 import Base
 import CrateModel
-import Images
-import Kernels
 
 // T tokens, D channels.
 
@@ -17,11 +15,7 @@ package struct UntrainedTensor: Sendable {
 /// A CRATE-MAE has four tensors of that kind: `pos_embed` and `decoder_pos_embed` (1, T, D), and the unused `decoder_embed`,
 /// (D, D) and (D). Its encoder under a head has `pos_embed`, the supervised CRATE none.
 package struct PublishedModel: ~Copyable {
-    /// The model.
-    package let model: Model
-    /// The fraction of patches that training hides.
-    package let maskRatio: Double
-    let normalisation: Normalisation
+    package let stored: StoredModel
     let parameters: OwnedBuffer<Float>  // in the model's layout
     let untrained: [UntrainedTensor]
     private let origin: [String: String]  // run and step
@@ -42,21 +36,19 @@ package struct PublishedModel: ~Copyable {
     /// another image size, fixed ones by their formula (`positionTable`), learned ones bicubically (`interpolatedTable`). Throws `Failure` where the file is
     /// damaged or not a whole model.
     package init(file: String, imageSize: Int?) throws {
-        let (stored, maskRatio, normalisation) = try CheckpointStore.description(ofModelFile: file)
-        try self.init(SafetensorsReader(path: file), stored, imageSize: imageSize, maskRatio, normalisation)
+        try self.init(
+            SafetensorsReader(path: file), CheckpointStore.description(ofModelFile: file), imageSize: imageSize)
     }
 
-    init(
-        _ reader: borrowing SafetensorsReader, _ stored: Model, imageSize: Int?, _ maskRatio: Double,
-        _ normalisation: Normalisation
-    ) throws {
+    init(_ reader: borrowing SafetensorsReader, _ description: StoredModel, imageSize: Int?) throws {
+        let stored = description.model
         let loaded = try OwnedBuffer<Float>(count: stored.layout.bufferCount)
         try CheckpointStore.loadParameters(into: loaded.pointer, layout: stored.layout, from: reader.path)
         let model = try stored.resized(to: imageSize ?? stored.configuration.imageSize)
         let parameters = try resized(loaded, from: stored, to: model)
         let read = try stored.untrainedShapes.map { try untrainedTensor($0.name, $0.shape, stored, reader) }
         if let table = read.first(where: { $0.name == stored.usedTable }) {
-            let expected = positionTable(of: stored)
+            let expected = stored.configuration.positions
             guard zip(table.values, expected).allSatisfy({ abs($0 - $1) <= 1e-3 }) else {
                 throw Failure(
                     "\(table.name) of \(reader.path) is not the fixed sine-cosine table",
@@ -64,19 +56,20 @@ package struct PublishedModel: ~Copyable {
             }
         }
         let isResized = model.configuration.imageSize != stored.configuration.imageSize
-        let table = positionTable(of: model)
+        let table = model.configuration.positions
         untrained = zip(read, model.untrainedShapes).map { tensor, place in
             isResized && place.shape.count == 3
                 ? UntrainedTensor(name: tensor.name, shape: place.shape, values: table) : tensor
         }
-        self.model = model
+        self.stored = StoredModel(
+            model, maskRatio: description.maskRatio, normalisation: description.normalisation)
         self.parameters = parameters
-        self.maskRatio = maskRatio
-        self.normalisation = normalisation
         origin =
             checkpointOrigin(ofModelFile: reader.path)
             ?? reader.metadata.filter { ["run", "step"].contains($0.key) }
     }
+
+    package var model: Model { stored.model }
 
     /// Writes every key of the published model to the safetensors file `path`, or as `encoder` class token, patch embedding,
     /// blocks, norm, and as `pos_embed` the table that the encoder adds to its tokens.
@@ -87,27 +80,21 @@ package struct PublishedModel: ~Copyable {
         switch part {
         case .model: break
         case .encoder:
-            guard model.autoencoder != nil else {
+            guard model.classifier == nil else {
                 throw Failure("the checkpoint holds a classifier, head and all", hint: "leave --encoder out")
             }
             table = table.filter { $0.name != "mask_token" && !$0.name.hasPrefix("decoder") }
             untrained = untrained.filter { $0.name == model.usedTable }
                 .map { UntrainedTensor(name: "pos_embed", shape: $0.shape, values: $0.values) }
         case .classifier:
-            guard model.classifier?.configuration.form == .supervised else {
+            guard model.classifier?.form == .supervised else {
                 throw Failure("the checkpoint holds no supervised CRATE", hint: "leave --classifier out")
             }
         }
-        let metadata = try modelMetadata(model, maskRatio: maskRatio, normalisation)
+        let metadata = try stored.metadata
             .merging(origin) { $1 }.merging(["part": part == .encoder ? "encoder" : "model"]) { $1 }
         try writeModel(table, parameters.pointer, untrained, type: type, metadata: metadata, to: path)
     }
-}
-
-private func positionTable(of model: Model) -> [Float] {
-    let configuration = model.configuration
-    return Kernels.positionTable(
-        dim: configuration.dim, grid: configuration.patchesPerSide, trained: configuration.trainedGrid)
 }
 
 /// What `reader` has of the name, or what stands in its place.
@@ -115,7 +102,7 @@ private func untrainedTensor(
     _ name: String, _ shape: [Int], _ model: Model, _ reader: borrowing SafetensorsReader
 ) throws -> UntrainedTensor {
     let isTable = shape.count == 3
-    var values = isTable ? positionTable(of: model) : [Float](repeating: 0, count: shape.reduce(1, *))
+    var values = isTable ? model.configuration.positions : [Float](repeating: 0, count: shape.reduce(1, *))
     if reader.tensors[name] != nil {
         try values.withUnsafeMutableBufferPointer { try reader.read(name, shape: shape, into: $0.baseAddress!) }
     }

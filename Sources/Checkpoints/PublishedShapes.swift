@@ -25,7 +25,7 @@ private struct PublishedShapes {
             settings, patchSize: patch[3], dim: patch[0], table: "decoder_pos_embed", depth: blocks("blocks."),
             decoderDepth: blocks("decoder_blocks."))
         try configuration.validate()
-        return .autoencoder(MaskedAutoencoder(configuration))
+        return try Model(configuration)
     }
 
     func classifier(_ settings: ImportSettings) throws -> Model {
@@ -39,10 +39,9 @@ private struct PublishedShapes {
         let configuration = try configuration(
             settings, patchSize: patchSize, dim: embedding[0], table: "pos_embedding",
             depth: blocks("transformer.layers."), decoderDepth: 0)
-        return .classifier(
-            Classifier(
-                try ClassifierConfiguration(
-                    configuration, form: .supervised, pooling: .classToken, classes: try shape(Self.head, 2)[0])))
+        return try Model(
+            ClassifierConfiguration(
+                configuration, form: .supervised, pooling: .classToken, classes: try shape(Self.head, 2)[0]))
     }
 
     private func configuration(

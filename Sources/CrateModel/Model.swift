@@ -1,55 +1,47 @@
-/// What is trained: the one engine knows a masked autoencoder and a classifier by this.
-package enum Model: Sendable {
-    /// An encoder, and a decoder that predicts the patches which the encoder did not see.
-    case autoencoder(MaskedAutoencoder)
-    /// An encoder, and a head that tells the class of an image.
-    case classifier(Classifier)
+import Base
 
+/// What is trained, without values: a masked autoencoder, or a classifier on its encoder or on that of the supervised CRATE.
+///
+/// Sources: Pai et al., Masked Completion via Structured Diffusion with White-Box Transformers (arXiv 2404.02446); Yu et al.,
+/// White-Box Transformers via Sparse Rate Reduction (arXiv 2306.01129).
+package struct Model: Sendable {
     /// Extents of the encoder, and of the decoder where there is one.
-    package var configuration: ModelConfiguration {
-        switch self {
-        case .autoencoder(let model): model.configuration
-        case .classifier(let model): model.configuration.encoder
-        }
-    }
-
+    package let configuration: ModelConfiguration
+    /// What the classifier computes; nil for a masked autoencoder.
+    package let classifier: ClassifierConfiguration?
     /// Every trained parameter under its published name.
-    package var layout: ParameterLayout {
-        switch self {
-        case .autoencoder(let model): model.layout
-        case .classifier(let model): model.layout
-        }
+    package let layout: ParameterLayout
+    /// Floating-point operations of the products of one training image, forward and backward; ISTA's are counted by its plain
+    /// formula, and the embedding's, which depend on the mask, are left out.
+    package let operationsPerImage: Double
+    private let blockOffsets: [Int]
+    private let headOffset: Int
+
+    /// A masked autoencoder. Throws `Failure` where it is larger than an integer can count.
+    package init(_ configuration: ModelConfiguration) throws { try self.init(configuration, nil) }
+
+    /// A classifier. Throws `Failure` where it is larger than an integer can count.
+    package init(_ classifier: ClassifierConfiguration) throws { try self.init(classifier.encoder, classifier) }
+
+    private init(_ configuration: ModelConfiguration, _ classifier: ClassifierConfiguration?) throws {
+        // The layers of a micro-batch of one image, without memory.
+        var builder = try LayerBuilder(
+            configuration, images: 1, .float32, threads: 1, arena: Arena(isCounting: true))
+        let network = try Network(configuration, classifier, in: &builder)
+        self.configuration = configuration
+        self.classifier = classifier
+        layout = builder.layout
+        operationsPerImage = network.blocks.reduce(network.head.operations) { $0 + $1.operations }
+        blockOffsets = network.encoder.map(\.offset)
+        headOffset = network.head.offset
     }
 
-    /// The masked autoencoder, where it is one.
-    package var autoencoder: MaskedAutoencoder? {
-        if case .autoencoder(let model) = self { model } else { nil }
+    /// The layer of the parameter at `offset`, for rates that fall from layer to layer: 0 for the embedding, i + 1 for block
+    /// i, and one more for the head.
+    package func layer(ofParameterAt offset: Int) -> Int {
+        offset >= headOffset ? blockOffsets.count + 1 : blockOffsets.count { offset >= $0 }
     }
 
-    /// The classifier, where it is one.
-    package var classifier: Classifier? {
-        if case .classifier(let model) = self { model } else { nil }
-    }
-
-    var encoder: [EncoderBlock] {
-        switch self {
-        case .autoencoder(let model): model.encoder
-        case .classifier(let model): model.encoder
-        }
-    }
-
-    var prepared: PreparedLayout {
-        switch self {
-        case .autoencoder(let model): model.prepared
-        case .classifier(let model): model.prepared
-        }
-    }
-
-    /// The embedding that takes its weight with the columns in the order of the patches, where the model has it.
-    var patchEmbedding: PatchEmbedding? {
-        switch self {
-        case .autoencoder(let model): model.embedding
-        case .classifier(let model): model.embedding.convolution
-        }
-    }
+    /// Whether `parameter` belongs to what follows the encoder.
+    package func isHead(_ parameter: Parameter) -> Bool { parameter.offset >= headOffset }
 }

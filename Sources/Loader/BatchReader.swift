@@ -100,7 +100,7 @@ final class BatchReader {
         _ substitutions: inout [Substitution]
     ) throws -> Int {
         if let damage = try images.read(sample: sample) {
-            guard settings.onDamage == .substitute else { throw damage }
+            guard settings.onCorruption == .substitute else { throw damage }
             substitutions.append(try substitute(for: sample, epoch: epoch, seed: seed(purpose), damage: damage))
         }
         guard settings.labels == nil || images.label >= 0 else {

@@ -37,14 +37,14 @@ package struct LoaderSettings: Sendable {
     /// The most samples of a micro-batch.
     package var capacity: Int
     /// What happens at a sample that cannot be read.
-    package var onDamage: DamagePolicy
+    package var onCorruption: CorruptionPolicy
     /// Called before each sample is read, on the reading thread. For tests: a slow disk.
     package var beforeSample: (@Sendable () -> Void)?
 
     /// Settings for a model's input; samples that cannot be read end the run.
     package init(
         path: String, imageSize: Int, patchSize: Int, normalisation: Normalisation = .imageNet, maskRatio: Double?,
-        labels: LabelSettings? = nil, seed: UInt64, capacity: Int, onDamage: DamagePolicy = .stop,
+        labels: LabelSettings? = nil, seed: UInt64, capacity: Int, onCorruption: CorruptionPolicy = .stop,
         beforeSample: (@Sendable () -> Void)? = nil
     ) {
         self.path = path
@@ -55,7 +55,7 @@ package struct LoaderSettings: Sendable {
         self.labels = labels
         self.seed = seed
         self.capacity = capacity
-        self.onDamage = onDamage
+        self.onCorruption = onCorruption
         self.beforeSample = beforeSample
     }
 }

@@ -23,7 +23,7 @@ struct SampleImages: ~Copyable {
     /// Opens the shard directory of `settings`. Throws `Failure` when it is damaged, empty, or of another patch size.
     init(_ settings: LoaderSettings) throws {
         let path = settings.path
-        let directory = try ShardDirectory(path: path, onDamage: settings.onDamage)
+        let directory = try ShardDirectory(path: path, onCorruption: settings.onCorruption)
         guard directory.count > 0 else { throw Failure("\(path) holds no samples", hint: "shard some images") }
         let grid = directory.index.encoding == .patches ? try directory.index.grid() : nil
         if let grid, grid.patchSize != settings.patchSize {

@@ -2,19 +2,11 @@ import Base
 import CrateModel
 import Kernels
 
-/// Parameters, gradients, and the moments of the parts that this rank updates, in flat buffers allocated once.
+/// Updates this rank's parts of the flat parameter buffer, and keeps the moments of these parts alone.
 ///
 /// With R ranks AdamW's moments of a rank take 2 / R of the parameters' memory, and Lion's half of that.
 /// Source: Rajbhandari et al., ZeRO: Memory Optimizations Toward Training Trillion Parameter Models (arXiv 1910.02054).
 package struct Optimizer: ~Copyable {
-    /// The table that parameters and gradients follow.
-    package let layout: ParameterLayout
-    /// All parameters.
-    package let parameters: OwnedBuffer<Float>
-    /// All gradients, which passes add to.
-    package let gradients: OwnedBuffer<Float>
-    /// What this rank updates, ranges of the flat buffers.
-    package var parts: [Range<Int>] { moments.parts }
     package let moments: MomentParts
     private let segments: [[Segment]]
     private let memory: Arena
@@ -29,15 +21,13 @@ package struct Optimizer: ~Copyable {
         let rateFactor: Double
     }
 
-    /// Zeroed buffers for `layout`. `parts` nil is the whole; `rateFactor` is what the learning rate of a parameter is multiplied
-    /// with. Throws `Failure` when the memory is not to be had.
+    /// Zeroed moments for buffers of `layout`. `parts` nil is the whole; `rateFactor` is what the learning rate of a parameter is
+    /// multiplied with. Throws `Failure` when the memory is not to be had.
     package init(
         _ layout: ParameterLayout, rule: UpdateRule, parts: [Range<Int>]? = nil,
         rateFactor: (Parameter) -> Double = { _ in 1 }
     ) throws {
         let parts = parts ?? [0..<layout.bufferCount]
-        let parameters = try OwnedBuffer<Float>(count: layout.bufferCount)
-        let gradients = try OwnedBuffer<Float>(count: layout.bufferCount)
         var memory = Arena()
         let moments = try MomentParts(parts, kinds: rule.moments, in: &memory)
         var position = 0
@@ -52,30 +42,24 @@ package struct Optimizer: ~Copyable {
                         rateFactor: rateFactor(parameter))
             }
         }
-        self.layout = layout
         self.rule = rule
-        self.parameters = parameters
-        self.gradients = gradients
         self.moments = moments
         self.memory = memory
     }
 
+    /// What this rank updates, ranges of the flat buffers.
+    package var parts: [Range<Int>] { moments.parts }
+
     /// What the moments take.
     package var momentByteCount: Int { memory.byteCount }
 
-    /// Sets all gradients to zero.
-    package borrowing func clearGradients() {
-        gradients.pointer.update(repeating: 0, count: gradients.count)
-    }
-
-    /// Sets sums[b] to the sum of the squares of the gradients of block b, for the blocks of
-    /// `normBlockCount` values that lie in this rank's parts.
-    package borrowing func sumSquares(into sums: UnsafeMutablePointer<Double>) {
-        let blockCount = normBlockCount
+    /// Sets sums[b] to the sum of the squares of block b of `gradients`, for the blocks of `normBlockCount` values that lie in this
+    /// rank's parts.
+    package borrowing func sumSquares(of gradients: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Double>) {
         for part in parts {
-            for start in stride(from: part.lowerBound, to: part.upperBound, by: blockCount) {
-                sums[start / blockCount] = sumOfSquares(
-                    gradients.pointer + start, count: min(blockCount, part.upperBound - start))
+            for start in stride(from: part.lowerBound, to: part.upperBound, by: normBlockCount) {
+                sums[start / normBlockCount] = sumOfSquares(
+                    gradients + start, count: min(normBlockCount, part.upperBound - start))
             }
         }
     }
@@ -85,11 +69,24 @@ package struct Optimizer: ~Copyable {
         Float(clip.map { min(1, $0 / (norm + 1e-6)) } ?? 1)
     }
 
-    /// One update of part `index` from the gradients times `scale`; `step` counts from 0.
-    package borrowing func update(part index: Int, step: Int, rate: Double, scale: Float) {
+    /// One update of part `index` of `replica` from its gradients times `scale`; `step` counts from 0.
+    package borrowing func update(
+        part index: Int, of replica: borrowing Replica, step: Int, rate: Double, scale: Float
+    ) {
+        update(
+            part: index, of: replica.parameters.pointer, gradients: replica.gradients.pointer, step: step, rate: rate,
+            scale: scale)
+        replica.parametersChanged()
+    }
+
+    /// The same in flat buffers.
+    package borrowing func update(
+        part index: Int, of parameters: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>, step: Int,
+        rate: Double, scale: Float
+    ) {
         for segment in segments[index] {
             let start = segment.range.lowerBound
-            let (own, slopes) = (parameters.pointer + start, gradients.pointer + start)
+            let (own, slopes) = (parameters + start, gradients + start)
             let (first, count) = (moments.first + segment.position, segment.range.count)
             let rate = rate * segment.rateFactor
             switch rule {

@@ -38,11 +38,11 @@ struct LayerCharts {
             axis: "relative distance"),
     ]
 
-    private let history: MeasureHistory
+    private let history: MetricsHistory
     private let epochsPerStep: Double?
 
     /// The charts of `history`.
-    init(_ history: MeasureHistory, epochsPerStep: Double?) {
+    init(_ history: MetricsHistory, epochsPerStep: Double?) {
         self.history = history
         self.epochsPerStep = epochsPerStep
     }
@@ -76,7 +76,7 @@ struct LayerCharts {
             x: .init(title: "\(measure.part) layer", isWhole: true), y: .init(title: measure.axis), series: series)
     }
 
-    private static func layers(_ name: String, _ values: [MeasureHistory.Value?], colour: Int, isDashed: Bool)
+    private static func layers(_ name: String, _ values: [MetricsHistory.Value?], colour: Int, isDashed: Bool)
         -> Chart.Series
     {
         let means = values.map { $0?.mean ?? .nan }

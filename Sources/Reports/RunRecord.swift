@@ -11,7 +11,7 @@ struct RunRecord {
     /// The options of the command line.
     let arguments: [String]
     let history: RunHistory
-    let measures: MeasureHistory
+    let measures: MetricsHistory
     /// The values of all tensors of the newest checkpoint; none where there is no readable one.
     let parameterCount: Int?
     /// Files that are there but cannot be read, and the like, in a sentence each.
@@ -36,7 +36,7 @@ struct RunRecord {
         let arguments = JSONValue.read(RunFile.arguments.path(in: path))
         self.arguments = arguments?.list.compactMap(\.text) ?? []
         history = RunHistory(run: path)
-        measures = MeasureHistory(run: path)
+        measures = MetricsHistory(run: path)
         parameterCount = Self.parameterCount(CheckpointStore(run: path).paths().last)
         for (file, content) in [(RunFile.configuration, configuration), (.arguments, arguments)] where content == nil {
             remarks.append(present.contains(file) ? "\(file.name) is damaged." : "There is no \(file.name).")

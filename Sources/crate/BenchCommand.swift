@@ -84,7 +84,7 @@ struct BenchCommand: ParsableCommand {
 
     private func measureExchange(_ configuration: ModelConfiguration, _ world: World) throws {
         let result = try benchmarkExchange(
-            MaskedAutoencoder(configuration), wire: wire, bucketBytes: bucket.bytes, rounds: steps,
+            try Model(configuration), wire: wire, bucketBytes: bucket.bytes, rounds: steps,
             world: world)
         guard world.rank == 0 else { return }
         if json { return try printJSON(result) }

@@ -2,6 +2,7 @@ import ArgumentParser
 import CrateModel
 import Images
 import Loader
+import Optimizers
 import Training
 
 extension Pooling: ExpressibleByArgument {}

@@ -4,7 +4,7 @@ import Foundation
 import Shards
 import Training
 
-extension DamagePolicy: ExpressibleByArgument {}
+extension CorruptionPolicy: ExpressibleByArgument {}
 
 /// Where a run reads and writes, how often it looks up, and when it ends early.
 struct FileOptions: ParsableArguments {
@@ -50,7 +50,7 @@ struct FileOptions: ParsableArguments {
         help: ArgumentHelp(
             "At a sample that cannot be read: end the run, or let another one stand in for it.",
             valueName: "stop|substitute"))
-    var onCorrupt = DamagePolicy.stop
+    var onCorrupt = CorruptionPolicy.stop
 
     func validate() throws {
         try demandCount("--evaluate-every", evaluateEvery, upTo: 1_000_000)

@@ -37,7 +37,7 @@ import Training
             let badGradient = session.findBadGradient()
             #expect(badGradient == nil)
             let checks = try session.checkGradients()
-            #expect(checks.count == session.model.layout.parameters.count)
+            #expect(checks.count == session.replica.model.layout.parameters.count)
             for check in checks { #expect(check.passes && check.judged > 0, "\(check)") }
         }
     }
@@ -50,7 +50,7 @@ import Training
         ("mask_token", .nan, "parameter mask_token"),
     ]) func theFirstBadTensorIsNamed(parameter: String, value: Float, name: String) throws {
         try withSession { session in
-            try change(parameter, in: session.optimizer.parameters.pointer, of: session.model) { _ in value }
+            try change(parameter, in: session.replica.parameters.pointer, of: session.replica.model) { _ in value }
             let found = session.findBadValue()
             let bad = try #require(found)
             #expect(bad.name == name)
@@ -65,7 +65,7 @@ import Training
     ]) func aWrongGradientIsNamed(parameter: String) throws {
         try withSession { session in
             try session.computeExactGradients()
-            try change(parameter, in: session.optimizer.gradients.pointer, of: session.model) { 1.1 * $0 }
+            try change(parameter, in: session.replica.gradients.pointer, of: session.replica.model) { 1.1 * $0 }
             let wrong = try session.checkGradients().filter { !$0.passes }
             #expect(wrong.map(\.name) == [parameter])
         }
@@ -74,7 +74,7 @@ import Training
     @Test func aBadGradientIsNamed() throws {
         try withSession { session in
             try session.computeExactGradients()
-            try change("norm.weight", in: session.optimizer.gradients.pointer, of: session.model) { $0 / 0 }
+            try change("norm.weight", in: session.replica.gradients.pointer, of: session.replica.model) { $0 / 0 }
             let badGradient = session.findBadGradient()
             #expect(badGradient?.name == "gradient of norm.weight")
         }

@@ -17,13 +17,13 @@ import Training
             configuration.model = try ModelConfiguration(
                 imageSize: 40, patchSize: 8, dim: dim, depth: depth, heads: heads, normalisesTargets: true)
             let plan = try MemoryPlan(configuration, ranks: 1, threads: threads, bucketBytes: 1 << 23)
-            let model = Model.autoencoder(MaskedAutoencoder(configuration.model))
-            let workspace = try Workspace(
-                model, images: images, precision: precision, team: ThreadTeam(count: threads))
-            #expect(plan.activations + plan.scratch + plan.preparedWeights == workspace.byteCount)
+            let model = try Model(configuration.model)
+            let replica = try Replica(
+                model, images: images, precision: precision, team: ThreadTeam(count: threads), isTrained: true)
+            #expect(plan.activations + plan.scratch + plan.preparedWeights == replica.byteCount)
             let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: 0.1))
-            #expect(plan.parameters == optimizer.parameters.bytes.count)
-            #expect(plan.gradients == optimizer.gradients.bytes.count)
+            #expect(plan.parameters == replica.parameters.bytes.count)
+            #expect(plan.gradients == replica.gradients.bytes.count)
             // Two buffers are padded by up to 64 bytes each.
             #expect((1...128).contains(optimizer.momentByteCount - plan.moments))
             let sum = try LeafSum(leaves: leaves, count: model.layout.bufferCount, wire: .fp32)
@@ -40,7 +40,7 @@ import Training
         }
         let (alone, eight) = (try plan(ranks: 1), try plan(ranks: 8))
         #expect(alone.moments == 2 * alone.parameters)
-        let layout = MaskedAutoencoder(configuration.model).layout
+        let layout = try Model(configuration.model).layout
         let partition = Partition(count: layout.bufferCount, bucketCount: 1 << 21, ranks: 8)
         let counts = (0..<8).map { rank in partition.parts(of: rank).reduce(0) { $0 + $1.count } }
         #expect(counts.reduce(0, +) == layout.bufferCount)
@@ -72,7 +72,7 @@ import Training
     @Test func aRankAloneIsBoundByItsProducts() throws {
         let fast = cluster(memoryBandwidth: 1e12)
         let plan = try plan(fast)
-        let operations = try configuration(batch: 1, virtualRanks: 1, microBatch: 1).model.operationsPerImage
+        let operations = try Model(configuration(batch: 1, virtualRanks: 1, microBatch: 1).model).operationsPerImage
         let step = plan.run.step
         #expect(abs(step.passSeconds - 256 * operations / 80e9) < 1e-9)
         #expect(step.exposedSeconds == 0 && step.hiddenSeconds == 0)

@@ -8,7 +8,7 @@ import Testing
     /// backward pass about as long as the sum, so that a part of it is exposed.
     @Test(arguments: [2, 4, 8, 16, 32, 64], [1, 8, 64])
     func theFormulaIsTheSimulation(ranks: Int, bucketMebibytes: Int) throws {
-        let model = MaskedAutoencoder(try configuration(batch: 64, virtualRanks: 1, microBatch: 8).model)
+        let model = try Model(configuration(batch: 64, virtualRanks: 1, microBatch: 8).model)
         let shares = PassShares(model.configuration, visible: 0.25)
         let setups = [
             (1, WireFormat.fp32, 2e-5), (1, .bf16, 2e-5), (2, .fp32, 2e-5), (8, .fp32, 2e-5), (2, .fp32, 5e-3),
@@ -67,8 +67,8 @@ import Testing
     /// A bucket is ready when the earliest block that it holds a part of is through, or all when it holds more.
     @Test(arguments: [1, 3, 1000], [1, 12])
     func bucketsFollowTheBackwardPass(mebibytes: Int, depth: Int) throws {
-        let model = MaskedAutoencoder(
-            try ModelConfiguration(
+        let model = try Model(
+            ModelConfiguration(
                 imageSize: 64, patchSize: 8, dim: 192, depth: depth, heads: 3, normalisesTargets: false))
         let (layout, shares) = (model.layout, PassShares(model.configuration, visible: 0.25))
         let partition = Partition(count: layout.bufferCount, bucketCount: mebibytes << 18, ranks: 1)

@@ -23,7 +23,7 @@ package struct BenchmarkResult: Codable, Sendable {
     package let precision: Precision
     /// Images a second over all ranks.
     package let imagesPerSecond: Rate
-    /// Billions of operations of one image (`ModelConfiguration.operationsPerImage`).
+    /// Billions of operations of one image (`Model.operationsPerImage`).
     package let gflopPerImage: Double
     /// The rate of products alone, over all threads of all ranks at once, in billions of operations a second.
     package let productGflops: Double
@@ -47,12 +47,12 @@ package func benchmark(
         configuration, data: data, threads: threads, DistributionOptions(bucketBytes: bucketBytes), world)
     try trainer.load(from: nil)
     trainer.begin(at: 0)
-    let productRate = try measureProducts(configuration, trainer.workspace.team, world)
+    let productRate = try measureProducts(configuration, trainer.replica.team, world)
 
     var rates: [Double] = []
     var seconds = StepSeconds()
     for step in 0...steps {
-        let result = try trainer.run(step: step)
+        let result = try trainer.trainStep(step)
         guard step > 0 else { continue }
         rates.append(Double(configuration.batchSize) / result.seconds.total)
         seconds += result.seconds
@@ -65,8 +65,8 @@ package func benchmark(
         ranks: world.size, threads: threads, batchSize: configuration.batchSize, microBatch: configuration.microBatch,
         precision: configuration.precision,
         imagesPerSecond: .init(median: median, min: rates[0], max: rates[rates.count - 1]),
-        gflopPerImage: configuration.model.operationsPerImage * 1e-9, productGflops: productRate * 1e-9,
-        fractionOfProductBound: median * configuration.model.operationsPerImage / productRate,
+        gflopPerImage: trainer.replica.model.operationsPerImage * 1e-9, productGflops: productRate * 1e-9,
+        fractionOfProductBound: median * trainer.replica.model.operationsPerImage / productRate,
         peakMemoryBytes: -world.minimum(-usage.ru_maxrss * 1024),
         stepSeconds: seconds.total / Double(steps),
         seconds: Dictionary(uniqueKeysWithValues: StepPart.allCases.map { ("\($0)", seconds[$0] / Double(steps)) }))

@@ -13,7 +13,7 @@ package struct ExchangeResult: Codable, Sendable {
 
 /// Measures both ways in turn, `rounds` times each, after one that is not counted. Collective.
 package func benchmarkExchange(
-    _ model: MaskedAutoencoder, wire: WireFormat, bucketBytes: Int, rounds: Int, world: World
+    _ model: Model, wire: WireFormat, bucketBytes: Int, rounds: Int, world: World
 ) throws -> ExchangeResult {
     let layout = model.layout
     let partition = Partition(
@@ -21,32 +21,34 @@ package func benchmarkExchange(
     let rule = UpdateRule.adamW(weightDecay: 0.1)
     let sharded = try world.agree { try Optimizer(layout, rule: rule, parts: partition.parts(of: world.rank)) }
     let whole = try world.agree { try Optimizer(layout, rule: rule) }
+    let shardedBuffers = try world.agree { try FlatBuffers(layout) }
+    let wholeBuffers = try world.agree { try FlatBuffers(layout) }
     let squares = try world.agree { try OwnedBuffer<Double>(count: partition.blocks) }
     let exchange = try world.agree {
         try GradientExchange(
-            world, partition, leaves: 1, gradients: sharded.gradients.pointer, parameters: sharded.parameters.pointer,
-            wire: wire)
+            world, partition, leaves: 1, gradients: shardedBuffers.gradients.pointer,
+            parameters: shardedBuffers.parameters.pointer, wire: wire)
     }
     var (tree, allReduce): ([Double], [Double]) = ([], [])
     for round in 0...rounds {
-        sharded.fillGradients()
-        whole.fillGradients()
+        shardedBuffers.fillGradients()
+        wholeBuffers.fillGradients()
         world.barrier()
         var watch = Stopwatch()
         exchange.complete(from: 0)
         _ = exchange.finishReduction()
-        sharded.sumSquares(into: squares.pointer)
+        sharded.sumSquares(of: shardedBuffers.gradients.pointer, into: squares.pointer)
         world.sum(squares.elements)
         for part in sharded.parts.indices {
-            sharded.update(part: part, step: round, rate: 1e-4, scale: 1)
+            shardedBuffers.update(sharded, part: part, step: round)
             exchange.publish()
         }
         exchange.finishGather()
         world.barrier()
         let treeSeconds = watch.lap()
-        world.sum(whole.gradients.pointer, count: layout.bufferCount)
-        whole.sumSquares(into: squares.pointer)
-        whole.update(part: 0, step: round, rate: 1e-4, scale: 1)
+        world.sum(wholeBuffers.gradients.pointer, count: layout.bufferCount)
+        whole.sumSquares(of: wholeBuffers.gradients.pointer, into: squares.pointer)
+        wholeBuffers.update(whole, part: 0, step: round)
         world.barrier()
         guard round > 0 else { continue }
         tree.append(treeSeconds)
@@ -59,9 +61,24 @@ package func benchmarkExchange(
     return ExchangeResult(treeSeconds: median(tree), allReduceSeconds: median(allReduce))
 }
 
-extension Optimizer {
+private struct FlatBuffers: ~Copyable {
+    let parameters: OwnedBuffer<Float>
+    let gradients: OwnedBuffer<Float>
+
+    init(_ layout: ParameterLayout) throws {
+        let parameters = try OwnedBuffer<Float>(count: layout.bufferCount)
+        let gradients = try OwnedBuffer<Float>(count: layout.bufferCount)
+        self.parameters = parameters
+        self.gradients = gradients
+    }
+
     /// Gradients that are not zero, so that nothing is cheaper than in training.
-    fileprivate borrowing func fillGradients() {
+    borrowing func fillGradients() {
         for index in 0..<gradients.count { gradients.pointer[index] = Float(index & 255) * 1e-6 }
+    }
+
+    borrowing func update(_ optimizer: borrowing Optimizer, part: Int, step: Int) {
+        optimizer.update(
+            part: part, of: parameters.pointer, gradients: gradients.pointer, step: step, rate: 1e-4, scale: 1)
     }
 }

@@ -17,7 +17,8 @@ package struct LoaderBenchmarkResult: Codable, Sendable {
 }
 
 /// Reads `epochs` epochs of the shards in `data` as training does, with nobody computing.
-package func benchmarkLoader(data: String, imageSize: Int, patchSize: Int, epochs: Int) throws -> LoaderBenchmarkResult {
+package func benchmarkLoader(data: String, imageSize: Int, patchSize: Int, epochs: Int) throws -> LoaderBenchmarkResult
+{
     let capacity = 8
     let loader = try BatchLoader(
         LoaderSettings(

@@ -15,7 +15,7 @@ package func debugRun(
     say: (String) -> Void
 ) throws {
     let session = try DebugSession(configuration, data: data, checkpoint: checkpoint, threads: threads)
-    let (shape, layout) = (configuration.model, session.model.layout)
+    let (shape, layout) = (configuration.model, session.replica.model.layout)
     say(
         "\(layout.parameterCount) parameters (width \(shape.dim), depth \(shape.depth) + \(shape.decoderDepth), "
             + "\(counted(shape.heads, "head"))), \(counted(session.images, "image")) of \(shape.imageSize) pixels in patches of \(shape.patchSize), "
@@ -24,14 +24,14 @@ package func debugRun(
 
     say("\n1. values")
     try demandFinite(session.findBadValue(), dump)
-    let loss = session.computeGradients(session.workspace)
+    let loss = session.computeGradients()
     try demandFinite(session.findBadGradient(), dump)
-    let tensors = session.workspace.tensors(of: shape, images: session.images).count
+    let tensors = session.replica.tensors(images: session.images).count
     say("   batch, \(layout.parameters.count) parameters, \(tensors) outputs of layers and all gradients are finite")
-    let bits = fingerprint(session.optimizer.gradients.pointer, count: layout.bufferCount)
-    let again = session.computeGradients(session.workspace)
+    let bits = fingerprint(session.replica.gradients.pointer, count: layout.bufferCount)
+    let again = session.computeGradients()
     let isRepeatable =
-        again == loss && bits == fingerprint(session.optimizer.gradients.pointer, count: layout.bufferCount)
+        again == loss && bits == fingerprint(session.replica.gradients.pointer, count: layout.bufferCount)
     var problems: [Failure] = []
     if isRepeatable {
         say("   a second pass gives the same bits, loss \(formatted(loss))")
@@ -76,21 +76,21 @@ private let overfitSteps = 30
 private func overfit(
     _ session: borrowing DebugSession, _ dump: String, _ say: (String) -> Void
 ) throws -> (first: Double, last: Double, seconds: StepSeconds) {
-    let (clock, gradients, fault) = (session.workspace.clock, session.optimizer.gradients.pointer, FaultInjection())
-    let count = session.optimizer.gradients.count
+    let (clock, gradients, fault) = (session.replica.clock, session.replica.gradients.pointer, FaultInjection())
+    let count = session.replica.gradients.count
     var (first, last, seconds) = (0.0, 0.0, StepSeconds())
     say("   step  loss      gradient norm  seconds")
     for step in 0..<overfitSteps {
         try demandFinite(session.findBadValue(), dump)
         clock.restart()
-        last = session.computeGradients(session.workspace)
+        last = session.computeGradients()
         fault?.apply(to: gradients, .nan, rank: 0, step: step)
         try demandFinite(session.findBadGradient(), dump)
         if step == 0 { first = last }
         let norm = sumOfSquares(gradients, count: count).squareRoot()
         var (stepSeconds, watch) = (clock.seconds, Stopwatch())
         session.optimizer.update(
-            part: 0, step: step, rate: session.configuration.schedule.peak,
+            part: 0, of: session.replica, step: step, rate: session.configuration.schedule.peak,
             scale: Optimizer.gradientScale(norm: norm, clip: session.configuration.clip))
         stepSeconds[.optimizer] = watch.lap()
         seconds += stepSeconds

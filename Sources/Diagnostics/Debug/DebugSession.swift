@@ -11,11 +11,10 @@ import Training
 package struct DebugSession: ~Copyable {
     /// What the run would compute; a batch here is one micro-batch of it.
     package let configuration: TrainingConfiguration
-    /// The model, a masked autoencoder.
-    package let model: Model
-    /// Parameters, gradients and moments.
+    /// A masked autoencoder.
+    package let replica: Replica
+    /// Updates all of its parameters.
     package let optimizer: Optimizer
-    let workspace: Workspace
     private let patches: OwnedBuffer<Float>
     private let mask: OwnedBuffer<UInt8>
     private let hidden: Int
@@ -24,19 +23,20 @@ package struct DebugSession: ~Copyable {
     package init(
         _ configuration: TrainingConfiguration, data: String, checkpoint: String?, threads: Int
     ) throws {
-        let (model, images) = (Model.autoencoder(MaskedAutoencoder(configuration.model)), configuration.microBatch)
+        let (model, images) = (try Model(configuration.model), configuration.microBatch)
         let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: configuration.weightDecay))
+        let replica = try Replica(
+            model, images: images, precision: configuration.precision, team: ThreadTeam(count: threads),
+            isTrained: true)
         if let checkpoint {
             // The moments stay zero: what is looked at is the model.
-            try CheckpointStore.load(into: optimizer.parameters.pointer, of: model, from: checkpoint) {
+            try CheckpointStore.load(into: replica.parameters.pointer, of: model, from: checkpoint) {
                 _, _, _ in
             }
         } else {
-            model.layout.initialise(optimizer.parameters.pointer, seed: configuration.seed)
+            replica.initialise(seed: configuration.seed)
         }
-        let workspace = try Workspace(
-            model, images: images, precision: configuration.precision, team: ThreadTeam(count: threads))
-        let loader = try makeLoader(data, configuration)
+        let loader = try configuration.makeLoader(data)
         loader.begin(BatchSequence(first: 0, size: images, stride: images, end: images), for: .training)
         guard let loaded = try loader.next() else { preconditionFailure("a sequence of one batch has none") }
         let shape = configuration.model
@@ -45,9 +45,8 @@ package struct DebugSession: ~Copyable {
         patches.pointer.update(from: loaded.patches, count: patches.count)
         mask.pointer.update(from: loaded.mask, count: mask.count)
         self.configuration = configuration
-        self.model = model
+        self.replica = replica
         self.optimizer = optimizer
-        self.workspace = workspace
         self.patches = patches
         self.mask = mask
         hidden = shape.patchCount - loader.visiblePatches
@@ -58,17 +57,15 @@ package struct DebugSession: ~Copyable {
 
     private var batch: PatchBatch { PatchBatch(patches: patches.pointer, mask: mask.pointer, images: images) }
 
-    private func meanLoss(_ workspace: borrowing Workspace) -> Double {
-        workspace.imageLosses.prefix(images).reduce(0, +) / Double(images * hidden)
+    private func meanLoss(_ replica: borrowing Replica) -> Double {
+        replica.imageLosses.prefix(images).reduce(0, +) / Double(images * hidden)
     }
 
-    /// The loss, by a forward pass in `workspace`.
-    func loss(_ workspace: borrowing Workspace) -> Double {
-        let parameters = optimizer.parameters.pointer
-        model.prepare(parameters: parameters, workspace: workspace)
-        model.forward(batch, parameters: parameters, workspace: workspace)
-        model.loss(batch, gradientScale: nil, workspace: workspace)
-        return meanLoss(workspace)
+    /// The loss of the batch, by a forward pass of `replica`.
+    func loss(_ replica: borrowing Replica) -> Double {
+        replica.forward(batch)
+        replica.loss(batch)
+        return meanLoss(replica)
     }
 
     /// A forward pass and what it left that is not finite, the first of it: the batch, a parameter, or what a layer computed.
@@ -76,12 +73,10 @@ package struct DebugSession: ~Copyable {
         let shape = configuration.model
         let found = BadTensor.first(
             in: [("input patches", [images, shape.patchCount, shape.patchValueCount], patches.pointer)]
-                + named(optimizer.parameters.pointer, "parameter"))
+                + named(replica.parameters.pointer, "parameter"))
         if let found { return found }
-        let parameters = optimizer.parameters.pointer
-        model.prepare(parameters: parameters, workspace: workspace)
-        model.forward(batch, parameters: parameters, workspace: workspace)
-        let tensors = workspace.tensors(of: shape, images: images)
+        replica.forward(batch)
+        let tensors = replica.tensors(images: images)
         for (index, tensor) in tensors.enumerated() {
             let before = index > 0 ? tensors[index - 1] : nil
             if let bad = BadTensor("output of \(tensor.name)", tensor.shape, tensor.copy(), before) { return bad }
@@ -89,29 +84,29 @@ package struct DebugSession: ~Copyable {
         return nil
     }
 
-    /// Sets the gradients of the mean loss and returns that, by a forward and a backward pass in `workspace`.
+    /// Sets the gradients of the mean loss and returns that.
     @discardableResult
-    func computeGradients(_ workspace: borrowing Workspace) -> Double {
-        let parameters = optimizer.parameters.pointer
-        optimizer.clearGradients()
-        model.prepare(parameters: parameters, workspace: workspace)
-        model.forward(batch, parameters: parameters, workspace: workspace)
-        model.loss(batch, gradientScale: 1 / Float(images * hidden), workspace: workspace)
-        model.completeBackward(
-            batch, parameters: parameters, gradients: optimizer.gradients.pointer, workspace: workspace,
-            ready: { _ in })
-        return meanLoss(workspace)
+    package borrowing func computeGradients() -> Double { computeGradients(replica) }
+
+    /// Sets the gradients of `replica` and returns the loss, by a forward and a backward pass.
+    @discardableResult
+    func computeGradients(_ replica: borrowing Replica) -> Double {
+        replica.clearGradients()
+        replica.forward(batch)
+        replica.loss(batch, gradientScale: 1 / Float(images * hidden))
+        replica.completeBackward(batch)
+        return meanLoss(replica)
     }
 
     /// The gradient that is not finite, the first that a backward pass computes.
     package borrowing func findBadGradient() -> BadTensor? {
-        BadTensor.first(in: named(optimizer.gradients.pointer, "gradient of").reversed())
+        BadTensor.first(in: named(replica.gradients.pointer, "gradient of").reversed())
     }
 
     private func named(
         _ buffer: UnsafeMutablePointer<Float>, _ kind: String
     ) -> [(String, [Int], UnsafeMutablePointer<Float>)] {
-        model.layout.parameters.map { ("\(kind) \($0.name)", $0.shape, buffer + $0.offset) }
+        replica.model.layout.parameters.map { ("\(kind) \($0.name)", $0.shape, buffer + $0.offset) }
     }
 }
 

@@ -30,18 +30,28 @@ package struct GradientCheck: Sendable {
 extension DebugSession {
     /// Sets the gradients by passes in fp32, whatever the configuration's precision.
     package borrowing func computeExactGradients() throws {
-        computeGradients(try Workspace(model, images: images, precision: .fp32, team: workspace.team))
+        let exact = try exactReplica()
+        computeGradients(exact)
+        replica.gradients.pointer.update(from: exact.gradients.pointer, count: replica.gradients.count)
+    }
+
+    /// The session's parameters in a replica that computes in fp32.
+    private borrowing func exactReplica() throws -> Replica {
+        let exact = try Replica(
+            replica.model, images: images, precision: .fp32, team: replica.team, isTrained: true)
+        exact.parameters.pointer.update(from: replica.parameters.pointer, count: exact.parameters.count)
+        return exact
     }
 
     /// Compares the gradients that the session holds, of every parameter, with central differences of the loss, always in
     /// fp32: along the gradient itself, and in the entry of the largest gradient of each third of the tensor.
     package borrowing func checkGradients(_ done: (GradientCheck) -> Void = { _ in }) throws -> [GradientCheck] {
-        let exact = try Workspace(model, images: images, precision: .fp32, team: workspace.team)
+        let exact = try exactReplica()
         let base = loss(exact)
-        return model.layout.parameters.map { parameter in
+        return replica.model.layout.parameters.map { parameter in
             var check = GradientCheck(name: parameter.name)
-            let values = optimizer.parameters.pointer + parameter.offset
-            let gradients = optimizer.gradients.pointer + parameter.offset
+            let values = exact.parameters.pointer + parameter.offset
+            let gradients = replica.gradients.pointer + parameter.offset
             let count = parameter.count
             let length = sumOfSquares(values, count: count).squareRoot()
             let norm = sumOfSquares(gradients, count: count).squareRoot()
@@ -69,12 +79,13 @@ extension DebugSession {
     private func error(
         of slope: Double, along direction: [Double], at values: UnsafeMutablePointer<Float>, step: Double,
         _ base: Double,
-        _ exact: borrowing Workspace
+        _ exact: borrowing Replica
     ) -> Double? {
         let before = [Float](UnsafeBufferPointer(start: values, count: direction.count))
         func loss(_ length: Double) -> Double {
             for (index, part) in direction.enumerated() { values[index] = Float(Double(before[index]) + length * part) }
             defer { for (index, value) in before.enumerated() { values[index] = value } }
+            exact.parametersChanged()
             return self.loss(exact)
         }
         // Rounding of the loss, about.

@@ -34,12 +34,11 @@ struct GoldenCase: ~Copyable {
                 normalisesTargets: normPix ?? false)
             if isAutoencoder {
                 try extents.validate()
-                return .autoencoder(MaskedAutoencoder(extents))
+                return try Model(extents)
             }
-            return .classifier(
-                Classifier(
-                    try ClassifierConfiguration(
-                        extents, form: .supervised, pooling: .classToken, classes: classes ?? 1000)))
+            return try Model(
+                ClassifierConfiguration(
+                    extents, form: .supervised, pooling: .classToken, classes: classes ?? 1000))
         }
     }
 
@@ -68,7 +67,7 @@ struct GoldenCase: ~Copyable {
         else { throw misfit }
         var (masks, targets): ([UInt8], [Float]) = ([], [])
         if let classifier = model.classifier {
-            let classes = classifier.configuration.classes
+            let classes = classifier.classes
             let labels = try requiredValues("input.labels", in: file)
             guard labels.count == images, labels.allSatisfy({ $0 >= 0 && $0 < Double(classes) }) else { throw misfit }
             let rest = (settings.labelSmoothing ?? 0) / Double(classes)

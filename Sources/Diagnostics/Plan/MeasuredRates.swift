@@ -24,7 +24,8 @@ package struct MeasuredRates: Equatable, Sendable {
     }
 
     /// Reads the file at `path`, measured with `model` in `precision`. Throws `Failure` when it is not, or cannot be read.
-    package init(benchmark path: String, model: ModelConfiguration, precision: Precision) throws {
+    package init(benchmark path: String, model configuration: ModelConfiguration, precision: Precision) throws {
+        let model = try Model(configuration)
         let result = try Self.read(path)
         let own = model.operationsPerImage * 1e-9
         guard abs(result.gflopPerImage / own - 1) < 1e-6, result.precision == precision else {

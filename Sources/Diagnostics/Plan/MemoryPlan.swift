@@ -29,22 +29,22 @@ package struct MemoryPlan: Encodable, Equatable, Sendable {
 
     /// The memory of one of `ranks` ranks. Throws `Failure` when it is beyond what an integer counts.
     package init(_ configuration: TrainingConfiguration, ranks: Int, threads: Int, bucketBytes: Int) throws {
-        let model = MaskedAutoencoder(configuration.model)
-        let workspace = try WorkspaceBytes(
-            .autoencoder(model), images: configuration.microBatch, precision: configuration.precision, threads: threads)
+        let model = try Model(configuration.model)
+        let passes = try ReplicaBytes(
+            model, images: configuration.microBatch, precision: configuration.precision, threads: threads)
         let (count, float) = (model.layout.bufferCount, MemoryLayout<Float>.stride)
         let levels = LeafSum.levelCount(leaves: configuration.virtualRanks / ranks)
         parameters = count * float
         gradients = count * float
         let parts = Partition(count: count, bucketCount: bucketBytes / 4, ranks: ranks).parts(of: 0)
         moments = 2 * parts.reduce(0) { $0 + $1.count } * float
-        activations = workspace.activations
-        scratch = workspace.scratch
+        activations = passes.activations
+        scratch = passes.scratch
         readAhead = BatchLoader.byteCount(
             images: configuration.microBatch,
             patchValues: configuration.model.patchCount * configuration.model.patchValueCount,
             patchCount: configuration.model.patchCount)
-        preparedWeights = workspace.preparedWeights
+        preparedWeights = passes.preparedWeights
         treeLevels = levels * count * float
         // A piece that comes in; in bf16 as much for two of half the size, one each way.
         let largest = model.layout.parameters.map(\.count).max() ?? 0

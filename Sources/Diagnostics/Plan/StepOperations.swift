@@ -17,10 +17,12 @@ struct StepOperations {
     /// ISTA's maps from their dictionaries once a step, and the way back once a virtual rank.
     let weights: Double
 
-    init(_ model: ModelConfiguration, images: Int, microBatch: Int, virtualRanks: Int, threads: Int) {
+    init(_ model: Model, images: Int, microBatch: Int, virtualRanks: Int, threads: Int) {
         let rounds = Double((microBatch + threads - 1) / threads * threads) / Double(microBatch)
         perImage = model.operationsPerImage * (2 * rounds + 1) / 3
         passes = Double(images) * perImage
-        weights = Double(1 + virtualRanks) * Double(model.depth) * 2 * pow(Double(model.dim), 3)
+        weights =
+            Double(1 + virtualRanks) * Double(model.configuration.depth) * 2
+            * pow(Double(model.configuration.dim), 3)
     }
 }

@@ -34,7 +34,7 @@ package struct StepPlan: Encodable, Equatable, Sendable {
     ) throws {
         let ranks = nodes * cluster.ranksPerNode
         _ = try configuration.samplesPerVirtualRank(ranks: ranks)
-        let (shape, model) = (configuration.model, MaskedAutoencoder(configuration.model))
+        let (shape, model) = (configuration.model, try Model(configuration.model))
         let (values, ownRanks) = (Double(model.layout.bufferCount), configuration.virtualRanks / ranks)
         let (ownLeaves, rate) = (Double(ownRanks), cluster.rates.reached * Double(cluster.threads))
 
@@ -43,7 +43,7 @@ package struct StepPlan: Encodable, Equatable, Sendable {
         microBatch = configuration.microBatch
         imagesPerRank = configuration.batchSize / ranks
         let operations = StepOperations(
-            shape, images: imagesPerRank, microBatch: microBatch, virtualRanks: ownRanks, threads: cluster.threads)
+            model, images: imagesPerRank, microBatch: microBatch, virtualRanks: ownRanks, threads: cluster.threads)
         passSeconds = operations.passes / rate
         weightSeconds = operations.weights / rate
         sumSeconds =

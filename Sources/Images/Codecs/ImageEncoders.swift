@@ -13,7 +13,8 @@ package enum JPEGEncoder {
     }
 
     /// `image` as JPEG of `quality` 1...100. Throws `Failure` when the image is larger than JPEG allows.
-    package static func encode(_ image: Image, quality: Int = 95, subsampling: Subsampling = .halved) throws -> [UInt8] {
+    package static func encode(_ image: Image, quality: Int = 95, subsampling: Subsampling = .halved) throws -> [UInt8]
+    {
         guard let handle = tjInitCompress() else {
             throw Failure("cannot start the JPEG encoder", hint: "free some memory")
         }

@@ -14,7 +14,8 @@ package enum Drawing {
     }
 
     /// The image of `image(number:label:side:seed:)`, and its shapes without their shadows as white on black.
-    package static func scene(number: Int, label: Int, side: Int, seed: UInt64) throws -> (image: Image, shapes: Image) {
+    package static func scene(number: Int, label: Int, side: Int, seed: UInt64) throws -> (image: Image, shapes: Image)
+    {
         let pixelCount = try Image.pixelCount(width: side, height: side)
         var generator = KeyedGenerator(seed: seed, .drawing, number)
         let style = DrawingStyle(label: label)

@@ -21,7 +21,7 @@ package struct AttentionShape: Equatable, Sendable {
         self.headDim = headDim
     }
 
-    var dim: Int { heads * headDim }
+    package var dim: Int { heads * headDim }
     /// Rows and columns of a head's scores, padding included (E).
     package var extent: Int { ((tokens + tileRows - 1) / tileRows * tileRows + 15) / 16 * 16 }
     /// P'.

@@ -10,13 +10,15 @@ import Foundation
 ///
 /// With `gradientScale` nil the logits are left alone. In Double, since K values an image are nothing beside a pass.
 ///
-/// `logits` is (N, K), `targets`, (N, K), the probability that each class should have; `imageLosses`, (N), is overwritten.
+/// `logits` is (N, K), `targets`, (N, K), the probability that each class should have, nil for zero everywhere; `imageLosses`, (N),
+/// is overwritten.
 package func crossEntropyLoss(
-    logits: UnsafeMutablePointer<Float>, targets: UnsafePointer<Float>, images: Int, classes: Int,
+    logits: UnsafeMutablePointer<Float>, targets: UnsafePointer<Float>?, images: Int, classes: Int,
     gradientScale: Float?, imageLosses: UnsafeMutablePointer<Double>
 ) {
     for image in 0..<images {
-        let (said, wanted) = (logits + image &* classes, targets + image &* classes)
+        let said = logits + image &* classes
+        func wanted(_ k: Int) -> Double { targets.map { Double($0[image &* classes &+ k]) } ?? 0 }
         var largest = said[0]
         for k in 1..<classes where said[k] > largest { largest = said[k] }
         var sum = 0.0
@@ -24,14 +26,14 @@ package func crossEntropyLoss(
         let shift = Double(largest) + log(sum)
         var (loss, targetSum) = (0.0, 0.0)
         for k in 0..<classes {
-            loss -= Double(wanted[k]) * (Double(said[k]) - shift)
-            targetSum += Double(wanted[k])
+            loss -= wanted(k) * (Double(said[k]) - shift)
+            targetSum += wanted(k)
         }
         imageLosses[image] = loss
         guard let gradientScale else { continue }
         for k in 0..<classes {
             let probability = exp(Double(said[k]) - shift)
-            said[k] = Float((targetSum * probability - Double(wanted[k])) * Double(gradientScale))
+            said[k] = Float((targetSum * probability - wanted(k)) * Double(gradientScale))
         }
     }
 }

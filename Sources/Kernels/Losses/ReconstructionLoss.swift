@@ -11,10 +11,10 @@
 /// With `gradientScale` nil the predictions are left alone. The total loss is the sum of `imageLosses` divided
 /// by the number of hidden patches of the whole batch, and `gradientScale` one over that number.
 ///
-/// `prediction` is (N, T, V), the class token's row first, `patches` (N, L, V), and `mask` (N, L), 1 where hidden; `imageLosses`,
-/// (N), is overwritten.
+/// `prediction` is (N, T, V), the class token's row first, `patches` (N, L, V), and `mask` (N, L), 1 where hidden, nil where nothing is;
+/// `imageLosses`, (N), is overwritten.
 package func reconstructionLoss(
-    prediction: UnsafeMutablePointer<Float>, patches: UnsafePointer<Float>, mask: UnsafePointer<UInt8>,
+    prediction: UnsafeMutablePointer<Float>, patches: UnsafePointer<Float>, mask: UnsafePointer<UInt8>?,
     images: Int, patchCount: Int, valueCount: Int, normalisesTargets: Bool, gradientScale: Float?,
     imageLosses: UnsafeMutablePointer<Double>
 ) {
@@ -24,7 +24,7 @@ package func reconstructionLoss(
         var total = 0.0
         for patch in 0..<patchCount {
             let predicted = predictedImage + (patch &+ 1) &* valueCount
-            if mask[image &* patchCount &+ patch] == 0 {
+            if mask.map({ $0[image &* patchCount &+ patch] == 0 }) ?? true {
                 if gradientScale != nil { predicted.update(repeating: 0, count: valueCount) }
                 continue
             }

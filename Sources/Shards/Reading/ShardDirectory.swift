@@ -23,13 +23,14 @@ package struct ShardDirectory {
     package let missing: [Failure]
 
     /// Loads and checks the index of `path`; at most `openLimit` shard files are open at a time. A sample of a missing shard
-    /// is a failure when it is read or, by `onDamage`, at once.
+    /// is a failure when it is read or, by `onCorruption`, at once.
     ///
     /// Throws `Failure` as `ShardIndex.load` does.
-    package init(path: String, openLimit: Int = ShardDirectory.raisedOpenLimit(), onDamage: DamagePolicy = .stop) throws
-    {
+    package init(
+        path: String, openLimit: Int = ShardDirectory.raisedOpenLimit(), onCorruption: CorruptionPolicy = .stop
+    ) throws {
         let index: ShardIndex
-        switch onDamage {
+        switch onCorruption {
         case .stop:
             index = try ShardIndex.load(directory: path)
             missing = []

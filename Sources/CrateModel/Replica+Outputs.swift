@@ -1,0 +1,42 @@
+import Kernels
+
+// N images of a micro-batch, T tokens, D channels.
+
+/// What passes have left.
+extension Replica {
+    /// Each image's loss after `loss`, (N): an autoencoder's is the sum over the hidden patches.
+    package var imageLosses: UnsafeMutableBufferPointer<Double> { losses.elements }
+
+    /// What the last `forward` says of each image.
+    package var outputs: HeadOutputs { network.head.outputs }
+
+    /// The output of encoder block `index`, (N, T, D).
+    package func encoderOutput(_ index: Int) -> UnsafePointer<Float> { UnsafePointer(network.encoder[index].output) }
+
+    /// The output of decoder block `index`, (N, T, D).
+    package func decoderOutput(_ index: Int) -> UnsafePointer<Float> {
+        UnsafePointer(network.head.blocks[index].output)
+    }
+
+    /// The norm of the last encoder block's output, (N, T, D).
+    package var encoderNormed: UnsafePointer<Float> { UnsafePointer(network.head.normed) }
+
+    /// What token `query` of image `image` attends to in head `head` of encoder block `block`: a row of A, (T). Nil where the
+    /// block has no attention.
+    package func attentionRow(block: Int, image: Int, head: Int, query: Int) -> [Float]? {
+        let start = ((image * shape.heads + head) * shape.extent + query) * shape.extent
+        return network.encoder[block].attention.map {
+            PassTensor(name: "", shape: [shape.tokens], values: $0 + start).copy()
+        }
+    }
+
+    /// What every layer left of the last forward pass over `images` images, in the order of computing. To look for mistakes,
+    /// before `loss` overwrites the outputs.
+    package func tensors(images: Int) -> [PassTensor] {
+        var shape = shape
+        shape.images = images
+        let tokens = PassTensor(
+            name: "patch_embed", shape: [images, shape.tokens, shape.dim], values: Operand(network.embedding.tokens))
+        return [tokens] + network.encoder.flatMap { $0.tensors(shape) } + network.head.tensors(shape)
+    }
+}
