@@ -1,3 +1,5 @@
+import Kernels
+
 /// A measure over images.
 package struct Spread: Codable, Equatable, Sendable {
     /// The mean.
@@ -22,23 +24,55 @@ package struct Spread: Codable, Equatable, Sendable {
     }
 }
 
-/// What is measured of an encoder block; see `BlockMetric` and `WeightMetrics`. What is not finite is absent.
+/// The metrics of an encoder block by their names in `measures.jsonl`; see `BlockMetric` and `WeightMetrics`.
+package enum EncoderMetric: String, CodingKey, CaseIterable, Sendable {
+    case codingRate = "coding_rate"
+    case codingRateAfter = "coding_rate_after"
+    case sparsityBefore = "sparsity_before"
+    case sparsity
+    case istaStep = "ista_step"
+    case attentionEntropy = "attention_entropy"
+    case classAttentionEntropy = "class_attention_entropy"
+    case dictionaryCoherence = "dictionary_coherence"
+    case subspaceOverlap = "subspace_overlap"
+
+    /// Those of weights, which have no deviation over images.
+    package static let ofWeights: [EncoderMetric] = [.dictionaryCoherence, .subspaceOverlap]
+}
+
+/// The metrics of an encoder block; what is not finite is absent.
 package struct EncoderMetrics: Codable, Equatable, Sendable {
-    /// See `BlockMetric`.
-    package var codingRate, codingRateAfter, sparsity, sparsityBefore, istaStep: Spread?
-    /// See `BlockMetric`.
+    package typealias CodingKeys = EncoderMetric
+
+    package var codingRate, codingRateAfter, sparsityBefore, sparsity, istaStep: Spread?
     package var attentionEntropy, classAttentionEntropy: Spread?
-    /// See `WeightMetrics`.
     package var dictionaryCoherence, subspaceOverlap: Double?
+
+    /// The value of `metric`, without a deviation where it is not taken over images.
+    package subscript(metric: EncoderMetric) -> Spread? {
+        switch metric {
+        case .codingRate: codingRate
+        case .codingRateAfter: codingRateAfter
+        case .sparsityBefore: sparsityBefore
+        case .sparsity: sparsity
+        case .istaStep: istaStep
+        case .attentionEntropy: attentionEntropy
+        case .classAttentionEntropy: classAttentionEntropy
+        case .dictionaryCoherence: dictionaryCoherence.map { Spread(mean: $0, std: 0) }
+        case .subspaceOverlap: subspaceOverlap.map { Spread(mean: $0, std: 0) }
+        }
+    }
 }
 
-/// What is measured of a decoder block; see `LayerMeter.measure`.
+/// The metrics of a decoder block.
 package struct DecoderMetrics: Codable, Equatable, Sendable {
-    /// How far its output is from what it is to bring back.
+    /// How far its output is from what it is to restore; see `LayerMeter.measure`.
     package var discrepancy: Spread?
+
+    package static let discrepancyName = "discrepancy"
 }
 
-/// The measures of all layers over a sample of images; a line of `measures.jsonl`.
+/// The metrics of all layers over a sample of images; a line of `measures.jsonl`.
 package struct LayerMeasurement: Codable, Equatable, Sendable {
     /// The model file, where one was read.
     package var file: String?
@@ -52,17 +86,4 @@ package struct LayerMeasurement: Codable, Equatable, Sendable {
     package var encoder: [EncoderMetrics]
     /// Block by block, as far as the encoder has blocks to compare with.
     package var decoder: [DecoderMetrics]
-}
-
-extension EncoderMetrics {
-    /// What is measured over images, by the names in files.
-    package static let spreads: [(name: String, value: @Sendable (EncoderMetrics) -> Spread?)] = [
-        ("coding_rate", \.codingRate), ("coding_rate_after", \.codingRateAfter), ("sparsity_before", \.sparsityBefore),
-        ("sparsity", \.sparsity), ("ista_step", \.istaStep), ("attention_entropy", \.attentionEntropy),
-        ("class_attention_entropy", \.classAttentionEntropy),
-    ]
-    /// What is measured of weights, by the names in files.
-    package static let numbers: [(name: String, value: @Sendable (EncoderMetrics) -> Double?)] = [
-        ("dictionary_coherence", \.dictionaryCoherence), ("subspace_overlap", \.subspaceOverlap),
-    ]
 }

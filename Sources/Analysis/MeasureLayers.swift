@@ -57,8 +57,8 @@ extension LayerMeasurement {
             encoder.append(
                 EncoderMetrics(
                     codingRate: spread(.codingRate, isSample: true),
-                    codingRateAfter: spread(.codingRateAfter, isSample: true), sparsity: spread(.sparsity),
-                    sparsityBefore: spread(.sparsityBefore), istaStep: spread(.istaStep),
+                    codingRateAfter: spread(.codingRateAfter, isSample: true),
+                    sparsityBefore: spread(.sparsityBefore), sparsity: spread(.sparsity), istaStep: spread(.istaStep),
                     attentionEntropy: spread(.attentionEntropy),
                     classAttentionEntropy: spread(.classAttentionEntropy), dictionaryCoherence: weight(block, 0),
                     subspaceOverlap: weight(block, 1)))

@@ -1,9 +1,7 @@
-/// What lies in a run directory, by name.
+/// The files of a run directory.
 package enum RunFile: String, Sendable {
-    /// Everything that decides what the run computes.
+    /// The settings of the run (`RunSettings`).
     case configuration = "config.json"
-    /// The subcommand and the options that it was started with, which a resume takes where it is given none.
-    case arguments = "arguments.json"
     /// A line for each step and each evaluation.
     case log = "log.jsonl"
     /// A line for each time that the layers were measured.

@@ -69,14 +69,11 @@ struct FileOptions: ParsableArguments {
 extension FileOptions {
     var retention: CheckpointRetention { CheckpointRetention(last: keep > 0 ? keep : nil, everySteps: keepEvery) }
 
-    /// What was given, but for what belongs to one start only, and how batches are cut, which the run adds.
-    var argumentsToKeep: [String] {
+    /// The options to store with the run: all but those that belong to one start.
+    var settings: RunSettings {
         get throws {
             try GivenArguments.ofProcess.get()
-                .arguments(without: [
-                    "stop-after", "time-limit", "run", "resume", "config", "print-config", "virtual-ranks",
-                    "micro-batch",
-                ])
+                .settings(without: ["stop-after", "time-limit", "run", "resume", "config", "print-config", "debug"])
         }
     }
 }

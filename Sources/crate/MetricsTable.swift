@@ -14,12 +14,8 @@ struct MetricsTable {
     private typealias Column = (name: String, value: (LayerMeasurement, Int) -> Spread?)
 
     private var columns: [Column] {
-        var columns: [Column] = EncoderMetrics.spreads.map { name, value in
-            (name, { $1 < $0.encoder.count ? value($0.encoder[$1]) : nil })
-        }
-        for (name, value) in EncoderMetrics.numbers {
-            columns.append(
-                (name, { $1 < $0.encoder.count ? value($0.encoder[$1]).map { Spread(mean: $0, std: 0) } : nil }))
+        var columns: [Column] = EncoderMetric.allCases.map { metric in
+            (metric.rawValue, { $1 < $0.encoder.count ? $0.encoder[$1][metric] : nil })
         }
         columns.append(("decoder_discrepancy", { $1 < $0.decoder.count ? $0.decoder[$1].discrepancy : nil }))
         return columns
@@ -68,7 +64,7 @@ struct MetricsTable {
     /// A line for each checkpoint and block: its file, its step, images, block from 1 on, and each measure's mean and deviation.
     var csv: String {
         let columns = columns
-        let numbers = Set(EncoderMetrics.numbers.map(\.name))
+        let numbers = Set(EncoderMetric.ofWeights.map(\.rawValue))
         var lines = [
             (["file", "step", "images", "block"]
                 + columns.flatMap { numbers.contains($0.name) ? [$0.name] : ["\($0.name)_mean", "\($0.name)_std"] })

@@ -31,7 +31,7 @@ struct TrainingOptions: ParsableArguments {
         if world.rank == 0 { for text in doubts { printError("warning: \(text)") } }
         let options = RunOptions(
             data: files.data, validation: files.validation, run: RunDirectory(path: files.run), pretrained: pretrained,
-            resumes: files.resume, arguments: try files.argumentsToKeep, evaluateEvery: files.evaluateEvery,
+            resumes: files.resume, settings: try files.settings, evaluateEvery: files.evaluateEvery,
             saveEvery: files.saveEvery, retention: files.retention, saveFailures: files.saveFailures,
             stopAfter: files.stopAfter, timeLimit: files.timeLimit.map { 60 * $0 }, threads: speed.threads,
             onCorruption: files.onCorrupt, distribution: distribution.options,

@@ -72,14 +72,17 @@ import Testing
             }
             let loss = try pretrain("own", ["--normalise", "dataset"])
             #expect(try pretrain("imagenet") != loss)
-            let stored = try #require(json("own/config.json")["normalisation"] as? [String: [Double]])
+            let stored = try #require(json("own/config.json")["resolved"] as? [String: String])
             let index = try json("train/index.json")
-            #expect(stored["mean"] == index["mean"] as? [Double] && stored["deviation"] == index["std"] as? [Double])
+            for (name, statistic) in [("pixel-mean", "mean"), ("pixel-deviation", "std")] {
+                let values = try #require(index[statistic] as? [Double])
+                #expect(stored[name] == "\(values)")
+            }
             let evaluated = try crate(["evaluate", "--checkpoint", "\(path)/own", "--data", "\(path)/val"])
             #expect(evaluated.output.hasPrefix(String(format: "validation loss %.6f", loss)), "\(evaluated.output)")
 
             let refused = try crate(pretrainArguments(path, run: "own", ["--resume", "--normalise", "imagenet"]))
-            #expect(refused.failureLines.first?.contains("mean of --normalise was") == true, "\(refused.errors)")
+            #expect(refused.failureLines.first?.contains("pixel-mean was") == true, "\(refused.errors)")
         }
     }
 }

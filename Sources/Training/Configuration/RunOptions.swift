@@ -58,8 +58,8 @@ package struct RunOptions: Sendable {
     package var pretrained: PretrainedWeights?
     /// Whether to go on from the newest checkpoint of the run directory.
     package var resumes: Bool
-    /// The subcommand and its options, kept with the run for when it is resumed.
-    package var arguments: [String]
+    /// The subcommand and its options, stored with the run.
+    package var settings: RunSettings
     /// Epochs from one evaluation to the next.
     package var evaluateEvery: Int
     /// From one checkpoint to the next.
@@ -86,7 +86,7 @@ package struct RunOptions: Sendable {
     /// Options from their parts.
     package init(
         data: String, validation: String?, run: RunDirectory, pretrained: PretrainedWeights? = nil, resumes: Bool,
-        arguments: [String], evaluateEvery: Int,
+        settings: RunSettings, evaluateEvery: Int,
         saveEvery: SaveInterval,
         retention: CheckpointRetention, saveFailures: Int, stopAfter: Int?, timeLimit: Double?, threads: Int,
         onCorruption: CorruptionPolicy,
@@ -97,7 +97,7 @@ package struct RunOptions: Sendable {
         self.run = run
         self.pretrained = pretrained
         self.resumes = resumes
-        self.arguments = arguments
+        self.settings = settings
         self.evaluateEvery = evaluateEvery
         self.saveEvery = saveEvery
         self.retention = retention
@@ -111,17 +111,14 @@ package struct RunOptions: Sendable {
         self.reportEvery = reportEvery
     }
 
+    /// Options that may differ between ranks: paths, and what concerns one process.
+    private static let local: Set = ["data", "validation", "run", "threads", "time-limit"]
+
     /// What must be the same on all ranks, or they would wait for each other.
     var shared: [String: String] {
-        [
-            "--evaluate-every": "\(evaluateEvery)", "--save-every": "\(saveEvery)",
-            "--from": pretrained?.file ?? "none", "--new-head": "\(pretrained?.hasNewHead ?? false)",
-            "--validation": validation == nil ? "absent" : "given", "--stop-after": "\(stopAfter ?? 0)",
-            "--bucket-mb": "\(distribution.bucketBytes) bytes", "--check-every": "\(distribution.checkEvery)",
-            "--on-non-finite": distribution.onNonFinite.rawValue, "--max-skips": "\(distribution.maxSkips)",
-            "--on-corrupt": "\(onCorruption)", "--measure-every": telemetry.measureEvery.map { "\($0)" } ?? "absent",
-            "--measure-images": telemetry.measureImages.map { "\($0)" } ?? "absent",
-            "--report-every": "\(reportEvery ?? 0)",
-        ]
+        settings.options.filter { !Self.local.contains($0.key) }.merging([
+            "validation": validation == nil ? "absent" : "given", "stop-after": "\(stopAfter ?? 0)",
+            "from": pretrained?.file ?? "none",
+        ]) { $1 }
     }
 }

@@ -1,12 +1,16 @@
 import Foundation
 
 extension TrainingConfiguration {
-    /// Every setting as text, by the option that decides it.
-    var fields: [String: String] {
+    /// Every setting as text, by the name of the option that decides it, where there is one.
+    package var fields: [String: String] {
         get throws {
             var fields: [String: String] = [:]
             func add(_ value: Any, _ name: String) {
-                guard let object = value as? [String: Any] else { return fields[Self.option(name)] = "\(value)" }
+                guard let object = value as? [String: Any] else {
+                    // A flag is a number to Foundation, of a type of its own.
+                    let isFlag = (value as? NSNumber).map { String(cString: $0.objCType) == "c" } ?? false
+                    return fields[Self.name(name)] = isFlag ? "\(value as? Bool == true)" : "\(value)"
+                }
                 for (inner, value) in object { add(value, name.isEmpty ? inner : "\(name).\(inner)") }
             }
             add(try JSONSerialization.jsonObject(with: JSONEncoder().encode(self)), "")
@@ -14,23 +18,21 @@ extension TrainingConfiguration {
         }
     }
 
-    /// Settings that a run may change on its way: how long it is, and how a batch is cut, which changes nothing but the
+    /// Settings that a run may change on its way: how long it is, and how a batch is divided, which changes nothing but the
     /// rounding of sums.
-    static let changeable: Set = ["--steps", "steps of warm-up", "--micro-batch", "--virtual-ranks"]
+    static let changeable: Set = ["steps", "warmup-steps", "micro-batch", "virtual-ranks"]
 
-    /// Settings that are not called as their option is, and those that no option decides alone.
+    /// Settings that are not named as their option is.
     private static let names = [
-        "schedule.peak": "--lr", "schedule.totalSteps": "--steps", "schedule.warmupSteps": "steps of warm-up",
-        "sampleCount": "samples of --data", "classification.form": "form of the classifier",
-        "classification.labels.augmentation.operations": "--rand-augment",
-        "classification.labels.classes": "classes of --data", "classification.labels.smoothing": "--label-smoothing",
-        "model.decoderDepth": "--depth of the decoder", "model.normalisesTargets": "--norm-pix",
-        "normalisation.mean": "mean of --normalise", "normalisation.deviation": "deviation of --normalise",
+        "normalisation.mean": "pixel-mean", "normalisation.deviation": "pixel-deviation", "schedule.peak": "lr",
+        "schedule.totalSteps": "steps", "sampleCount": "samples",
+        "classification.labels.augmentation.operations": "rand-augment",
+        "classification.labels.smoothing": "label-smoothing", "model.normalisesTargets": "norm-pix",
     ]
 
-    /// `batchSize` is decided by --batch-size, `model.dim` by --dim.
-    private static func option(_ key: String) -> String {
-        names[key] ?? "--"
-            + (key.split(separator: ".").last ?? "").map { $0.isUppercase ? "-\($0.lowercased())" : "\($0)" }.joined()
+    /// `batchSize` and `model.batchSize` are `batch-size`.
+    private static func name(_ key: String) -> String {
+        names[key]
+            ?? (key.split(separator: ".").last ?? "").map { $0.isUppercase ? "-\($0.lowercased())" : "\($0)" }.joined()
     }
 }

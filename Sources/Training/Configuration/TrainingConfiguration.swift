@@ -8,7 +8,7 @@ import Loader
 import Optimizers
 import Shards
 
-/// Everything that decides what a run computes; stored with it as `config.json`.
+/// Everything that decides what a run computes; `fields` are stored with it.
 package struct TrainingConfiguration: Codable, Equatable, Sendable {
     /// The model; for a classifier its encoder.
     package var model: ModelConfiguration

@@ -1,4 +1,5 @@
 import Base
+import Checkpoints
 import Foundation
 
 /// What rank 0 tells the person who watches: one line in place on a terminal, a line every few steps elsewhere.

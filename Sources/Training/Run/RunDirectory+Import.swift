@@ -11,13 +11,13 @@ extension RunDirectory {
         let checkpoint = try published.save(run: path)
         guard published.model.classifier == nil else { return checkpoint }
         let model = published.model.configuration
-        try storeArguments(
-            [
-                "--dim", "\(model.dim)", "--depth", "\(model.depth)", "--heads", "\(model.heads)", "--image-size",
-                "\(model.imageSize)", "--patch-size", "\(model.patchSize)", "--lambda", "\(model.lambda)",
-                "--mask-ratio", "\(published.stored.maskRatio)",
-            ] + (model.normalisesTargets ? ["--norm-pix"] : [])
-                + (model.positionGrid.map { ["--position-grid", "\($0)"] } ?? []))
+        var options = [
+            "dim": "\(model.dim)", "depth": "\(model.depth)", "heads": "\(model.heads)",
+            "image-size": "\(model.imageSize)", "patch-size": "\(model.patchSize)", "lambda": "\(model.lambda)",
+            "mask-ratio": "\(published.stored.maskRatio)", "norm-pix": "\(model.normalisesTargets)",
+        ]
+        options["position-grid"] = model.positionGrid.map { "\($0)" }
+        try RunSettings(command: nil, options: options).write(run: path)
         return checkpoint
     }
 

@@ -45,7 +45,7 @@ package struct RunDirectory: Sendable {
             throw Failure("\(path) holds shards", hint: "choose another directory for --run")
         }
         try makeDirectory()
-        let isUsed = manager.fileExists(atPath: configurationPath)
+        let isUsed = try manager.fileExists(atPath: configurationPath) && RunSettings.read(run: path)?.isImport != true
         let isImported = !isUsed && holdsImport
         guard isUsed || ((checkpoints.paths().isEmpty || isImported) && !manager.fileExists(atPath: logPath)) else {
             throw Failure(
@@ -64,13 +64,11 @@ package struct RunDirectory: Sendable {
                 "\(path) holds \(done) steps already, more than the \(total) of this schedule",
                 hint: "raise --steps or --epochs")
         }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        try DurableFile.write([UInt8](encoder.encode(configuration)), to: configurationPath)
-        let arguments =
-            options.arguments + ["--virtual-ranks", "\(configuration.virtualRanks)", "--micro-batch"]
-            + ["\(configuration.microBatch)"]
-        try storeArguments(arguments)
+        var settings = options.settings
+        settings.options["virtual-ranks"] = "\(configuration.virtualRanks)"
+        settings.options["micro-batch"] = "\(configuration.microBatch)"
+        settings.resolved = try configuration.fields
+        try settings.write(run: path)
         for file in [logPath, measuresPath] { try keepLines(of: file, through: newest?.manifest.step ?? -1) }
         return newest
     }
@@ -100,13 +98,6 @@ package struct RunDirectory: Sendable {
         return try FileLock(RunFile.lock.path(in: path), use: path, waitingUpTo: 10, say: say)
     }
 
-    /// Keeps `arguments` for a resume.
-    func storeArguments(_ arguments: [String]) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .withoutEscapingSlashes]
-        try DurableFile.write([UInt8](encoder.encode(arguments)), to: RunFile.arguments.path(in: path))
-    }
-
     func makeDirectory() throws {
         guard (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil,
             access(path, W_OK | X_OK) == 0
@@ -115,23 +106,8 @@ package struct RunDirectory: Sendable {
         }
     }
 
-    /// The subcommand and the options that the run at `path` was started with, which a resume takes where it is given none of its
-    /// own. What `crate import` leaves has no subcommand.
-    package static func storedArguments(_ path: String) -> (command: String?, options: [String]) {
-        let words =
-            FileManager.default.contents(atPath: RunFile.arguments.path(in: path))
-            .flatMap { try? JSONDecoder().decode([String].self, from: $0) } ?? []
-        guard let first = words.first, !first.hasPrefix("-") else { return (nil, words) }
-        return (first, Array(words.dropFirst()))
-    }
-
     private func demandComparable(_ configuration: TrainingConfiguration, report: (Failure) -> Void) throws {
-        guard let data = FileManager.default.contents(atPath: configurationPath),
-            let stored = try? JSONDecoder().decode(TrainingConfiguration.self, from: data)
-        else {
-            throw Failure("\(configurationPath) is damaged", hint: "restore it, or change --run")
-        }
-        let (before, now) = (try stored.fields, try configuration.fields)
+        let (before, now) = (try storedFields(), try configuration.fields)
         let names = Set(before.keys).union(now.keys).filter { before[$0] != now[$0] }.sorted()
         func text(_ names: [String]) -> String {
             names.map { "\($0) was \(before[$0] ?? "absent") and is now \(now[$0] ?? "absent")" }
@@ -146,11 +122,22 @@ package struct RunDirectory: Sendable {
         if !names.isEmpty { report(Failure(text(names), hint: "the run goes on with it")) }
     }
 
+    /// What the run was to compute; runs of versions before 0.2 have stored it as a configuration.
+    private func storedFields() throws -> [String: String] {
+        if let resolved = try RunSettings.read(run: path)?.resolved, !resolved.isEmpty { return resolved }
+        guard let data = FileManager.default.contents(atPath: configurationPath),
+            let stored = try? JSONDecoder().decode(TrainingConfiguration.self, from: data)
+        else {
+            throw Failure("\(configurationPath) is damaged", hint: "restore it, or change --run")
+        }
+        return try stored.fields
+    }
+
     /// Drops a log's lines of later steps, which will be written again; of all steps for -1.
     private func keepLines(of file: String, through step: Int) throws {
         guard let data = FileManager.default.contents(atPath: file) else { return }
         let lines = data.split(separator: UInt8(ascii: "\n")).filter { line in
-            guard let entry = try? RunLog.decoder.decode(LogEntry.self, from: Data(line)) else { return false }
+            guard let entry = try? JSONDecoder().decode(LogEntry.self, from: Data(line)) else { return false }
             // Events keep their place in the story; they are not written again.
             return entry.step.map { $0 <= step } ?? true
         }

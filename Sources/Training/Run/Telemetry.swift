@@ -1,5 +1,6 @@
 import Analysis
 import Base
+import Checkpoints
 import CrateModel
 import Foundation
 import Loader
@@ -97,7 +98,9 @@ final class Telemetry {
             if let failure = try measures?.append(measurement) { warn(failure) }
             if let failure = try board?.append(measurement) { warn(failure) }
         }
-        return LogEntry(step: step, epoch: measurement.epoch, measureSeconds: seconds)
+        var entry = LogEntry(step: step, epoch: measurement.epoch)
+        entry.measureSeconds = seconds
+        return entry
     }
 
     /// What measuring has cost, where something was measured and something trained.

@@ -1,5 +1,6 @@
 import Analysis
 import Base
+import Checkpoints
 import Foundation
 import Images
 import Reports
@@ -18,9 +19,7 @@ struct TensorBoardLog {
         byEpochs = try EventFile(
             directory: "\(path)/epochs-1000x",
             purgeStep: start == 0 ? 0 : Self.thousandths(configuration.epoch(after: start)) + 1)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let text = String(decoding: try encoder.encode(configuration), as: UTF8.self)
+        let text = try configuration.fields.sorted { $0.key < $1.key }.map { "\($0): \($1)" }.joined(separator: "\n")
         _ = try bySteps.append(step: start, [.text("configuration", "```\n\(text)\n```")])
     }
 
@@ -34,18 +33,17 @@ struct TensorBoardLog {
         return try append(entry.step, curves.compactMap { tag, value in value.map { .scalar(tag, $0) } })
     }
 
-    /// Adds the means of the measures, a group of curves for each.
+    /// Adds the means of the metrics, a group of curves for each.
     func append(_ measurement: LayerMeasurement) throws -> Failure? {
         var values: [EventValue] = []
         func add(_ name: String, _ block: Int, _ value: Double?) {
             if let value { values.append(.scalar(String(format: "%@/block_%02d", name, block + 1), value)) }
         }
-        for (block, measures) in measurement.encoder.enumerated() {
-            for (name, value) in EncoderMetrics.spreads { add(name, block, value(measures)?.mean) }
-            for (name, value) in EncoderMetrics.numbers { add(name, block, value(measures)) }
+        for (block, metrics) in measurement.encoder.enumerated() {
+            for metric in EncoderMetric.allCases { add(metric.rawValue, block, metrics[metric]?.mean) }
         }
-        for (block, measures) in measurement.decoder.enumerated() {
-            add("decoder_discrepancy", block, measures.discrepancy?.mean)
+        for (block, metrics) in measurement.decoder.enumerated() {
+            add("decoder_discrepancy", block, metrics.discrepancy?.mean)
         }
         return try append(measurement.step, values)
     }

@@ -1,4 +1,5 @@
 import Base
+import Checkpoints
 import Collectives
 import Foundation
 import Shards
