@@ -42,7 +42,7 @@ package struct RunSettings: Codable, Equatable, Sendable {
         try? FileManager.default.removeItem(atPath: Self.legacyArguments(directory))
     }
 
-    /// Runs of versions before 0.2 have the words of the command line in a file of their own.
+    /// Runs of version 0.1 have the words of the command line in a file of their own.
     private static func legacyArguments(_ directory: String) -> String { "\(directory)/arguments.json" }
 
     private static func legacyOptions(_ directory: String) -> (command: String?, options: [String: String])? {

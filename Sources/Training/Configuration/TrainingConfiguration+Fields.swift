@@ -5,15 +5,11 @@ extension TrainingConfiguration {
     package var fields: [String: String] {
         get throws {
             var fields: [String: String] = [:]
-            func add(_ value: Any, _ name: String) {
-                guard let object = value as? [String: Any] else {
-                    // A flag is a number to Foundation, of a type of its own.
-                    let isFlag = (value as? NSNumber).map { String(cString: $0.objCType) == "c" } ?? false
-                    return fields[Self.name(name)] = isFlag ? "\(value as? Bool == true)" : "\(value)"
-                }
+            func add(_ value: EncodedValue, _ name: String) {
+                guard case .object(let object) = value else { return fields[Self.name(name)] = value.text }
                 for (inner, value) in object { add(value, name.isEmpty ? inner : "\(name).\(inner)") }
             }
-            add(try JSONSerialization.jsonObject(with: JSONEncoder().encode(self)), "")
+            add(try JSONDecoder().decode(EncodedValue.self, from: JSONEncoder().encode(self)), "")
             return fields
         }
     }
@@ -34,5 +30,37 @@ extension TrainingConfiguration {
     private static func name(_ key: String) -> String {
         names[key]
             ?? (key.split(separator: ".").last ?? "").map { $0.isUppercase ? "-\($0.lowercased())" : "\($0)" }.joined()
+    }
+}
+
+/// A value as it is encoded, to be shown without a loss of digits.
+private enum EncodedValue: Decodable {
+    case leaf(String)
+    case list([EncodedValue])
+    case object([String: EncodedValue])
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if let flag = try? container.decode(Bool.self) {
+            self = .leaf("\(flag)")
+        } else if let number = try? container.decode(UInt64.self) {
+            self = .leaf("\(number)")
+        } else if let number = try? container.decode(Double.self) {
+            self = .leaf("\(number)")
+        } else if let text = try? container.decode(String.self) {
+            self = .leaf(text)
+        } else if let list = try? container.decode([EncodedValue].self) {
+            self = .list(list)
+        } else {
+            self = .object(try container.decode([String: EncodedValue].self))
+        }
+    }
+
+    var text: String {
+        switch self {
+        case .leaf(let text): text
+        case .list(let list): "[\(list.map(\.text).joined(separator: ", "))]"
+        case .object(let fields): fields.map { "\($0): \($1.text)" }.sorted().joined(separator: ", ")
+        }
     }
 }

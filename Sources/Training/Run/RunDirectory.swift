@@ -122,7 +122,7 @@ package struct RunDirectory: Sendable {
         if !names.isEmpty { report(Failure(text(names), hint: "the run goes on with it")) }
     }
 
-    /// What the run was to compute; runs of versions before 0.2 have stored it as a configuration.
+    /// What the run was to compute; runs of version 0.1 have stored it as a configuration.
     private func storedFields() throws -> [String: String] {
         if let resolved = try RunSettings.read(run: path)?.resolved, !resolved.isEmpty { return resolved }
         guard let data = FileManager.default.contents(atPath: configurationPath),
