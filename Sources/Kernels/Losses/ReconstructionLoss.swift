@@ -57,14 +57,11 @@ private func squaredError(
 ) -> Double {
     let factor = 2 / Float(count) * (gradientScale ?? 0)
     var squares = Vector.zero
-    var i = 0
-    while i < count {
-        let lanes = count &- i
+    for (i, lanes) in Vectors(count) {
         var difference = load(prediction + i, lanes) - (load(target + i, lanes) - mean) * scale
         if lanes < 16 { clear(&difference, from: lanes) }
         squares += difference * difference
         if gradientScale != nil { store(difference * factor, prediction + i, lanes) }
-        i &+= 16
     }
     return doubleSum(squares) / Double(count)
 }

@@ -46,16 +46,13 @@ private func loadNormalised<Element: OperandElement>(
     for token in 0..<tokens {
         let (source, row) = (u + token &* stride, z + token &* headDim)
         var square = 0.0
-        var i = 0
-        while i < headDim {
-            let lanes = min(16, headDim &- i)
+        for (i, lanes) in Vectors(headDim) {
             let vector = Element.load(source + i, lanes)
-            for lane in 0..<lanes {
+            for lane in 0..<min(16, lanes) {
                 let value = Double(vector[lane])
                 row[i &+ lane] = value
                 square += value * value
             }
-            i &+= 16
         }
         let inverse = square > 0 ? 1 / square.squareRoot() : 0
         for channel in 0..<headDim { row[channel] *= inverse }

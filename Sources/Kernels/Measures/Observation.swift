@@ -3,12 +3,8 @@
 /// How many of `count` elements are not positive. Of the output of a ReLU: how many are zero.
 package func countOfNonPositive(_ x: UnsafePointer<Float>, count: Int) -> Int {
     var positive = SIMD16<Int32>.zero
-    var i = 0
-    while i < count {
-        // Behind the last element zeros are read.
-        let isPositive = load(x + i, count &- i) .> Vector.zero
-        positive &+= SIMD16<Int32>.zero.replacing(with: 1, where: isPositive)
-        i &+= 16
+    for (i, lanes) in Vectors(count) {
+        positive &+= SIMD16<Int32>.zero.replacing(with: 1, where: load(x + i, lanes) .> Vector.zero)
     }
     return count - Int(positive.wrappedSum())
 }
@@ -32,12 +28,9 @@ private func attentionEntropy<Element: OperandElement>(
         for query in 0..<shape.tokens {
             let row = probabilities + (head &* shape.scoreCount &+ query &* shape.extent)
             var total = Vector.zero
-            var i = 0
-            while i < shape.tokens {
-                // Behind the last element zeros are read, which add nothing.
-                let weights = Element.load(row + i, shape.tokens &- i)
+            for (i, lanes) in Vectors(shape.tokens) {
+                let weights = Element.load(row + i, lanes)
                 total -= weights * logarithm(weights)
-                i &+= 16
             }
             let entropy = doubleSum(total)
             all += entropy

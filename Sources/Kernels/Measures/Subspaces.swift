@@ -9,7 +9,7 @@ package func orthonormaliseRows(_ matrix: UnsafeMutablePointer<Float>, rows: Int
         for _ in 0..<2 {
             for earlier in 0..<index {
                 let direction = matrix + earlier &* dim
-                subtract(direction, times: dot(direction, row, count: dim), count: dim, from: row)
+                add(row, direction, sign: -dot(direction, row, count: dim), count: dim, into: row)
             }
         }
         let left = sumOfSquares(row, count: dim)
@@ -60,18 +60,6 @@ package func dictionaryCoherence(
 @inline(__always)
 private func dot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int) -> Float {
     var total = Vector.zero
-    var i = 0
-    while i < count {
-        total += load(x + i, count &- i) * load(y + i, count &- i)
-        i &+= 16
-    }
+    for (i, lanes) in Vectors(count) { total += load(x + i, lanes) * load(y + i, lanes) }
     return total.sum()
-}
-
-/// y = y - factor x.
-@inline(__always)
-private func subtract(
-    _ x: UnsafePointer<Float>, times factor: Float, count: Int, from y: UnsafeMutablePointer<Float>
-) {
-    add(y, x, sign: -factor, count: count, into: y)
 }

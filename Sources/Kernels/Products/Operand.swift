@@ -156,12 +156,7 @@ package func convert(_ x: UnsafePointer<Float>, count: Int, into result: Operand
 func convert<Element: OperandElement>(
     _ x: UnsafePointer<Float>, count: Int, to result: UnsafeMutablePointer<Element>
 ) {
-    var i = 0
-    while i < count {
-        let lanes = count &- i
-        Element.store(load(x + i, lanes), result + i, lanes)
-        i &+= 16
-    }
+    for (i, lanes) in Vectors(count) { Element.store(load(x + i, lanes), result + i, lanes) }
 }
 
 extension Arena {
