@@ -1,6 +1,6 @@
-// What is counted in the state of a pass. N images, T tokens, H heads; E as in SubspaceAttention.swift.
+// Statistics of activations. T tokens, H heads; E as in SubspaceAttention.swift.
 
-/// How many of `count` elements are not positive. Of the output of a ReLU: how many are zero.
+/// The number of elements that are not positive. For the output of a ReLU this is the number of zeros.
 package func countOfNonPositive(_ x: UnsafePointer<Float>, count: Int) -> Int {
     var positive = SIMD16<Int32>.zero
     for (i, lanes) in Vectors(count) {
@@ -9,9 +9,9 @@ package func countOfNonPositive(_ x: UnsafePointer<Float>, count: Int) -> Int {
     return count - Int(positive.wrappedSum())
 }
 
-/// The mean entropies, in nats, of one image's attention A: over all heads and queries, and of the class token's queries alone.
+/// The mean entropy of one image's attention in nats, over all heads and queries and for the class token's query alone.
 ///
-/// probabilities: A of the image, (H, E, E), rows and columns behind T ignored.
+/// `probabilities` is A of the image, (H, E, E). Padding rows and columns are ignored.
 package func attentionEntropy(_ probabilities: Operand, shape: AttentionShape) -> (all: Double, classToken: Double) {
     switch probabilities.format {
     case .float32, .roundedFloat32: attentionEntropy(probabilities.floats, shape)
