@@ -8,7 +8,7 @@ import Kernels
 ///     B = 1 / (2 n) sum_i x_i x_i^T + decay I
 ///
 /// A small value is added to the diagonal, so that B is positive definite for linearly dependent features.
-/// Source: Boehning, Multinomial logistic regression algorithm (1992): the Hessian is at most (I - 1 1^T / C) / 2 x (x x^T).
+/// Source: Boehning, Multinomial logistic regression algorithm (1992): H <= (I - 1 1^T / C) / 2 x (x x^T).
 struct CurvatureBound {
     private let classes, side: Int
     private let factor: [Double]  // the Cholesky factor of B (D + 1, D + 1)

@@ -1,8 +1,7 @@
 /// Minimises a smooth function by L-BFGS.
 ///
-/// Steps are halved until f(x + a d) <= f(x) + 1e-4 a d^T g, and a pair (s, y) is kept if s^T y > 0. The initial inverse
-/// Hessian is B^-1 s^T y / (y^T B^-1 y) with a preconditioner B from the caller, which reduces the number of steps for
-/// correlated features.
+/// Steps are halved until f(x + a d) <= f(x) + 1e-4 a d^T g, and a pair (s, y) is kept if s^T y > 0. The initial
+/// inverse Hessian is B^-1 s^T y / (y^T B^-1 y), where the preconditioner B saves steps for correlated features.
 /// Source: Nocedal and Wright, Numerical Optimization, algorithms 7.4 and 7.5.
 enum LBFGS {
     /// The maximum number of pairs (s, y).
@@ -11,8 +10,7 @@ enum LBFGS {
     /// Converged when no component of the gradient is larger in magnitude.
     private static let tolerance = 1e-5
 
-    /// Moves `x` to a minimum of `function`, which returns the value and writes the gradient. `precondition` replaces v by
-    /// B^-1 v.
+    /// `function` returns its value and writes the gradient. `precondition` replaces v by B^-1 v.
     static func minimise(
         _ x: inout [Double], precondition: (inout [Double]) -> Void,
         _ function: ([Double], inout [Double]) -> Double

@@ -13,8 +13,7 @@ package struct LabelledFeatures {
 
     package var count: Int { labels.count }
 
-    /// The features are zero. Throws `Failure` if `labels` is empty or has a label outside 0..<C, or if there is not enough
-    /// memory.
+    /// The features are zero. Throws `Failure` if there are no labels, a label is outside 0..<C, or memory is short.
     package init(labels: [Int], dim: Int, classes: Int, name: String, in memory: inout Arena) throws {
         guard !labels.isEmpty, classes > 1 else {
             throw Failure("\(name) has \(labels.count) samples of \(classes) classes", hint: "use labelled samples")
@@ -34,14 +33,13 @@ package struct LabelledFeatures {
 
     package subscript(sample: Int) -> UnsafeMutablePointer<Float> { values + sample * dim }
 
-    /// Samples are divided over threads in this fixed number of strips, so that sums do not depend on the number of threads.
+    /// Threads work on a fixed number of strips of samples, so that sums do not depend on the number of threads.
     static let stripCount = 8
 
     func strip(_ index: Int) -> Range<Int> {
         count * index / Self.stripCount..<count * (index + 1) / Self.stripCount
     }
 
-    /// Copies the samples `chosen`, in that order.
     package func subset(_ chosen: [Int], in memory: inout Arena) throws -> LabelledFeatures {
         let part = try LabelledFeatures(
             labels: chosen.map { labels[$0] }, dim: dim, classes: classes, name: "the chosen part", in: &memory)
@@ -55,7 +53,6 @@ package struct Standardisation {
     private let means: [Float]
     private let scales: [Float]
 
-    /// Computes the statistics of `features` in Double.
     package init(of features: LabelledFeatures) {
         let (dim, n) = (features.dim, Double(features.count))
         var (sums, squares) = ([Double](repeating: 0, count: dim), [Double](repeating: 0, count: dim))

@@ -36,8 +36,8 @@ package struct ProbeResult: Codable, Equatable, Sendable {
     package let neighbours: Accuracy?
 }
 
-/// A linear probe: a `SoftmaxRegression` on frozen features, which are standardised with the statistics of the training
-/// samples. The weight decay is selected on a held-out tenth of the training samples; the result is then fitted to all of them.
+/// A `SoftmaxRegression` on frozen features, standardised with the statistics of the training samples. The weight decay
+/// is selected on a held-out tenth of the training samples, and the final fit uses all of them.
 package struct LinearProbe: Sendable {
     /// In decreasing order, since each fit starts from the previous one.
     private static let decays = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6]

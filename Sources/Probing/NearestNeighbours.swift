@@ -2,8 +2,8 @@ import Base
 import Foundation
 import Kernels
 
-/// Weighted k-nearest-neighbour classifier with cosine similarity: each of the k most similar training samples votes for its
-/// class with weight exp(similarity / T).
+/// Weighted k-nearest neighbours by cosine similarity: each of the k most similar training samples votes for its class
+/// with weight exp(similarity / T).
 ///
 /// Source: Wu et al., Unsupervised Feature Learning via Non-Parametric Instance Discrimination (arXiv 1805.01978).
 package struct NearestNeighbours: Sendable {

@@ -4,7 +4,7 @@ import Kernels
 
 // n samples with D features, C classes.
 
-/// Multinomial logistic regression, p(c | x) = softmax(W x + b)_c with W (C, D) and b (C), fitted with L-BFGS to minimise
+/// Multinomial logistic regression, p(c | x) = softmax(W x + b)_c, W (C, D), b (C), fitted with L-BFGS to minimise
 ///
 ///     1 / n sum_i -log p(y_i | x_i) + decay / 2 ||W||^2
 ///
@@ -14,8 +14,8 @@ package struct SoftmaxRegression {
     /// W in row-major order, then b.
     package private(set) var parameters: [Double]
 
-    /// Fits `features`, starting from `start` or from zeros. The result does not depend on the number of threads. Throws
-    /// `Failure` if there is not enough memory.
+    /// Starts from `start` or from zeros. The result does not depend on the number of threads. Throws `Failure` if
+    /// memory is short.
     package init(
         _ features: LabelledFeatures, decay: Double, start: SoftmaxRegression? = nil, team: ThreadTeam
     ) throws {

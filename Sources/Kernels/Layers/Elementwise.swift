@@ -1,4 +1,3 @@
-/// result = base + other, element by element.
 package func add(
     _ base: UnsafePointer<Float>, _ other: Operand, count: Int, into result: UnsafeMutablePointer<Float>
 ) {
@@ -50,8 +49,8 @@ package func addColumnSums(
     }
 }
 
-/// The number of blocks that the flat gradient buffer is divided into for its norm. The blocks' sums of squares are added
-/// in a fixed order, so the norm does not depend on how ranks shard the buffer.
+/// The gradients per block when the gradient norm is computed. Sums of squares of blocks are added in block order, so
+/// the norm does not depend on how ranks shard the flat buffer.
 package let normBlockCount = 4096
 
 /// The sum of squares. Each run of 1,024 elements is summed in single precision, the runs in Double.
@@ -80,7 +79,6 @@ private func sumOfSquares(count: Int, _ vector: (_ index: Int, _ lanes: Int) -> 
     return total
 }
 
-/// result = factor * x, element by element.
 func scale(_ x: UnsafePointer<Float>, by factor: Float, count: Int, into result: UnsafeMutablePointer<Float>) {
     for (i, lanes) in Vectors(count) { store(load(x + i, lanes) * factor, result + i, lanes) }
 }

@@ -2,8 +2,8 @@
 
 /// A thread's copies of one head's matrices, and the products between them.
 ///
-/// fp32 products use TileProduct.swift. bf16 products use oneDNN and include the padding: its fast paths need contiguous
-/// matrices, and multiplying zeros costs less than strided access.
+/// fp32 products use TileProduct.swift. bf16 products use oneDNN and include the padding, since its fast paths need
+/// contiguous matrices.
 struct HeadScratch<Element: OperandElement> {
     let shape: AttentionShape
     /// U, (E, P'), and its transpose. The padding of these and of `upstream` stays zero.
@@ -84,7 +84,7 @@ struct HeadScratch<Element: OperandElement> {
             rows: tokens, columns: width, into: result, stride: width)
     }
 
-    /// dU = A^T dO + G U, A (E, E), where G is the symmetric gradient in `scores`, converted to the format of the factors.
+    /// dU = A^T dO + G U, A (E, E). G is the symmetric gradient in `scores`, converted to the format of the factors.
     @inline(__always)
     func multiplyGradient(_ probabilities: UnsafeMutablePointer<Element>) {
         let (tokens, extent, width) = (shape.tokens, shape.extent, shape.headStride)

@@ -3,7 +3,6 @@
 package struct IstaStep: Equatable, Sendable {
     /// The step size, eta.
     package let size: Float
-    /// The weight of the sparsity penalty.
     package let lambda: Float
 
     package init(size: Float, lambda: Float) {
@@ -12,8 +11,8 @@ package struct IstaStep: Equatable, Sendable {
     }
 }
 
-/// G = eta (W - W^T W), so that x + eta (x - x W^T) W = x + x G. This replaces two products per gradient step by one, at
-/// the cost of one (D, D) by (D, D) product per optimiser step.
+/// G = eta (W - W^T W), so that x + eta (x - x W^T) W = x + x G. This replaces two products per gradient step by one,
+/// at the cost of one (D, D) by (D, D) product per optimiser step.
 ///
 /// dictionary (W), map (G) and scratch are (D, D) and must not overlap.
 package func istaMap(
@@ -26,7 +25,7 @@ package func istaMap(
     convert(scratch, count: dim * dim, into: map)
 }
 
-/// First part of the backward pass of `istaMap`: writes `rows` of dG + dG^T to `sum`. Both are (D, D) and must not overlap.
+/// First part of the backward pass of `istaMap`: writes `rows` of dG + dG^T to `sum`. Both are (D, D), without overlap.
 package func istaMapBackwardSum(
     _ gradient: UnsafePointer<Float>, rows: Range<Int>, dim: Int, into sum: UnsafeMutablePointer<Float>
 ) {
@@ -37,8 +36,7 @@ package func istaMapBackwardSum(
     }
 }
 
-/// Second part of the backward pass of `istaMap`, after all rows of `sum` are complete: replaces `rows` of dG by those of
-/// dW = eta (dG - W (dG + dG^T)).
+/// Second part, after all rows of `sum` are complete: replaces `rows` of dG by those of dW = eta (dG - W (dG + dG^T)).
 ///
 /// gradient (dG, then dW), dictionary (W) and sum are (D, D) and must not overlap.
 package func istaMapBackward(
@@ -73,8 +71,8 @@ package func ista(
     }
 }
 
-/// Backward pass of `ista`: e = dy * [y > 0], dx = e + e G^T. The caller computes the gradient of G, x^T e, because it is
-/// a sum over the rows of all threads.
+/// Backward pass of `ista`: e = dy * [y > 0], dx = e + e G^T. The caller computes the gradient of G, x^T e, because it
+/// is a sum over the rows of all threads.
 ///
 /// dy is overwritten with e, and `product` with e G^T. `factor` (M, D) receives e in the format of `map`; it may be dy.
 package func istaBackward(

@@ -74,8 +74,8 @@ private func layerNorm<Element: OperandElement>(
 ///
 ///     dx (+)= inverseDeviation * (g - mean(g) - n * mean(g * n));  dweight += sum dy * n;  dbias += sum dy
 ///
-/// With `isAdding` the gradient is added to dx, otherwise dx is overwritten. `skip` is added to dy. dy (if it holds floats)
-/// or `skip` may alias dx when `isAdding` is false.
+/// With `isAdding` the gradient is added to dx, otherwise dx is overwritten. `skip` is added to dy. dy (if it holds
+/// floats) or `skip` may alias dx when `isAdding` is false.
 package func layerNormBackward(
     _ dy: Operand, skip: UnsafePointer<Float>? = nil, _ rows: NormalisedRows, into dx: UnsafeMutablePointer<Float>,
     isAdding: Bool, dweight: UnsafeMutablePointer<Float>, dbias: UnsafeMutablePointer<Float>

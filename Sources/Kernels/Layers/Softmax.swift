@@ -1,8 +1,7 @@
-// T tokens. Scores are (T, T) with a row stride that is a multiple of 16 and at least T. Padding columns hold zeros after
-// the forward pass, so that whole vectors can be read.
+// T tokens. Scores are (T, T) with a row stride that is a multiple of 16 and at least T. Padding columns hold zeros
+// after the forward pass, so that whole vectors can be read.
 
-/// A = softmax(scale S) for each row: exp(scale (s - max)) / sum of exp(scale (s - max)), scale > 0. S is overwritten. A
-/// has the same stride.
+/// A = softmax(scale S) by rows, scale > 0. S is overwritten. A has the same stride.
 @inline(__always)
 func softmaxRows<Element: OperandElement>(
     _ scores: UnsafeMutablePointer<Float>, scale: Float, tokens: Int, stride: Int,

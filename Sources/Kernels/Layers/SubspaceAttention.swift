@@ -1,15 +1,12 @@
-// N images, T tokens, H heads, P channels per head, D = H P. U, O and their gradients are (N T, D); head h has the columns
-// h P ..< (h + 1) P. E is T rounded up to whole tiles and vectors, and P' is P rounded up to whole vectors. The scores of a
-// head are (E, E), and its other matrices are copied to (E, P'). Padding is zero.
+// N images of a micro-batch, T tokens, H heads, P channels per head, D = H P. U, O and their gradients are (N T, D);
+// head h has the columns h P ..< (h + 1) P. E is T rounded up to whole tiles and vectors, and P' is P rounded up to
+// whole vectors. The scores of a head are (E, E), and its other matrices are copied to (E, P'). Padding is zero.
 
 package struct AttentionShape: Equatable, Sendable {
-    /// Images of the micro-batch (N).
     package var images: Int
     /// Tokens per image, including the class token (T).
     package var tokens: Int
-    /// H.
     package let heads: Int
-    /// Channels per head (P).
     package let headDim: Int
 
     package init(images: Int, tokens: Int, heads: Int, headDim: Int) {
@@ -39,8 +36,8 @@ package struct AttentionShape: Equatable, Sendable {
 ///
 /// Heads are processed one after another, so that the scores are still in cache for the second product.
 ///
-/// `u` and `output` (O) are (N T, D). `probabilities` is A, (N, H, E, E), kept for the backward pass. `probabilities` and the
-/// `scratchCount` elements of `scratch` must be zero before the first use. All operands have the same format.
+/// `u` and `output` (O) are (N T, D). `probabilities` is A, (N, H, E, E), kept for the backward pass. `probabilities`
+/// and the `scratchCount` elements of `scratch` must be zero before the first use. All operands have the same format.
 package func subspaceAttention(
     _ u: Operand, probabilities: Operand, output: Operand, sign: Float, scratch: UnsafeMutablePointer<Float>,
     shape: AttentionShape
@@ -58,8 +55,8 @@ package func subspaceAttention(
 ///
 /// This takes only three products because U is both query and key.
 ///
-/// `dOutput` is the gradient of the output, sign dO, (N T, D). `du` (N T, D) is overwritten. The `scratchCount` elements of
-/// `scratch` must be zero before the first use. All operands have the same format.
+/// `dOutput` is the gradient of the output, sign dO, (N T, D). `du` (N T, D) is overwritten. The `scratchCount`
+/// elements of `scratch` must be zero before the first use. All operands have the same format.
 package func subspaceAttentionBackward(
     _ dOutput: Operand, u: Operand, probabilities: Operand, into du: Operand, sign: Float,
     scratch: UnsafeMutablePointer<Float>, shape: AttentionShape

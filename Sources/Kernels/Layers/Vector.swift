@@ -1,10 +1,10 @@
-// Row lengths need not be a multiple of 16. `lanes` is the number of elements left in a row. If it is less than 16, loads
-// return zeros past the end and stores write only the elements of the row.
+// Row lengths need not be a multiple of 16. `lanes` is the number of elements left in a row. If it is less than 16,
+// loads return zeros past the end and stores write only the elements of the row.
 
 @usableFromInline package typealias Vector = SIMD16<Float>
 
-/// The vectors of a row of `count` elements: `for (i, lanes) in Vectors(count)`, where `i` is the index of a vector's first
-/// element. This is a sequence because the compiler does not always inline the closure of a `forEachVector`.
+/// The vectors of a row of `count` elements: `for (i, lanes) in Vectors(count)`, where `i` is the index of a vector's
+/// first element. This is a sequence because the compiler does not always inline the closure of a `forEachVector`.
 @frozen @usableFromInline
 package struct Vectors: Sequence, IteratorProtocol {
     @usableFromInline var index = 0

@@ -7,10 +7,9 @@ import Foundation
 ///     imageLosses[n] = - sum over k of t_k log p_k
 ///     logits[n] becomes (s p - t) gradientScale
 ///
-/// If `gradientScale` is nil, the logits are not changed. Computed in Double; K values per image cost little compared with a
-/// forward pass.
+/// If `gradientScale` is nil, the logits are not changed. Computed in Double, because K values per image cost little.
 ///
-/// `logits` is (N, K). `targets` is (N, K), target probabilities; nil means all zeros. `imageLosses` (N) is overwritten.
+/// `logits` is (N, K). `targets` (N, K) are probabilities; nil means all zeros. `imageLosses` (N) is overwritten.
 package func crossEntropyLoss(
     logits: UnsafeMutablePointer<Float>, targets: UnsafePointer<Float>?, images: Int, classes: Int,
     gradientScale: Float?, imageLosses: UnsafeMutablePointer<Double>
@@ -37,8 +36,8 @@ package func crossEntropyLoss(
     }
 }
 
-/// The number of classes that rank above `label`; 0 if it ranks first. In a tie the lower class index ranks first. NaN ranks
-/// above `label`, and a label whose own logit is NaN ranks last.
+/// The number of classes that rank above `label`; 0 if it ranks first. In a tie the lower class index ranks first. NaN
+/// ranks above `label`, and a label whose own logit is NaN ranks last.
 package func rank(of label: Int, in logits: UnsafePointer<Float>, classes: Int) -> Int {
     (0..<classes).count { k in
         k != label && (!(logits[k] <= logits[label]) || logits[k] == logits[label] && k < label)

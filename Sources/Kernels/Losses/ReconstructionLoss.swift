@@ -1,4 +1,4 @@
-// N images, L patches, T = L + 1 tokens, V = p p 3 values a patch.
+// N images, L patches, T = L + 1 tokens, V = p p 3 values per patch.
 
 /// The mean squared error of the hidden patches, and its gradient.
 ///
@@ -8,11 +8,11 @@
 ///     imageLosses[n] = sum over hidden l of mean over values of (prediction - t)^2
 ///     prediction[n, l] becomes 2 (prediction - t) / V * gradientScale; visible patches and the class token become 0
 ///
-/// If `gradientScale` is nil, the predictions are not changed. The total loss is the sum of `imageLosses` divided by the
-/// number of hidden patches in the whole batch, and `gradientScale` is one over that number.
+/// If `gradientScale` is nil, the predictions are not changed. The total loss is the sum of `imageLosses` divided by
+/// the number of hidden patches in the whole batch, and `gradientScale` is one over that number.
 ///
-/// `prediction` is (N, T, V) with the class token's row first, `patches` is (N, L, V), and `mask` is (N, L), 1 for hidden
-/// patches; nil means that no patch is hidden. `imageLosses` (N) is overwritten.
+/// `prediction` is (N, T, V) with the class token's row first, `patches` is (N, L, V), and `mask` is (N, L), 1 for
+/// hidden patches; nil means that no patch is hidden. `imageLosses` (N) is overwritten.
 package func reconstructionLoss(
     prediction: UnsafeMutablePointer<Float>, patches: UnsafePointer<Float>, mask: UnsafePointer<UInt8>?,
     images: Int, patchCount: Int, valueCount: Int, normalisesTargets: Bool, gradientScale: Float?,
@@ -50,7 +50,7 @@ package func standardisation(_ values: UnsafePointer<Float>, count: Int) -> (mea
     return (Float(mean), Float(1 / (squares / Double(count - 1) + 1e-6).squareRoot()))
 }
 
-/// The mean of (prediction - (target - mean) scale)^2. With a `gradientScale`, the prediction is replaced by the gradient.
+/// The mean of (prediction - (target - mean) scale)^2. With a `gradientScale`, prediction is replaced by the gradient.
 private func squaredError(
     _ prediction: UnsafeMutablePointer<Float>, _ target: UnsafePointer<Float>, mean: Float, scale: Float,
     count: Int, gradientScale: Float?

@@ -59,8 +59,8 @@ private func loadNormalised<Element: OperandElement>(
     }
 }
 
-/// The log-determinant of a positive definite matrix (side, side), or NaN if it is not positive definite. Only the upper
-/// triangle is read, and it is overwritten.
+/// The log-determinant of a matrix (side, side), or NaN if it is not positive definite. The upper triangle is
+/// overwritten.
 private func logDeterminant(_ matrix: UnsafeMutablePointer<Double>, side: Int) -> Double {
     guard factorCholesky(matrix, side: side) else { return .nan }
     return 2 * (0..<side).reduce(0) { $0 + log(matrix[$1 &* side &+ $1]) }

@@ -2,8 +2,7 @@ import COpenBLAS
 
 // n rows of D values. LAPACK is column-major, so the upper triangle of a row-major matrix is its lower one.
 
-/// Replaces the upper triangle of the positive definite `matrix` (side, side) by its Cholesky factor. Returns false if the
-/// matrix is not positive definite.
+/// Replaces the upper triangle of `matrix` (side, side) by its Cholesky factor. Returns false if not positive definite.
 package func factorCholesky(_ matrix: UnsafeMutablePointer<Double>, side: Int) -> Bool {
     var (n, info) = (Int32(side), Int32(0))
     dpotrf_("L", &n, matrix, &n, &info, 1)
@@ -23,8 +22,8 @@ package func solveCholesky(
 package struct PrincipalComponents: Sendable {
     /// The mean of the rows, (D).
     package let mean: [Double]
-    /// Orthonormal directions in order of decreasing variance, (components, D). The entry of largest magnitude is positive,
-    /// which makes the signs unique.
+    /// Orthonormal directions in order of decreasing variance, (components, D). The entry of largest magnitude is
+    /// positive, which makes the signs unique.
     package let axes: [[Double]]
     /// The variance along each axis, divided by n.
     package let variances: [Double]

@@ -1,7 +1,6 @@
 // H subspaces of P rows each in D dimensions, stacked as a matrix (H P, D).
 
-/// Makes the rows of a matrix (rows, dim) orthonormal by Gram-Schmidt with reorthogonalisation. A row in the span of the
-/// previous rows becomes zero.
+/// Orthonormalises the rows (rows, dim), Gram-Schmidt with reorthogonalisation. Linearly dependent rows become zero.
 package func orthonormaliseRows(_ matrix: UnsafeMutablePointer<Float>, rows: Int, dim: Int) {
     for index in 0..<rows {
         let row = matrix + index &* dim
@@ -22,9 +21,10 @@ package func orthonormaliseRows(_ matrix: UnsafeMutablePointer<Float>, rows: Int
 ///
 ///     sum over h != k of ||Q_h Q_k^T||_F^2 / (H (H - 1) P)
 ///
-/// 0 for orthogonal subspaces, 1 for equal ones, and P / D on average for random ones. For a single subspace the result is 0.
+/// 0 for orthogonal subspaces, 1 for equal ones, and P / D on average for random ones. A single subspace gives 0.
 ///
-/// The rows of `bases` (H P, D) span the subspaces and are replaced by orthonormal rows Q. `products` is scratch, (P, P).
+/// The rows of `bases` (H P, D) span the subspaces and are replaced by orthonormal rows Q. `products` (P, P) is
+/// scratch.
 package func subspaceOverlap(
     _ bases: UnsafeMutablePointer<Float>, subspaces: Int, rows: Int, dim: Int, products: UnsafeMutablePointer<Float>
 ) -> Double {
@@ -43,7 +43,7 @@ package func subspaceOverlap(
     return sum / Double(subspaces * (subspaces - 1) * rows)
 }
 
-/// The distance of the columns of a dictionary W (D, D) from orthonormality: ||W^T W - I||_F / ||I||_F, ||I||_F = sqrt(D).
+/// The distance of the columns of a dictionary W (D, D) from orthonormality: ||W^T W - I||_F / sqrt(D).
 ///
 /// `products` is scratch, (D, D).
 package func dictionaryCoherence(

@@ -1,10 +1,11 @@
 import Foundation
 
-/// The fixed two-dimensional sine-cosine position table, (grid * grid + 1, dim). Row 0 is the class token's and is zero.
+/// The fixed two-dimensional sine-cosine position table (grid * grid + 1, dim). Row 0, the class token's, is zero.
 ///
 /// The first half of the channels encodes the patch's column, the second half its row. Each half is [sin, cos] of
 /// position * 10000^(-i / (dim / 4)). For weights trained on a grid of `trained` patches per side, the positions are
-/// interpolated: patch i is at (i + 1/2) trained / grid - 1/2. Computed in single precision, as in the published checkpoints.
+/// interpolated: patch i is at (i + 1/2) trained / grid - 1/2. Computed in single precision, as in the published
+/// checkpoints.
 /// Source: He et al., Masked Autoencoders Are Scalable Vision Learners (arXiv 2111.06377), appendix A.1.
 package func positionTable(dim: Int, grid: Int, trained: Int? = nil) -> [Float] {
     let frequencies = (0..<dim / 4).map { 1 / powf(10_000, Float($0) / Float(dim / 4)) }
@@ -25,8 +26,8 @@ package func positionTable(dim: Int, grid: Int, trained: Int? = nil) -> [Float] 
 /// Interpolates a learned position table (grid * grid + 1, dim) to `target` patches per side.
 ///
 /// Row 0, the class token's, is copied. The other rows are interpolated as PyTorch does with
-/// `interpolate(mode="bicubic", align_corners=False)`: patch i of the target is at (i + 1/2) grid / target - 1/2, with Keys'
-/// kernel, a = -3/4, and positions clamped to the grid.
+/// `interpolate(mode="bicubic", align_corners=False)`: patch i of the target is at (i + 1/2) grid / target - 1/2, with
+/// Keys' kernel, a = -3/4, and positions clamped to the grid.
 package func interpolatedTable(_ table: UnsafePointer<Float>, grid: Int, to target: Int, dim: Int) -> [Float] {
     let taps = (0..<target).map { cubicTaps(Double($0), from: grid, to: target) }
     var result = [Float](UnsafeBufferPointer(start: table, count: dim))
@@ -61,8 +62,8 @@ private func cubicTaps(_ index: Double, from grid: Int, to target: Int) -> [(Int
 ///     (a + 2) d^3 - (a + 3) d^2 + 1      d < 1
 ///     a (d^3 - 5 d^2 + 8 d - 4)          d < 2
 ///
-/// Source: Keys, Cubic Convolution Interpolation for Digital Image Processing (IEEE Transactions on Acoustics, Speech, and Signal
-/// Processing 29, 1981).
+/// Source: Keys, Cubic Convolution Interpolation for Digital Image Processing (IEEE Transactions on Acoustics, Speech,
+/// and Signal Processing 29, 1981).
 @inlinable
 package func cubicKernel(_ x: Double, coefficient a: Double) -> Double {
     let d = abs(x)

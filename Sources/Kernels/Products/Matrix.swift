@@ -54,8 +54,7 @@ package func multiply(_ a: Matrix, _ b: Matrix, into c: Matrix, scale: Float = 1
     }
 }
 
-/// oneDNN is up to 10% faster than OpenBLAS for the relevant shapes, except for A^T B on processors without AVX-512 (see
-/// BENCHMARKS.md).
+/// oneDNN is up to 10% faster than OpenBLAS, except for A^T B on processors without AVX-512 (see BENCHMARKS.md).
 private func multiplyFloat(_ a: Matrix, _ b: Matrix, into c: Matrix, scale: Float, isAdding: Bool) {
     if a.isTransposed && !hasWideVectors {
         cblas_sgemm(

@@ -19,7 +19,6 @@ package enum Precision: String, CaseIterable, Codable, Sendable {
     package static let hasBFloat16Products = crate_dnnl_has_bf16()
 }
 
-/// The memory format of factors of products.
 package enum OperandFormat: Sendable {
     case float32
     case bfloat16
@@ -81,7 +80,6 @@ extension Float: OperandElement {
     }
 }
 
-/// A float that has been rounded to bf16.
 struct RoundedFloat: OperandElement {
     let value: Float
 
@@ -99,7 +97,6 @@ struct RoundedFloat: OperandElement {
     }
 }
 
-/// The upper half of a float.
 struct BFloat16: OperandElement {
     let bits: UInt16
 
@@ -133,7 +130,7 @@ private func roundedBits(_ vector: Vector) -> SIMD16<UInt32> {
     return rounded.replacing(with: bits | 0x40_0000, where: vector .!= vector)
 }
 
-/// Converts to the format of `result`, which may start at the same address as x.
+/// Converts to the format of `result`, front to back, so that `result` may start at the same address as x.
 package func convert(_ x: UnsafePointer<Float>, count: Int, into result: Operand) {
     switch result.format {
     case .float32: convert(x, count: count, to: result.elements(Float.self))
@@ -142,7 +139,6 @@ package func convert(_ x: UnsafePointer<Float>, count: Int, into result: Operand
     }
 }
 
-/// Runs front to back, so `result` may start at the same address as x.
 @inline(__always)
 func convert<Element: OperandElement>(
     _ x: UnsafePointer<Float>, count: Int, to result: UnsafeMutablePointer<Element>

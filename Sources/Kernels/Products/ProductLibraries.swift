@@ -3,7 +3,6 @@ import COneDNN
 import COpenBLAS
 import Foundation
 
-/// The versions and settings of the product libraries, as found at run time.
 package struct ProductLibraries: Codable, Equatable, Sendable {
     /// OpenBLAS's version, and the processor for which it selected kernels.
     package var openBLAS, kernel: String
@@ -30,9 +29,8 @@ package func useSingleThreadedProducts() {
     omp_set_num_threads(1)
 }
 
-/// The throughput of single-threaded products in `format`, in floating-point operations per second, with about `rows` rows.
-/// It is the best of `repetitions` runs over the three product shapes that dominate a model of width `dim`, and an upper bound
-/// for a training step.
+/// The throughput of single-threaded products in floating-point operations per second: the best of `repetitions` runs
+/// over the three product shapes that dominate a model of width `dim`. It is an upper bound for a training step.
 ///
 /// Throws `Failure` if there is not enough memory for the matrices.
 package func productRate(dim: Int, rows: Int, format: OperandFormat, repetitions: Int) throws -> Double {

@@ -1,10 +1,10 @@
-// Products of matrices that fit in cache, such as the heads of an attention layer: C (m, n) = A B. A tile of 6 x 16 sums
-// fills the registers of AVX2 and gives AVX-512 enough independent sums. Operands are read in place, without packing.
+// Products of matrices that fit in cache, such as attention heads: C (m, n) = A B. A tile of 6 x 16 sums fills the
+// registers of AVX2 and gives AVX-512 enough independent sums. Operands are read in place, without packing.
 
 /// Rows per tile. m is rounded up to a multiple of it, and operands and result must have memory for the extra rows.
 let tileRows = 6
 
-/// The factors of a product: A's element (i, k) is `a[i * rowStride + k * stepStride]`, B's (k, j) is `b[k * bStride + j]`.
+/// A's element (i, k) is `a[i * rowStride + k * stepStride]`, and B's element (k, j) is `b[k * bStride + j]`.
 struct TileFactors {
     let a: UnsafePointer<Float>
     let rowStride: Int
@@ -62,8 +62,8 @@ private struct TileSums {
     }
 }
 
-/// C = A B, or C = A B + A' B'. `rows` is rounded up to whole tiles, and `columns` must be a multiple of 16. For few columns
-/// and a large depth: the rows of A that a tile reads stay in the L1 cache for all columns.
+/// C = A B, or C = A B + A' B'. `rows` is rounded up to whole tiles, and `columns` must be a multiple of 16. For few
+/// columns and a large depth: the rows of A that a tile reads stay in the L1 cache for all columns.
 @inline(__always)
 func tileProduct(
     _ factors: TileFactors, plus others: TileFactors? = nil, rows: Int, columns: Int,
@@ -79,8 +79,8 @@ func tileProduct(
     }
 }
 
-/// C = A B as in `tileProduct`, for many columns and a small depth: the columns of B that a tile reads stay in the L1 cache
-/// for all rows. With `isSymmetric`, tiles entirely below the diagonal are skipped, in blocks of 16 columns.
+/// C = A B as in `tileProduct`, for many columns and a small depth: the columns of B that a tile reads stay in the L1
+/// cache for all rows. With `isSymmetric`, tiles entirely below the diagonal are skipped, in blocks of 16 columns.
 func tileProductByColumns(
     _ factors: TileFactors, rows: Int, columns: Int, isSymmetric: Bool, into c: UnsafeMutablePointer<Float>,
     stride: Int
