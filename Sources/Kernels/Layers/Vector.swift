@@ -4,7 +4,7 @@
 @usableFromInline package typealias Vector = SIMD16<Float>
 
 /// The vectors of a row of `count` elements: `for (i, lanes) in Vectors(count)`, where `i` is the index of a vector's
-/// first element. This is a sequence because the compiler does not always inline the closure of a `forEachVector`.
+/// first element. It is a sequence because the compiler does not inline every closure.
 @frozen @usableFromInline
 package struct Vectors: Sequence, IteratorProtocol {
     @usableFromInline var index = 0
