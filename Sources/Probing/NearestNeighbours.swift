@@ -2,20 +2,16 @@ import Base
 import Foundation
 import Kernels
 
-/// Weighted k-nearest neighbours by cosine similarity: each of the k most similar training samples votes for its class with
-/// exp(similarity / T).
+/// Weighted k-nearest neighbours by cosine similarity: each of the k most similar training samples votes for its class
+/// with weight exp(similarity / T).
 ///
 /// Source: Wu et al., Unsupervised Feature Learning via Non-Parametric Instance Discrimination (arXiv 1805.01978).
 package struct NearestNeighbours: Sendable {
-    /// k.
     private let neighbours: Int
-    /// T.
     private static let temperature = 0.07
 
-    /// With `neighbours` votes.
     package init(neighbours: Int = 20) { self.neighbours = neighbours }
 
-    /// How many of `validation` are classified rightly by their neighbours in `training`.
     package func accuracy(
         on validation: LabelledFeatures, training: LabelledFeatures, team: ThreadTeam
     ) throws -> Accuracy {
@@ -71,7 +67,7 @@ package struct NearestNeighbours: Sendable {
     }
 }
 
-/// The most similar samples so far, the most similar first; of equals the one that came first.
+/// The most similar samples so far, sorted by decreasing similarity, ties in the order they were offered.
 private struct Nearest {
     private(set) var sorted: [(similarity: Float, sample: Int)] = []
     private let capacity: Int

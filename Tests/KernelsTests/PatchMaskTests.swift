@@ -3,7 +3,7 @@ import Kernels
 import Testing
 
 @Suite struct PatchMaskTests {
-    @Test func aMaskHidesTheRightNumberEverywhereAlike() {
+    @Test func maskHidesTheRightNumberUniformly() {
         let (patches, visible) = (196, visiblePatchCount(patchCount: 196, ratio: 0.75))
         #expect(visible == 49)
         var counts = [Int](repeating: 0, count: patches)
@@ -14,7 +14,7 @@ import Testing
             #expect(mask.filter { $0 == 0 }.count == visible && mask.allSatisfy { $0 <= 1 })
             for patch in 0..<patches where mask[patch] == 0 { counts[patch] += 1 }
         }
-        // 4000 draws at 1/4: mean 1000, deviation 27.
+        // 4000 draws with probability 1/4: mean 1000, standard deviation 27.
         #expect(counts.allSatisfy { abs($0 - 1000) < 150 })
     }
 }

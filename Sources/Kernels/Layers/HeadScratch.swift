@@ -1,12 +1,12 @@
-// T tokens, P channels a head; E and P' as in SubspaceAttention.swift.
+// T tokens, P channels per head; E and P' as in SubspaceAttention.swift.
 
-/// One head's matrices as a thread works on them, and the products between them.
+/// A thread's copies of one head's matrices, and the products between them.
 ///
-/// Products of floats are tiles of our own. Those of bf16 are oneDNN's, over the padding too: its fast paths want matrices
-/// without gaps, and zeros cost less than gaps.
+/// fp32 products use TileProduct.swift. bf16 products use oneDNN and include the padding, since its fast paths need
+/// contiguous matrices.
 struct HeadScratch<Element: OperandElement> {
     let shape: AttentionShape
-    /// U, (E, P'), and its transpose. Their padding, and that of `upstream`, is zero and stays so.
+    /// U, (E, P'), and its transpose. The padding of these and of `upstream` stays zero.
     let u, transposedU: UnsafeMutablePointer<Element>
     /// dO, (E, P').
     let upstream: UnsafeMutablePointer<Element>
@@ -26,7 +26,7 @@ struct HeadScratch<Element: OperandElement> {
         (result, scores) = (memory + 3 * count, memory + 4 * count)
     }
 
-    /// Copies a head's U, and transposes it.
+    /// Copies a head's U and its transpose.
     @inline(__always)
     func load(_ corner: UnsafePointer<Element>) {
         copyRows(
@@ -39,7 +39,7 @@ struct HeadScratch<Element: OperandElement> {
         }
     }
 
-    /// Copies a head's sign dO.
+    /// Copies sign * dO of a head.
     @inline(__always)
     func loadUpstream(_ corner: UnsafePointer<Element>, sign: Float) {
         copyRows(
@@ -47,7 +47,7 @@ struct HeadScratch<Element: OperandElement> {
             targetStride: shape.headStride)
     }
 
-    /// Copies sign times the result to where the head's columns are.
+    /// Copies sign * result to the head's columns.
     @inline(__always)
     func storeResult(_ corner: UnsafeMutablePointer<Element>, sign: Float) {
         copyRows(
@@ -55,7 +55,7 @@ struct HeadScratch<Element: OperandElement> {
             targetStride: shape.dim)
     }
 
-    /// S = A U^T, A (E, P') being U, whose product is symmetric and computed by half, or dO.
+    /// S = A U^T, where A (E, P') is dO, or U with `isSymmetric`. In the symmetric case only half of S is computed.
     @inline(__always)
     func multiplyScores(_ a: UnsafeMutablePointer<Element>, isSymmetric: Bool) {
         let (tokens, extent, width) = (shape.tokens, shape.extent, shape.headStride)
@@ -84,7 +84,7 @@ struct HeadScratch<Element: OperandElement> {
             rows: tokens, columns: width, into: result, stride: width)
     }
 
-    /// dU = A^T dO + G U, A (E, E), with G the symmetric gradient in `scores`, which is rounded where factors are.
+    /// dU = A^T dO + G U, A (E, E). G is the symmetric gradient in `scores`, converted to the format of the factors.
     @inline(__always)
     func multiplyGradient(_ probabilities: UnsafeMutablePointer<Element>) {
         let (tokens, extent, width) = (shape.tokens, shape.extent, shape.headStride)

@@ -1,23 +1,20 @@
-// M rows, D channels, W a (D, D) dictionary. One proximal gradient step toward a sparse non-negative code.
+// M rows, D channels, W (D, D) the dictionary. ISTA: one proximal gradient step towards a sparse non-negative code.
 
-/// The constants of an ISTA step.
 package struct IstaStep: Equatable, Sendable {
     /// The step size, eta.
     package let size: Float
-    /// The weight of the sparsity penalty, lambda.
     package let lambda: Float
 
-    /// A step of size `size` (eta) under the penalty `lambda`.
     package init(size: Float, lambda: Float) {
         self.size = size
         self.lambda = lambda
     }
 }
 
-/// G = eta (W - W^T W), so that x + eta (x - x W^T) W = x + x G: the two products of a gradient step are one, at the cost
-/// of one product (D, D) by (D, D) a step of the optimiser.
+/// G = eta (W - W^T W), so that x + eta (x - x W^T) W = x + x G. This replaces two products per gradient step by one,
+/// at the cost of one (D, D) by (D, D) product per optimiser step.
 ///
-/// dictionary (W), map (G), scratch: (D, D), different memory.
+/// dictionary (W), map (G) and scratch are (D, D) and must not overlap.
 package func istaMap(
     _ dictionary: UnsafeMutablePointer<Float>, step: IstaStep, dim: Int, into map: Operand,
     scratch: UnsafeMutablePointer<Float>
@@ -28,7 +25,7 @@ package func istaMap(
     convert(scratch, count: dim * dim, into: map)
 }
 
-/// The first half of the backward of `istaMap`: `rows` of dG + dG^T into `sum`. All (D, D), different memory.
+/// First part of the backward pass of `istaMap`: writes `rows` of dG + dG^T to `sum`. Both are (D, D), without overlap.
 package func istaMapBackwardSum(
     _ gradient: UnsafePointer<Float>, rows: Range<Int>, dim: Int, into sum: UnsafeMutablePointer<Float>
 ) {
@@ -39,9 +36,9 @@ package func istaMapBackwardSum(
     }
 }
 
-/// The second half, in place of dG, when the whole `sum` (dG + dG^T) is there: `rows` of dW = eta (dG - W (dG + dG^T)).
+/// Second part, after all rows of `sum` are complete: replaces `rows` of dG by those of dW = eta (dG - W (dG + dG^T)).
 ///
-/// gradient (dG, then dW), dictionary (W), sum: (D, D), different memory.
+/// gradient (dG, then dW), dictionary (W) and sum are (D, D) and must not overlap.
 package func istaMapBackward(
     _ gradient: UnsafeMutablePointer<Float>, dictionary: UnsafeMutablePointer<Float>, step: IstaStep,
     rows: Range<Int>, dim: Int, sum: UnsafeMutablePointer<Float>
@@ -54,9 +51,10 @@ package func istaMapBackward(
         into: Matrix(own, rows.count, dim), scale: -step.size, isAdding: true)
 }
 
-/// y = relu(x + eta (x - x W^T) W - eta lambda) = relu(x + x G - eta lambda), x the output of a layer norm.
+/// y = relu(x + eta (x - x W^T) W - eta lambda) = relu(x + x G - eta lambda), where x is the output of a layer norm.
 ///
-/// x (M, D) and map (G, see `istaMap`) are factors of one format; `rows` gives x once more, without rounding; y: (M, D).
+/// x (M, D) and map (G, see `istaMap`) have the same format. The skip connection uses the unrounded x, recomputed from
+/// `rows`. y is (M, D).
 package func ista(
     _ x: Operand, _ rows: NormalisedRows, map: Operand, step: IstaStep, into y: UnsafeMutablePointer<Float>
 ) {
@@ -66,30 +64,24 @@ package func ista(
     for index in 0..<rows.rows {
         let row = rows.row(index)
         let result = y + index &* dim
-        var i = 0
-        while i < dim {
-            let lanes = dim &- i
+        for (i, lanes) in Vectors(dim) {
             let value = load(result + i, lanes) + row.output(i, lanes) - threshold
             store(value.replacing(with: 0, where: value .<= 0), result + i, lanes)
-            i &+= 16
         }
     }
 }
 
-/// Backward of `ista`: e = dy * [y > 0]; dx = e + e G^T. The gradient of G, x^T e, a sum over all rows, is left to the
-/// caller, who may have rows of other threads to add.
+/// Backward pass of `ista`: e = dy * [y > 0], dx = e + e G^T. The caller computes the gradient of G, x^T e, because it
+/// is a sum over the rows of all threads.
 ///
-/// dy becomes e; `factor` (M, D), of the map's format, too, unless it is dy; `product` is overwritten with e G^T.
+/// dy is overwritten with e, and `product` with e G^T. `factor` (M, D) receives e in the format of `map`; it may be dy.
 package func istaBackward(
     _ dy: UnsafeMutablePointer<Float>, map: Operand, y: UnsafePointer<Float>, rows: Int, dim: Int, factor: Operand,
     product: Operand
 ) {
     let count = rows &* dim
-    var i = 0
-    while i < count {
-        let lanes = count &- i
+    for (i, lanes) in Vectors(count) {
         store(load(dy + i, lanes).replacing(with: 0, where: load(y + i, lanes) .<= 0), dy + i, lanes)
-        i &+= 16
     }
     if factor.memory != UnsafeMutableRawPointer(dy) { convert(dy, count: count, into: factor) }
     multiply(Matrix(factor, rows, dim), Matrix(map, dim, dim).transposed, into: Matrix(product, rows, dim))

@@ -1,12 +1,12 @@
 // M rows (all tokens of all images of a micro-batch), D channels.
 
-/// Rows to be normalised, and what normalises them: y = (x - mean) * inverseDeviation * weight + bias.
+/// Input, parameters and statistics of a layer norm: y = (x - mean) * inverseDeviation * weight + bias.
 package struct NormalisedRows {
     let x, weight, bias: UnsafePointer<Float>
     let mean, inverseDeviation: UnsafeMutablePointer<Float>
     let rows, dim: Int
 
-    /// x: (M, D); weight, bias: (D); mean, inverseDeviation: (M), written by `layerNorm`.
+    /// x is (M, D), weight and bias are (D), mean and inverseDeviation are (M) and written by `layerNorm`.
     package init(
         _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>,
         mean: UnsafeMutablePointer<Float>, inverseDeviation: UnsafeMutablePointer<Float>, rows: Int, dim: Int
@@ -16,7 +16,6 @@ package struct NormalisedRows {
         (self.rows, self.dim) = (rows, dim)
     }
 
-    /// One row, with its statistics at hand.
     struct Row {
         let x, weight, bias: UnsafePointer<Float>
         let mean, inverseDeviation: Float
@@ -38,7 +37,7 @@ package struct NormalisedRows {
 
 /// y = (x - mean) / sqrt(var + epsilon) * weight + bias for every row, with the biased variance.
 ///
-/// y: (M, D). Mean and 1 / sqrt(var + epsilon) of each row are kept in `rows`.
+/// y is (M, D). Each row's mean and 1 / sqrt(var + epsilon) are written to `rows`.
 package func layerNorm(_ rows: NormalisedRows, epsilon: Float, into y: Operand) {
     switch y.format {
     case .float32: layerNorm(rows, epsilon, y.elements(Float.self))
@@ -56,38 +55,27 @@ private func layerNorm<Element: OperandElement>(
     for index in 0..<rows.rows {
         let source = rows.x + index &* dim
         var total = Vector.zero
-        var i = 0
-        while i < dim {
-            total += load(source + i, dim &- i)
-            i &+= 16
-        }
+        for (i, lanes) in Vectors(dim) { total += load(source + i, lanes) }
         let mean = total.sum() * scale
         var squares = Vector.zero
-        i = 0
-        while i < dim {
-            let lanes = dim &- i
+        for (i, lanes) in Vectors(dim) {
             var centred = load(source + i, lanes) - mean
             if lanes < 16 { clear(&centred, from: lanes) }
             squares += centred * centred
-            i &+= 16
         }
         rows.mean[index] = mean
         rows.inverseDeviation[index] = 1 / (squares.sum() * scale + epsilon).squareRoot()
         let row = rows.row(index)
-        i = 0
-        while i < dim {
-            Element.store(row.output(i, dim &- i), y + (index &* dim &+ i), dim &- i)
-            i &+= 16
-        }
+        for (i, lanes) in Vectors(dim) { Element.store(row.output(i, lanes), y + (index &* dim &+ i), lanes) }
     }
 }
 
-/// Backward of `layerNorm`: with n = (x - mean) * inverseDeviation and g = dy * weight,
+/// Backward pass of `layerNorm`: with n = (x - mean) * inverseDeviation and g = dy * weight,
 ///
 ///     dx (+)= inverseDeviation * (g - mean(g) - n * mean(g * n));  dweight += sum dy * n;  dbias += sum dy
 ///
-/// dx is added to when `isAdding`, else overwritten. `skip`, where given, is a second part of dy; dy or `skip` may be the
-/// same memory as dx when not adding and dy are floats.
+/// With `isAdding` the gradient is added to dx, otherwise dx is overwritten. `skip` is added to dy. dy (if it holds
+/// floats) or `skip` may alias dx when `isAdding` is false.
 package func layerNormBackward(
     _ dy: Operand, skip: UnsafePointer<Float>? = nil, _ rows: NormalisedRows, into dx: UnsafeMutablePointer<Float>,
     isAdding: Bool, dweight: UnsafeMutablePointer<Float>, dbias: UnsafeMutablePointer<Float>
@@ -105,6 +93,11 @@ private func layerNormBackward<Element: OperandElement>(
     _ dx: UnsafeMutablePointer<Float>, _ isAdding: Bool, _ dweight: UnsafeMutablePointer<Float>,
     _ dbias: UnsafeMutablePointer<Float>
 ) {
+    @inline(__always)
+    func upstream(_ i: Int, _ lanes: Int) -> Vector {
+        let vector = Element.load(dy + i, lanes)
+        return if let skip { vector + load(skip + i, lanes) } else { vector }
+    }
     let dim = rows.dim
     let scale = 1 / Float(dim)
     for index in 0..<rows.rows {
@@ -112,32 +105,23 @@ private func layerNormBackward<Element: OperandElement>(
         let start = index &* dim
         var total = Vector.zero
         var projection = Vector.zero
-        var i = 0
-        while i < dim {
-            // Behind the last element dy and weight read as zeros, so every sum here does too.
-            let lanes = dim &- i
-            var upstream = Element.load(dy + (start &+ i), lanes)
-            if let skip { upstream += load(skip + (start &+ i), lanes) }
+        for (i, lanes) in Vectors(dim) {
+            // dy and weight read as zeros past the end, so they add nothing to the sums.
+            let upstream = upstream(start &+ i, lanes)
             let normalised = row.normalised(i, lanes)
             store(load(dweight + i, lanes) + upstream * normalised, dweight + i, lanes)
             store(load(dbias + i, lanes) + upstream, dbias + i, lanes)
             let weighted = upstream * load(rows.weight + i, lanes)
             total += weighted
             projection += weighted * normalised
-            i &+= 16
         }
         let meanGradient = total.sum() * scale
         let meanProjection = projection.sum() * scale
-        i = 0
-        while i < dim {
-            let lanes = dim &- i
-            var upstream = Element.load(dy + (start &+ i), lanes)
-            if let skip { upstream += load(skip + (start &+ i), lanes) }
-            let weighted = upstream * load(rows.weight + i, lanes)
+        for (i, lanes) in Vectors(dim) {
+            let weighted = upstream(start &+ i, lanes) * load(rows.weight + i, lanes)
             var value = (weighted - meanGradient - row.normalised(i, lanes) * meanProjection) * row.inverseDeviation
             if isAdding { value += load(dx + (start &+ i), lanes) }
             store(value, dx + (start &+ i), lanes)
-            i &+= 16
         }
     }
 }

@@ -1,19 +1,14 @@
-// N images, T tokens, H heads, P channels a head, D = H P. A head's U, O and their gradients are columns
-// h P ..< (h + 1) P of matrices (N T, D). E is T rounded up to whole tiles and vectors, P' is P rounded up to whole vectors:
-// the scores of a head are (E, E), its other matrices are copied to (E, P'); what lies behind T and P is zero.
+// N images of a micro-batch, T tokens, H heads, P channels per head, D = H P. U, O and their gradients are (N T, D);
+// head h has the columns h P ..< (h + 1) P. E is T rounded up to whole tiles and vectors, and P' is P rounded up to
+// whole vectors. The scores of a head are (E, E), and its other matrices are copied to (E, P'). Padding is zero.
 
-/// The extents that subspace attention works on.
 package struct AttentionShape: Equatable, Sendable {
-    /// Images of the micro-batch (N).
     package var images: Int
-    /// Tokens of an image, the class token included (T).
+    /// Tokens per image, including the class token (T).
     package var tokens: Int
-    /// Heads (H).
     package let heads: Int
-    /// Channels a head (P).
     package let headDim: Int
 
-    /// The extents of `images` images.
     package init(images: Int, tokens: Int, heads: Int, headDim: Int) {
         self.images = images
         self.tokens = tokens
@@ -22,30 +17,27 @@ package struct AttentionShape: Equatable, Sendable {
     }
 
     package var dim: Int { heads * headDim }
-    /// Rows and columns of a head's scores, padding included (E).
+    /// Rows and columns of a head's scores, including padding (E).
     package var extent: Int { ((tokens + tileRows - 1) / tileRows * tileRows + 15) / 16 * 16 }
     /// P'.
     var headStride: Int { (headDim + 15) / 16 * 16 }
 
-    /// What scores are scaled by, 1 / sqrt(P).
     var scoreScale: Float { 1 / Float(headDim).squareRoot() }
 
-    /// Elements of one head's scores, padding included.
+    /// Elements of one head's scores, including padding.
     package var scoreCount: Int { extent * extent }
-    /// Elements of all scores of all images, padding included.
+    /// Elements of all heads' scores of all images, including padding.
     package var scoreCountOfAll: Int { images * heads * scoreCount }
-    /// Floats that a thread needs as scratch, forward or backward.
+    /// Floats of scratch memory per thread, for the forward or the backward pass.
     package var scratchCount: Int { 4 * extent * headStride + scoreCount }
 }
 
-/// Per image and head: A = softmax(U U^T / sqrt(P)), O = sign A U.
+/// For each image and head: A = softmax(U U^T / sqrt(P)), O = sign A U.
 ///
-/// Head by head, so that the scores are still in cache for the second product.
+/// Heads are processed one after another, so that the scores are still in cache for the second product.
 ///
-/// `u` is (N T, D), `output` O, (N T, D). `probabilities` is A, (N, H, E, E), kept for the backward pass; it and the
-/// `scratchCount` elements of `scratch` are zero before the first use.
-///
-/// u, probabilities and output are of one format.
+/// `u` and `output` (O) are (N T, D). `probabilities` is A, (N, H, E, E), kept for the backward pass. `probabilities`
+/// and the `scratchCount` elements of `scratch` must be zero before the first use. All operands have the same format.
 package func subspaceAttention(
     _ u: Operand, probabilities: Operand, output: Operand, sign: Float, scratch: UnsafeMutablePointer<Float>,
     shape: AttentionShape
@@ -57,16 +49,14 @@ package func subspaceAttention(
     }
 }
 
-/// Backward of `subspaceAttention`, per image and head, with dO the gradient of A U:
+/// Backward pass of `subspaceAttention`. For each image and head, with dO the gradient of A U:
 ///
 ///     dA = dO U^T;  dS = A * (dA - rowsum(A * dA)) / sqrt(P);  dU = A^T dO + (dS + dS^T) U
 ///
-/// Three products, since U is query and key at once.
+/// This takes only three products because U is both query and key.
 ///
-/// `dOutput` is the gradient of the output, sign dO, (N T, D); `du`, (N T, D), is overwritten. The `scratchCount` elements of
-/// `scratch` are zero before the first use.
-///
-/// dOutput, u, probabilities and du are of one format.
+/// `dOutput` is the gradient of the output, sign dO, (N T, D). `du` (N T, D) is overwritten. The `scratchCount`
+/// elements of `scratch` must be zero before the first use. All operands have the same format.
 package func subspaceAttentionBackward(
     _ dOutput: Operand, u: Operand, probabilities: Operand, into du: Operand, sign: Float,
     scratch: UnsafeMutablePointer<Float>, shape: AttentionShape
@@ -113,7 +103,7 @@ private func attendBackward<Element>(
     }
 }
 
-/// Calls `body` with the place of every head's first element in (N T, D) and its number in (N, H).
+/// Calls `body` for each head with the offset of its first element in (N T, D) and its index in (N, H).
 @inline(__always)
 private func forEachHead(_ shape: AttentionShape, _ body: (Int, Int) -> Void) {
     for image in 0..<shape.images {

@@ -1,7 +1,25 @@
-// Rows need not be a multiple of 16 long: `lanes` says how many elements are left, and the last, partial
-// vector reads zeros behind them and writes none of them.
+// Row lengths need not be a multiple of 16. `lanes` is the number of elements left in a row. If it is less than 16,
+// loads return zeros past the end and stores write only the elements of the row.
 
 @usableFromInline package typealias Vector = SIMD16<Float>
+
+/// The vectors of a row of `count` elements: `for (i, lanes) in Vectors(count)`, where `i` is the index of a vector's
+/// first element. It is a sequence because the compiler does not inline every closure.
+@frozen @usableFromInline
+package struct Vectors: Sequence, IteratorProtocol {
+    @usableFromInline var index = 0
+    @usableFromInline let count: Int
+
+    @inlinable @inline(__always)
+    package init(_ count: Int) { self.count = count }
+
+    @inlinable @inline(__always)
+    package mutating func next() -> (index: Int, lanes: Int)? {
+        guard index < count else { return nil }
+        defer { index &+= 16 }
+        return (index, count &- index)
+    }
+}
 
 @inlinable @inline(__always)
 package func load(_ source: UnsafePointer<Float>, _ lanes: Int) -> Vector {
@@ -20,7 +38,7 @@ package func store(_ vector: Vector, _ destination: UnsafeMutablePointer<Float>,
     }
 }
 
-/// Sets the elements behind the last one of a row to zero, so that they add nothing to a sum.
+/// Sets the elements past the end of a row to zero, so that they do not contribute to a sum.
 @inline(never)
 func clear(_ vector: inout Vector, from lanes: Int) {
     for lane in lanes..<16 { vector[lane] = 0 }
@@ -28,7 +46,7 @@ func clear(_ vector: inout Vector, from lanes: Int) {
 
 /// e^x with a relative error under 1e-7; 0 below -87.
 ///
-/// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by a polynomial of degree 7, 2^n by the exponent's bits. Adding
+/// x = n ln 2 + r with |r| <= ln 2 / 2. e^r is a polynomial of degree 7, and 2^n is built from exponent bits. Adding
 /// 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits.
 @inline(__always)
 func exponential(_ x: Vector) -> Vector {
@@ -51,9 +69,10 @@ func exponential(_ x: Vector) -> Vector {
     return (p * unsafeBitCast(exponent, to: Vector.self)).replacing(with: 0, where: isTooSmall)
 }
 
-/// ln x for 0 < x <= 1, with an absolute error under 1e-6 and a relative one under 1e-6 away from 1; 0 below the least normal float.
+/// ln x for 0 < x <= 1, with an absolute error under 1e-6, and a relative error under 1e-6 away from 1. Returns 0 for x
+/// below the least normal float.
 ///
-/// x = 2^n m with m in [sqrt(1/2), sqrt(2)); ln m = 2 artanh(r) with r = (m - 1) / (m + 1), |r| < 0.172, by its series.
+/// x = 2^n m with m in [sqrt(1/2), sqrt(2)). ln m = 2 artanh(r) as a power series, r = (m - 1) / (m + 1), |r| < 0.172.
 @inline(__always)
 func logarithm(_ x: Vector) -> Vector {
     let isTooSmall = x .< Vector(repeating: .leastNormalMagnitude)
@@ -70,7 +89,7 @@ func logarithm(_ x: Vector) -> Vector {
     return (n * 0.693_147_2 + r * p).replacing(with: 0, where: isTooSmall)
 }
 
-/// Sum of the elements as Double, lane sums first; the order is the same in every call of the same length.
+/// The sum of the 16 elements in Double, in the order of the lanes.
 @inline(__always)
 func doubleSum(_ vector: Vector) -> Double {
     var sum = 0.0

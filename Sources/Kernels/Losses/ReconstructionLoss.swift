@@ -1,18 +1,18 @@
-// N images, L patches, T = L + 1 tokens, V = p p 3 values a patch.
+// N images, L patches, T = L + 1 tokens, V = p p 3 values per patch.
 
-/// The mean squared error of hidden patches, and its gradient.
+/// The mean squared error of the hidden patches, and its gradient.
 ///
-/// Per hidden patch l of image n, with the target t the patch itself, or with `normalisesTargets`
+/// For each hidden patch l of image n, the target t is the patch, or with `normalisesTargets`
 /// t = (patch - mean) / sqrt(unbiased variance + 1e-6):
 ///
 ///     imageLosses[n] = sum over hidden l of mean over values of (prediction - t)^2
 ///     prediction[n, l] becomes 2 (prediction - t) / V * gradientScale; visible patches and the class token become 0
 ///
-/// With `gradientScale` nil the predictions are left alone. The total loss is the sum of `imageLosses` divided
-/// by the number of hidden patches of the whole batch, and `gradientScale` one over that number.
+/// If `gradientScale` is nil, the predictions are not changed. The total loss is the sum of `imageLosses` divided by
+/// the number of hidden patches in the whole batch, and `gradientScale` is one over that number.
 ///
-/// `prediction` is (N, T, V), the class token's row first, `patches` (N, L, V), and `mask` (N, L), 1 where hidden, nil where nothing is;
-/// `imageLosses`, (N), is overwritten.
+/// `prediction` is (N, T, V) with the class token's row first, `patches` is (N, L, V), and `mask` is (N, L), 1 for
+/// hidden patches; nil means that no patch is hidden. `imageLosses` (N) is overwritten.
 package func reconstructionLoss(
     prediction: UnsafeMutablePointer<Float>, patches: UnsafePointer<Float>, mask: UnsafePointer<UInt8>?,
     images: Int, patchCount: Int, valueCount: Int, normalisesTargets: Bool, gradientScale: Float?,
@@ -37,7 +37,7 @@ package func reconstructionLoss(
     }
 }
 
-/// Mean and 1 / sqrt(unbiased variance + 1e-6) of one patch.
+/// The mean and 1 / sqrt(unbiased variance + 1e-6) of one patch.
 package func standardisation(_ values: UnsafePointer<Float>, count: Int) -> (mean: Float, scale: Float) {
     var total = 0.0
     for i in 0..<count { total += Double(values[i]) }
@@ -50,21 +50,18 @@ package func standardisation(_ values: UnsafePointer<Float>, count: Int) -> (mea
     return (Float(mean), Float(1 / (squares / Double(count - 1) + 1e-6).squareRoot()))
 }
 
-/// Mean over the values of (prediction - (target - mean) scale)^2; the prediction becomes the gradient.
+/// The mean of (prediction - (target - mean) scale)^2. With a `gradientScale`, prediction is replaced by the gradient.
 private func squaredError(
     _ prediction: UnsafeMutablePointer<Float>, _ target: UnsafePointer<Float>, mean: Float, scale: Float,
     count: Int, gradientScale: Float?
 ) -> Double {
     let factor = 2 / Float(count) * (gradientScale ?? 0)
     var squares = Vector.zero
-    var i = 0
-    while i < count {
-        let lanes = count &- i
+    for (i, lanes) in Vectors(count) {
         var difference = load(prediction + i, lanes) - (load(target + i, lanes) - mean) * scale
         if lanes < 16 { clear(&difference, from: lanes) }
         squares += difference * difference
         if gradientScale != nil { store(difference * factor, prediction + i, lanes) }
-        i &+= 16
     }
     return doubleSum(squares) / Double(count)
 }

@@ -1,9 +1,9 @@
 import COpenBLAS
 import Foundation
 
-// T tokens, P channels a head, D channels of all heads; K is the lesser of T and P.
+// T tokens, P channels per head, K = min(T, P).
 
-/// Doubles that `codingRate` needs as scratch: Z (T, P) and a Gram matrix (K, K).
+/// The size of the scratch buffer of `codingRate`: Z (T, P) and a Gram matrix (K, K).
 package func codingRateScratchCount(tokens: Int, headDim: Int) -> Int {
     let side = min(tokens, headDim)
     return tokens * headDim + side * side
@@ -11,12 +11,13 @@ package func codingRateScratchCount(tokens: Int, headDim: Int) -> Int {
 
 /// The coding rate of one head's tokens:
 ///
-///     R = 1/2 logdet(I + P / (T eps) Z^T Z), the rows of Z being the tokens divided by their norm, eps = 0.01
+///     R = 1/2 logdet(I + P / (T eps) Z^T Z), where the rows of Z are the tokens divided by their norm, eps = 0.01
 ///
-/// Z Z^T in its place gives the same number; the smaller of the two is taken, in Double. A token of zeros adds nothing.
+/// Z Z^T gives the same result, so the smaller of the two is used, in Double. A zero token contributes nothing.
 /// Source: Yu et al., White-Box Transformers via Sparse Rate Reduction (arXiv 2306.01129).
 ///
-/// `u` is the head's first element in a matrix of rows `stride` apart, (T, P); `scratch` has `codingRateScratchCount` elements.
+/// `u` (T, P) starts at the head's first element and has rows `stride` elements apart. `scratch` has
+/// `codingRateScratchCount` elements.
 package func codingRate(
     _ u: Operand, stride: Int, tokens: Int, headDim: Int, scratch: UnsafeMutablePointer<Double>
 ) -> Double {
@@ -38,7 +39,6 @@ package func codingRate(
     return logDeterminant(gram, side: side) / 2
 }
 
-/// Rows of u divided by their norm.
 @inline(__always)
 private func loadNormalised<Element: OperandElement>(
     _ u: UnsafePointer<Element>, _ stride: Int, _ tokens: Int, _ headDim: Int, into z: UnsafeMutablePointer<Double>
@@ -46,24 +46,21 @@ private func loadNormalised<Element: OperandElement>(
     for token in 0..<tokens {
         let (source, row) = (u + token &* stride, z + token &* headDim)
         var square = 0.0
-        var i = 0
-        while i < headDim {
-            let lanes = min(16, headDim &- i)
+        for (i, lanes) in Vectors(headDim) {
             let vector = Element.load(source + i, lanes)
-            for lane in 0..<lanes {
+            for lane in 0..<min(16, lanes) {
                 let value = Double(vector[lane])
                 row[i &+ lane] = value
                 square += value * value
             }
-            i &+= 16
         }
         let inverse = square > 0 ? 1 / square.squareRoot() : 0
         for channel in 0..<headDim { row[channel] *= inverse }
     }
 }
 
-/// The logarithm of the determinant of a positive definite matrix (side, side), of which the upper half is given and used
-/// up: twice the sum of the logarithms of the diagonal of its Cholesky factor. NaN where it is not positive definite.
+/// The log-determinant of a matrix (side, side), or NaN if it is not positive definite. The upper triangle is
+/// overwritten.
 private func logDeterminant(_ matrix: UnsafeMutablePointer<Double>, side: Int) -> Double {
     guard factorCholesky(matrix, side: side) else { return .nan }
     return 2 * (0..<side).reduce(0) { $0 + log(matrix[$1 &* side &+ $1]) }

@@ -1,21 +1,17 @@
-// What is counted in the state of a pass. N images, T tokens, H heads; E as in SubspaceAttention.swift.
+// Statistics of activations. T tokens, H heads; E as in SubspaceAttention.swift.
 
-/// How many of `count` elements are not positive. Of the output of a ReLU: how many are zero.
+/// The number of elements that are not positive. For the output of a ReLU this is the number of zeros.
 package func countOfNonPositive(_ x: UnsafePointer<Float>, count: Int) -> Int {
     var positive = SIMD16<Int32>.zero
-    var i = 0
-    while i < count {
-        // Behind the last element zeros are read.
-        let isPositive = load(x + i, count &- i) .> Vector.zero
-        positive &+= SIMD16<Int32>.zero.replacing(with: 1, where: isPositive)
-        i &+= 16
+    for (i, lanes) in Vectors(count) {
+        positive &+= SIMD16<Int32>.zero.replacing(with: 1, where: load(x + i, lanes) .> Vector.zero)
     }
     return count - Int(positive.wrappedSum())
 }
 
-/// The mean entropies, in nats, of one image's attention A: over all heads and queries, and of the class token's queries alone.
+/// The mean entropy of one image's attention in nats, over all heads and queries and for the class token's query alone.
 ///
-/// probabilities: A of the image, (H, E, E), rows and columns behind T ignored.
+/// `probabilities` is A of the image, (H, E, E). Padding rows and columns are ignored.
 package func attentionEntropy(_ probabilities: Operand, shape: AttentionShape) -> (all: Double, classToken: Double) {
     switch probabilities.format {
     case .float32, .roundedFloat32: attentionEntropy(probabilities.floats, shape)
@@ -32,12 +28,9 @@ private func attentionEntropy<Element: OperandElement>(
         for query in 0..<shape.tokens {
             let row = probabilities + (head &* shape.scoreCount &+ query &* shape.extent)
             var total = Vector.zero
-            var i = 0
-            while i < shape.tokens {
-                // Behind the last element zeros are read, which add nothing.
-                let weights = Element.load(row + i, shape.tokens &- i)
+            for (i, lanes) in Vectors(shape.tokens) {
+                let weights = Element.load(row + i, lanes)
                 total -= weights * logarithm(weights)
-                i &+= 16
             }
             let entropy = doubleSum(total)
             all += entropy

@@ -1,7 +1,6 @@
 // H subspaces of P rows each in D dimensions, stacked as a matrix (H P, D).
 
-/// Makes the rows of a matrix (rows, dim) orthonormal, from the first to the last (Gram and Schmidt, each row twice). A row
-/// that lies in the span of those before it becomes zero.
+/// Orthonormalises the rows (rows, dim), Gram-Schmidt with reorthogonalisation. Linearly dependent rows become zero.
 package func orthonormaliseRows(_ matrix: UnsafeMutablePointer<Float>, rows: Int, dim: Int) {
     for index in 0..<rows {
         let row = matrix + index &* dim
@@ -9,23 +8,23 @@ package func orthonormaliseRows(_ matrix: UnsafeMutablePointer<Float>, rows: Int
         for _ in 0..<2 {
             for earlier in 0..<index {
                 let direction = matrix + earlier &* dim
-                subtract(direction, times: dot(direction, row, count: dim), count: dim, from: row)
+                add(row, direction, sign: -dot(direction, row, count: dim), count: dim, into: row)
             }
         }
         let left = sumOfSquares(row, count: dim)
-        // Behind what cancels, only rounding is left.
+        // A smaller remainder is only rounding error.
         scale(row, by: left > 1e-10 * before ? Float(1 / left.squareRoot()) : 0, count: dim, into: row)
     }
 }
 
-/// How much the subspaces overlap: the mean squared cosine between the orthonormal basis vectors of different ones,
+/// The overlap of the subspaces: the mean squared cosine between orthonormal basis vectors of different subspaces,
 ///
 ///     sum over h != k of ||Q_h Q_k^T||_F^2 / (H (H - 1) P)
 ///
-/// 0 where they are orthogonal, 1 where they are the same; P / D on average where they are drawn at random. One subspace has
-/// none to overlap with: 0.
+/// 0 for orthogonal subspaces, 1 for equal ones, and P / D on average for random ones. A single subspace gives 0.
 ///
-/// The rows of `bases`, (H P, D), span the subspaces, and are replaced by orthonormal ones, Q; `products` is scratch, (P, P).
+/// The rows of `bases` (H P, D) span the subspaces and are replaced by orthonormal rows Q. `products` (P, P) is
+/// scratch.
 package func subspaceOverlap(
     _ bases: UnsafeMutablePointer<Float>, subspaces: Int, rows: Int, dim: Int, products: UnsafeMutablePointer<Float>
 ) -> Double {
@@ -44,9 +43,9 @@ package func subspaceOverlap(
     return sum / Double(subspaces * (subspaces - 1) * rows)
 }
 
-/// How far the columns of a dictionary W (D, D) are from orthonormal: ||W^T W - I||_F / ||I||_F, ||I||_F being sqrt(D).
+/// The distance of the columns of a dictionary W (D, D) from orthonormality: ||W^T W - I||_F / sqrt(D).
 ///
-/// products: scratch, (D, D).
+/// `products` is scratch, (D, D).
 package func dictionaryCoherence(
     _ dictionary: UnsafeMutablePointer<Float>, dim: Int, products: UnsafeMutablePointer<Float>
 ) -> Double {
@@ -56,22 +55,9 @@ package func dictionaryCoherence(
     return (sumOfSquares(products, count: dim * dim) / Double(dim)).squareRoot()
 }
 
-/// The sum of x y over `count` elements.
 @inline(__always)
 private func dot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int) -> Float {
     var total = Vector.zero
-    var i = 0
-    while i < count {
-        total += load(x + i, count &- i) * load(y + i, count &- i)
-        i &+= 16
-    }
+    for (i, lanes) in Vectors(count) { total += load(x + i, lanes) * load(y + i, lanes) }
     return total.sum()
-}
-
-/// y = y - factor x.
-@inline(__always)
-private func subtract(
-    _ x: UnsafePointer<Float>, times factor: Float, count: Int, from y: UnsafeMutablePointer<Float>
-) {
-    add(y, x, sign: -factor, count: count, into: y)
 }

@@ -1,51 +1,43 @@
 import COneDNN
 import COpenBLAS
 
-/// A row-major view of elements that somebody else owns: element (i, j) is at `i * stride + j`.
+/// A row-major view of memory that it does not own: element (i, j) is at `i * stride + j`.
 package struct Matrix {
     let elements: Operand
     let rows: Int
     let columns: Int
     let stride: Int
     let isTransposed: Bool
+}
 
-    /// A view of `rows` x `columns` elements; `stride` (default: `columns`) is the distance of rows.
+extension Matrix {
+    /// `stride` is the distance between rows in elements, `columns` by default.
     @inline(__always)
     package init(_ elements: Operand, _ rows: Int, _ columns: Int, stride: Int? = nil) {
-        self.init(elements, rows, columns, stride ?? columns, isTransposed: false)
+        self.init(elements: elements, rows: rows, columns: columns, stride: stride ?? columns, isTransposed: false)
     }
 
-    /// A view of `rows` x `columns` floats.
     @inline(__always)
     package init(_ pointer: UnsafeMutablePointer<Float>, _ rows: Int, _ columns: Int, stride: Int? = nil) {
         self.init(Operand(pointer), rows, columns, stride: stride)
     }
 
-    @inline(__always)
-    private init(_ elements: Operand, _ rows: Int, _ columns: Int, _ stride: Int, isTransposed: Bool) {
-        self.elements = elements
-        self.rows = rows
-        self.columns = columns
-        self.stride = stride
-        self.isTransposed = isTransposed
-    }
-
-    /// The same elements with rows and columns exchanged. Not for a result.
+    /// The transpose, without copying. It cannot be the result of a product.
     @inline(__always)
     package var transposed: Matrix {
-        Matrix(elements, columns, rows, stride, isTransposed: !isTransposed)
+        Matrix(elements: elements, rows: columns, columns: rows, stride: stride, isTransposed: !isTransposed)
     }
 }
 
-/// C = scale A B, or C = C + scale A B when `isAdding`, on the calling thread.
+/// C = scale A B, or C = C + scale A B with `isAdding`, on the calling thread.
 ///
-/// A is (m, k), B is (k, n), C is (m, n). A and B are of one format. C may be of the same, or floats; only floats can be
-/// added to. There is no scale for `bfloat16`.
+/// A is (m, k), B is (k, n), C is (m, n). A and B have the same format. C has that format or `float32`, and must be
+/// `float32` with `isAdding`. `scale` must be 1 for `bfloat16`.
 package func multiply(_ a: Matrix, _ b: Matrix, into c: Matrix, scale: Float = 1, isAdding: Bool = false) {
     precondition(a.columns == b.rows && a.rows == c.rows && b.columns == c.columns && !c.isTransposed)
     precondition(a.elements.format == b.elements.format && (!isAdding || c.elements.format == .float32))
     guard c.rows > 0, a.columns > 0 else {
-        // A thread without images. oneDNN leaves C alone then, where the empty sum is zero.
+        // A thread without images. oneDNN does not write C in this case, but an empty sum is zero.
         if !isAdding { clear(c) }
         return
     }
@@ -62,8 +54,7 @@ package func multiply(_ a: Matrix, _ b: Matrix, into c: Matrix, scale: Float = 1
     }
 }
 
-/// oneDNN is up to a tenth faster than OpenBLAS in the shapes that matter, but for A^T B on processors without AVX-512
-/// (BENCHMARKS.md has the figures).
+/// oneDNN is up to 10% faster than OpenBLAS, except for A^T B on processors without AVX-512 (see BENCHMARKS.md).
 private func multiplyFloat(_ a: Matrix, _ b: Matrix, into c: Matrix, scale: Float, isAdding: Bool) {
     if a.isTransposed && !hasWideVectors {
         cblas_sgemm(
@@ -98,11 +89,4 @@ private func clear(_ c: Matrix) {
         let line = c.elements + row * c.stride
         line.memory.initializeMemory(as: UInt8.self, repeating: 0, count: c.columns * c.elements.format.stride)
     }
-}
-
-/// Keeps products to the thread that calls them: ranks and threads divide the work themselves. Every thread that
-/// calls `multiply` calls this before.
-package func useSingleThreadedProducts() {
-    openblas_set_num_threads(1)
-    omp_set_num_threads(1)
 }

@@ -1,14 +1,13 @@
 import Base
 import COneDNN
 
-/// The arithmetic of products; everything else is computed in fp32.
+/// The precision of matrix products. All other operations use fp32.
 package enum Precision: String, CaseIterable, Codable, Sendable {
-    /// Factors and sums in single precision.
     case fp32
-    /// Factors rounded to bf16 (8 bits of exponent, 8 of precision), sums in single precision.
+    /// Factors rounded to bf16 (8 exponent bits, 8 bits of precision), sums in fp32.
     case bf16
 
-    /// How factors are kept for products of this precision on this processor.
+    /// The format of factors for this precision on this processor.
     package var format: OperandFormat {
         switch self {
         case .fp32: .float32
@@ -16,47 +15,39 @@ package enum Precision: String, CaseIterable, Codable, Sendable {
         }
     }
 
-    /// Whether the processor multiplies bf16 itself. Without it factors are rounded all the same, at the speed of fp32.
+    /// Whether the processor has bf16 instructions. If not, factors are still rounded, and products run at fp32 speed.
     package static let hasBFloat16Products = crate_dnnl_has_bf16()
 }
 
-/// How factors of products are kept in memory.
 package enum OperandFormat: Sendable {
-    /// As single precision.
     case float32
-    /// As bf16.
     case bfloat16
-    /// As single precision, rounded to what bf16 can hold.
+    /// Single precision, rounded to values that bf16 can represent.
     case roundedFloat32
 
-    /// The format of a product that is no factor itself: what costs nothing to write.
+    /// The format of a product that is not itself used as a factor, so it needs no rounding.
     package var result: OperandFormat { self == .bfloat16 ? .bfloat16 : .float32 }
 
-    /// Bytes of an element.
+    /// Bytes per element.
     package var stride: Int { self == .bfloat16 ? 2 : 4 }
 }
 
-/// Elements in memory that somebody else owns, in one of the formats of factors.
+/// A pointer to elements in one of the formats of factors. It does not own the memory.
 package struct Operand {
-    /// The first element.
     package let memory: UnsafeMutableRawPointer
-    /// How they are kept.
     package let format: OperandFormat
 
-    /// The elements from `memory` on.
     @inline(__always)
     package init(_ memory: UnsafeMutableRawPointer, _ format: OperandFormat) {
         self.memory = memory
         self.format = format
     }
 
-    /// Floats as they are.
     @inline(__always)
     package init(_ floats: UnsafePointer<Float>) {
         self.init(UnsafeMutableRawPointer(mutating: floats), .float32)
     }
 
-    /// The elements from the `count`-th on.
     @inline(__always)
     package static func + (operand: Operand, count: Int) -> Operand {
         Operand(operand.memory + count * operand.format.stride, operand.format)
@@ -67,16 +58,15 @@ package struct Operand {
         memory.assumingMemoryBound(to: Element.self)
     }
 
-    /// The elements as floats. Not for `bfloat16`.
+    /// Not valid for `bfloat16`.
     @inline(__always)
     var floats: UnsafeMutablePointer<Float> { memory.assumingMemoryBound(to: Float.self) }
 }
 
-/// An element of an operand: how whole vectors of it are read and written.
+/// Loads and stores vectors as the functions `load` and `store` do for floats.
 protocol OperandElement: BitwiseCopyable {
-    /// See `load` of floats.
     static func load(_ source: UnsafePointer<Self>, _ lanes: Int) -> Vector
-    /// See `store` of floats; rounds to the nearest.
+    /// Rounds to nearest.
     static func store(_ vector: Vector, _ destination: UnsafeMutablePointer<Self>, _ lanes: Int)
 }
 
@@ -90,7 +80,6 @@ extension Float: OperandElement {
     }
 }
 
-/// A float that has been rounded to bf16.
 struct RoundedFloat: OperandElement {
     let value: Float
 
@@ -108,7 +97,6 @@ struct RoundedFloat: OperandElement {
     }
 }
 
-/// The upper half of a float.
 struct BFloat16: OperandElement {
     let bits: UInt16
 
@@ -134,7 +122,7 @@ struct BFloat16: OperandElement {
     }
 }
 
-/// Bits whose upper halves are the nearest bf16, to even where two are as near; what is not a number stays so.
+/// Bits whose upper halves are the nearest bf16, with ties to even. NaN stays NaN.
 @inline(__always)
 private func roundedBits(_ vector: Vector) -> SIMD16<UInt32> {
     let bits = unsafeBitCast(vector, to: SIMD16<UInt32>.self)
@@ -142,7 +130,7 @@ private func roundedBits(_ vector: Vector) -> SIMD16<UInt32> {
     return rounded.replacing(with: bits | 0x40_0000, where: vector .!= vector)
 }
 
-/// result = x, element by element, in the format of `result`.
+/// Converts to the format of `result`, front to back, so that `result` may start at the same address as x.
 package func convert(_ x: UnsafePointer<Float>, count: Int, into result: Operand) {
     switch result.format {
     case .float32: convert(x, count: count, to: result.elements(Float.self))
@@ -151,21 +139,15 @@ package func convert(_ x: UnsafePointer<Float>, count: Int, into result: Operand
     }
 }
 
-/// Front to back, so that `result` may begin where x begins.
 @inline(__always)
 func convert<Element: OperandElement>(
     _ x: UnsafePointer<Float>, count: Int, to result: UnsafeMutablePointer<Element>
 ) {
-    var i = 0
-    while i < count {
-        let lanes = count &- i
-        Element.store(load(x + i, lanes), result + i, lanes)
-        i &+= 16
-    }
+    for (i, lanes) in Vectors(count) { Element.store(load(x + i, lanes), result + i, lanes) }
 }
 
 extension Arena {
-    /// `count` zeroed elements of `format`.
+    /// Allocates `count` zeroed elements.
     package mutating func operands(_ count: Int, _ format: OperandFormat) throws -> Operand {
         Operand(try floats(format.stride == 4 ? count : (count + 1) / 2), format)
     }

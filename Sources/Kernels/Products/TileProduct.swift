@@ -1,10 +1,10 @@
-// Products of matrices that stay in cache, the heads of an attention layer: C (m, n) = A B. Tiles of 6 x 16 sums fill
-// the registers of AVX2 and leave AVX-512 enough independent sums; operands are read where they lie, without packing.
+// Products of matrices that fit in cache, such as attention heads: C (m, n) = A B. A tile of 6 x 16 sums fills the
+// registers of AVX2 and gives AVX-512 enough independent sums. Operands are read in place, without packing.
 
-/// Rows of a tile. Whoever multiplies rounds m up to a multiple of it and lets operands and result have the room.
+/// Rows per tile. m is rounded up to a multiple of it, and operands and result must have memory for the extra rows.
 let tileRows = 6
 
-/// The factors of a product: A's element (i, k) is `a[i * rowStride + k * stepStride]`, B's (k, j) is `b[k * bStride + j]`.
+/// A's element (i, k) is `a[i * rowStride + k * stepStride]`, and B's element (k, j) is `b[k * bStride + j]`.
 struct TileFactors {
     let a: UnsafePointer<Float>
     let rowStride: Int
@@ -28,7 +28,6 @@ struct TileFactors {
     }
 }
 
-/// The sums of one tile.
 private struct TileSums {
     var sums: (Vector, Vector, Vector, Vector, Vector, Vector) = (.zero, .zero, .zero, .zero, .zero, .zero)
 
@@ -63,43 +62,35 @@ private struct TileSums {
     }
 }
 
-/// C = A B, or A B + A' B': `rows` rounded up to tiles, `columns` a multiple of 16. For few columns and a deep sum: the rows
-/// of A that a tile needs stay in the first cache for all columns.
+/// C = A B, or C = A B + A' B'. `rows` is rounded up to whole tiles, and `columns` must be a multiple of 16. For few
+/// columns and a large depth: the rows of A that a tile reads stay in the L1 cache for all columns.
 @inline(__always)
 func tileProduct(
     _ factors: TileFactors, plus others: TileFactors? = nil, rows: Int, columns: Int,
     into c: UnsafeMutablePointer<Float>, stride: Int
 ) {
-    var row = 0
-    while row < rows {
-        var column = 0
-        while column < columns {
+    for row in Swift.stride(from: 0, to: rows, by: tileRows) {
+        for (column, _) in Vectors(columns) {
             var tile = TileSums()
             tile.add(factors, row: row, column: column)
             if let others { tile.add(others, row: row, column: column) }
             tile.store(to: c + (row &* stride &+ column), stride: stride)
-            column &+= 16
         }
-        row &+= tileRows
     }
 }
 
-/// C = A B as `tileProduct`, for many columns and a short sum: the columns of B that a tile needs stay in the first cache
-/// for all rows. With `isSymmetric` only tiles that reach the diagonal or what is right of it, in blocks of 16 columns.
+/// C = A B as in `tileProduct`, for many columns and a small depth: the columns of B that a tile reads stay in the L1
+/// cache for all rows. With `isSymmetric`, tiles entirely below the diagonal are skipped, in blocks of 16 columns.
 func tileProductByColumns(
     _ factors: TileFactors, rows: Int, columns: Int, isSymmetric: Bool, into c: UnsafeMutablePointer<Float>,
     stride: Int
 ) {
-    var column = 0
-    while column < columns {
+    for (column, _) in Vectors(columns) {
         let end = isSymmetric ? min(rows, column &+ 16) : rows
-        var row = 0
-        while row < end {
+        for row in Swift.stride(from: 0, to: end, by: tileRows) {
             var tile = TileSums()
             tile.add(factors, row: row, column: column)
             tile.store(to: c + (row &* stride &+ column), stride: stride)
-            row &+= tileRows
         }
-        column &+= 16
     }
 }

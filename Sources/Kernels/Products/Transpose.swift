@@ -1,6 +1,6 @@
-// Square matrices are worked on in blocks of 16 x 16, which stay in the first cache; their extent is a multiple of 16.
+// Matrices are processed in blocks of 16 x 16, which stay in the L1 cache. Their extents are multiples of 16.
 
-/// The first column of the 16 x 16 block at `block`, as a vector.
+/// The first column of the 16 x 16 block at `block`.
 @inline(__always)
 private func column<Scalar: SIMDScalar>(_ block: UnsafePointer<Scalar>, _ stride: Int) -> SIMD16<Scalar> {
     SIMD16(
@@ -9,7 +9,7 @@ private func column<Scalar: SIMDScalar>(_ block: UnsafePointer<Scalar>, _ stride
         block[11 &* stride], block[12 &* stride], block[13 &* stride], block[14 &* stride], block[15 &* stride])
 }
 
-/// The 16 x 16 block at `target` becomes the transpose of the one at `source`.
+/// Writes the transpose of the 16 x 16 block at `source` to `target`.
 @inline(__always)
 private func transposeBlock<Scalar: SIMDScalar>(
     _ source: UnsafePointer<Scalar>, _ sourceStride: Int, to target: UnsafeMutablePointer<Scalar>, _ targetStride: Int
@@ -20,45 +20,34 @@ private func transposeBlock<Scalar: SIMDScalar>(
     }
 }
 
-/// target (columns, rows) = the transpose of source (rows, columns). Both extents are multiples of 16.
+/// target (columns, rows) = the transpose of source (rows, columns).
 @inline(__always)
 func transpose<Scalar: SIMDScalar>(
     _ source: UnsafePointer<Scalar>, stride: Int, rows: Int, columns: Int, to target: UnsafeMutablePointer<Scalar>,
     targetStride: Int
 ) {
-    var row = 0
-    while row < rows {
-        var column = 0
-        while column < columns {
+    for row in Swift.stride(from: 0, to: rows, by: 16) {
+        for column in Swift.stride(from: 0, to: columns, by: 16) {
             transposeBlock(
                 source + (row &* stride &+ column), stride, to: target + (column &* targetStride &+ row), targetStride)
-            column &+= 16
         }
-        row &+= 16
     }
 }
 
-/// Fills what is left of the diagonal blocks from what is right of them, so that the matrix is symmetric.
+/// Copies the blocks above the diagonal to those below it, transposed, so that the matrix is symmetric.
 func mirror(_ matrix: UnsafeMutablePointer<Float>, extent: Int) {
-    var top = 16
-    while top < extent {
-        var left = 0
-        while left < top {
-            transposeBlock(
-                matrix + (left &* extent &+ top), extent, to: matrix + (top &* extent &+ left), extent)
-            left &+= 16
+    for top in stride(from: 0, to: extent, by: 16) {
+        for left in stride(from: 0, to: top, by: 16) {
+            transposeBlock(matrix + (left &* extent &+ top), extent, to: matrix + (top &* extent &+ left), extent)
         }
-        top &+= 16
     }
 }
 
 /// G = G + G^T in place.
 func symmetrise(_ matrix: UnsafeMutablePointer<Float>, extent: Int) {
-    var top = 0
-    while top < extent {
+    for top in stride(from: 0, to: extent, by: 16) {
         symmetriseDiagonal(matrix + (top &* extent &+ top), extent)
-        var left = 0
-        while left < top {
+        for left in stride(from: 0, to: top, by: 16) {
             let lower = matrix + (top &* extent &+ left)
             let upper = matrix + (left &* extent &+ top)
             for line in 0..<16 {
@@ -66,9 +55,7 @@ func symmetrise(_ matrix: UnsafeMutablePointer<Float>, extent: Int) {
                 store(sums, lower + line &* extent, 16)
             }
             transposeBlock(lower, extent, to: upper, extent)
-            left &+= 16
         }
-        top &+= 16
     }
 }
 
