@@ -33,9 +33,7 @@ package struct AdamW: Equatable, Sendable {
         let (decay1, fresh1) = (Float(beta1), Float(1 - beta1))
         let (decay2, fresh2) = (Float(beta2), Float(1 - beta2))
         let smallest = Float(epsilon)
-        var i = 0
-        while i < count {
-            let lanes = count &- i
+        for (i, lanes) in Vectors(count) {
             let gradient = load(gradients + i, lanes) * gradientScale
             let first = load(firstMoments + i, lanes) * decay1 + gradient * fresh1
             let second = load(secondMoments + i, lanes) * decay2 + gradient * gradient * fresh2
@@ -43,7 +41,6 @@ package struct AdamW: Equatable, Sendable {
             store(first, firstMoments + i, lanes)
             store(second, secondMoments + i, lanes)
             store(load(parameters + i, lanes) * keep - direction * stepSize, parameters + i, lanes)
-            i &+= 16
         }
     }
 }

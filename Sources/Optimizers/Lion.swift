@@ -26,16 +26,13 @@ package struct Lion: Equatable, Sendable {
         let (step, zero) = (Vector(repeating: Float(rate)), Vector.zero)
         let (share1, fresh1) = (Float(beta1), Float(1 - beta1))
         let (decay2, fresh2) = (Float(beta2), Float(1 - beta2))
-        var i = 0
-        while i < count {
-            let lanes = count &- i
+        for (i, lanes) in Vectors(count) {
             let gradient = load(gradients + i, lanes) * gradientScale
             let moment = load(moments + i, lanes)
             let direction = moment * share1 + gradient * fresh1
             let move = zero.replacing(with: step, where: direction .> 0).replacing(with: -step, where: direction .< 0)
             store(moment * decay2 + gradient * fresh2, moments + i, lanes)
             store(load(parameters + i, lanes) * keep - move, parameters + i, lanes)
-            i &+= 16
         }
     }
 }
