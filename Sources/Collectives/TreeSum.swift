@@ -4,25 +4,23 @@ import Kernels
 
 private let pieceCount = GradientExchange.pieceCount
 
-/// How gradients travel between ranks.
 package enum WireFormat: String, CaseIterable, Codable, Sendable {
-    /// As they are.
     case fp32
-    /// Rounded to bf16, half the bytes. Both addends of every sum of the tree are rounded, inside a rank too, so that the
-    /// number of ranks changes no bit.
+    /// Rounded to bf16, half the bytes. Both addends of every sum in the tree are rounded, also within a rank, so the
+    /// result has the same bits for any number of ranks.
     case bf16
 }
 
-/// Sums buckets over all ranks in one balanced binary tree over the ranks' numbers, ((0 + 1) + (2 + 3)) + ..., and gives
-/// each rank the sum of its part; later gathers what the ranks have made of their parts.
+/// Sums buckets over all ranks in one balanced binary tree over the rank numbers, ((0 + 1) + (2 + 3)) + ..., which
+/// leaves each rank with the sum of its part; later gathers the updated parts.
 ///
-/// Recursive vector halving with distance doubling: at distance 1, 2, 4, ... two ranks exchange halves of what they still
-/// work on, and each adds its own. That sends the least bytes, the large pieces to the nearest rank; and the sums are those
-/// of a tree over more leaves, of which every rank has summed a power of two itself (`LeafSum`).
+/// Recursive vector halving with distance doubling: at distance 1, 2, 4, ... two ranks exchange halves of their current
+/// range, and each adds its own half. This sends the fewest bytes, with the largest messages to the nearest ranks. The
+/// sums are those of a tree over more leaves, of which every rank has already summed a power of two (`LeafSum`).
 ///
-/// Where the number of ranks is no power of two, those beyond the largest one own nothing and let the first ranks work for
-/// them: the same bits for this number of ranks, and others for others.
-/// Source: Thakur, Rabenseifner and Gropp, Optimization of Collective Communication Operations in MPICH (2005).
+/// If the number of ranks is not a power of two, the ranks beyond the largest power of two own nothing and hand their
+/// values to the first ranks. The bits then depend on the number of ranks. ¶+Source: Thakur, Rabenseifner and Gropp,
+/// Optimization of Collective Communication Operations in MPICH (2005).
 struct TreeSum: ~Copyable {
     private let world: World
     private let wire: WireFormat
@@ -30,7 +28,7 @@ struct TreeSum: ~Copyable {
     private let incoming: Operand
     private let arena: Arena
 
-    /// A tree over the ranks of `world`. Throws `Failure` when there is no memory for a piece of a message.
+    /// Throws `Failure` if memory for the message buffers is short.
     init(_ world: World, wire: WireFormat) throws {
         let isRounding = wire == .bf16
         let count = world.size > 1 ? pieceCount : 0
@@ -44,7 +42,8 @@ struct TreeSum: ~Copyable {
         self.wire = wire
     }
 
-    /// Makes `values` of this rank's part of `bucket` the sum over all ranks; its other values are used up. Collective.
+    /// Leaves the sum over all ranks in this rank's part of `bucket`; the rest of the bucket is overwritten.
+    /// Collective.
     borrowing func reduce(_ values: UnsafeMutablePointer<Float>, _ bucket: Range<Int>) {
         let core = Partition.core(of: world.size)
         if world.rank >= core { return send(values, bucket, to: world.rank - core) }
@@ -61,7 +60,7 @@ struct TreeSum: ~Copyable {
         }
     }
 
-    /// Makes `values` of the whole `bucket` what each part's owner has there. Collective.
+    /// Fills the whole `bucket` with each part's values from its owner. Collective.
     borrowing func gather(_ values: UnsafeMutablePointer<Float>, _ bucket: Range<Int>) {
         let core = Partition.core(of: world.size)
         if world.rank < core { gather(values, bucket, distance: 1, core: core) }
@@ -103,7 +102,8 @@ struct TreeSum: ~Copyable {
 
     private borrowing func pieces(_ count: Int) -> StrideTo<Int> { stride(from: 0, to: count, by: pieceCount) }
 
-    /// Sends one piece of `values` to `partner` and receives another, which replaces what is there or is added to it.
+    /// Sends one piece of `values` to `partner` and receives another, which is added (`isAdding`) or replaces the
+    /// values.
     private borrowing func exchange(
         _ values: UnsafeMutablePointer<Float>, sending: Range<Int>, receiving: Range<Int>, with partner: Int,
         isAdding: Bool
@@ -133,7 +133,7 @@ struct TreeSum: ~Copyable {
 }
 
 extension Range<Int> {
-    /// The piece that starts `offset` behind the beginning; empty where there is none.
+    /// The piece that starts at `offset` in the range; empty beyond the end.
     fileprivate func part(_ offset: Int) -> Range<Int> {
         let start = Swift.min(lowerBound + offset, upperBound)
         return start..<Swift.min(start + pieceCount, upperBound)
