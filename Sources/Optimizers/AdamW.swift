@@ -1,25 +1,20 @@
 import Foundation
 import Kernels
 
-/// The settings of AdamW: Loshchilov and Hutter, Decoupled Weight Decay Regularization (arXiv 1711.05101).
+/// Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization (arXiv 1711.05101).
 package struct AdamW: Equatable, Sendable {
-    /// Decay of the first moment.
     package var beta1 = 0.9
-    /// Decay of the second moment.
     package var beta2 = 0.95
-    /// Added to the root of the second moment.
     package var epsilon = 1e-8
-    /// Decoupled weight decay.
     package var weightDecay = 0.1
 
-    /// AdamW with betas 0.9 and 0.95.
     package init(weightDecay: Double) {
         self.weightDecay = weightDecay
     }
 
-    /// One update of `count` parameters in place; `step` counts from 1. With g the gradient times `gradientScale`:
+    /// Updates `count` parameters in place; `step` counts from 1. With g the gradient times `gradientScale`:
     ///
-    ///     p *= 1 - rate weightDecay (when `decays`)
+    ///     p *= 1 - rate weightDecay (if `decays`)
     ///     m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
     ///     p -= rate / (1 - beta1^step) m / (sqrt(v / (1 - beta2^step)) + epsilon)
     package func update(

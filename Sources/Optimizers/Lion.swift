@@ -1,22 +1,18 @@
 import Kernels
 
-/// The settings of Lion: Chen et al., Symbolic Discovery of Optimization Algorithms (arXiv 2302.06675).
+/// Source: Chen et al., Symbolic Discovery of Optimization Algorithms (arXiv 2302.06675).
 package struct Lion: Equatable, Sendable {
-    /// Share of the moment in the direction of a step.
     package var beta1 = 0.9
-    /// Decay of the moment.
     package var beta2 = 0.99
-    /// Decoupled weight decay.
     package var weightDecay: Double
 
-    /// Lion with betas 0.9 and 0.99.
     package init(weightDecay: Double) {
         self.weightDecay = weightDecay
     }
 
-    /// One update of `count` parameters in place. With g the gradient times `gradientScale`, and sign(0) = 0:
+    /// Updates `count` parameters in place. With g the gradient times `gradientScale`, and sign(0) = 0:
     ///
-    ///     p = p (1 - rate weightDecay, when `decays`) - rate sign(beta1 m + (1 - beta1) g)
+    ///     p = p (1 - rate weightDecay, if `decays`) - rate sign(beta1 m + (1 - beta1) g)
     ///     m = beta2 m + (1 - beta2) g
     package func update(
         _ parameters: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>,
