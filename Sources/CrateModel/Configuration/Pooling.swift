@@ -1,13 +1,12 @@
 import Kernels
 
-/// What of the tokens a classifier or a probe looks at.
+/// Which tokens a classifier or a probe uses.
 package enum Pooling: String, CaseIterable, Codable, Sendable {
-    /// The class token.
     case classToken = "class"
     /// The mean over the patches.
     case mean
 
-    /// Writes to `pooled` (D) what is taken of one image's `tokens` (T, D), the class token's first.
+    /// Writes to `pooled` (D) the pooled `tokens` (T, D) of one image; the class token comes first.
     package func pool(_ z: UnsafePointer<Float>, tokens: Int, dim: Int, into pooled: UnsafeMutablePointer<Float>) {
         switch self {
         case .classToken: pooled.update(from: z, count: dim)

@@ -1,15 +1,15 @@
 import Base
 
 extension InitialValue {
-    /// Uniform with bound sqrt(6 / D): Kaiming's, for ISTA and decoder dictionaries.
+    /// Kaiming uniform, bound sqrt(6 / D), for ISTA and decoder dictionaries.
     static func dictionary(dim: Int) -> InitialValue { .uniform(bound: (6 / Double(dim)).squareRoot()) }
 
-    /// Weight and bias of a square product of the masked autoencoder: Xavier's, and zero.
+    /// Weight and bias of a square product in the masked autoencoder: Xavier uniform, and zero.
     static func xavier(dim: Int) -> (weight: InitialValue, bias: InitialValue) {
         (.uniform(bound: (3 / Double(dim)).squareRoot()), .constant(0))
     }
 
-    /// Weight and bias of a product of the supervised model: uniform with bound 1 / sqrt(inputs), PyTorch's default.
+    /// Weight and bias of a product in the supervised model: uniform with bound 1 / sqrt(inputs), PyTorch's default.
     static func linear(inputs: Int) -> (weight: InitialValue, bias: InitialValue) {
         let value = InitialValue.uniform(bound: 1 / Double(inputs).squareRoot())
         return (value, value)
@@ -17,8 +17,8 @@ extension InitialValue {
 }
 
 extension ParameterLayout {
-    /// Draws every parameter by its `initial` rule, each from its own stream under `seed`, so that the values do not
-    /// depend on the order of drawing. The gaps of `buffer`, a flat buffer of this layout, are not written.
+    /// Draws every parameter by its `initial` rule, each from its own stream of `seed`, so values do not depend on the
+    /// order of drawing. The gaps of `buffer`, a flat buffer of this layout, are not written.
     package func initialise(_ buffer: UnsafeMutablePointer<Float>, seed: UInt64) {
         for (index, parameter) in parameters.enumerated() {
             var generator = KeyedGenerator(seed: seed, .initialisation, index)

@@ -1,16 +1,14 @@
 import Kernels
 
-/// What one layer left of the last forward pass.
+/// The output of one layer in the last forward pass.
 package struct PassTensor {
-    /// The layer, by the names of its parameters.
+    /// The layer's name, as in the names of its parameters.
     package let name: String
-    /// Row-major extents.
     package let shape: [Int]
     package let values: Operand
 
     package var count: Int { shape.reduce(1, *) }
 
-    /// The elements as floats.
     package func copy() -> [Float] {
         guard values.format == .bfloat16 else {
             return [Float](
