@@ -1,15 +1,13 @@
 import Base
 import Foundation
 
-/// What the manifest says of one file.
 package struct ManifestFile: Codable, Equatable, Sendable {
-    /// Its size.
     package let bytes: Int
-    /// Its CRC-32.
+    /// CRC-32.
     package let checksum: UInt32
 }
 
-/// `manifest.json` of a checkpoint: written last, so that a directory that has one is complete.
+/// `manifest.json` of a checkpoint. Written last, so a directory that contains it is complete.
 package struct Manifest: Codable, Equatable, Sendable {
     /// The version of the checkpoint format.
     package let formatVersion: Int
@@ -17,9 +15,9 @@ package struct Manifest: Codable, Equatable, Sendable {
     package let step: Int
     /// Samples consumed since the start of the run, over all epochs.
     package let samples: Int
-    /// The files by name.
+    /// By file name.
     package let files: [String: ManifestFile]
-    /// CRC-32 of this manifest's JSON (sorted keys, no spaces) with 0 in this place.
+    /// CRC-32 of this manifest's JSON (sorted keys, no spaces) with 0 in this field.
     package private(set) var checksum: UInt32
 
     static let fileName = "manifest.json"
@@ -34,7 +32,6 @@ package struct Manifest: Codable, Equatable, Sendable {
         checksum = try Checksum(of: json).value
     }
 
-    /// The manifest as it is written.
     var json: [UInt8] {
         get throws {
             let encoder = JSONEncoder()
@@ -43,9 +40,8 @@ package struct Manifest: Codable, Equatable, Sendable {
         }
     }
 
-    /// Reads the manifest of the checkpoint at `directory` and holds every file against it.
-    ///
-    /// Throws `Failure` that names the file that is missing, cut short or changed.
+    /// Reads the manifest of the checkpoint at `directory` and checks every file against it. Throws `Failure` naming
+    /// the file that is missing, truncated or changed.
     package static func verified(in directory: String) throws -> Manifest {
         let manifest = try read(in: directory)
         for (name, expected) in manifest.files.sorted(by: { $0.key < $1.key }) {
@@ -56,14 +52,14 @@ package struct Manifest: Codable, Equatable, Sendable {
         return manifest
     }
 
-    /// Reads the manifest of the checkpoint at `directory` without looking at the files. Throws `Failure` where it is missing,
-    /// damaged or of another version.
+    /// Reads the manifest of the checkpoint at `directory` without checking the files. Throws `Failure` if it is
+    /// missing, corrupt or of another version.
     package static func read(in directory: String) throws -> Manifest {
         let path = "\(directory)/\(fileName)"
         guard let data = FileManager.default.contents(atPath: path) else {
             throw Failure("\(directory) has no \(fileName)", hint: "give a complete checkpoint directory")
         }
-        // Another version may have other fields: say that, and not which field is missing.
+        // Another version may have other fields: report the version, not a missing field.
         let version = (try? JSONDecoder().decode(VersionOnly.self, from: data))?.formatVersion
         if let version, version != currentVersion {
             throw Failure(

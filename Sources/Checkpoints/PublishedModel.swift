@@ -3,26 +3,25 @@ import CrateModel
 
 // T tokens, D channels.
 
-/// A tensor of the published model that takes no part in training.
+/// A tensor of the published model that is not trained.
 package struct UntrainedTensor: Sendable {
     let name: String
     let shape: [Int]
     let values: [Float]
 }
 
-/// The published form of a model: the trained parameters under the published names, and what is not trained.
+/// A model in published form: the trained parameters under their published names, and the untrained tensors.
 ///
-/// A CRATE-MAE has four tensors of that kind: `pos_embed` and `decoder_pos_embed` (1, T, D), and the unused `decoder_embed`,
-/// (D, D) and (D). Its encoder under a head has `pos_embed`, the supervised CRATE none.
+/// A CRATE-MAE has four untrained tensors: `pos_embed` and `decoder_pos_embed` (1, T, D), and the unused
+/// `decoder_embed`, (D, D) and (D). Its encoder with a classifier head has `pos_embed`, the supervised CRATE none.
 package struct PublishedModel: ~Copyable {
     package let stored: StoredModel
     let parameters: OwnedBuffer<Float>  // in the model's layout
     let untrained: [UntrainedTensor]
     private let origin: [String: String]  // run and step
 
-    /// Which parts of a model are written.
+    /// Which part of a model is written.
     package enum Part: String, Sendable {
-        /// All of it.
         case model
         /// The encoder of a masked autoencoder, for fine-tuning.
         case encoder
@@ -32,9 +31,9 @@ package struct PublishedModel: ~Copyable {
 
     /// Reads the model file `file`, a checkpoint's or an export, for images of side `imageSize` (nil: as trained).
     ///
-    /// What the file lacks of untrained tensors is made: the sine-cosine tables, and zeros. Position tables are interpolated for
-    /// another image size, fixed ones by their formula (`positionTable`), learned ones bicubically (`interpolatedTable`). Throws `Failure` where the file is
-    /// damaged or not a whole model.
+    /// Untrained tensors that are not in the file are created: the sine-cosine tables, and zeros. For another image
+    /// size position tables are interpolated, fixed ones by their formula (`positionTable`), learned ones bicubically
+    /// (`interpolatedTable`). Throws `Failure` if the file is corrupt or does not contain a whole model.
     package init(file: String, imageSize: Int?) throws {
         try self.init(
             SafetensorsReader(path: file), CheckpointStore.description(ofModelFile: file), imageSize: imageSize)
@@ -71,10 +70,10 @@ package struct PublishedModel: ~Copyable {
 
     package var model: Model { stored.model }
 
-    /// Writes every key of the published model to the safetensors file `path`, or as `encoder` class token, patch embedding,
-    /// blocks, norm, and as `pos_embed` the table that the encoder adds to its tokens.
+    /// Writes every key of the published model to the safetensors file `path`. `encoder` writes class token, patch
+    /// embedding, blocks, norm, and as `pos_embed` the table that the encoder adds to its tokens.
     ///
-    /// Throws `Failure` where the model has no such part, or the file cannot be written.
+    /// Throws `Failure` if the model has no such part or the file cannot be written.
     package func export(_ part: Part, to path: String, type: StoredType) throws {
         var (table, untrained) = (model.layout.parameters, untrained)
         switch part {
@@ -97,7 +96,7 @@ package struct PublishedModel: ~Copyable {
     }
 }
 
-/// What `reader` has of the name, or what stands in its place.
+/// The tensor from `reader`, or its default if the file does not contain it.
 private func untrainedTensor(
     _ name: String, _ shape: [Int], _ model: Model, _ reader: borrowing SafetensorsReader
 ) throws -> UntrainedTensor {

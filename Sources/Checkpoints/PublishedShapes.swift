@@ -2,10 +2,10 @@ import Base
 import CrateModel
 import Kernels
 
-/// The model whose sizes are those of the tensors' shapes: a CRATE-MAE, or a supervised CRATE.
+/// The model whose sizes follow from the tensors' shapes: a CRATE-MAE, or a supervised CRATE.
 ///
-/// All sizes are those of tensors that are in the file, which bounds the memory of what is made of them. Throws `Failure` where
-/// the file is of another architecture, or `settings` leave open what shapes do not tell.
+/// All sizes are taken from tensors that are in the file, which bounds the memory that is allocated. Throws `Failure`
+/// if the file is of another architecture, or if `settings` lack a value that does not follow from the shapes.
 func publishedModel(_ reader: borrowing SafetensorsReader, _ settings: ImportSettings) throws -> Model {
     let shapes = PublishedShapes(path: reader.path, shapes: reader.tensors.mapValues(\.shape))
     return try shapes.isSupervised ? shapes.classifier(settings) : shapes.autoencoder(settings)
@@ -79,7 +79,6 @@ private struct PublishedShapes {
         return shape
     }
 
-    /// The number of blocks whose names begin with `prefix`.
     private func blocks(_ prefix: String) -> Int {
         Set(shapes.keys.filter { $0.hasPrefix(prefix) }.map { $0.dropFirst(prefix.count).prefix { $0 != "." } }).count
     }

@@ -1,29 +1,24 @@
-/// What lies in a run directory, by name.
+/// The files and directories in a run directory.
 package enum RunFile: String, Sendable {
-    /// Everything that decides what the run computes.
+    /// Everything that determines the result of the run.
     case configuration = "config.json"
-    /// The subcommand and the options that it was started with, which a resume takes where it is given none.
+    /// The subcommand and its options, used by a resume that is given none.
     case arguments = "arguments.json"
-    /// A line for each step and each evaluation.
+    /// One line for each step and each evaluation.
     case log = "log.jsonl"
-    /// A line for each time that the layers were measured.
+    /// One line for each measurement of the layers.
     case measures = "measures.jsonl"
-    /// A line for each time that `Launch/supervise` saw the program end or started it again.
+    /// One line for each time that `Launch/supervise` saw the program end or restarted it.
     case incidents = "incidents.jsonl"
-    /// The run as one page for people.
     case report = "report.html"
-    /// The directory of its checkpoints.
     case checkpoints
-    /// The directory of its event files.
     case tensorBoard = "tensorboard"
-    /// The directory of the tensors that `--debug` found to be wrong.
+    /// Corrupt tensors found by `--debug`.
     case debug
-    /// What the process that works on the run holds locked.
+    /// Locked by the process that works on the run.
     case lock
 
-    /// Its name in the directory.
     package var name: String { rawValue }
 
-    /// Its path in the run directory `run`.
     package func path(in run: String) -> String { "\(run)/\(name)" }
 }
