@@ -1,9 +1,8 @@
 import Base
 import Images
 
-/// Pictures as a model takes them: framed, normalised, cut into patches (N, L, V).
+/// Pictures as model input: framed, normalised, and cut into patches (N, L, V).
 struct FramedPictures: ~Copyable {
-    /// The most pictures at a time.
     let capacity: Int
     let patches: OwnedBuffer<Float>
     /// Values of a picture (L V).
@@ -13,7 +12,7 @@ struct FramedPictures: ~Copyable {
     private let framed: OwnedBuffer<Float>
     private var resampler: Resampler
 
-    /// Memory for `capacity` pictures. Throws `Failure` when it is short.
+    /// Throws `Failure` if memory is short.
     init(_ tiling: PatchTiling, _ normalisation: Normalisation, capacity: Int) throws {
         let valueCount = tiling.patchesPerSide * tiling.patchesPerSide * 3 * tiling.patchSize * tiling.patchSize
         let patches = try OwnedBuffer<Float>(count: capacity * valueCount)
@@ -28,12 +27,11 @@ struct FramedPictures: ~Copyable {
         self.normalisation = normalisation
     }
 
-    /// `picture` as the model is given it, in bytes.
+    /// `picture` framed but not normalised.
     mutating func image(of picture: Picture) throws -> Image {
         try resampler.resample(picture.image, framing: picture.framing)
     }
 
-    /// Puts `picture` in place `index`.
     mutating func place(_ picture: Picture, at index: Int) throws {
         let image = picture.image
         try resampler.resample(

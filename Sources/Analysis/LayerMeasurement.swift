@@ -1,18 +1,16 @@
-/// A measure over images.
+/// A metric over images.
 package struct Spread: Codable, Equatable, Sendable {
-    /// The mean.
     package var mean: Double
     /// The standard deviation.
     package var std: Double
 
-    /// A mean and a deviation.
     package init(mean: Double, std: Double) {
         self.mean = mean
         self.std = std
     }
 
-    /// That of `values`; nil where there is none, or one is not finite. The deviation of a `sample` divides by one less than their
-    /// number, as that of coding rates does; a single value has none.
+    /// Nil if `values` is empty or one is not finite. The deviation of a `sample` divides by n - 1, as for coding
+    /// rates; that of a single value is 0.
     package init?(_ values: [Double], isSample: Bool = false) {
         guard !values.isEmpty, values.allSatisfy(\.isFinite) else { return nil }
         let mean = values.reduce(0, +) / Double(values.count)
@@ -22,46 +20,40 @@ package struct Spread: Codable, Equatable, Sendable {
     }
 }
 
-/// What is measured of an encoder block; see `BlockMetric` and `WeightMetrics`. What is not finite is absent.
+/// Metrics of an encoder block; see `BlockMetric` and `WeightMetrics`. Values that are not finite are absent.
 package struct EncoderMetrics: Codable, Equatable, Sendable {
-    /// See `BlockMetric`.
     package var codingRate, codingRateAfter, sparsity, sparsityBefore, istaStep: Spread?
-    /// See `BlockMetric`.
     package var attentionEntropy, classAttentionEntropy: Spread?
-    /// See `WeightMetrics`.
     package var dictionaryCoherence, subspaceOverlap: Double?
 }
 
-/// What is measured of a decoder block; see `LayerMeter.measure`.
 package struct DecoderMetrics: Codable, Equatable, Sendable {
-    /// How far its output is from what it is to bring back.
+    /// See `LayerMeter.measure`.
     package var discrepancy: Spread?
 }
 
-/// The measures of all layers over a sample of images; a line of `measures.jsonl`.
+/// The metrics of all layers over a sample of images; a line of `measures.jsonl`.
 package struct LayerMeasurement: Codable, Equatable, Sendable {
-    /// The model file, where one was read.
+    /// Nil unless a model file was read.
     package var file: String?
-    /// Steps done, where they are known.
+    /// Optimiser steps done, if known.
     package var step: Int?
-    /// Epochs done, a fraction.
     package var epoch: Double?
-    /// The number of images.
     package var images: Int
-    /// Block by block.
+    /// One per block.
     package var encoder: [EncoderMetrics]
-    /// Block by block, as far as the encoder has blocks to compare with.
+    /// One per block that has an encoder block to be compared with.
     package var decoder: [DecoderMetrics]
 }
 
 extension EncoderMetrics {
-    /// What is measured over images, by the names in files.
+    /// Metrics over images, with their names in files.
     package static let spreads: [(name: String, value: @Sendable (EncoderMetrics) -> Spread?)] = [
         ("coding_rate", \.codingRate), ("coding_rate_after", \.codingRateAfter), ("sparsity_before", \.sparsityBefore),
         ("sparsity", \.sparsity), ("ista_step", \.istaStep), ("attention_entropy", \.attentionEntropy),
         ("class_attention_entropy", \.classAttentionEntropy),
     ]
-    /// What is measured of weights, by the names in files.
+    /// Metrics of weights, with their names in files.
     package static let numbers: [(name: String, value: @Sendable (EncoderMetrics) -> Double?)] = [
         ("dictionary_coherence", \.dictionaryCoherence), ("subspace_overlap", \.subspaceOverlap),
     ]

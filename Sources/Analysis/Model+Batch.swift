@@ -2,7 +2,7 @@ import CrateModel
 import Loader
 
 extension Model {
-    /// What a pass of this model takes of `loaded`.
+    /// `loaded` as the input of a pass of this model.
     package func batch(_ loaded: LoadedBatch) -> PatchBatch {
         let isClassifier = classifier != nil
         return PatchBatch(

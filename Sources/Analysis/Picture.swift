@@ -3,18 +3,18 @@ import Foundation
 import Images
 import Shards
 
-/// An image and how a model sees it.
+/// An image and its framing for a model.
 package struct Picture: Sendable {
-    /// What it is called: the name of its file, or the number of its sample.
+    /// The file's name without extension, or the sample's number.
     package let name: String
-    /// The image as it is stored.
+    /// The image as stored.
     package let image: Image
-    /// The part of it that the model sees.
     package let framing: Framing
-    /// What its mask is drawn for.
+    /// The key from which its mask is drawn.
     package let key: Int
 
-    /// The image file `path`, framed for an input of `side` pixels as evaluation does. Throws `Failure` when it cannot be read.
+    /// The image file `path`, framed for an input of `side` pixels as in evaluation. Throws `Failure` if it cannot be
+    /// read.
     package init(file path: String, side: Int, key: Int) throws {
         do {
             var isDirectory: ObjCBool = false
@@ -42,7 +42,7 @@ package struct Picture: Sendable {
 }
 
 extension ShardDirectory {
-    /// Sample `sample`, framed for an input of `side` pixels, with the key of its mask in evaluation. Throws `Failure` when it
+    /// The sample framed for an input of `side` pixels, with the key of its mask in evaluation. Throws `Failure` if it
     /// cannot be read.
     package mutating func picture(sample: Int, side: Int) throws -> Picture {
         let image = try image(sample: sample)

@@ -2,19 +2,17 @@ import Base
 import Foundation
 import Images
 
-/// Image files whose objects are known: for `DIR/a/b.jpg` the mask `MASKS/a/b.png` of the same size, white where an object is.
+/// Image files with known objects: for `DIR/a/b.jpg` the mask `MASKS/a/b.png` of the same size, white inside objects.
 package struct SegmentedPictures: Sendable {
     private let images: String
     private let masks: String
-    /// Paths below `images`, without what stands after the last point, and that.
+    /// Paths relative to `images`: without the extension, and the extension.
     private let names: [(stem: String, kind: String)]
 
-    /// How many there are.
     package var count: Int { names.count }
 
-    /// At most `count` of the images below `images`, evenly spread over all of them in the order of their names.
-    ///
-    /// Throws `Failure` where the directory cannot be read, or has fewer than two images.
+    /// Takes at most `count` of the images in `images`, evenly spaced in the order of their names. Throws `Failure` if
+    /// the directory cannot be read or has fewer than two images.
     package init(images: String, masks: String, count: Int) throws {
         let kinds: Set = ["jpg", "jpeg", "png"]
         let found: [String]
@@ -34,9 +32,8 @@ package struct SegmentedPictures: Sendable {
         }
     }
 
-    /// Picture `index` for an input of `side` pixels, and how many pixels of each of its `grid` x `grid` patches are an object's.
-    ///
-    /// Throws `Failure` where image or mask cannot be read, they differ in size, or the mask has no object.
+    /// Picture `index` for an input of `side` pixels, and how many pixels of each of its `grid` x `grid` patches belong
+    /// to an object. Throws `Failure` if image or mask cannot be read, they differ in size, or the mask has no object.
     package func picture(_ index: Int, side: Int, grid: Int) throws -> (picture: Picture, objects: [Int]) {
         let (stem, kind) = names[index]
         let path = "\(masks)/\(stem).png"
@@ -62,8 +59,7 @@ package struct SegmentedPictures: Sendable {
 
 extension LoadedModel {
     /// How well the class token's attention in encoder block `block`, counted from 1, covers the objects of `pictures`.
-    ///
-    /// Throws `Failure` where there is no such block, or an image or mask cannot be used.
+    /// Throws `Failure` if there is no such block, or an image or mask cannot be used.
     package borrowing func emergence(
         of pictures: SegmentedPictures, block: Int, mass: Double
     ) throws -> Emergence.Result {
