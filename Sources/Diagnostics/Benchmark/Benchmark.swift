@@ -5,40 +5,35 @@ import Foundation
 import Kernels
 import Training
 
-/// How fast training is on this machine.
+/// The speed of training on this machine.
 package struct BenchmarkResult: Codable, Sendable {
-    /// Images a second over all ranks.
+    /// Images per second over all ranks.
     package struct Rate: Codable, Sendable {
-        /// The median of the steps.
         package let median: Double
-        /// The slowest step.
         package let min: Double
-        /// The fastest step.
         package let max: Double
     }
 
-    /// Ranks, threads of a rank, images of a step and of a pass.
+    /// `threads` is per rank; `batchSize` images per step, `microBatch` per pass.
     package let ranks, threads, batchSize, microBatch: Int
-    /// The precision of products.
     package let precision: Precision
-    /// Images a second over all ranks.
     package let imagesPerSecond: Rate
-    /// Billions of operations of one image (`Model.operationsPerImage`).
+    /// See `Model.operationsPerImage`.
     package let gflopPerImage: Double
-    /// The rate of products alone, over all threads of all ranks at once, in billions of operations a second.
+    /// The rate of matrix products alone, on all threads of all ranks at once.
     package let productGflops: Double
-    /// What the steps reach of that rate.
+    /// The fraction of `productGflops` reached by the steps.
     package let fractionOfProductBound: Double
-    /// The largest resident memory of a rank in bytes.
+    /// The largest resident memory of a rank.
     package let peakMemoryBytes: Int
-    /// Seconds of a step (the mean), and of its parts on rank 0.
+    /// The mean over the steps.
     package let stepSeconds: Double
-    /// Seconds of a step's parts on rank 0, means over the steps.
+    /// Means over the steps, for each part of a step on rank 0.
     package let seconds: [String: Double]
 }
 
-/// Measures the rate of products, then `steps` training steps (after one that is not counted) on the shards in `data`.
-/// Collective; all ranks get the result, but for the parts, which are each rank's own.
+/// Measures the rate of products, then `steps` training steps (after a warm-up step) on the shards in `data`.
+/// Collective; all ranks return the result, but `seconds` are those of the rank itself.
 package func benchmark(
     _ configuration: TrainingConfiguration, data: String, threads: Int, steps: Int,
     bucketBytes: Int, world: World
@@ -72,7 +67,7 @@ package func benchmark(
         seconds: Dictionary(uniqueKeysWithValues: StepPart.allCases.map { ("\($0)", seconds[$0] / Double(steps)) }))
 }
 
-/// The rate of all threads of all ranks together, all at work at the same time.
+/// The rate over all threads of all ranks, measured at the same time.
 private func measureProducts(
     _ configuration: TrainingConfiguration, _ team: ThreadTeam, _ world: World
 ) throws -> Double {

@@ -5,11 +5,12 @@ import Kernels
 import Optimizers
 import Training
 
-/// Looks at `configuration` step by step in one process and tells what it sees: values that are not finite, gradients against
-/// differences, whether the loss of one batch falls when it is trained on over and over, and where the time goes.
+/// Examines a run of `configuration` in one process and reports what it finds: values that are not finite, gradients
+/// compared with finite differences, whether the loss falls when training on one batch repeatedly, and the time of each
+/// part of a step.
 ///
-/// `checkpoint` nil takes initial parameters. Bad tensors are dumped into `dump`. Throws `Failure` with the first thing that is
-/// wrong when all that can be looked at has been.
+/// `checkpoint` nil uses initial parameters. Corrupt tensors are written to `dump`. Throws `Failure` with the first
+/// problem once all checks that are possible have run.
 package func debugRun(
     _ configuration: TrainingConfiguration, data: String, checkpoint: String?, threads: Int, dump: String,
     say: (String) -> Void
@@ -70,7 +71,6 @@ package func debugRun(
     say("\nnothing is wrong")
 }
 
-/// Steps on the same batch.
 private let overfitSteps = 30
 
 private func overfit(

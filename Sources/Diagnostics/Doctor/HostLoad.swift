@@ -1,6 +1,6 @@
 import Foundation
 
-/// How many of the host's processors are busy, whoever with, in the `seconds` seconds that this waits. 0 where the system does not say.
+/// How many of the host's processors are busy, with any program, over `seconds` seconds of waiting. 0 if unknown.
 func busyProcessors(over seconds: Double) -> Double {
     guard let before = processorTimes() else { return 0 }
     Thread.sleep(forTimeInterval: seconds)
@@ -9,12 +9,11 @@ func busyProcessors(over seconds: Double) -> Double {
     return max(0, 1 - idle) * Double(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 }
 
-/// Ticks of all processors since the system was started: the first line of /proc/stat, whose fourth and fifth numbers are those
-/// without work.
+/// Ticks of all processors since boot, from the first line of /proc/stat; its fourth and fifth numbers are idle time.
 private func processorTimes() -> (idle: Int, total: Int)? {
     let text = (try? String(contentsOfFile: "/proc/stat", encoding: .utf8)) ?? ""
     let numbers = text.prefix { $0 != "\n" }.split(separator: " ").dropFirst().compactMap { Int($0) }
     guard numbers.count >= 5 else { return nil }
-    // Those of guests, behind the eighth, are counted in the first two already.
+    // Guest ticks, after the eighth number, are already included in the first two.
     return (numbers[3] + numbers[4], numbers.prefix(8).reduce(0, &+))
 }

@@ -1,7 +1,7 @@
 import Base
 import Kernels
 
-// How ranks were started: where, with what, and what else is there.
+// How ranks were started: hosts, program, processors, binding and load.
 
 func launching(_ ranks: [MachineFacts], _ hosts: [String: [Int]]) -> [MachineFinding] {
     let counts = hosts.keys.sorted().map { "\($0): \(hosts[$0]?.count ?? 0)" }
@@ -72,7 +72,7 @@ func binding(_ ranks: [MachineFacts], _ hosts: [String: [Int]], threads: Int) ->
     )
 }
 
-/// The ranks themselves are at rest when this is looked at.
+/// Measured while the ranks themselves are idle.
 func load(_ ranks: [MachineFacts], _ hosts: [String: [Int]]) -> [MachineFinding] {
     let loads = hosts.keys.sorted().map { host in
         (host: host, busy: hosts[host]?.map { ranks[$0].busyProcessors }.max() ?? 0)

@@ -1,8 +1,6 @@
 import Kernels
 
-/// One thing that was looked at.
 package struct MachineFinding: Codable, Equatable, Sendable {
-    /// How bad it is.
     package enum Verdict: String, Codable, Sendable {
         /// As it should be.
         case good
@@ -12,13 +10,10 @@ package struct MachineFinding: Codable, Equatable, Sendable {
         case bad
     }
 
-    /// What was looked at.
     package let subject: String
-    /// What was found.
     package let text: String
-    /// See `Verdict`.
     package let verdict: Verdict
-    /// What to do about it; nil where it is as it should be.
+    /// Nil if the verdict is good.
     package let advice: String?
 
     init(_ subject: String, _ text: String) {
@@ -30,7 +25,7 @@ package struct MachineFinding: Codable, Equatable, Sendable {
     }
 }
 
-/// Judges what each rank found, for runs with `threads` threads a rank.
+/// Judges the facts of all ranks, for runs with `threads` threads per rank.
 package func findings(
     in ranks: [MachineFacts], threads: Int, reductionBytesPerSecond: Double
 ) -> [MachineFinding] {

@@ -1,7 +1,7 @@
 import Foundation
 import Kernels
 
-// What the nodes have: libraries, memory, directories, speed.
+// What the nodes offer: libraries, memory, directories, speed.
 
 func libraries(_ ranks: [MachineFacts], _ first: MachineFacts) -> [MachineFinding] {
     let products = first.products

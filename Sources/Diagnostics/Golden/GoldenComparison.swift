@@ -4,10 +4,11 @@ import CrateModel
 import Foundation
 import Optimizers
 
-/// Runs the golden case at `path` on `threads` threads and compares everything that it stores: the outputs of every
-/// block, its coding rate and sparsity, the last attention, the predictions, the loss, every gradient, and the AdamW steps' losses and final parameters.
+/// Runs the golden case at `path` on `threads` threads and compares everything stored in it: the outputs of every
+/// block, its coding rate and sparsity, the last attention, the predictions, the loss, every gradient, and the losses
+/// and final parameters of the AdamW steps.
 ///
-/// A value that is not finite counts as an infinite error. Throws `Failure` when the file is not a complete case.
+/// A value that is not finite counts as an infinite error. Throws `Failure` if the file is not a complete case.
 package func compareWithGoldenCase(
     at path: String, _ tolerance: ComparisonTolerance, threads: Int = 1
 ) throws -> [ComparisonRow] {
@@ -43,7 +44,7 @@ private func compareFirstPass(
         case .predictions(let predictions):
             outputs += autoencoderOutputs(replica, predictions, model.configuration, images: images)
             meter.measure(images: images, in: replica)
-            // Cases that others have made may hold none.
+            // Cases from other sources may lack them.
             outputs += metrics(meter, images: images).filter { golden.holds($0.0) }
         }
     }
@@ -132,7 +133,7 @@ private func compareSteps(
     }
 }
 
-/// One forward and backward pass; `inspect` is called between them. Returns the loss.
+/// One forward and backward pass, with `inspect` called between them. Returns the loss.
 private func runPass(
     _ golden: borrowing GoldenCase, batch number: Int, _ replica: borrowing Replica, inspect: () -> Void
 ) -> Double {

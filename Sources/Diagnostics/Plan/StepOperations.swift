@@ -1,20 +1,20 @@
 import CrateModel
 import Foundation
 
-/// Floating-point operations of the products of a step on one rank, as long as they keep its threads: for N images in
-/// micro-batches of m, of v virtual ranks, with `threads` threads, D channels,
+/// Floating-point operations of a step's matrix products on one rank, including idle threads. For N images in
+/// micro-batches of m, v virtual ranks, `threads` threads and D channels:
 ///
 ///     passes  = N operationsPerImage u
 ///     weights = (1 + v) depth 2 D^3
 ///
-/// u is what is lost by threads that get no image of a micro-batch: with s = ceil(m / threads) threads / m it is (2 s + 1) / 3,
-/// since a third of the products, the gradients of weights, are not divided by images.
+/// u accounts for threads without an image of a micro-batch: with s = ceil(m / threads) threads / m it is (2 s + 1) /
+/// 3, since a third of the products, the gradients of weights, are not divided by images.
 struct StepOperations {
     /// Forward and backward passes of one image.
     let perImage: Double
-    /// Those of all images of the step.
+    /// Forward and backward passes of all images.
     let passes: Double
-    /// ISTA's maps from their dictionaries once a step, and the way back once a virtual rank.
+    /// ISTA's maps from their dictionaries once per step, and their gradients once per virtual rank.
     let weights: Double
 
     init(_ model: Model, images: Int, microBatch: Int, virtualRanks: Int, threads: Int) {
