@@ -49,7 +49,7 @@ struct ActivityBoard: ~Copyable, @unchecked Sendable {
         receive()
         return known.indices.filter { $0 != rank && known[$0].activity != Activity.waiting.rawValue }.map {
             let activity = (Activity(rawValue: known[$0].activity) ?? .starting).text
-            return "rank \($0) has not arrived, it was last heard of \(activity) in step \(known[$0].step)"
+            return "rank \($0) has not arrived, last known activity: \(activity) in step \(known[$0].step)"
         }
     }
 

@@ -48,7 +48,7 @@ extension World {
             }
             guard names.count == fields.count / 2 else {
                 throw Failure(
-                    "rank \(rank) has other settings than rank 0", hint: "start the same program on all ranks")
+                    "rank \(rank) has different settings from rank 0", hint: "start the same program on all ranks")
             }
         }
     }

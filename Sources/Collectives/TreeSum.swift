@@ -42,20 +42,19 @@ struct TreeSum: ~Copyable {
         self.wire = wire
     }
 
-    /// Leaves the sum over all ranks in this rank's part of `bucket`; the rest of the bucket is overwritten.
-    /// Collective.
+    /// Leaves the sum over all ranks in this rank's part of `bucket`; the rest of the bucket is overwritten. Collective.
     borrowing func reduce(_ values: UnsafeMutablePointer<Float>, _ bucket: Range<Int>) {
         let core = Partition.core(of: world.size)
-        if world.rank >= core { return send(values, bucket, to: world.rank - core) }
-        if world.rank + core < world.size { receive(values, bucket, from: world.rank + core) }
+        if world.rank >= core {
+            return exchange(values, sending: bucket, receiving: 0..<0, with: world.rank - core, isAdding: true)
+        }
+        if world.rank + core < world.size {
+            exchange(values, sending: 0..<0, receiving: bucket, with: world.rank + core, isAdding: true)
+        }
         var (whole, distance) = (bucket, 1)
         while distance < core {
             let (own, other) = Partition.halves(of: whole, rank: world.rank, distance: distance)
-            for piece in pieces(max(own.count, other.count)) {
-                exchange(
-                    values, sending: other.part(piece), receiving: own.part(piece), with: world.rank ^ distance,
-                    isAdding: true)
-            }
+            exchange(values, sending: other, receiving: own, with: world.rank ^ distance, isAdding: true)
             (whole, distance) = (own, 2 * distance)
         }
     }
@@ -63,15 +62,12 @@ struct TreeSum: ~Copyable {
     /// Fills the whole `bucket` with each part's values from its owner. Collective.
     borrowing func gather(_ values: UnsafeMutablePointer<Float>, _ bucket: Range<Int>) {
         let core = Partition.core(of: world.size)
-        if world.rank < core { gather(values, bucket, distance: 1, core: core) }
-        for piece in pieces(bucket.count) where core < world.size {
-            if world.rank >= core {
-                exchange(
-                    values, sending: 0..<0, receiving: bucket.part(piece), with: world.rank - core, isAdding: false)
-            } else if world.rank + core < world.size {
-                exchange(
-                    values, sending: bucket.part(piece), receiving: 0..<0, with: world.rank + core, isAdding: false)
-            }
+        if world.rank >= core {
+            return exchange(values, sending: 0..<0, receiving: bucket, with: world.rank - core, isAdding: false)
+        }
+        gather(values, bucket, distance: 1, core: core)
+        if world.rank + core < world.size {
+            exchange(values, sending: bucket, receiving: 0..<0, with: world.rank + core, isAdding: false)
         }
     }
 
@@ -81,30 +77,23 @@ struct TreeSum: ~Copyable {
         guard distance < core else { return }
         let (own, other) = Partition.halves(of: whole, rank: world.rank, distance: distance)
         gather(values, own, distance: 2 * distance, core: core)
-        for piece in pieces(max(own.count, other.count)) {
-            exchange(
-                values, sending: own.part(piece), receiving: other.part(piece), with: world.rank ^ distance,
-                isAdding: false)
-        }
+        exchange(values, sending: own, receiving: other, with: world.rank ^ distance, isAdding: false)
     }
 
-    private borrowing func send(_ values: UnsafeMutablePointer<Float>, _ range: Range<Int>, to partner: Int) {
-        for piece in pieces(range.count) {
-            exchange(values, sending: range.part(piece), receiving: 0..<0, with: partner, isAdding: true)
-        }
-    }
-
-    private borrowing func receive(_ values: UnsafeMutablePointer<Float>, _ range: Range<Int>, from partner: Int) {
-        for piece in pieces(range.count) {
-            exchange(values, sending: 0..<0, receiving: range.part(piece), with: partner, isAdding: true)
-        }
-    }
-
-    private borrowing func pieces(_ count: Int) -> StrideTo<Int> { stride(from: 0, to: count, by: pieceCount) }
-
-    /// Sends one piece of `values` to `partner` and receives another, which is added (`isAdding`) or replaces the
-    /// values.
+    /// Sends one range of `values` to `partner` and receives another, which is added (`isAdding`) or replaces the
+    /// values; both piece by piece.
     private borrowing func exchange(
+        _ values: UnsafeMutablePointer<Float>, sending: Range<Int>, receiving: Range<Int>, with partner: Int,
+        isAdding: Bool
+    ) {
+        for piece in stride(from: 0, to: max(sending.count, receiving.count), by: pieceCount) {
+            exchangePiece(
+                values, sending: sending.part(piece), receiving: receiving.part(piece), with: partner,
+                isAdding: isAdding)
+        }
+    }
+
+    private borrowing func exchangePiece(
         _ values: UnsafeMutablePointer<Float>, sending: Range<Int>, receiving: Range<Int>, with partner: Int,
         isAdding: Bool
     ) {

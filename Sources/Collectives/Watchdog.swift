@@ -123,7 +123,7 @@ package final class Watchdog: @unchecked Sendable {
         let what = late.isEmpty ? unknown : late.joined(separator: "; ")
         let text = String(format: "after %.0f s of waiting: ", waited) + what
         if isTooLong {
-            let failure = Failure(text, hint: "see to that rank's node and network, then go on with --resume")
+            let failure = Failure(text, hint: "check that rank's node and network, then go on with --resume")
             try? FileHandle.standardError.write(contentsOf: Data("crate: error: \(failure)\n".utf8))
             MPI_Abort(communicator, 1)
         }

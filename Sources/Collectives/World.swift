@@ -1,5 +1,6 @@
 import Base
 import COpenMPI
+import Foundation
 
 /// The processes that train together. Without a launcher there is one, rank 0.
 ///
@@ -18,11 +19,12 @@ package struct World: @unchecked Sendable {
         var provided: Int32 = 0
         // Gradient exchange, checkpoint transfers and training each use MPI from their own thread.
         guard MPI_Init_thread(nil, nil, Int32(MPI_THREAD_MULTIPLE), &provided) == MPI_SUCCESS else {
-            throw Failure("MPI does not start", hint: "start the program with mpirun, or alone")
+            throw Failure("MPI cannot be started", hint: "start the program with mpirun, or without a launcher")
         }
         guard provided == Int32(MPI_THREAD_MULTIPLE) else {
             MPI_Finalize()
-            throw Failure("this MPI does not serve several threads", hint: "use an Open MPI built with thread support")
+            throw Failure(
+                "this MPI does not support multiple threads", hint: "use an Open MPI built with thread support")
         }
         var (rank, size): (Int32, Int32) = (0, 1)
         let all = crate_mpi_comm_world()
@@ -75,22 +77,14 @@ package struct World: @unchecked Sendable {
     }
 
     package func minimum(_ value: Int) -> Int {
-        var value = Int64(value)
-        withUnsafeMutablePointer(to: &value) { value in
-            complete {
-                MPI_Iallreduce(crate_mpi_in_place(), value, 1, crate_mpi_int64(), crate_mpi_min(), control, $0)
-            }
+        completed(value) {
+            MPI_Iallreduce(crate_mpi_in_place(), $0, 1, crate_mpi_int64(), crate_mpi_min(), control, $1)
         }
-        return Int(value)
     }
 
     /// Returns `value` of rank `root` on all ranks.
     package func broadcast(_ value: Int, from root: Int) -> Int {
-        var value = Int64(value)
-        withUnsafeMutablePointer(to: &value) { value in
-            complete { MPI_Ibcast(value, 1, crate_mpi_int64(), Int32(root), control, $0) }
-        }
-        return Int(value)
+        completed(value) { MPI_Ibcast($0, 1, crate_mpi_int64(), Int32(root), control, $1) }
     }
 
     /// Returns `bytes` of rank `root` on all ranks.
@@ -132,10 +126,31 @@ package struct World: @unchecked Sendable {
         }
     }
 
+    private func completed(
+        _ value: Int, _ body: (UnsafeMutablePointer<Int64>, UnsafeMutablePointer<MPI_Request?>) -> Int32
+    ) -> Int {
+        var value = Int64(value)
+        withUnsafeMutablePointer(to: &value) { value in complete { body(value, $0) } }
+        return Int(value)
+    }
+
     private func complete(inBackground: Bool = false, _ body: (UnsafeMutablePointer<MPI_Request?>) -> Int32) {
         var request = crate_mpi_request_null()
         // MPI aborts the job itself if a call fails.
         _ = body(&request)
         withUnsafeMutablePointer(to: &request) { watchdog.wait($0, count: 1, inBackground: inBackground) }
     }
+}
+
+extension World {
+    /// MPI's name and version; can be called before MPI is started.
+    package static var mpiVersion: String {
+        var (text, count) = ([CChar](repeating: 0, count: Int(crate_mpi_version_length())), Int32(0))
+        MPI_Get_library_version(&text, &count)
+        let bytes = text.prefix(Int(max(0, count))).map { UInt8(bitPattern: $0) }
+        return String(decoding: bytes.prefix { $0 != UInt8(ascii: ",") && $0 != 0 }, as: UTF8.self)
+    }
+
+    /// Each rank's `bytes`, in rank order, on all ranks.
+    package func gather(_ bytes: [UInt8]) -> [[UInt8]] { (0..<size).map { broadcast(bytes, from: $0) } }
 }
