@@ -92,7 +92,7 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
         }
         guard patchesPerSide <= PatchLimits.patchesPerSide else {
             throw Failure(
-                "\(patchesPerSide) patches a side are more than \(PatchLimits.patchesPerSide)",
+                "\(patchesPerSide) patches per side are more than \(PatchLimits.patchesPerSide)",
                 hint: "choose a larger --patch-size")
         }
         try check("trained grid of patches", positionGrid ?? 1, in: 1...PatchLimits.patchesPerSide)

@@ -67,21 +67,13 @@ struct NormLayer {
             into: pass.own(dx, width: dim), isAdding: isAdding, dweight: dweight, dbias: dbias)
     }
 
-    /// This thread's rows of the input x.
-    func rows(of x: UnsafeMutablePointer<Float>, _ pass: Pass) -> NormalisedRows {
+    /// This thread's rows of the input x, with the parameters of `other`, if given, which must have the same epsilon so
+    /// that the statistics are the same.
+    func rows(of x: UnsafeMutablePointer<Float>, under other: NormLayer? = nil, _ pass: Pass) -> NormalisedRows {
         NormalisedRows(
-            pass.own(x, width: dim), weight: pass.parameters + weight, bias: pass.parameters + bias,
-            mean: pass.own(mean, width: 1), inverseDeviation: pass.own(inverseDeviation, width: 1), rows: pass.rows,
-            dim: dim)
-    }
-
-    /// This thread's rows of x with the parameters of another norm of the same epsilon, so that the statistics are the
-    /// same.
-    func rows(of x: UnsafeMutablePointer<Float>, under other: NormLayer, _ pass: Pass) -> NormalisedRows {
-        NormalisedRows(
-            pass.own(x, width: dim), weight: pass.parameters + other.weight, bias: pass.parameters + other.bias,
-            mean: pass.own(mean, width: 1), inverseDeviation: pass.own(inverseDeviation, width: 1), rows: pass.rows,
-            dim: dim)
+            pass.own(x, width: dim), weight: pass.parameters + (other?.weight ?? weight),
+            bias: pass.parameters + (other?.bias ?? bias), mean: pass.own(mean, width: 1),
+            inverseDeviation: pass.own(inverseDeviation, width: 1), rows: pass.rows, dim: dim)
     }
 
     /// Adds the gradients of the other threads. Called on one thread once all are done with the backward pass.

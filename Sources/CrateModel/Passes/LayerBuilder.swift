@@ -83,18 +83,14 @@ package struct ReplicaBytes: Equatable, Sendable {
     /// Not needed after a layer has run.
     package let scratch: Int
     package let preparedWeights: Int
+}
 
+extension ReplicaBytes {
     /// The bytes for a replica with these arguments, computed without allocating. Throws `Failure` on integer overflow.
     package init(_ model: Model, images: Int, precision: Precision, threads: Int) throws {
         var builder = try LayerBuilder(
             model.configuration, images: images, precision.format, threads: threads, arena: Arena(isCounting: true))
         _ = try Network(model.configuration, model.classifier, in: &builder)
         self = try builder.finish(model.configuration).bytes
-    }
-
-    fileprivate init(activations: Int, scratch: Int, preparedWeights: Int) {
-        self.activations = activations
-        self.scratch = scratch
-        self.preparedWeights = preparedWeights
     }
 }
