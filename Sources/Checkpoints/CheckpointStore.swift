@@ -91,7 +91,7 @@ package struct CheckpointStore: Sendable {
     package func verify(_ path: String) throws -> Manifest {
         let manifest = try Manifest.verified(in: path)
         guard manifest.step == Self.step(of: path) else {
-            throw Failure("\(path) holds step \(manifest.step)", hint: "give it the name of its step, or remove it")
+            throw Failure("\(path) holds step \(manifest.step)", hint: "rename it to match its step, or remove it")
         }
         return manifest
     }

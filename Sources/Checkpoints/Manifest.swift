@@ -7,6 +7,12 @@ package struct ManifestFile: Codable, Equatable, Sendable {
     package let checksum: UInt32
 }
 
+extension ManifestFile {
+    fileprivate init(of path: String) throws {
+        (bytes, checksum) = try Checksum.ofFile(path)
+    }
+}
+
 /// `manifest.json` of a checkpoint. Written last, so a directory that contains it is complete.
 package struct Manifest: Codable, Equatable, Sendable {
     /// The version of the checkpoint format.
@@ -34,9 +40,7 @@ package struct Manifest: Codable, Equatable, Sendable {
 
     var json: [UInt8] {
         get throws {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys]
-            return [UInt8](try encoder.encode(self))
+            [UInt8](try encoded(self).utf8)
         }
     }
 
@@ -45,7 +49,7 @@ package struct Manifest: Codable, Equatable, Sendable {
     package static func verified(in directory: String) throws -> Manifest {
         let manifest = try read(in: directory)
         for (name, expected) in manifest.files.sorted(by: { $0.key < $1.key }) {
-            guard !name.contains("/"), try checksum(of: "\(directory)/\(name)") == expected else {
+            guard !name.contains("/"), try ManifestFile(of: "\(directory)/\(name)") == expected else {
                 throw Failure("\(directory)/\(name) is damaged", hint: "use another checkpoint")
             }
         }
@@ -76,10 +80,5 @@ package struct Manifest: Codable, Equatable, Sendable {
 
     private struct VersionOnly: Codable {
         let formatVersion: Int
-    }
-
-    private static func checksum(of path: String) throws -> ManifestFile {
-        let (bytes, checksum) = try Checksum.ofFile(path)
-        return ManifestFile(bytes: bytes, checksum: checksum)
     }
 }

@@ -56,29 +56,16 @@ extension Model {
         }
         let loaded = try OwnedBuffer<Float>(count: stored.layout.bufferCount)
         try CheckpointStore.loadParameters(into: loaded.pointer, layout: stored.layout, from: file)
-        let values = try Checkpoints.resized(loaded, from: stored, to: self)
-        parameters.update(from: values.pointer, count: values.count)
-    }
-
-    fileprivate func isLearnedTable(_ parameter: Parameter) -> Bool { parameter.name == Self.learnedTable }
-}
-
-/// `parameters` of `model` for `target`, which may differ from it only in image size.
-func resized(
-    _ parameters: consuming OwnedBuffer<Float>, from model: Model, to target: Model
-) throws -> OwnedBuffer<Float> {
-    guard model.configuration.imageSize != target.configuration.imageSize else { return parameters }
-    let result = try OwnedBuffer<Float>(count: target.layout.bufferCount)
-    for (source, place) in zip(model.layout.parameters, target.layout.parameters) {
-        let values = parameters.pointer + source.offset
-        if model.isLearnedTable(source) {
-            let table = interpolatedTable(
-                values, grid: model.configuration.patchesPerSide, to: target.configuration.patchesPerSide,
-                dim: model.configuration.dim)
-            (result.pointer + place.offset).update(from: table, count: table.count)
-        } else {
-            (result.pointer + place.offset).update(from: values, count: place.count)
+        for (source, target) in zip(stored.layout.parameters, layout.parameters) {
+            let (values, place) = (loaded.pointer + source.offset, parameters + target.offset)
+            if source.name == Self.learnedTable {
+                let table = interpolatedTable(
+                    values, grid: stored.configuration.patchesPerSide, to: configuration.patchesPerSide,
+                    dim: configuration.dim)
+                place.update(from: table, count: table.count)
+            } else {
+                place.update(from: values, count: target.count)
+            }
         }
     }
-    return result
 }

@@ -44,7 +44,7 @@ extension CheckpointStore {
         guard let configuration = decoded(StoredModel.configurationKey, as: ModelConfiguration.self),
             let maskRatio = reader.metadata["mask_ratio"].flatMap(Double.init)
         else {
-            throw Failure("\(path) carries no model configuration", hint: "give a file that crate wrote")
+            throw Failure("\(path) contains no model configuration", hint: "give a file that crate wrote")
         }
         try configuration.validate()
         return StoredModel(try Model(configuration), maskRatio: maskRatio, normalisation: normalisation)

@@ -39,7 +39,7 @@ extension PublishedModel {
         let stored = try CheckpointStore.description(ofModelFile: path)
         let heads = stored.model.configuration.heads
         guard settings.heads == nil || settings.heads == heads else {
-            throw Failure("\(path) was trained with \(heads) heads", hint: "leave --heads out")
+            throw Failure("\(path) was trained with \(heads) heads", hint: "omit --heads")
         }
         let model = try stored.model.with(lambda: settings.lambda, normalisesTargets: settings.normalisesTargets)
         try demandKeys(of: reader, model, optional: model.untrainedShapes.map(\.name))

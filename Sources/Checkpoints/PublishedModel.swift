@@ -41,10 +41,9 @@ package struct PublishedModel: ~Copyable {
 
     init(_ reader: borrowing SafetensorsReader, _ description: StoredModel, imageSize: Int?) throws {
         let stored = description.model
-        let loaded = try OwnedBuffer<Float>(count: stored.layout.bufferCount)
-        try CheckpointStore.loadParameters(into: loaded.pointer, layout: stored.layout, from: reader.path)
         let model = try stored.resized(to: imageSize ?? stored.configuration.imageSize)
-        let parameters = try resized(loaded, from: stored, to: model)
+        let parameters = try OwnedBuffer<Float>(count: model.layout.bufferCount)
+        try model.loadParameters(into: parameters.pointer, from: reader.path, of: stored)
         let read = try stored.untrainedShapes.map { try untrainedTensor($0.name, $0.shape, stored, reader) }
         if let table = read.first(where: { $0.name == stored.usedTable }) {
             let expected = stored.configuration.positions
@@ -80,14 +79,14 @@ package struct PublishedModel: ~Copyable {
         case .model: break
         case .encoder:
             guard model.classifier == nil else {
-                throw Failure("the checkpoint holds a classifier, head and all", hint: "leave --encoder out")
+                throw Failure("the checkpoint contains a classifier, not an autoencoder", hint: "omit --encoder")
             }
             table = table.filter { $0.name != "mask_token" && !$0.name.hasPrefix("decoder") }
             untrained = untrained.filter { $0.name == model.usedTable }
                 .map { UntrainedTensor(name: "pos_embed", shape: $0.shape, values: $0.values) }
         case .classifier:
             guard model.classifier?.form == .supervised else {
-                throw Failure("the checkpoint holds no supervised CRATE", hint: "leave --classifier out")
+                throw Failure("the checkpoint contains no supervised CRATE", hint: "omit --classifier")
             }
         }
         let metadata = try stored.metadata

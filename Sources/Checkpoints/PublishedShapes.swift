@@ -33,7 +33,7 @@ private struct PublishedShapes {
         let patchSize = Int((Double(embedding[1]) / Double(ModelConfiguration.channels)).squareRoot())
         guard ModelConfiguration.channels * patchSize * patchSize == embedding[1] else {
             throw Failure(
-                "to_patch_embedding.2.weight of \(path) has \(embedding[1]) columns, which is no square patch of colours",
+                "to_patch_embedding.2.weight of \(path) has \(embedding[1]) columns, which do not form a square RGB patch",
                 hint: "give published weights of CRATE")
         }
         let configuration = try configuration(
@@ -62,7 +62,7 @@ private struct PublishedShapes {
         guard let lambda = settings.lambda else {
             throw Failure(
                 "\(path) does not say its lambda",
-                hint: "give --lambda, 0.5 for CRATE-MAE where the paper says nothing else, 0.1 for the supervised CRATE"
+                hint: "give --lambda: 0.5 for CRATE-MAE unless the paper says otherwise, 0.1 for the supervised CRATE"
             )
         }
         return try ModelConfiguration(

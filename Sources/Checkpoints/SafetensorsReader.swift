@@ -30,7 +30,7 @@ package struct SafetensorsReader: ~Copyable {
         guard let entry = tensors[name] else {
             throw metadata["part"] == "encoder"
                 ? Failure(
-                    "\(path) holds an encoder alone", hint: "finetune takes it; for all else export without --encoder")
+                    "\(path) holds an encoder alone", hint: "use it with crate finetune, or export without --encoder")
                 : Failure("\(path) has no tensor \(name)", hint: "check that it belongs to this model")
         }
         guard ["F32", "BF16", "F16"].contains(entry.type), entry.shape == shape else {
@@ -83,7 +83,7 @@ private func openFile(_ path: String) throws -> (descriptor: Int32, dataStart: I
         guard fileBytes >= 8, length <= min(SafetensorsHeader.largestHeader, fileBytes - 8) else {
             throw Failure(
                 "\(path) is not a valid safetensors file: its header's length is \(length) in \(fileBytes) bytes",
-                hint: "check that it is a .safetensors file and complete")
+                hint: "check that it is a complete .safetensors file")
         }
         let dataStart = 8 + Int(length)
         var json = Data(count: Int(length))
