@@ -66,13 +66,9 @@ extension LoadedModel {
         guard (1...configuration.depth).contains(block) else {
             throw Failure("there is no layer \(block)", hint: "choose from 1 to \(configuration.depth)")
         }
-        var framed = try FramedPictures(
-            tiling, stored.normalisation, capacity: min(pictures.count, replica.capacity))
-        for first in stride(from: 0, to: pictures.count, by: max(1, framed.capacity)) {
-            let count = min(framed.capacity, pictures.count - first)
-            for index in 0..<count { try framed.place(pictures[first + index], at: index) }
-            replica.encode(PatchBatch(patches: framed.patches.pointer, mask: nil, images: count))
-            for index in 0..<count { try body(index, try framed.image(of: pictures[first + index])) }
+        try forEachBatch(of: pictures) { framed, pictures in
+            replica.encode(PatchBatch(patches: framed.patches.pointer, mask: nil, images: pictures.count))
+            for (index, picture) in pictures.enumerated() { try body(index, try framed.image(of: picture)) }
         }
     }
 }

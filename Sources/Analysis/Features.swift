@@ -11,11 +11,6 @@ package struct FeatureSource: Hashable, Sendable {
     package let block: Int?
     package let pooling: Pooling
 
-    package init(block: Int?, pooling: Pooling) {
-        self.block = block
-        self.pooling = pooling
-    }
-
     /// The block's number, or `norm`.
     package var layer: String { block.map(String.init) ?? "norm" }
     /// `mean.3`, `class.norm` and so on.

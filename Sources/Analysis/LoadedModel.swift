@@ -58,7 +58,7 @@ package struct LoadedModel: ~Copyable {
     /// Throws `Failure` if the checkpoint is of a classifier.
     package borrowing func demandAutoencoder() throws {
         guard model.classifier == nil else {
-            throw Failure("\(file) holds a classifier", hint: "give a checkpoint of crate pretrain")
+            throw Failure("\(file) contains a classifier", hint: "give a checkpoint of crate pretrain")
         }
     }
 
@@ -80,5 +80,15 @@ package struct LoadedModel: ~Copyable {
         }
         try world.demandEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: data) }])
         return loader
+    }
+}
+
+extension Model {
+    /// `loaded` as the input of a pass of this model.
+    package func batch(_ loaded: LoadedBatch) -> PatchBatch {
+        let isClassifier = classifier != nil
+        return PatchBatch(
+            patches: loaded.patches, mask: isClassifier ? nil : loaded.mask,
+            targets: isClassifier ? loaded.targets : nil, images: loaded.positions.count)
     }
 }

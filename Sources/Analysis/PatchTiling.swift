@@ -33,7 +33,7 @@ package struct PatchTiling: Equatable, Sendable {
         }
         guard (imageSize - patchSize) / stride < PatchLimits.patchesPerSide else {
             throw Failure(
-                "\((imageSize - patchSize) / stride + 1) patches a side are more than \(PatchLimits.patchesPerSide)",
+                "\((imageSize - patchSize) / stride + 1) patches per side are more than \(PatchLimits.patchesPerSide)",
                 hint: "choose a larger --stride or a smaller --image-size")
         }
         self.imageSize = imageSize

@@ -39,31 +39,25 @@ extension LoadedModel {
         let configuration = model.configuration
         let grid = try PatchGrid(imageSize: configuration.imageSize, patchSize: configuration.patchSize)
         let visible = try grid.visiblePatches(maskRatio: maskRatio ?? stored.maskRatio)
-        var framed = try FramedPictures(
-            tiling, stored.normalisation, capacity: min(pictures.count, replica.capacity))
-        let mask = try OwnedBuffer<UInt8>(count: framed.capacity * grid.patchCount)
+        let mask = try OwnedBuffer<UInt8>(count: min(pictures.count, replica.capacity) * grid.patchCount)
+        let paint = Paint(grid, stored.normalisation, isStandardised: configuration.normalisesTargets)
         var results: [Reconstruction] = []
-        for first in stride(from: 0, to: pictures.count, by: max(1, framed.capacity)) {
-            let batch = PatchBatch(
-                patches: framed.patches.pointer, mask: mask.pointer,
-                images: min(framed.capacity, pictures.count - first))
-            for index in 0..<batch.images {
-                let picture = pictures[first + index]
-                try framed.place(picture, at: index)
+        try forEachBatch(of: pictures) { framed, pictures in
+            for (index, picture) in pictures.enumerated() {
                 var generator = KeyedGenerator(seed: seed, .evaluationMask, picture.key)
                 drawMask(
                     patchCount: grid.patchCount, visible: visible, using: &generator,
                     into: mask.pointer + index * grid.patchCount)
             }
+            let batch = PatchBatch(patches: framed.patches.pointer, mask: mask.pointer, images: pictures.count)
             replica.forward(batch)
             replica.loss(batch)
-            guard case .predictions(let predicted) = replica.outputs else { break }
-            for index in 0..<batch.images {
-                let predictions = predicted + (index * configuration.tokenCount + 1) * grid.valuesPerPatch
-                let paint = Paint(grid, stored.normalisation, isStandardised: configuration.normalisesTargets)
+            guard case .predictions(let predictions) = replica.outputs else { return }
+            for index in pictures.indices {
                 results.append(
                     try paint.reconstruction(
-                        patches: framed.patches.pointer + index * grid.valueCount, predictions: predictions,
+                        patches: batch.patches + index * grid.valueCount,
+                        predictions: predictions + (index * configuration.tokenCount + 1) * grid.valuesPerPatch,
                         mask: mask.pointer + index * grid.patchCount, loss: replica.imageLosses[index]))
             }
         }

@@ -23,7 +23,7 @@ package struct SegmentedPictures: Sendable {
             throw Failure("cannot read the directory \(images)", hint: "give the directory of crate synthesize")
         }
         let taken = min(count, found.count)
-        guard taken > 1 else { throw Failure("\(images) has fewer than two images", hint: "draw some more") }
+        guard taken > 1 else { throw Failure("\(images) has fewer than two images", hint: "add images") }
         self.images = images
         self.masks = masks
         names = (0..<taken).map { position in
@@ -40,7 +40,7 @@ package struct SegmentedPictures: Sendable {
         let picture = try Picture(file: "\(images)/\(stem).\(kind)", side: side, key: index)
         let mask = try Picture(file: path, side: side, key: index)
         guard (mask.image.width, mask.image.height) == (picture.image.width, picture.image.height) else {
-            throw Failure("\(path) has another size than its image", hint: "give the masks that belong to \(images)")
+            throw Failure("\(path) differs in size from its image", hint: "give the masks that belong to \(images)")
         }
         var resampler = try Resampler()
         let framed = try resampler.resample(mask.image, framing: mask.framing)
@@ -51,7 +51,7 @@ package struct SegmentedPictures: Sendable {
             }
         }
         guard objects.contains(where: { $0 > 0 }) else {
-            throw Failure("\(path) shows no object", hint: "leave it and its image out")
+            throw Failure("\(path) shows no object", hint: "remove it and its image")
         }
         return (picture, objects)
     }
@@ -77,7 +77,7 @@ extension LoadedModel {
             }
         }
         guard let result = emergence.result else {
-            throw Failure("there are fewer than two images", hint: "give more of them")
+            throw Failure("there are fewer than two images", hint: "add images")
         }
         return result
     }
