@@ -42,7 +42,13 @@ package func benchmark(
         configuration, data: data, threads: threads, DistributionOptions(bucketBytes: bucketBytes), world)
     try trainer.load(from: nil)
     trainer.begin(at: 0)
-    let productRate = try measureProducts(configuration, trainer.replica.team, world)
+    let (model, format) = (configuration.model, configuration.precision.format)
+    var productRates = [
+        try measureProducts(trainer.replica.team, world) {
+            try? productRate(dim: model.dim, rows: 8 * model.tokenCount, format: format, repetitions: 30)
+        }
+    ]
+    world.sum(&productRates)
 
     var rates: [Double] = []
     var seconds = StepSeconds()
@@ -52,36 +58,38 @@ package func benchmark(
         rates.append(Double(configuration.batchSize) / result.seconds.total)
         seconds += result.seconds
     }
-    rates.sort()
-    let median = (rates[(rates.count - 1) / 2] + rates[rates.count / 2]) / 2
+    let (median, operations) = (rates.median, trainer.replica.model.operationsPerImage)
     var usage = rusage()
     getrusage(Int32(RUSAGE_SELF.rawValue), &usage)
     return BenchmarkResult(
         ranks: world.size, threads: threads, batchSize: configuration.batchSize, microBatch: configuration.microBatch,
         precision: configuration.precision,
-        imagesPerSecond: .init(median: median, min: rates[0], max: rates[rates.count - 1]),
-        gflopPerImage: trainer.replica.model.operationsPerImage * 1e-9, productGflops: productRate * 1e-9,
-        fractionOfProductBound: median * trainer.replica.model.operationsPerImage / productRate,
+        imagesPerSecond: .init(median: median, min: rates.min() ?? 0, max: rates.max() ?? 0),
+        gflopPerImage: operations * 1e-9, productGflops: productRates[0] * 1e-9,
+        fractionOfProductBound: median * operations / productRates[0],
         peakMemoryBytes: -world.minimum(-usage.ru_maxrss * 1024),
         stepSeconds: seconds.total / Double(steps),
         seconds: Dictionary(uniqueKeysWithValues: StepPart.allCases.map { ("\($0)", seconds[$0] / Double(steps)) }))
 }
 
-/// The rate over all threads of all ranks, measured at the same time.
-private func measureProducts(
-    _ configuration: TrainingConfiguration, _ team: ThreadTeam, _ world: World
-) throws -> Double {
-    let (model, format) = (configuration.model, configuration.precision.format)
-    let rates = UnsafeMutablePointer<Double>.allocate(capacity: team.count)
-    defer { rates.deallocate() }
-    var sum = [0.0]
-    world.sum(&sum)  // so that all ranks start together
-    team.run { thread in
-        rates[thread] =
-            (try? productRate(dim: model.dim, rows: 8 * model.tokenCount, format: format, repetitions: 30)) ?? .nan
+/// The sum over this rank's threads of what `rate` returns on each, while all ranks measure. Collective: throws `Failure`
+/// on all ranks if `rate` returns nil on one.
+func measureProducts(_ team: ThreadTeam, _ world: World, rate: () -> Double?) throws -> Double {
+    let rates = try world.agree { try OwnedBuffer<Double>(count: team.count) }
+    let values = rates.pointer
+    world.barrier()
+    team.run { thread in values[thread] = rate() ?? .nan }
+    let sum = rates.elements.reduce(0, +)
+    try world.agree {
+        guard sum.isFinite else { throw Failure("no memory to measure products", hint: "use fewer threads or ranks") }
     }
-    sum = [(0..<team.count).reduce(0) { $0 + rates[$1] }]
-    world.sum(&sum)
-    guard sum[0].isFinite else { throw Failure("no memory to measure products", hint: "use fewer threads") }
-    return sum[0]
+    return sum
+}
+
+extension [Double] {
+    /// The mean of the two middle values if their number is even. Must not be empty.
+    var median: Double {
+        let sorted = sorted()
+        return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2
+    }
 }

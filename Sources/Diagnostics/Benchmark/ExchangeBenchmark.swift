@@ -54,11 +54,7 @@ package func benchmarkExchange(
         tree.append(treeSeconds)
         allReduce.append(watch.lap())
     }
-    func median(_ values: [Double]) -> Double {
-        let sorted = values.sorted()
-        return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
-    }
-    return ExchangeResult(treeSeconds: median(tree), allReduceSeconds: median(allReduce))
+    return ExchangeResult(treeSeconds: tree.median, allReduceSeconds: allReduce.median)
 }
 
 private struct FlatBuffers: ~Copyable {

@@ -56,15 +56,11 @@ package struct DebugSession: ~Copyable {
 
     private var batch: PatchBatch { PatchBatch(patches: patches.pointer, mask: mask.pointer, images: images) }
 
-    private func meanLoss(_ replica: borrowing Replica) -> Double {
-        replica.imageLosses.prefix(images).reduce(0, +) / Double(images * hidden)
-    }
-
     /// The mean loss of the batch after a forward pass of `replica`.
     func loss(_ replica: borrowing Replica) -> Double {
         replica.forward(batch)
         replica.loss(batch)
-        return meanLoss(replica)
+        return replica.meanLoss(batch, terms: images * hidden)
     }
 
     /// Runs a forward pass and returns the first tensor that is not finite: the batch, a parameter, or a layer's
@@ -90,11 +86,7 @@ package struct DebugSession: ~Copyable {
 
     @discardableResult
     func computeGradients(_ replica: borrowing Replica) -> Double {
-        replica.clearGradients()
-        replica.forward(batch)
-        replica.loss(batch, gradientScale: 1 / Float(images * hidden))
-        replica.completeBackward(batch)
-        return meanLoss(replica)
+        replica.computeGradients(batch, terms: images * hidden)
     }
 
     /// The first gradient in the order of the backward pass that is not finite.
@@ -127,7 +119,7 @@ package struct BadTensor {
         for (name, shape, values) in tensors {
             let count = shape.reduce(1, *)
             guard !allFinite(values, count: count) else { continue }
-            return BadTensor(name, shape, [Float](UnsafeBufferPointer(start: values, count: count)))
+            return BadTensor(name, shape, copied(values, count))
         }
         return nil
     }

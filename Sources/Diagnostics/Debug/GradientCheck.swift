@@ -79,7 +79,7 @@ extension DebugSession {
         _ base: Double,
         _ exact: borrowing Replica
     ) -> Double? {
-        let before = [Float](UnsafeBufferPointer(start: values, count: direction.count))
+        let before = copied(values, direction.count)
         func loss(_ length: Double) -> Double {
             for (index, part) in direction.enumerated() { values[index] = Float(Double(before[index]) + length * part) }
             defer { for (index, value) in before.enumerated() { values[index] = value } }

@@ -33,14 +33,12 @@ func processor(_ ranks: [MachineFacts]) -> [MachineFinding] {
     }
     let (used, unused) = (ranks[0].usedInstructions, ranks[0].availableInstructions.filter(ranks[0].leavesUnused))
     let text = "built for \(ranks[0].builtFor), uses \(used.isEmpty ? "no wide vectors" : used.joined(separator: " "))"
-    if ranks.allSatisfy({ !$0.availableInstructions.filter($0.leavesUnused).isEmpty }) {
-        return [
-            MachineFinding(
-                "processor", "\(text), not \(unused.joined(separator: " "))", .poor,
-                "build on such a host, or with Launch/build --processor NAME, for wider vectors")
-        ]
-    }
-    return [MachineFinding("processor", text)]
+    let isNarrow = ranks.allSatisfy { !$0.availableInstructions.filter($0.leavesUnused).isEmpty }
+    return [
+        MachineFinding(
+            "processor", isNarrow ? "\(text), not \(unused.joined(separator: " "))" : text, isNarrow ? .poor : .good,
+            "build on such a host, or with Launch/build --processor NAME, for wider vectors")
+    ]
 }
 
 extension MachineFacts {
@@ -82,8 +80,8 @@ func load(_ ranks: [MachineFacts], _ hosts: [String: [Int]]) -> [MachineFinding]
     let text = String(
         format: "other programs keep %.1f of %@ of %@ busy", most.busy, counted(processors, "processor"), most.host)
     return [
-        most.busy < 0.3
-            ? MachineFinding("load", text)
-            : MachineFinding("load", text, .poor, "end them, or wait: a step is as slow as the slowest rank")
+        MachineFinding(
+            "load", text, most.busy < 0.3 ? .good : .poor,
+            "stop them, or wait: a step is as slow as the slowest rank")
     ]
 }

@@ -39,28 +39,20 @@ package func examineMachines(
         findings: findings(in: ranks, threads: threads, reductionBytesPerSecond: reduction))
 }
 
-/// The rate over all threads of this rank, while all ranks measure.
+/// The best rate of each thread in `seconds` seconds.
 private func measureProducts(
     _ precision: Precision, _ team: ThreadTeam, seconds: Double, _ world: World
 ) throws -> Double {
-    let threads = team.count
-    let rates = UnsafeMutablePointer<Double>.allocate(capacity: threads)
-    rates.initialize(repeating: 0, count: threads)
-    defer { rates.deallocate() }
-    world.barrier()
-    team.run { thread in
+    try measureProducts(team, world) {
         let end = ContinuousClock.now + .seconds(seconds)
+        var best: Double?
         repeat {
             // The products of size Base over a micro-batch; nil if memory is short.
             let rate = try? productRate(dim: 768, rows: 8 * 197, format: precision.format, repetitions: 2)
-            rates[thread] = max(rates[thread], rate ?? 0)
+            best = [best, rate].compactMap(\.self).max()
         } while ContinuousClock.now < end
+        return best
     }
-    let slowest = (0..<threads).map { rates[$0] }.min() ?? 0
-    try world.agree {
-        guard slowest > 0 else { throw Failure("no memory to measure products", hint: "use fewer threads or ranks") }
-    }
-    return (0..<threads).reduce(0) { $0 + rates[$1] }
 }
 
 /// See `MachineReport.reductionBytesPerSecond`.

@@ -16,12 +16,9 @@ package struct MachineFinding: Codable, Equatable, Sendable {
     /// Nil if the verdict is good.
     package let advice: String?
 
-    init(_ subject: String, _ text: String) {
-        (self.subject, self.text, verdict, advice) = (subject, text, .good, nil)
-    }
-
-    init(_ subject: String, _ text: String, _ verdict: Verdict, _ advice: String) {
-        (self.subject, self.text, self.verdict, self.advice) = (subject, text, verdict, advice)
+    init(_ subject: String, _ text: String, _ verdict: Verdict = .good, _ advice: String? = nil) {
+        (self.subject, self.text, self.verdict) = (subject, text, verdict)
+        self.advice = verdict == .good ? nil : advice
     }
 }
 

@@ -91,10 +91,10 @@ struct GoldenCase: ~Copyable {
     borrowing func expected(_ name: String) throws -> [Double] { try requiredValues(name, in: file) }
 
     /// Runs `body` on batch 0 or 1.
-    borrowing func withBatch(_ number: Int, _ body: (PatchBatch) -> Void) {
+    borrowing func withBatch<Result>(_ number: Int, _ body: (PatchBatch) -> Result) -> Result {
         let configuration = model.configuration
         let first = number * images * configuration.patchCount
-        patches.withUnsafeBufferPointer { patches in
+        return patches.withUnsafeBufferPointer { patches in
             masks.withUnsafeBufferPointer { masks in
                 targets.withUnsafeBufferPointer { targets in
                     body(

@@ -40,7 +40,7 @@ package struct ClusterDescription: Sendable {
         try demandPowerOfTwo("--nodes", nodes, upTo: 1 << 16)
         try demandPowerOfTwo("--ranks-per-node", ranksPerNode, upTo: 1 << 10)
         guard (1...1024).contains(threads) else {
-            throw Failure("\(threads) threads a rank are outside 1 to 1024", hint: "change --threads")
+            throw Failure("\(threads) threads per rank are outside 1 to 1024", hint: "change --threads")
         }
         try demand("--gflops", rates.productRate * 1e-9, from: 0.01, upTo: 1e5, "GFLOP/s a core")
         try demand("--fraction", rates.productFraction, from: 0.01, upTo: 1.5, "of the product bound")

@@ -60,6 +60,6 @@ package struct MeasuredRates: Equatable, Sendable {
     }
 
     private static func isNone(_ path: String) -> Failure {
-        Failure("\(path) is not what crate bench --json writes", hint: "write it with crate bench --json > \(path)")
+        Failure("\(path) was not written by crate bench --json", hint: "write it with crate bench --json > \(path)")
     }
 }
