@@ -14,7 +14,6 @@ package struct Partition: Sendable {
     /// Values per block.
     package static let blockCount = normBlockCount
     package let buckets: [Range<Int>]
-    /// The length of the flat buffer.
     package let count: Int
     package let ranks: Int
 
@@ -26,7 +25,6 @@ package struct Partition: Sendable {
         self.ranks = ranks
     }
 
-    /// The number of blocks in the flat buffer.
     package var blocks: Int { (count + Self.blockCount - 1) / Self.blockCount }
 
     /// The part of `bucket` that `rank` owns; may be empty.

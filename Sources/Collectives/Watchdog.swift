@@ -4,7 +4,6 @@ import Foundation
 import Synchronization
 
 package enum Activity: Int32, Sendable {
-    /// Before the first step.
     case starting
     case reading
     case computing
@@ -67,7 +66,6 @@ package final class Watchdog: @unchecked Sendable {
         self.report.withLock { $0 = report }
     }
 
-    /// Tells the watching ranks what this rank starts to do.
     package func begin(_ activity: Activity, step: Int) {
         guard size > 1 else { return }
         board.withLock { $0.tell(activity, step: step) }

@@ -8,7 +8,6 @@ import Foundation
 /// the `Watchdog`, except those of background transfers.
 package struct World: @unchecked Sendable {
     package let rank: Int
-    /// The number of processes.
     package let size: Int
     package let watchdog: Watchdog
     /// One communicator per purpose, so that their messages never match each other.
@@ -151,6 +150,6 @@ extension World {
         return String(decoding: bytes.prefix { $0 != UInt8(ascii: ",") && $0 != 0 }, as: UTF8.self)
     }
 
-    /// Each rank's `bytes`, in rank order, on all ranks.
+    /// Each rank's `bytes`, in rank order.
     package func gather(_ bytes: [UInt8]) -> [[UInt8]] { (0..<size).map { broadcast(bytes, from: $0) } }
 }
