@@ -24,7 +24,6 @@ package struct MomentParts: @unchecked Sendable {
         second = try arena.floats(kinds.contains(.second) ? count : 0)
     }
 
-    /// Values per moment.
     package var count: Int { parts.reduce(0) { $0 + $1.count } }
 
     package func values(_ moment: Moment) -> UnsafeMutablePointer<Float> { moment == .first ? first : second }

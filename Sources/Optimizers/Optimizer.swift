@@ -12,7 +12,6 @@ package struct Optimizer: ~Copyable {
     private let memory: Arena
     private let rule: UpdateRule
 
-    /// The intersection of a part and a parameter.
     private struct Segment {
         let range: Range<Int>
         /// Index of its first value in this rank's moments.
