@@ -43,6 +43,5 @@ package struct Model: Sendable {
         offset >= headOffset ? blockOffsets.count + 1 : blockOffsets.count { offset >= $0 }
     }
 
-    /// Whether `parameter` belongs to the head.
     package func isHead(_ parameter: Parameter) -> Bool { parameter.offset >= headOffset }
 }

@@ -40,9 +40,8 @@ extension Replica {
     }
 }
 
-/// The output of one layer in the last forward pass.
+/// The output of one layer in the last forward pass, with the layer's name as in the names of its parameters.
 package struct PassTensor {
-    /// The layer's name, as in the names of its parameters.
     package let name: String
     package let shape: [Int]
     package let values: Operand

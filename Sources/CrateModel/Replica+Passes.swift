@@ -7,7 +7,6 @@ extension Replica {
         run(batch.images) { network, pass in network.normalise(batch, pass) }
     }
 
-    /// Runs the encoder and the decoder or classifier.
     package borrowing func forward(_ batch: PatchBatch) {
         run(batch.images) { network, pass in network.forward(batch, pass) }
     }

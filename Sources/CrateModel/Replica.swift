@@ -12,7 +12,7 @@ package struct Replica: ~Copyable {
     package let parameters: OwnedBuffer<Float>
     /// Same layout as the parameters; empty unless the replica is trained.
     package let gradients: OwnedBuffer<Float>
-    /// The most images in a micro-batch.
+    /// The maximum number of images in a micro-batch.
     package let capacity: Int
     package let team: ThreadTeam
     /// Time of a step by part. Passes record their own parts, the caller records the others.

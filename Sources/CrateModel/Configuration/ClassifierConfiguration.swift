@@ -15,7 +15,6 @@ package struct ClassifierConfiguration: Codable, Equatable, Sendable {
     package let encoder: ModelConfiguration
     package let form: ClassifierForm
     package let pooling: Pooling
-    /// K.
     package let classes: Int
 
     /// A classifier on the encoder of `model`; its decoder is dropped. Throws `Failure` like `validate`.

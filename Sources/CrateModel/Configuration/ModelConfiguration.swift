@@ -61,9 +61,7 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
         try validate(decoderDepths: 0...256)
     }
 
-    /// G.
     package var patchesPerSide: Int { imageSize / patchSize }
-    /// L.
     package var patchCount: Int { patchesPerSide * patchesPerSide }
     /// Patches per side for which the positions were trained.
     package var trainedGrid: Int { positionGrid ?? patchesPerSide }
@@ -71,7 +69,6 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
     package var tokenCount: Int { patchCount + 1 }
     /// 3 p p.
     package var patchValueCount: Int { patchSize * patchSize * Self.channels }
-    /// P.
     package var headDim: Int { dim / heads }
 
     /// The fixed position table that is added to the tokens, (T, D).

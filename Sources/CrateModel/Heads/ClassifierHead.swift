@@ -63,7 +63,6 @@ struct ClassifierHead: Head {
         pass.lap(.loss)
     }
 
-    /// See `crossEntropyLoss`.
     func loss(
         _ batch: PatchBatch, of images: Range<Int>, gradientScale: Float?, imageLosses: UnsafeMutablePointer<Double>
     ) {

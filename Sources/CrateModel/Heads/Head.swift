@@ -7,12 +7,10 @@ protocol Head {
     /// The norm of the encoder's output over all tokens, (N, T, D), valid after `normalise`; after `forward` only for
     /// some heads.
     var normed: UnsafeMutablePointer<Float> { get }
-    /// The decoder's blocks, if any.
     var blocks: [any Block] { get }
     /// Floating-point operations of its own matrix products for one training image, forward and backward, without its
     /// blocks.
     var operations: Double { get }
-    /// The result of `forward`.
     var outputs: HeadOutputs { get }
 
     /// Computes only the norm of the encoder's output z (N, T, D), into `normed`.

@@ -11,7 +11,6 @@ package enum InitialValue: Equatable, Sendable {
 package struct Parameter: Equatable, Sendable {
     package let name: String
     package let shape: [Int]
-    /// In the flat buffer.
     package let offset: Int
     package let initial: InitialValue
 
@@ -26,7 +25,6 @@ package struct Parameter: Equatable, Sendable {
 ///
 /// Each parameter starts at a multiple of 16 floats; the gaps are zero in every buffer of this layout.
 package struct ParameterLayout: Equatable, Sendable {
-    /// By ascending offset.
     package private(set) var parameters: [Parameter] = []
     /// The length of a flat buffer, including gaps.
     package private(set) var bufferCount = 0

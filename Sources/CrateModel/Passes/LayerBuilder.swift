@@ -72,11 +72,9 @@ struct LayerBuilder: ~Copyable {
         return (scratch, weights, bytes)
     }
 
-    /// The owner of all memory.
     consuming func memory() -> Arena { arena }
 }
 
-/// Bytes of a replica's passes by purpose.
 package struct ReplicaBytes: Equatable, Sendable {
     /// Kept from the forward pass for the backward pass.
     package let activations: Int

@@ -10,7 +10,6 @@ import Kernels
 struct Pass {
     /// N of this thread's images, T, H and P.
     var shape: AttentionShape
-    /// This thread's first image.
     let firstImage: Int
     /// N over all threads.
     let allImages: Int
@@ -24,9 +23,7 @@ struct Pass {
     let clock: StepClock
 
     var dim: Int { shape.heads * shape.headDim }
-    /// This thread's rows.
     var rows: Int { shape.images * shape.tokens }
-    /// The rows of all threads.
     var allRows: Int { allImages * shape.tokens }
     /// This thread's scratch for one head.
     var head: UnsafeMutablePointer<Float> { scratch.heads + thread * shape.scratchCount }

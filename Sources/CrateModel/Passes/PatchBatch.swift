@@ -8,7 +8,6 @@ package struct PatchBatch {
     package let mask: UnsafePointer<UInt8>?
     /// Target probability of each class, (N, K); for the loss of a classifier.
     package let targets: UnsafePointer<Float>?
-    /// N.
     package let images: Int
 
     package init(

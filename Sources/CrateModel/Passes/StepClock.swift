@@ -21,7 +21,6 @@ package enum StepPart: Int, CaseIterable, Codable, Sendable {
     case optimizer
 }
 
-/// Seconds by part.
 package struct StepSeconds: BitwiseCopyable, Sendable {
     private var values = SIMD8<Double>()
 
@@ -65,6 +64,5 @@ package struct StepClock: @unchecked Sendable {
         state.pointee.last = time
     }
 
-    /// Since the last `restart`.
     package var seconds: StepSeconds { state.pointee.seconds }
 }
