@@ -1,7 +1,6 @@
 import Base
 import Foundation
 
-/// Which checkpoints of a run are kept.
 package struct CheckpointRetention: Equatable, Sendable {
     /// The number of newest checkpoints to keep; nil keeps all.
     package var last: Int?

@@ -15,13 +15,11 @@ extension ManifestFile {
 
 /// `manifest.json` of a checkpoint. Written last, so a directory that contains it is complete.
 package struct Manifest: Codable, Equatable, Sendable {
-    /// The version of the checkpoint format.
     package let formatVersion: Int
     /// Optimiser steps done.
     package let step: Int
     /// Samples consumed since the start of the run, over all epochs.
     package let samples: Int
-    /// By file name.
     package let files: [String: ManifestFile]
     /// CRC-32 of this manifest's JSON (sorted keys, no spaces) with 0 in this field.
     package private(set) var checksum: UInt32

@@ -3,7 +3,6 @@ import CrateModel
 
 // T tokens, D channels.
 
-/// A tensor of the published model that is not trained.
 package struct UntrainedTensor: Sendable {
     let name: String
     let shape: [Int]
@@ -20,7 +19,6 @@ package struct PublishedModel: ~Copyable {
     let untrained: [UntrainedTensor]
     private let origin: [String: String]  // run and step
 
-    /// Which part of a model is written.
     package enum Part: String, Sendable {
         case model
         /// The encoder of a masked autoencoder, for fine-tuning.

@@ -1,4 +1,3 @@
-/// The files and directories in a run directory.
 package enum RunFile: String, Sendable {
     /// Everything that determines the result of the run.
     case configuration = "config.json"

@@ -4,7 +4,6 @@ import Foundation
 package struct TensorEntry: Equatable, Sendable {
     /// The element type in the format's notation, such as F32.
     package let type: String
-    /// Row-major extents.
     package let shape: [Int]
     /// Position of its bytes, counted from the end of the header.
     package let range: Range<Int>

@@ -4,7 +4,6 @@ import Kernels
 
 package enum StoredType: String, CaseIterable, Sendable {
     case f32
-    /// Rounded to nearest.
     case bf16
 
     var name: String { self == .f32 ? "F32" : "BF16" }
@@ -13,7 +12,6 @@ package enum StoredType: String, CaseIterable, Sendable {
 
 package struct NamedTensor {
     package let name: String
-    /// Row-major extents.
     package let shape: [Int]
 
     package init(_ name: String, _ shape: [Int]) {
