@@ -6,13 +6,11 @@ import Foundation
 import Kernels
 
 package struct AnalysisRequest: Sendable {
-    /// The directory of the shards.
     package var data: String
     package var images: Int
     /// The fraction of patches to hide; nil takes that of training.
     package var maskRatio: Double?
     package var precision: Precision
-    /// Per rank.
     package var threads: Int
 
     package init(data: String, images: Int, maskRatio: Double?, precision: Precision, threads: Int) {

@@ -22,7 +22,6 @@ package struct Emergence: Sendable {
         package let images: Int
         /// For each head, over all images.
         package let heads: [Overlap]
-        /// The mean over the heads.
         package let mean: Double
         package let best: Choice
         /// The baseline that ignores the image: the best number of patches closest to the centre.

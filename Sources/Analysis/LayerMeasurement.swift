@@ -1,7 +1,5 @@
-/// A metric over images.
 package struct Spread: Codable, Equatable, Sendable {
     package var mean: Double
-    /// The standard deviation.
     package var std: Double
 
     package init(mean: Double, std: Double) {
@@ -40,7 +38,6 @@ package struct LayerMeasurement: Codable, Equatable, Sendable {
     package var step: Int?
     package var epoch: Double?
     package var images: Int
-    /// One per block.
     package var encoder: [EncoderMetrics]
     /// One per block that has an encoder block to be compared with.
     package var decoder: [DecoderMetrics]

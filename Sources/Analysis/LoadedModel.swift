@@ -11,7 +11,6 @@ package struct LoadedModel: ~Copyable {
     package let replica: Replica
     package let stored: StoredModel
     package let tiling: PatchTiling
-    /// The model file.
     package let file: String
     /// Corrupt checkpoints that were skipped. On rank 0 only.
     package let warnings: [Failure]
@@ -84,7 +83,6 @@ package struct LoadedModel: ~Copyable {
 }
 
 extension Model {
-    /// `loaded` as the input of a pass of this model.
     package func batch(_ loaded: LoadedBatch) -> PatchBatch {
         let isClassifier = classifier != nil
         return PatchBatch(

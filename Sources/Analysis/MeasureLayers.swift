@@ -51,8 +51,8 @@ extension LayerMeasurement {
         var encoder: [EncoderMetrics] = []
         for block in 0..<meter.depth {
             let places = BlockMetric.allCases.map { LayerMeter.place($0, block: block) }
-            func spread(_ measure: BlockMetric, isSample: Bool = false) -> Spread? {
-                Spread(column(places[measure.rawValue]), isSample: isSample)
+            func spread(_ metric: BlockMetric, isSample: Bool = false) -> Spread? {
+                Spread(column(places[metric.rawValue]), isSample: isSample)
             }
             encoder.append(
                 EncoderMetrics(

@@ -7,7 +7,6 @@ import Shards
 package struct Picture: Sendable {
     /// The file's name without extension, or the sample's number.
     package let name: String
-    /// The image as stored.
     package let image: Image
     package let framing: Framing
     /// The key from which its mask is drawn.

@@ -4,7 +4,6 @@ import CrateModel
 import Probing
 import Shards
 
-/// The result of a probe at one layer.
 package struct LayerProbe: Codable, Equatable, Sendable {
     /// The encoder block, counted from 1, or `norm`.
     package let layer: String

@@ -5,7 +5,6 @@ import Kernels
 
 // N images, L patches, V = p p 3 values per patch.
 
-/// A masked autoencoder's reconstruction of an image.
 package struct Reconstruction: Sendable {
     /// The framed image, as the model sees it.
     package let original: Image
@@ -65,7 +64,6 @@ extension LoadedModel {
     }
 }
 
-/// Turns normalised values into images.
 private struct Paint {
     private static let grey: UInt8 = 128
     private let grid: PatchGrid
