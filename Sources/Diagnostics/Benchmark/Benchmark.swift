@@ -5,7 +5,6 @@ import Foundation
 import Kernels
 import Training
 
-/// The speed of training on this machine.
 package struct BenchmarkResult: Codable, Sendable {
     /// Images per second over all ranks.
     package struct Rate: Codable, Sendable {
@@ -22,13 +21,11 @@ package struct BenchmarkResult: Codable, Sendable {
     package let gflopPerImage: Double
     /// The rate of matrix products alone, on all threads of all ranks at once.
     package let productGflops: Double
-    /// The fraction of `productGflops` reached by the steps.
     package let fractionOfProductBound: Double
     /// The largest resident memory of a rank.
     package let peakMemoryBytes: Int
-    /// The mean over the steps.
+    /// Means over the steps; `seconds` has each part of a step on rank 0.
     package let stepSeconds: Double
-    /// Means over the steps, for each part of a step on rank 0.
     package let seconds: [String: Double]
 }
 

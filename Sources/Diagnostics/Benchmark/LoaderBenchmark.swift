@@ -4,13 +4,10 @@ import Loader
 
 /// The speed of reading and augmenting samples, without a model.
 package struct LoaderBenchmarkResult: Codable, Sendable {
-    /// Images per epoch.
     package let images: Int
     /// Images per second on one core, over all epochs except the first, which also opens the shards.
     package let imagesPerSecond: Double
-    /// Images per second in each epoch.
     package let epochs: [Double]
-    /// Resident memory after each epoch.
     package let residentBytes: [Int]
     /// Mean time to compute the sample at a position, for two billion samples and a million positions.
     package let secondsPerPosition: Double

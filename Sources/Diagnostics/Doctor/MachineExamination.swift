@@ -3,13 +3,10 @@ import Collectives
 import Foundation
 import Kernels
 
-/// The findings of all ranks.
 package struct MachineReport: Codable, Sendable {
-    /// One per rank.
     package let ranks: [MachineFacts]
     /// The rate of summing a vector over all ranks (MPI_Allreduce); with one rank, of adding two vectors in memory.
     package let reductionBytesPerSecond: Double
-    /// See `findings(in:threads:reductionBytesPerSecond:)`.
     package let findings: [MachineFinding]
 }
 
@@ -55,15 +52,16 @@ private func measureProducts(
     }
 }
 
-/// See `MachineReport.reductionBytesPerSecond`.
 private func measureReduction(seconds: Double, _ world: World) throws -> Double {
     let count = 8 << 20
-    let values = try world.agree { try OwnedVector(count: count) }
+    // Two vectors of zeros, since repeated sums of them stay finite.
+    let vectors = try world.agree { try OwnedBuffer<Float>(count: 2 * count) }
+    let (own, other) = (vectors.pointer, vectors.pointer + count)
     func round() {
         if world.size > 1 {
-            world.sum(values.own, count: count)
+            world.sum(own, count: count)
         } else {
-            add(values.own, Operand(values.other), count: count, into: values.own)
+            add(own, Operand(other), count: count, into: own)
         }
     }
     round()
@@ -72,19 +70,7 @@ private func measureReduction(seconds: Double, _ world: World) throws -> Double 
     // The same number of rounds on every rank.
     let rounds = world.broadcast(max(1, min(10_000, Int(seconds / max(watch.lap(), 1e-4)))), from: 0)
     for _ in 0..<rounds { round() }
-    return Double(4 * count * rounds) / watch.lap()
-}
-
-/// Two vectors of zeros, since repeated sums of them stay finite.
-private struct OwnedVector: ~Copyable {
-    let own, other: UnsafeMutablePointer<Float>
-    private let buffer: OwnedBuffer<Float>
-
-    init(count: Int) throws {
-        let buffer = try OwnedBuffer<Float>(count: 2 * count)
-        (own, other) = (buffer.pointer, buffer.pointer + count)
-        self.buffer = buffer
-    }
+    return Double(vectors.bytes.count / 2 * rounds) / watch.lap()
 }
 
 /// Whether files can be written to the directory `path`, and whether locks hold between ranks.

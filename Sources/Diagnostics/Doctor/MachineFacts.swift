@@ -9,7 +9,6 @@ package struct MachineFacts: Codable, Equatable, Sendable {
     package var host = ""
     /// The program's version, and the processor it was built for.
     package var program = "", builtFor = ""
-    /// MPI's name and version.
     package var mpi = ""
     /// The logical processors that this process may use, and the number of all in the host.
     package var allowedProcessors: [Int] = [], hostProcessors = 0

@@ -2,7 +2,6 @@ import Kernels
 
 package struct MachineFinding: Codable, Equatable, Sendable {
     package enum Verdict: String, Codable, Sendable {
-        /// As it should be.
         case good
         /// A run starts, but is slower or less safe than it could be.
         case poor

@@ -4,11 +4,9 @@ import Kernels
 package struct ComparisonRow: Sendable {
     /// The tensors' name without block numbers.
     package let kind: String
-    /// The number of tensors in the row.
     package var tensors = 0
     /// The largest of their errors: ||ours - expected|| / ||expected||, or ||ours|| if expected is zero.
     package var worstError = 0.0
-    /// The tensor with the largest error.
     package var worstTensor = ""
     /// The largest error that passes; nil if any error does.
     package var tolerance: Double?

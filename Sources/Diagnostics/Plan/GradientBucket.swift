@@ -5,7 +5,6 @@ import CrateModel
 
 /// A part of the flat gradient buffer that is summed over the ranks in one piece.
 package struct GradientBucket: Equatable, Sendable {
-    /// The number of values.
     package let count: Int
     /// When the last of its gradients is complete, in seconds from the start of the backward pass.
     package let ready: Double

@@ -6,9 +6,8 @@ import Training
 /// Bytes that rank 0 allocates for training, by kind. Other ranks do not store the parameters of a checkpoint, and may
 /// own a few more blocks of moments. The program and its libraries add some tens of megabytes.
 package struct MemoryPlan: Encodable, Equatable, Sendable {
-    /// The parameters, which every rank stores in full.
     package let parameters: Int
-    /// The gradients of a virtual rank.
+    /// Of one virtual rank.
     package let gradients: Int
     /// AdamW's two moments of the rank's part of the parameters.
     package let moments: Int
@@ -44,9 +43,9 @@ package struct MemoryPlan: Encodable, Equatable, Sendable {
             patchCount: configuration.model.patchCount)
         preparedWeights = passes.preparedWeights
         treeLevels = levels * count * float
-        // One incoming piece in fp32; in bf16 two of half the size, one in each direction.
         let largest = model.layout.parameters.map(\.count).max() ?? 0
         checkpoint = parameters + moments + largest * float
+        // One incoming piece in fp32; in bf16 two of half the size, one in each direction.
         messages = ranks == 1 ? 0 : GradientExchange.pieceCount * float
     }
 

@@ -7,9 +7,7 @@ package struct ScalingPlan: Encodable, Equatable, Sendable {
     package struct Run: Encodable, Equatable, Sendable {
         package let step: StepPlan
         package let stepSeconds: Double
-        /// Over all ranks.
         package let imagesPerSecond: Double
-        /// For the whole run.
         package let days: Double
         /// For the whole run: hours times the cores of all ranks.
         package let coreHours: Double
@@ -18,7 +16,6 @@ package struct ScalingPlan: Encodable, Equatable, Sendable {
     }
 
     package let steps: Int
-    /// Bytes allocated by a rank.
     package let memoryBytes: MemoryPlan
     package let memoryBytesTotal: Int
     /// The run on the requested number of nodes.

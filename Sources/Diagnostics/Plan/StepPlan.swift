@@ -3,12 +3,10 @@ import CrateModel
 import Foundation
 import Training
 
-/// The cost of one step on a number of nodes.
 package struct StepPlan: Encodable, Equatable, Sendable {
     package let nodes, ranks: Int
     /// `microBatch` is the number of images per pass.
     package let imagesPerRank, microBatch: Int
-    /// Forward and backward passes.
     package let passSeconds: Double
     /// Deriving ISTA's maps from their dictionaries, and the gradients of these.
     package let weightSeconds: Double
@@ -81,7 +79,6 @@ package struct StepPlan: Encodable, Equatable, Sendable {
 /// u accounts for threads without an image of a micro-batch: with s = ceil(m / threads) threads / m it is (2 s + 1) /
 /// 3, since a third of the products, the gradients of weights, are not divided by images.
 struct StepOperations {
-    /// Forward and backward passes of one image.
     let perImage: Double
     /// Forward and backward passes of all images.
     let passes: Double
