@@ -5,20 +5,14 @@ import CrateModel
 import Foundation
 import Kernels
 
-/// What `analyseCheckpoint` is asked for.
 package struct AnalysisRequest: Sendable {
-    /// The shards whose samples are measured.
     package var data: String
-    /// How many of them.
     package var images: Int
-    /// The fraction of patches that is hidden; nil takes that of the training.
+    /// The fraction of patches to hide; nil takes that of training.
     package var maskRatio: Double?
-    /// The precision of products.
     package var precision: Precision
-    /// Threads of a rank.
     package var threads: Int
 
-    /// A request from its parts.
     package init(data: String, images: Int, maskRatio: Double?, precision: Precision, threads: Int) {
         self.data = data
         self.images = images
@@ -28,10 +22,10 @@ package struct AnalysisRequest: Sendable {
     }
 }
 
-/// The measures of all layers of the checkpoint that `path` means (see `CheckpointStore.modelFile`). Damaged checkpoints that
-/// were passed over go to `report`, on rank 0.
+/// The metrics of all layers of the checkpoint at `path` (see `CheckpointStore.modelFile`). Corrupt checkpoints that
+/// were skipped are passed to `report` on rank 0.
 ///
-/// Collective: all ranks get the measures, or all throw.
+/// Collective: all ranks return the metrics, or all throw.
 package func analyseCheckpoint(
     _ path: String, _ request: AnalysisRequest, world: World, report: (Failure) -> Void
 ) throws -> LayerMeasurement {

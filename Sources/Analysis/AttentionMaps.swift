@@ -4,16 +4,16 @@ import Images
 
 // L = G G patches of an image, T = L + 1 tokens, H heads.
 
-/// What the class token attends to in one image: A[0, 1...] of each head of an encoder block.
+/// The attention of the class token in one image: A[0, 1...] of each head of an encoder block.
 package struct AttentionMaps: Sendable {
-    /// The image as the model is given it.
+    /// The framed image, as the model sees it.
     package let original: Image
-    /// Where the patches lie in it.
     package let tiling: PatchTiling
-    /// A head's attention to each patch, by rows, (H, L). What goes to the class token itself is left out, so a sum is below 1.
+    /// Each head's attention to each patch, row by row, (H, L). The attention to the class token itself is left out, so
+    /// a sum is below 1.
     package let heads: [[Float]]
 
-    /// Maps of `original`, an image of any size, whose `heads` have a value for each of the patches of `tiling`.
+    /// `original` may have any size; each of `heads` has one value per patch of `tiling`.
     package init(original: Image, tiling: PatchTiling, heads: [[Float]]) {
         self.original = original
         self.tiling = tiling
@@ -25,7 +25,8 @@ package struct AttentionMaps: Sendable {
         heads[0].indices.map { patch in heads.reduce(0) { $0 + $1[patch] } / Float(heads.count) }
     }
 
-    /// The patches that together have at least `mass` of all attention to patches, the most attended to first; equals in order.
+    /// The smallest set of patches, in order of decreasing attention, that has at least `mass` of all attention to
+    /// patches. Ties keep their order.
     package static func mask(_ map: [Float], mass: Double) -> [Bool] {
         let total = map.reduce(0.0) { $0 + Double($1) }
         var (sum, mask) = (0.0, [Bool](repeating: false, count: map.count))
@@ -39,9 +40,10 @@ package struct AttentionMaps: Sendable {
 }
 
 extension LoadedModel {
-    /// The class token's attention in encoder block `block`, counted from 1, for each of `pictures`, of which nothing is hidden.
+    /// The class token's attention in encoder block `block`, counted from 1, for each of `pictures`, with nothing
+    /// hidden.
     ///
-    /// Throws `Failure` where there is no such block, or memory is short.
+    /// Throws `Failure` if there is no such block or memory is short.
     package borrowing func attentionMaps(of pictures: [Picture], block: Int) throws -> [AttentionMaps] {
         let configuration = model.configuration
         var maps: [AttentionMaps] = []
@@ -57,20 +59,16 @@ extension LoadedModel {
         return maps
     }
 
-    /// Runs the encoder over `pictures`, as many at a time as the replica takes, and calls `body` for each with its place in the
-    /// batch and how the model sees it.
+    /// Runs the encoder over `pictures`, as many at a time as the replica takes, and calls `body` for each with its
+    /// index in the batch and its framed image.
     borrowing func encodeInParts(_ pictures: [Picture], block: Int, _ body: (Int, Image) throws -> Void) throws {
         let configuration = model.configuration
         guard (1...configuration.depth).contains(block) else {
             throw Failure("there is no layer \(block)", hint: "choose from 1 to \(configuration.depth)")
         }
-        var framed = try FramedPictures(
-            tiling, stored.normalisation, capacity: min(pictures.count, replica.capacity))
-        for first in stride(from: 0, to: pictures.count, by: max(1, framed.capacity)) {
-            let count = min(framed.capacity, pictures.count - first)
-            for index in 0..<count { try framed.place(pictures[first + index], at: index) }
-            replica.encode(PatchBatch(patches: framed.patches.pointer, mask: nil, images: count))
-            for index in 0..<count { try body(index, try framed.image(of: pictures[first + index])) }
+        try forEachBatch(of: pictures) { framed, pictures in
+            replica.encode(PatchBatch(patches: framed.patches.pointer, mask: nil, images: pictures.count))
+            for (index, picture) in pictures.enumerated() { try body(index, try framed.image(of: picture)) }
         }
     }
 }

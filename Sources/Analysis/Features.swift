@@ -5,26 +5,20 @@ import Loader
 
 // n samples, T tokens of an image, D channels.
 
-/// Where features are taken from, each a row of D values for every sample.
+/// Where features are taken from; each sample has a row of D values.
 package struct FeatureSource: Hashable, Sendable {
-    /// The encoder block, counted from 1; nil is behind the encoder's last norm.
+    /// The encoder block, counted from 1; nil is after the encoder's last norm.
     package let block: Int?
-    /// The tokens.
     package let pooling: Pooling
 
-    /// Features of `pooling` behind `block`.
-    package init(block: Int?, pooling: Pooling) {
-        self.block = block
-        self.pooling = pooling
-    }
-
-    /// The layer's name: the block's number, or `norm`.
+    /// The block's number, or `norm`.
     package var layer: String { block.map(String.init) ?? "norm" }
     /// `mean.3`, `class.norm` and so on.
     package var name: String { "\(pooling.rawValue).\(layer)" }
 
-    /// The sources of `layers`, which is `all`, `norm`, or numbers and `norm` with commas between them, in a model of `depth`
-    /// blocks. Throws `Failure` for a layer that the model does not have, and where there is none, or one twice.
+    /// The sources of `layers`, which is `all`, `norm`, or a comma-separated list of block numbers and `norm`, in a
+    /// model of `depth` blocks. Throws `Failure` for a layer that the model does not have, an empty list, or a
+    /// duplicate.
     package static func sources(layers: String, poolings: [Pooling], depth: Int) throws -> [FeatureSource] {
         let names =
             layers == "all" ? (1...depth).map(String.init) + ["norm"] : layers.split(separator: ",").map(String.init)
@@ -45,8 +39,9 @@ package struct FeatureSource: Hashable, Sendable {
 }
 
 extension LoadedModel {
-    /// Passes the features of all samples of the shards in `data` to `body` on rank 0, some samples after the other: the
-    /// samples, and for each of `sources` a row (D) a sample. Images are framed as in an evaluation, and nothing is hidden.
+    /// Passes the features of all samples of the shards in `data` to `body` on rank 0, in batches: the range of
+    /// samples, and for each of `sources` one row (D) per sample. Images are framed as in an evaluation, with nothing
+    /// hidden.
     ///
     /// Every rank computes its share. Collective: all ranks return, or all throw.
     package borrowing func features(
@@ -56,7 +51,7 @@ extension LoadedModel {
         let (chunk, dim) = (replica.capacity, model.configuration.dim)
         let loader = try loader(of: data, maskRatio: nil, world: world)
         let (count, stride) = (loader.count, world.size * chunk)
-        // Samples of one exchange; in it every rank has as many chunks.
+        // Samples per exchange; every rank has the same number of chunks in it.
         let round = 32 * stride
         let rows = try world.agree { try OwnedBuffer<Float>(count: sources.count * round * dim) }
         let places = sources.indices.map { UnsafePointer(rows.pointer + $0 * round * dim) }
@@ -77,7 +72,7 @@ extension LoadedModel {
                     }
                 }
             }
-            // A row is zero on all ranks but one.
+            // Each row is zero on all ranks but one.
             world.sum(rows.pointer, count: rows.count)
             try world.agree { if world.rank == 0 { try body(samples, places) } }
         }

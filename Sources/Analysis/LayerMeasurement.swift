@@ -1,13 +1,9 @@
 import Kernels
 
-/// A measure over images.
 package struct Spread: Codable, Equatable, Sendable {
-    /// The mean.
     package var mean: Double
-    /// The standard deviation.
     package var std: Double
 
-    /// A mean and a deviation.
     package init(mean: Double, std: Double) {
         self.mean = mean
         self.std = std

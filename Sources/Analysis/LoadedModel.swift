@@ -8,29 +8,25 @@ import Shards
 
 /// A checkpoint's model, ready for forward passes.
 package struct LoadedModel: ~Copyable {
-    /// The model with its parameters and the memory of a pass.
     package let replica: Replica
-    /// What the file says of the model.
     package let stored: StoredModel
-    /// How images are cut into patches.
     package let tiling: PatchTiling
-    /// The file that was read.
     package let file: String
-    /// Damaged checkpoints that were passed over. Rank 0's alone.
+    /// Corrupt checkpoints that were skipped. On rank 0 only.
     package let warnings: [Failure]
 
-    /// Loads what `path` means (see `CheckpointStore.modelFile`) on every rank, for up to `images` images at a time (nil:
-    /// `Replica.usefulImages`), of side `imageSize` (nil: as trained) with patches `stride` pixels apart (nil: side by side); see
-    /// `Model.loadParameters` for the positions where that makes another grid of patches.
+    /// Loads the checkpoint at `path` (see `CheckpointStore.modelFile`) on every rank, for up to `images` images at a
+    /// time (nil: `Replica.usefulImages`), of side `imageSize` (nil: as trained) with patches `stride` pixels apart
+    /// (nil: side by side); see `Model.loadParameters` for the positions on another grid of patches.
     ///
-    /// Collective: all ranks have the model, or all throw.
+    /// Collective: all ranks return the model, or all throw.
     package init(
         _ path: String, images: Int? = nil, imageSize: Int? = nil, stride: Int? = nil, precision: Precision,
         threads: Int,
         world: World
     ) throws {
         var warnings: [Failure] = []
-        // Rank 0 alone decides which checkpoint is the newest: one may be written meanwhile.
+        // Only rank 0 decides which checkpoint is the newest: another may be written meanwhile.
         let chosen = try world.agree {
             world.rank == 0 ? try CheckpointStore.modelFile(at: path) { warnings.append($0) } : ""
         }
@@ -41,7 +37,7 @@ package struct LoadedModel: ~Copyable {
             return try PatchTiling(
                 imageSize: imageSize ?? trained.imageSize, patchSize: trained.patchSize, stride: stride)
         }
-        // A model knows the grid of its patches only by the side of an image, in which they lie side by side.
+        // A model derives its grid of patches from the image size, with patches side by side.
         let model = try world.agree { try stored.model.resized(to: tiling.patchesPerSide * tiling.patchSize) }
         let replica = try world.agree {
             try Replica(
@@ -58,17 +54,17 @@ package struct LoadedModel: ~Copyable {
 
     package var model: Model { replica.model }
 
-    /// Throws `Failure` where the checkpoint is of a classifier.
+    /// Throws `Failure` if the checkpoint is of a classifier.
     package borrowing func demandAutoencoder() throws {
         guard model.classifier == nil else {
-            throw Failure("\(file) holds a classifier", hint: "give a checkpoint of crate pretrain")
+            throw Failure("\(file) contains a classifier", hint: "give a checkpoint of crate pretrain")
         }
     }
 
-    /// A loader of the shards in `data` for evaluation, up to as many samples at a time as the replica takes, normalised as in
-    /// training. `maskRatio` nil hides nothing; a classifier is given the labels if `isLabelled`.
+    /// A loader of the shards in `data` for evaluation, for up to as many samples at a time as the replica takes,
+    /// normalised as in training. `maskRatio` nil hides nothing; a classifier receives the labels if `isLabelled`.
     ///
-    /// Collective: all ranks have one for the same shards, or all throw.
+    /// Collective: all ranks return a loader of the same shards, or all throw.
     package borrowing func loader(
         of data: String, maskRatio: Double?, isLabelled: Bool = false, world: World
     ) throws -> BatchLoader {
@@ -83,5 +79,14 @@ package struct LoadedModel: ~Copyable {
         }
         try world.demandEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: data) }])
         return loader
+    }
+}
+
+extension Model {
+    package func batch(_ loaded: LoadedBatch) -> PatchBatch {
+        let isClassifier = classifier != nil
+        return PatchBatch(
+            patches: loaded.patches, mask: isClassifier ? nil : loaded.mask,
+            targets: isClassifier ? loaded.targets : nil, images: loaded.positions.count)
     }
 }

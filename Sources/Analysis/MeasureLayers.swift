@@ -2,14 +2,14 @@ import Collectives
 import CrateModel
 import Loader
 
-/// Measures all layers over `images` samples of `loader`, or all where there are fewer: evenly spread over them, each framed and
-/// masked in a way that is always the same.
+/// Measures all layers over `images` samples of `loader`, or all if there are fewer. Samples are evenly spaced; framing
+/// and masks are always the same.
 ///
-/// The samples go round the ranks one by one, and so do the blocks whose weights are measured; then every rank adds up the same
-/// numbers in the same order, so that the result has the same bits on any number of ranks. Collective: all ranks get it, or all
-/// throw.
+/// Samples are distributed round-robin over the ranks, and so are the blocks whose weights are measured. Every rank
+/// then adds the same numbers in the same order, so the result has the same bits for any number of ranks. Collective:
+/// all ranks return the result, or all throw.
 ///
-/// The last pass in `replica` is overwritten. `meter` is for one image or more.
+/// Overwrites the last pass of `replica`. `meter` must hold at least one image.
 package func measureLayers(
     _ replica: borrowing Replica, loader: BatchLoader, images: Int, meter: borrowing LayerMeter, world: World
 ) throws -> LayerMeasurement {
@@ -40,7 +40,7 @@ package func measureLayers(
 }
 
 extension LayerMeasurement {
-    /// From a row for each image, and two numbers for each block behind them.
+    /// `values` has a row for each image, followed by two numbers for each block.
     fileprivate init(_ values: [Double], images: Int, _ meter: borrowing LayerMeter) {
         let rowCount = meter.rowCount
         func column(_ place: Int) -> [Double] { (0..<images).map { values[$0 * rowCount + place] } }
@@ -51,8 +51,8 @@ extension LayerMeasurement {
         var encoder: [EncoderMetrics] = []
         for block in 0..<meter.depth {
             let places = BlockMetric.allCases.map { LayerMeter.place($0, block: block) }
-            func spread(_ measure: BlockMetric, isSample: Bool = false) -> Spread? {
-                Spread(column(places[measure.rawValue]), isSample: isSample)
+            func spread(_ metric: BlockMetric, isSample: Bool = false) -> Spread? {
+                Spread(column(places[metric.rawValue]), isSample: isSample)
             }
             encoder.append(
                 EncoderMetrics(

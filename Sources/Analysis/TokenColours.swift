@@ -4,19 +4,18 @@ import Kernels
 
 // L = G G patches of an image, D channels.
 
-/// The patch tokens of several images by their first three principal components, which are the same for all of them.
+/// The patch tokens of several images, projected to the first three principal components of all of them.
 package struct TokenColours: Sendable {
-    /// The images as the model is given them.
+    /// The framed images, as the model sees them.
     package let originals: [Image]
-    /// Where the patches lie in them.
     package let tiling: PatchTiling
-    /// Where each patch lies along the three axes, for each image (L, 3).
+    /// The coordinates of each patch along the three axes, for each image (L, 3).
     package let coordinates: [[SIMD3<Double>]]
     /// The fraction of the tokens' variance along each axis.
     package let explained: [Double]
 
-    /// Each image with its patches coloured beside it: red, green and blue are the first, second and third component, from
-    /// their 2nd to their 98th hundredth over all images.
+    /// Each image next to its coloured patches: red, green and blue are the first, second and third component, scaled
+    /// from the 2nd to the 98th percentile over all images.
     package func sheet(gap: Int = 2) throws -> [Image] {
         let ranges = (0..<3).map { axis in
             let sorted = coordinates.joined().map { $0[axis] }.sorted()
@@ -40,9 +39,8 @@ package struct TokenColours: Sendable {
 }
 
 extension LoadedModel {
-    /// The principal components of the patch tokens behind encoder block `block`, counted from 1, of all `pictures` together.
-    ///
-    /// Throws `Failure` where there is no such block, the tokens are not finite, or memory is short.
+    /// The principal components of the patch tokens after encoder block `block`, counted from 1, of all `pictures`
+    /// together. Throws `Failure` if there is no such block, the tokens are not finite, or memory is short.
     package borrowing func tokenColours(of pictures: [Picture], block: Int) throws -> TokenColours {
         let configuration = model.configuration
         let (tokens, dim) = (configuration.tokenCount, configuration.dim)

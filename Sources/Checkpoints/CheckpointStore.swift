@@ -7,22 +7,22 @@ import Optimizers
 /// `optimizer.safetensors` and `manifest.json`.
 package struct CheckpointStore: Sendable {
     private let directory: String
-    /// The file of a checkpoint that holds its model.
     package static let modelFile = "model.safetensors"
     private static let optimizerFile = "optimizer.safetensors"
     static let prefix = "step-"
 
-    /// The store of the run directory `run`, which need not exist yet.
+    /// The run directory `run` need not exist yet.
     package init(run: String) {
         directory = RunFile.checkpoints.path(in: run)
     }
 
-    /// Writes the state after `step` steps and returns the checkpoint's path: the flat buffer `parameters`, and what `moments`
-    /// gives for each parameter, asked for in the order of the layout, all moments of one of the `kinds` before those of the next.
+    /// Writes the state after `step` steps and returns the checkpoint's path: the flat buffer `parameters`, and the
+    /// moments. `moments` is called in the order of the layout, first for all parameters of the first of `kinds`, then
+    /// of the next.
     ///
-    /// The directory gets its name when all its files are on the disk, so a stop at any moment leaves either the whole
-    /// checkpoint or none. `untrained` is added to the model's file. A step that is there already and undamaged is left alone:
-    /// equal steps are equal states. Throws `Failure` with the system's reason.
+    /// The directory is renamed to its final name when all files are on disk, so an interruption leaves either the
+    /// whole checkpoint or none. `untrained` is added to the model file. An existing valid checkpoint of the same step
+    /// is kept: equal steps have equal states. Throws `Failure` with the system's reason.
     @discardableResult
     package func save(
         _ parameters: UnsafePointer<Float>, of model: StoredModel, step: Int, samples: Int,
@@ -49,7 +49,7 @@ package struct CheckpointStore: Sendable {
                 moments: moments)
             try DurableFile.rename(partial, to: path)
         } catch {
-            // What a full disk has half of would keep it full.
+            // On a full disk the partial checkpoint would keep it full.
             try? manager.removeItem(atPath: partial)
             throw error
         }
@@ -74,8 +74,7 @@ package struct CheckpointStore: Sendable {
         try DurableFile.write(manifest.json, to: "\(directory)/\(Manifest.fileName)")
     }
 
-    /// The newest complete and undamaged checkpoint, or nil where there is none. Damaged ones are passed to `report`, with
-    /// what is wrong.
+    /// The newest valid checkpoint; nil if there is none. Corrupt ones are passed to `report` with the reason.
     package func newest(report: (String, Failure) -> Void) -> (path: String, manifest: Manifest)? {
         for path in paths().reversed() {
             do {
@@ -87,17 +86,17 @@ package struct CheckpointStore: Sendable {
         return nil
     }
 
-    /// The manifest of the checkpoint at `path`, whose files are all as it says. Throws `Failure` with the file and the reason
-    /// where they are not.
+    /// Checks all files of the checkpoint at `path` against its manifest, which is returned. Throws `Failure` naming
+    /// the file and the reason.
     package func verify(_ path: String) throws -> Manifest {
         let manifest = try Manifest.verified(in: path)
         guard manifest.step == Self.step(of: path) else {
-            throw Failure("\(path) holds step \(manifest.step)", hint: "give it the name of its step, or remove it")
+            throw Failure("\(path) holds step \(manifest.step)", hint: "rename it to match its step, or remove it")
         }
         return manifest
     }
 
-    /// The checkpoints' paths by ascending step.
+    /// By ascending step.
     package func paths() -> [String] {
         names().filter { Self.step(of: $0) != nil }.sorted().map { "\(directory)/\($0)" }
     }
@@ -106,8 +105,8 @@ package struct CheckpointStore: Sendable {
         (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
     }
 
-    /// Fills the flat buffer `parameters` from the checkpoint at `path`, which must be of this model, and passes on the
-    /// moments of one parameter after the other, in the order in which they were written.
+    /// Fills the flat buffer `parameters` from the checkpoint at `path`, which must be of this model, and calls
+    /// `moments` for each parameter in the order in which they were written.
     package static func load(
         into parameters: UnsafeMutablePointer<Float>, of model: Model, from path: String,
         kinds: [Moment] = Moment.allCases, moments: (Moment, Parameter, UnsafePointer<Float>) throws -> Void
@@ -125,7 +124,7 @@ package struct CheckpointStore: Sendable {
         }
     }
 
-    /// The model file that `path` means: itself, that of a checkpoint directory, or that of a run's newest checkpoint.
+    /// Resolves `path` to a model file: itself, that of a checkpoint directory, or that of a run's newest checkpoint.
     package static func modelFile(at path: String, report: (Failure) -> Void) throws -> String {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {

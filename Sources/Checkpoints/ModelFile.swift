@@ -4,7 +4,7 @@ import Foundation
 import Images
 import Kernels
 
-/// Writes the parameters `table` of the flat buffer `parameters`, and `untrained` behind them.
+/// Writes the parameters `table` of the flat buffer `parameters`, followed by `untrained`.
 @discardableResult
 func writeModel(
     _ table: [Parameter], _ parameters: UnsafePointer<Float>, _ untrained: [UntrainedTensor], type: StoredType = .f32,
@@ -22,10 +22,9 @@ func writeModel(
     }
 }
 
-/// Reads what the functions above write.
 extension CheckpointStore {
-    /// What the model file at `path` says of itself. Older files, which do not say what pixels were normalised with, are of models
-    /// trained with ImageNet's statistics. Throws `Failure` for a file that crate did not write.
+    /// The model described by the metadata of the model file at `path`. Older files do not state the normalisation of
+    /// pixels; their models were trained with ImageNet's statistics. Throws `Failure` for a file not written by crate.
     package static func description(ofModelFile path: String) throws -> StoredModel {
         let reader = try SafetensorsReader(path: path)
         func decoded<Value: Decodable>(_ key: String, as type: Value.Type) -> Value? {
@@ -45,21 +44,21 @@ extension CheckpointStore {
         guard let configuration = decoded(StoredModel.configurationKey, as: ModelConfiguration.self),
             let maskRatio = reader.metadata["mask_ratio"].flatMap(Double.init)
         else {
-            throw Failure("\(path) carries no model configuration", hint: "give a file that crate wrote")
+            throw Failure("\(path) contains no model configuration", hint: "give a file that crate wrote")
         }
         try configuration.validate()
         return StoredModel(try Model(configuration), maskRatio: maskRatio, normalisation: normalisation)
     }
 
-    /// Fills the flat buffer `parameters` from the model file at `path`. Tensors that the layout does not have are
-    /// left unread. Throws `Failure` for a missing or misshapen tensor, or one with a value that is not finite.
+    /// Fills the flat buffer `parameters` from the model file at `path`. Tensors that are not in the layout are
+    /// ignored. Throws `Failure` for a missing or misshapen tensor, or one with a value that is not finite.
     package static func loadParameters(
         into parameters: UnsafeMutablePointer<Float>, layout: ParameterLayout, from path: String
     ) throws {
         try loadParameters(into: parameters, parameters: layout.parameters, from: path)
     }
 
-    /// Does that for some of a layout's parameters.
+    /// The same for some of a layout's parameters.
     package static func loadParameters(
         into buffer: UnsafeMutablePointer<Float>, parameters: [Parameter], from path: String
     ) throws {
@@ -72,7 +71,7 @@ extension CheckpointStore {
     }
 }
 
-/// Run and step of the checkpoint that the model file `path` lies in; nil where it lies in none.
+/// Run and step of the checkpoint that contains the model file `path`; nil if it is not in a checkpoint.
 func checkpointOrigin(ofModelFile path: String) -> [String: String]? {
     let directory = URL(fileURLWithPath: path).deletingLastPathComponent()
     guard let manifest = try? Manifest.read(in: directory.path),

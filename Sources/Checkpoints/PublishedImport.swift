@@ -2,18 +2,17 @@ import Base
 import CrateModel
 import Foundation
 
-/// What published weights do not say of themselves, and what is to be changed about them.
+/// Settings that published weights do not contain, or that override those of the file.
 package struct ImportSettings: Sendable {
-    /// Heads (H); nil takes what the metadata say.
+    /// H; nil takes the value in the metadata.
     package var heads: Int?
-    /// Weight of ISTA's sparsity penalty; nil takes what the metadata say.
+    /// Weight of ISTA's sparsity penalty; nil takes the value in the metadata.
     package var lambda: Double?
-    /// Whether each target patch is standardised; nil takes what the metadata say, or false.
+    /// Whether each target patch is standardised; nil takes the value in the metadata, or false.
     package var normalisesTargets: Bool?
-    /// Side of the input in pixels; nil takes what the position table says.
+    /// Side of the input in pixels; nil takes the size that matches the position table.
     package var imageSize: Int?
 
-    /// Settings that leave everything to the file, where they are nil.
     package init(heads: Int?, lambda: Double?, normalisesTargets: Bool?, imageSize: Int?) {
         self.heads = heads
         self.lambda = lambda
@@ -23,10 +22,11 @@ package struct ImportSettings: Sendable {
 }
 
 extension PublishedModel {
-    /// Reads published weights, whose sizes are those of the tensors' shapes, or a model file that crate wrote, which says them
-    /// itself and need not have the untrained tensors.
+    /// Reads published weights, whose sizes follow from the tensors' shapes, or a model file written by crate, whose
+    /// sizes are in its metadata and which need not contain the untrained tensors.
     ///
-    /// Throws `Failure` that lists the keys that are missing, too many or misshapen, or says which setting is not known.
+    /// Throws `Failure` that lists the keys that are missing, unexpected or misshapen, or names the setting that is not
+    /// known.
     package static func importing(_ path: String, _ settings: ImportSettings) throws -> PublishedModel {
         let reader = try SafetensorsReader(path: path)
         let isOwn = [StoredModel.configurationKey, StoredModel.classifierKey].contains { reader.metadata[$0] != nil }
@@ -39,7 +39,7 @@ extension PublishedModel {
         let stored = try CheckpointStore.description(ofModelFile: path)
         let heads = stored.model.configuration.heads
         guard settings.heads == nil || settings.heads == heads else {
-            throw Failure("\(path) was trained with \(heads) heads", hint: "leave --heads out")
+            throw Failure("\(path) was trained with \(heads) heads", hint: "omit --heads")
         }
         let model = try stored.model.with(lambda: settings.lambda, normalisesTargets: settings.normalisesTargets)
         try demandKeys(of: reader, model, optional: model.untrainedShapes.map(\.name))
@@ -48,9 +48,8 @@ extension PublishedModel {
             imageSize: settings.imageSize)
     }
 
-    /// Writes the weights as step 0 of the run directory `run`, with moments of zero, and returns the checkpoint's path.
-    ///
-    /// Throws `Failure` where the directory holds a run or checkpoints.
+    /// Writes the weights as step 0 of the run directory `run`, with zero moments, and returns the checkpoint's path.
+    /// Throws `Failure` if the directory already contains a run or checkpoints.
     package func save(run: String) throws -> String {
         let used = [RunFile.configuration, .log, .checkpoints].first {
             FileManager.default.fileExists(atPath: $0.path(in: run))
@@ -82,7 +81,6 @@ private func demandKeys(of reader: borrowing SafetensorsReader, _ model: Model, 
     }
 }
 
-/// The first of `names`, and how many more there are.
 private func listed(_ names: [String]) -> String {
     let shown = names.sorted().prefix(8).joined(separator: ", ")
     return names.count > 8 ? "\(shown) and \(names.count - 8) more" : shown

@@ -3,26 +3,23 @@ import CrateModel
 
 // T tokens, D channels.
 
-/// A tensor of the published model that takes no part in training.
 package struct UntrainedTensor: Sendable {
     let name: String
     let shape: [Int]
     let values: [Float]
 }
 
-/// The published form of a model: the trained parameters under the published names, and what is not trained.
+/// A model in published form: the trained parameters under their published names, and the untrained tensors.
 ///
-/// A CRATE-MAE has four tensors of that kind: `pos_embed` and `decoder_pos_embed` (1, T, D), and the unused `decoder_embed`,
-/// (D, D) and (D). Its encoder under a head has `pos_embed`, the supervised CRATE none.
+/// A CRATE-MAE has four untrained tensors: `pos_embed` and `decoder_pos_embed` (1, T, D), and the unused
+/// `decoder_embed`, (D, D) and (D). Its encoder with a classifier head has `pos_embed`, the supervised CRATE none.
 package struct PublishedModel: ~Copyable {
     package let stored: StoredModel
     let parameters: OwnedBuffer<Float>  // in the model's layout
     let untrained: [UntrainedTensor]
     private let origin: [String: String]  // run and step
 
-    /// Which parts of a model are written.
     package enum Part: String, Sendable {
-        /// All of it.
         case model
         /// The encoder of a masked autoencoder, for fine-tuning.
         case encoder
@@ -32,9 +29,9 @@ package struct PublishedModel: ~Copyable {
 
     /// Reads the model file `file`, a checkpoint's or an export, for images of side `imageSize` (nil: as trained).
     ///
-    /// What the file lacks of untrained tensors is made: the sine-cosine tables, and zeros. Position tables are interpolated for
-    /// another image size, fixed ones by their formula (`positionTable`), learned ones bicubically (`interpolatedTable`). Throws `Failure` where the file is
-    /// damaged or not a whole model.
+    /// Untrained tensors that are not in the file are created: the sine-cosine tables, and zeros. For another image
+    /// size position tables are interpolated, fixed ones by their formula (`positionTable`), learned ones bicubically
+    /// (`interpolatedTable`). Throws `Failure` if the file is corrupt or does not contain a whole model.
     package init(file: String, imageSize: Int?) throws {
         try self.init(
             SafetensorsReader(path: file), CheckpointStore.description(ofModelFile: file), imageSize: imageSize)
@@ -42,10 +39,9 @@ package struct PublishedModel: ~Copyable {
 
     init(_ reader: borrowing SafetensorsReader, _ description: StoredModel, imageSize: Int?) throws {
         let stored = description.model
-        let loaded = try OwnedBuffer<Float>(count: stored.layout.bufferCount)
-        try CheckpointStore.loadParameters(into: loaded.pointer, layout: stored.layout, from: reader.path)
         let model = try stored.resized(to: imageSize ?? stored.configuration.imageSize)
-        let parameters = try resized(loaded, from: stored, to: model)
+        let parameters = try OwnedBuffer<Float>(count: model.layout.bufferCount)
+        try model.loadParameters(into: parameters.pointer, from: reader.path, of: stored)
         let read = try stored.untrainedShapes.map { try untrainedTensor($0.name, $0.shape, stored, reader) }
         if let table = read.first(where: { $0.name == stored.usedTable }) {
             let expected = stored.configuration.positions
@@ -71,24 +67,24 @@ package struct PublishedModel: ~Copyable {
 
     package var model: Model { stored.model }
 
-    /// Writes every key of the published model to the safetensors file `path`, or as `encoder` class token, patch embedding,
-    /// blocks, norm, and as `pos_embed` the table that the encoder adds to its tokens.
+    /// Writes every key of the published model to the safetensors file `path`. `encoder` writes class token, patch
+    /// embedding, blocks, norm, and as `pos_embed` the table that the encoder adds to its tokens.
     ///
-    /// Throws `Failure` where the model has no such part, or the file cannot be written.
+    /// Throws `Failure` if the model has no such part or the file cannot be written.
     package func export(_ part: Part, to path: String, type: StoredType) throws {
         var (table, untrained) = (model.layout.parameters, untrained)
         switch part {
         case .model: break
         case .encoder:
             guard model.classifier == nil else {
-                throw Failure("the checkpoint holds a classifier, head and all", hint: "leave --encoder out")
+                throw Failure("the checkpoint contains a classifier, not an autoencoder", hint: "omit --encoder")
             }
             table = table.filter { $0.name != "mask_token" && !$0.name.hasPrefix("decoder") }
             untrained = untrained.filter { $0.name == model.usedTable }
                 .map { UntrainedTensor(name: "pos_embed", shape: $0.shape, values: $0.values) }
         case .classifier:
             guard model.classifier?.form == .supervised else {
-                throw Failure("the checkpoint holds no supervised CRATE", hint: "leave --classifier out")
+                throw Failure("the checkpoint contains no supervised CRATE", hint: "omit --classifier")
             }
         }
         let metadata = try stored.metadata
@@ -97,7 +93,7 @@ package struct PublishedModel: ~Copyable {
     }
 }
 
-/// What `reader` has of the name, or what stands in its place.
+/// The tensor from `reader`, or its default if the file does not contain it.
 private func untrainedTensor(
     _ name: String, _ shape: [Int], _ model: Model, _ reader: borrowing SafetensorsReader
 ) throws -> UntrainedTensor {

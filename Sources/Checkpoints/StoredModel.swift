@@ -2,12 +2,11 @@ import CrateModel
 import Foundation
 import Images
 
-/// A model as it is stored: what a model file says of itself in its metadata.
+/// A model as described by the metadata of a model file.
 package struct StoredModel: Sendable {
     package let model: Model
-    /// The fraction of patches that was hidden in training; 0 for a classifier.
+    /// The fraction of patches hidden in training; 0 for a classifier.
     package let maskRatio: Double
-    /// What pixels were normalised with.
     package let normalisation: Normalisation
 
     package init(_ model: Model, maskRatio: Double, normalisation: Normalisation) {
@@ -16,11 +15,10 @@ package struct StoredModel: Sendable {
         self.normalisation = normalisation
     }
 
-    /// Where the metadata of a classifier says what it is; an autoencoder has `configurationKey`.
+    /// The metadata key of a classifier's configuration; an autoencoder has `configurationKey`.
     static let classifierKey = "classifier"
     static let configurationKey = "config"
 
-    /// The metadata of a model file.
     var metadata: [String: String] {
         get throws {
             var fields = ["normalisation": try encoded(normalisation), "format": "pt"]

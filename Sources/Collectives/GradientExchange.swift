@@ -1,14 +1,14 @@
 import Foundation
 import Kernels
 
-/// Sums the gradients of all virtual ranks and gathers the parameters, bucket by bucket, on a thread of its own, while the
-/// caller goes on.
+/// Sums the gradients of all virtual ranks and gathers the parameters, bucket by bucket, on its own thread while the
+/// caller computes.
 ///
-/// A round is: `add` for every leaf of this rank but the last one, `complete` as the last backward pass proceeds,
-/// `finishReduction`, then `publish` for each bucket as it is updated, `finishGather`. Every rank must go through it, also one
-/// that has failed. A class, since two threads share it.
+/// One round: `add` for every leaf of this rank except the last, `complete` during the last backward pass,
+/// `finishReduction`, `publish` for each bucket once it is updated, `finishGather`. Every rank must complete the round,
+/// even one that has failed.
 package final class GradientExchange: @unchecked Sendable {
-    /// Values of a message: large enough that its start costs nothing, small enough to be in cache when it is added.
+    /// Values per message: large enough to hide the latency, small enough to be in cache when they are added.
     package static let pieceCount = 1 << 20
 
     private let partition: Partition
@@ -21,11 +21,11 @@ package final class GradientExchange: @unchecked Sendable {
     private let work = DispatchSemaphore(value: 0)
     private let reduced = DispatchSemaphore(value: 0)
     private let gathered = DispatchSemaphore(value: 0)
-    // Written by the exchanging thread, read by the caller after `reduced`.
+    // Written by the exchange thread, read by the caller after `reduced`.
     private var isFinite = true
 
     /// Exchanges the flat buffers `gradients` and `parameters`, which must live as long as the process; `leaves` is the
-    /// number of this rank's virtual ranks. Throws `Failure` when there is no memory for sums and messages.
+    /// number of virtual ranks on this rank. Throws `Failure` if memory is short.
     package init(
         _ world: World, _ partition: Partition, leaves: Int, gradients: UnsafeMutablePointer<Float>,
         parameters: UnsafeMutablePointer<Float>, wire: WireFormat
@@ -47,7 +47,7 @@ package final class GradientExchange: @unchecked Sendable {
         isFinite = true
         for bucket in partition.buckets {
             work.wait()
-            // Afterwards it cannot be told whose gradients were not finite.
+            // After the sum, the rank that produced a non-finite gradient can no longer be identified.
             isFinite = isFinite && allFinite(gradients + bucket.lowerBound, count: bucket.count)
             tree.reduce(gradients, bucket)
         }
@@ -59,10 +59,10 @@ package final class GradientExchange: @unchecked Sendable {
         gathered.signal()
     }
 
-    /// The gradients are those of a virtual rank that is not this rank's last one.
+    /// Adds the gradients of a virtual rank that is not the last one of this rank.
     package func add() { leaves.add(gradients) }
 
-    /// The gradients of the last virtual rank from `position` on will not change any more in this round.
+    /// Marks the gradients of the last virtual rank from `position` on as final.
     package func complete(from position: Int) {
         leaves.complete(gradients, position..<completedFrom)
         completedFrom = position
@@ -75,8 +75,8 @@ package final class GradientExchange: @unchecked Sendable {
         }
     }
 
-    /// Waits until all buckets are summed, so that the gradients of this rank's parts are the sums over all ranks. Tells
-    /// whether this rank's own gradients were all finite.
+    /// Waits until all buckets are summed: this rank's parts then hold the sums over all ranks. Returns whether this
+    /// rank's own gradients were all finite.
     package func finishReduction() -> Bool {
         leaves.reset()
         completedFrom = partition.count
@@ -86,9 +86,9 @@ package final class GradientExchange: @unchecked Sendable {
         return isFinite
     }
 
-    /// This rank's part of the next bucket of parameters is as the others shall have it.
+    /// Releases this rank's updated part of the next parameter bucket to the other ranks.
     package func publish() { if !isAlone { work.signal() } }
 
-    /// Waits until the parameters of all buckets are here.
+    /// Waits until all parameter buckets have arrived.
     package func finishGather() { if !isAlone { gathered.wait() } }
 }

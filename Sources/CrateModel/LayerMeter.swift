@@ -1,49 +1,45 @@
 import Base
 import Kernels
 
-/// What is measured of each image in an encoder block, z being its input and h = z + MSSA(LN z).
+/// Metrics of one image in an encoder block, where z is the block's input and h = z + MSSA(LN z).
 package enum BlockMetric: Int, CaseIterable, Sendable {
-    /// The coding rate R^c of the tokens on the block's subspaces, the sum over heads of that of U = LN(z) W_u^T.
+    /// Coding rate R^c of the tokens on the block's subspaces: the sum over heads for U = LN(z) W_u^T.
     case codingRate
-    /// The same after the block's MSSA step: of LN(h) W_u^T, with the norm that stands before W_u, so that nothing but the
-    /// tokens differs.
+    /// The same after the MSSA step, for LN(h) W_u^T. LN has the parameters of the norm before W_u, so that only the
+    /// tokens differ.
     case codingRateAfter
-    /// The fraction of zeros in the block's output.
+    /// Fraction of zeros in the block's output.
     case sparsity
-    /// The fraction of LN(h), the input of the ISTA step, that is not positive.
+    /// Fraction of non-positive values in LN(h), the input of the ISTA step.
     case sparsityBefore
-    /// The length of the ISTA step: ||z' - LN(h)||_F / ||LN(h)||_F.
+    /// Relative length of the ISTA step: ||z' - LN(h)||_F / ||LN(h)||_F.
     case istaStep
-    /// The entropy of the attention in nats, the mean over heads and queries; ln T where all tokens get the same.
+    /// Entropy of the attention in nats, mean over heads and queries; ln T for uniform attention.
     case attentionEntropy
-    /// That of the class token's queries alone.
+    /// The same for the class token's queries only.
     case classAttentionEntropy
 }
 
-/// What is measured of a block's weights.
+/// Metrics of a block's weights; see the functions of the same names in `Kernels`.
 package struct WeightMetrics: Equatable, Sendable {
-    /// See `Kernels.dictionaryCoherence`.
     package var dictionaryCoherence: Double
-    /// See `Kernels.subspaceOverlap`.
     package var subspaceOverlap: Double
 }
 
-/// Measures what forward passes leave in a replica.
+/// Computes metrics from the state that forward passes leave in a replica.
 ///
-/// An image has a row of numbers: the metrics of each encoder block, block by block, and then the discrepancy of each decoder
-/// block. Numbers that a kind of block does not have are NaN.
+/// An image has one row: the metrics of each encoder block, block by block, then the discrepancy of each decoder block.
+/// Metrics that a kind of block does not define are NaN.
 package struct LayerMeter: ~Copyable {
-    /// Numbers of an image.
     package let rowCount: Int
-    /// Encoder blocks.
     package let depth: Int
-    /// Decoder blocks that have an encoder block to be compared with.
+    /// Decoder blocks that have a corresponding encoder block.
     package let matchedDecoderDepth: Int
-    private let values: OwnedBuffer<Double>  // a row an image
-    private let doubles: OwnedBuffer<Double>  // scratch of each thread
+    private let values: OwnedBuffer<Double>  // (images, rowCount)
+    private let doubles: OwnedBuffer<Double>  // scratch, one part per thread
     private let doublesPerThread: Int
 
-    /// A meter for passes over up to `images` images of `model` on `threads` threads. Throws `Failure` when memory is short.
+    /// Throws `Failure` if memory is short.
     package init(_ model: Model, images: Int, threads: Int) throws {
         let configuration = model.configuration
         depth = configuration.depth
@@ -56,22 +52,22 @@ package struct LayerMeter: ~Copyable {
         self.doubles = doubles
     }
 
-    /// The numbers of image `index` of the last pass.
+    /// The metrics of image `index` of the last measurement.
     package func row(_ index: Int) -> UnsafeMutableBufferPointer<Double> {
         UnsafeMutableBufferPointer(start: values.pointer + index * rowCount, count: rowCount)
     }
 
-    /// Where a row has `metric` of encoder block `block`.
+    /// Index of `metric` of encoder block `block` in a row.
     package static func place(_ metric: BlockMetric, block: Int) -> Int {
         block * BlockMetric.allCases.count + metric.rawValue
     }
 
-    /// Where a row has the discrepancy of decoder block `block`.
+    /// Index of the discrepancy of decoder block `block` in a row.
     package func discrepancyPlace(block: Int) -> Int { depth * BlockMetric.allCases.count + block }
 
-    /// Measures what the last forward pass over `images` images left in `replica`; see `BlockMetric`. The discrepancy of
-    /// decoder block l is ||y - z||_F / ||z||_F, y being its output and z the input of encoder block depth - 1 - l, which it
-    /// is to restore.
+    /// Computes the metrics of the last forward pass over `images` images; see `BlockMetric`. The discrepancy of
+    /// decoder block l is ||y - z||_F / ||z||_F, where y is its output and z the input of encoder block depth - 1 - l,
+    /// which it should reconstruct.
     package func measure(images: Int, in replica: borrowing Replica) {
         let (rows, rowCount) = (values.pointer, rowCount)
         let (scratch, scratchCount) = (doubles.pointer, doublesPerThread)
@@ -96,15 +92,15 @@ package struct LayerMeter: ~Copyable {
         }
     }
 
-    /// What the weights of `blocks` of the encoder of `replica` are like, each on one of the threads; nil where a kind of block
-    /// does not say. Throws `Failure` when memory is short.
+    /// Metrics of the weights of encoder blocks `blocks`, one block per thread at a time; nil for a kind of block
+    /// without weight metrics. Throws `Failure` if memory is short.
     package func measureWeights(of blocks: [Int], in replica: borrowing Replica) throws -> [WeightMetrics?] {
         let (dim, team, encoder) = (replica.model.configuration.dim, replica.team, replica.network.encoder)
         let scratch = try OwnedBuffer<Float>(count: team.count * 2 * dim * dim)
         var metrics = [WeightMetrics?](repeating: nil, count: blocks.count)
         let (memory, parameters) = (scratch.pointer, UnsafePointer(replica.parameters.pointer))
         metrics.withUnsafeMutableBufferPointer { metrics in
-            // Each thread writes elements of its own.
+            // Threads write disjoint elements.
             nonisolated(unsafe) let metrics = metrics
             team.run { thread in
                 useSingleThreadedProducts()

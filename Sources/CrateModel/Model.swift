@@ -1,30 +1,31 @@
 import Base
 
-/// What is trained, without values: a masked autoencoder, or a classifier on its encoder or on that of the supervised CRATE.
+/// The description of a model, without values: a masked autoencoder, or a classifier on its encoder or on that of the
+/// supervised CRATE.
 ///
-/// Sources: Pai et al., Masked Completion via Structured Diffusion with White-Box Transformers (arXiv 2404.02446); Yu et al.,
-/// White-Box Transformers via Sparse Rate Reduction (arXiv 2306.01129).
+/// Sources: Pai et al., Masked Completion via Structured Diffusion with White-Box Transformers (arXiv 2404.02446); Yu
+/// et al., White-Box Transformers via Sparse Rate Reduction (arXiv 2306.01129).
 package struct Model: Sendable {
-    /// Extents of the encoder, and of the decoder where there is one.
+    /// The encoder, and the decoder of an autoencoder.
     package let configuration: ModelConfiguration
-    /// What the classifier computes; nil for a masked autoencoder.
+    /// Nil for a masked autoencoder.
     package let classifier: ClassifierConfiguration?
-    /// Every trained parameter under its published name.
+    /// All trained parameters under their published names.
     package let layout: ParameterLayout
-    /// Floating-point operations of the products of one training image, forward and backward; ISTA's are counted by its plain
-    /// formula, and the embedding's, which depend on the mask, are left out.
+    /// Floating-point operations of the matrix products for one training image, forward and backward. ISTA is counted
+    /// by its plain formula; the embedding, which depends on the mask, is not counted.
     package let operationsPerImage: Double
     private let blockOffsets: [Int]
     private let headOffset: Int
 
-    /// A masked autoencoder. Throws `Failure` where it is larger than an integer can count.
+    /// A masked autoencoder. Throws `Failure` if its size overflows an integer.
     package init(_ configuration: ModelConfiguration) throws { try self.init(configuration, nil) }
 
-    /// A classifier. Throws `Failure` where it is larger than an integer can count.
+    /// A classifier. Throws `Failure` if its size overflows an integer.
     package init(_ classifier: ClassifierConfiguration) throws { try self.init(classifier.encoder, classifier) }
 
     private init(_ configuration: ModelConfiguration, _ classifier: ClassifierConfiguration?) throws {
-        // The layers of a micro-batch of one image, without memory.
+        // Lays out the layers for a micro-batch of one image, without allocating memory.
         var builder = try LayerBuilder(
             configuration, images: 1, .float32, threads: 1, arena: Arena(isCounting: true))
         let network = try Network(configuration, classifier, in: &builder)
@@ -36,12 +37,11 @@ package struct Model: Sendable {
         headOffset = network.head.offset
     }
 
-    /// The layer of the parameter at `offset`, for rates that fall from layer to layer: 0 for the embedding, i + 1 for block
-    /// i, and one more for the head.
+    /// The layer of the parameter at `offset`, for layer-wise learning-rate decay: 0 for the embedding, i + 1 for block
+    /// i, depth + 1 for the head.
     package func layer(ofParameterAt offset: Int) -> Int {
         offset >= headOffset ? blockOffsets.count + 1 : blockOffsets.count { offset >= $0 }
     }
 
-    /// Whether `parameter` belongs to what follows the encoder.
     package func isHead(_ parameter: Parameter) -> Bool { parameter.offset >= headOffset }
 }

@@ -1,4 +1,4 @@
-/// A model's layers: embedding, encoder blocks, head. This is where a model is composed.
+/// A model's layers: embedding, encoder blocks, head. Models are composed here.
 struct Network {
     let embedding: any Embedding
     let encoder: [any Block]
@@ -6,9 +6,9 @@ struct Network {
     /// The running gradient of a block's output, (M, D).
     private let gradient: UnsafeMutablePointer<Float>
 
-    /// The masked autoencoder of `configuration`, or the classifier where that is given.
+    /// The classifier if one is given, else the masked autoencoder of `configuration`.
     ///
-    /// The order in which layers are made is the order of their parameters in the flat buffers.
+    /// Layers are created in the order of their parameters in the flat buffers.
     init(
         _ configuration: ModelConfiguration, _ classifier: ClassifierConfiguration?, in builder: inout LayerBuilder
     ) throws {
@@ -30,37 +30,35 @@ struct Network {
         gradient = try builder.floats(builder.rows * configuration.dim)
     }
 
-    /// All blocks, those of the encoder first.
+    /// Encoder blocks, then the head's blocks.
     var blocks: [any Block] { encoder + head.blocks }
 
     /// The encoder's output z, (M, D).
     private var encoded: UnsafeMutablePointer<Float> { input(ofBlock: encoder.count) }
 
-    /// What encoder block `index` takes, (M, D).
+    /// The input of encoder block `index`, (M, D).
     func input(ofBlock index: Int) -> UnsafeMutablePointer<Float> {
         index == 0 ? embedding.tokens : encoder[index - 1].output
     }
 
-    /// Embedding and encoder.
     func encode(_ batch: PatchBatch, _ pass: Pass) {
         embedding.forward(batch, pass)
         pass.lap(.embedding)
         for index in encoder.indices { encoder[index].forward(input(ofBlock: index), pass) }
     }
 
-    /// Encoder, and the norm of its output alone.
+    /// Runs the encoder and the norm after it.
     func normalise(_ batch: PatchBatch, _ pass: Pass) {
         encode(batch, pass)
         head.normalise(encoded, pass)
     }
 
-    /// Encoder and head.
     func forward(_ batch: PatchBatch, _ pass: Pass) {
         encode(batch, pass)
         head.forward(encoded, pass)
     }
 
-    /// From the state that `forward` and the head's `loss` left; see `Replica.completeBackward`.
+    /// Continues from the state after `forward` and the head's `loss`; see `Replica.completeBackward`.
     func backward(_ batch: PatchBatch, _ pass: Pass, isLast: Bool, ready: (Int) -> Void) {
         let d = gradient
         head.backward(into: d, z: encoded, pass, isLast: isLast, ready: ready)
@@ -76,7 +74,8 @@ struct Network {
         pass.lap(.embedding)
     }
 
-    /// What is left when all threads are through: of a block's gradients only where it is not the last time.
+    /// Runs on one thread after all threads are done. In the last pass the blocks have already completed their
+    /// gradients.
     private func finishBackward(_ pass: Pass, isLast: Bool, ready: (Int) -> Void) {
         embedding.collectGradients(pass)
         if isLast {

@@ -1,20 +1,19 @@
 import Kernels
 
-/// Passes: each runs on all threads, and what it leaves stays until the next.
+/// Each pass runs on all threads; its results stay valid until the next pass.
 extension Replica {
-    /// The encoder, and the norm of its output, a classifier's over all tokens.
+    /// Runs the encoder and the norm of its output; a classifier's norm is applied to all tokens.
     package borrowing func encode(_ batch: PatchBatch) {
         run(batch.images) { network, pass in network.normalise(batch, pass) }
     }
 
-    /// Encoder, and decoder or classifier.
     package borrowing func forward(_ batch: PatchBatch) {
         run(batch.images) { network, pass in network.forward(batch, pass) }
     }
 
-    /// The loss of what the last `forward` left: that of image n goes to `imageLosses[n]`, an autoencoder's as the sum over its
-    /// hidden patches. With `gradientScale` the outputs become the gradient in their place. See `reconstructionLoss` and
-    /// `crossEntropyLoss`.
+    /// The loss after the last `forward`: image n's goes to `imageLosses[n]`, an autoencoder's as the sum over its
+    /// hidden patches. With `gradientScale` the outputs are overwritten by their gradients. See `reconstructionLoss`
+    /// and `crossEntropyLoss`.
     package borrowing func loss(_ batch: PatchBatch, gradientScale: Float? = nil) {
         let (head, team, losses) = (network.head, team, losses.pointer)
         team.run { thread in
@@ -24,18 +23,18 @@ extension Replica {
         clock.lap(.loss)
     }
 
-    /// Adds to the gradients from the state that `forward` and `loss` left. For all micro-batches of a sum but the last.
+    /// Adds to the gradients after `forward` and `loss`. For all micro-batches of a step except the last.
     package borrowing func backward(_ batch: PatchBatch) {
         run(batch.images) { network, pass in network.backward(batch, pass, isLast: false, ready: { _ in }) }
     }
 
-    /// Does what `backward` does and completes the gradients. When those from a position of the flat buffer to its end
-    /// are complete, calls `ready` with the position: one call a block, falling to 0, on the calling thread.
+    /// Like `backward`, but also completes the gradients. Calls `ready(p)` on the calling thread when the gradients
+    /// from position p of the flat buffer to its end are complete: once per block, with p decreasing to 0.
     package borrowing func completeBackward(_ batch: PatchBatch, ready: (Int) -> Void = { _ in }) {
         run(batch.images) { network, pass in network.backward(batch, pass, isLast: true, ready: ready) }
     }
 
-    /// Runs `body` on every thread of the team, each with its part of the `images` images, when the weights are prepared.
+    /// Runs `body` on every thread, each with its part of the `images` images, once the weights are prepared.
     borrowing func run(_ images: Int, _ body: (Network, Pass) -> Void) {
         precondition(images > 0 && images <= capacity, "a batch larger than its replica")
         prepareIfNeeded()
@@ -60,7 +59,7 @@ extension Replica {
         }
     }
 
-    /// Makes of the parameters what products take, on all threads.
+    /// Converts the parameters to the form used by products, on all threads.
     private borrowing func prepareIfNeeded() {
         guard !isPrepared.pointer.pointee else { return }
         runThreads(capacity) { network, pass in

@@ -1,22 +1,21 @@
 import Base
 import Kernels
 
-// N images of a micro-batch, L patches, T = L + 1 tokens, D channels, V values a patch, K classes.
+// N images of a micro-batch, L patches, T = L + 1 tokens, D channels, V values per patch, K classes.
 
-/// A model with its parameters, their gradients, and all memory of forward and backward passes over a micro-batch, allocated once;
-/// and the threads that run them.
+/// A model with its parameters, gradients, all memory of forward and backward passes over a micro-batch, allocated
+/// once, and the threads that run them.
 package struct Replica: ~Copyable {
     package let model: Model
-    /// The precision of products.
     package let precision: Precision
-    /// One flat buffer of `model.layout`. Whoever writes to it calls `parametersChanged`.
+    /// One flat buffer of `model.layout`. Call `parametersChanged` after writing to it.
     package let parameters: OwnedBuffer<Float>
-    /// As long as the parameters; empty where the replica is not trained.
+    /// Same layout as the parameters; empty unless the replica is trained.
     package let gradients: OwnedBuffer<Float>
-    /// The most images of a micro-batch.
+    /// The maximum number of images in a micro-batch.
     package let capacity: Int
     package let team: ThreadTeam
-    /// Tells apart where the time of a step goes: passes name their parts, the caller the others.
+    /// Time of a step by part. Passes record their own parts, the caller records the others.
     package let clock: StepClock
     let network: Network
     let shape: AttentionShape
@@ -24,14 +23,14 @@ package struct Replica: ~Copyable {
     let prepared: PreparedWeights
     let losses: OwnedBuffer<Double>
     private let clockState: OwnedBuffer<StepClock.State>
-    let isPrepared: OwnedBuffer<Bool>  // one, so that passes need no exclusive access to the replica
+    let isPrepared: OwnedBuffer<Bool>  // one flag; passes need no exclusive access to the replica
     private let arena: Arena
 
-    /// Images of a micro-batch beyond which nothing is gained: 8, or one for each thread where these are more.
+    /// Images in a micro-batch beyond which throughput does not improve: 8, or one for each thread if there are more.
     package static func usefulImages(threads: Int) -> Int { max(8, threads) }
 
-    /// A replica with zeroed parameters for micro-batches of up to `images` images. One that is not `isTrained` has no gradients
-    /// and runs no backward pass. Throws `Failure` when the memory is not to be had.
+    /// A replica with zeroed parameters for micro-batches of up to `images` images. Without `isTrained` it has no
+    /// gradients and cannot run a backward pass. Throws `Failure` if memory is short.
     package init(_ model: Model, images: Int, precision: Precision, team: ThreadTeam, isTrained: Bool) throws {
         let parameters = try OwnedBuffer<Float>(count: model.layout.bufferCount)
         let gradients = try OwnedBuffer<Float>(count: isTrained ? model.layout.bufferCount : 0)
@@ -60,18 +59,17 @@ package struct Replica: ~Copyable {
         arena = builder.memory()
     }
 
-    /// Bytes that passes work on: activations, scratch and prepared weights.
+    /// Bytes used by passes: activations, scratch and prepared weights.
     package var byteCount: Int { arena.byteCount }
 
-    /// Draws all parameters under `seed`; see `ParameterLayout.initialise`.
+    /// Draws all parameters from `seed`; see `ParameterLayout.initialise`.
     package borrowing func initialise(seed: UInt64) {
         model.layout.initialise(parameters.pointer, seed: seed)
         parametersChanged()
     }
 
-    /// The next pass prepares the weights anew.
+    /// Makes the next pass prepare the weights again.
     package borrowing func parametersChanged() { isPrepared.pointer.pointee = false }
 
-    /// Sets all gradients to zero.
     package borrowing func clearGradients() { gradients.pointer.update(repeating: 0, count: gradients.count) }
 }

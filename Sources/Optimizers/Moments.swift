@@ -1,20 +1,19 @@
 import Base
 import Kernels
 
-/// The running means of the gradients and, for AdamW, of their squares.
+/// Running means of the gradients and, for AdamW, of their squares.
 package enum Moment: String, CaseIterable, Sendable {
-    /// The mean of the gradients, m.
+    /// m, of the gradients.
     case first
-    /// The mean of their squares, v.
+    /// v, of their squares.
     case second
 }
 
-/// One rank's moments: those of its parts of the flat buffer, one part behind the other.
+/// One rank's moments: those of its parts of the flat buffer, one part after the other.
 package struct MomentParts: @unchecked Sendable {
     package let parts: [Range<Int>]
-    /// Which moments there are.
     package let kinds: [Moment]
-    /// The second is without memory where there is none.
+    /// `second` is empty if the rule has no second moment.
     package let first, second: UnsafeMutablePointer<Float>
 
     package init(_ parts: [Range<Int>], kinds: [Moment], in arena: inout Arena) throws {
@@ -25,13 +24,11 @@ package struct MomentParts: @unchecked Sendable {
         second = try arena.floats(kinds.contains(.second) ? count : 0)
     }
 
-    /// The number of values of each moment.
     package var count: Int { parts.reduce(0) { $0 + $1.count } }
 
-    /// All values of `moment`.
     package func values(_ moment: Moment) -> UnsafeMutablePointer<Float> { moment == .first ? first : second }
 
-    /// The values of `moment` at `range` of the flat buffer, which must lie in one of the parts.
+    /// The values of `moment` at `range` of the flat buffer, which must lie inside one part.
     package func values(_ moment: Moment, at range: Range<Int>) -> UnsafeMutablePointer<Float> {
         var position = 0
         for part in parts {

@@ -2,27 +2,26 @@ import Base
 import CrateModel
 import Kernels
 
-/// Updates this rank's parts of the flat parameter buffer, and keeps the moments of these parts alone.
+/// Updates this rank's parts of the flat parameter buffer and stores only their moments.
 ///
-/// With R ranks AdamW's moments of a rank take 2 / R of the parameters' memory, and Lion's half of that.
-/// Source: Rajbhandari et al., ZeRO: Memory Optimizations Toward Training Trillion Parameter Models (arXiv 1910.02054).
+/// With R ranks AdamW's moments take 2 / R of the parameters' memory on each rank, Lion's half of that. ¶+Source:
+/// Rajbhandari et al., ZeRO: Memory Optimizations Toward Training Trillion Parameter Models (arXiv 1910.02054).
 package struct Optimizer: ~Copyable {
     package let moments: MomentParts
     private let segments: [[Segment]]
     private let memory: Arena
     private let rule: UpdateRule
 
-    /// The intersection of a part and a parameter.
     private struct Segment {
         let range: Range<Int>
-        /// Place of its first moment among this rank's.
+        /// Index of its first value in this rank's moments.
         let position: Int
         let decays: Bool
         let rateFactor: Double
     }
 
-    /// Zeroed moments for buffers of `layout`. `parts` nil is the whole; `rateFactor` is what the learning rate of a parameter is
-    /// multiplied with. Throws `Failure` when the memory is not to be had.
+    /// Zeroed moments for buffers of `layout`. `parts` nil is the whole buffer; the learning rate of a parameter is
+    /// multiplied by its `rateFactor`. Throws `Failure` if memory is short.
     package init(
         _ layout: ParameterLayout, rule: UpdateRule, parts: [Range<Int>]? = nil,
         rateFactor: (Parameter) -> Double = { _ in 1 }
@@ -47,13 +46,12 @@ package struct Optimizer: ~Copyable {
         self.memory = memory
     }
 
-    /// What this rank updates, ranges of the flat buffers.
+    /// The ranges of the flat buffers that this rank updates.
     package var parts: [Range<Int>] { moments.parts }
 
-    /// What the moments take.
     package var momentByteCount: Int { memory.byteCount }
 
-    /// Sets sums[b] to the sum of the squares of block b of `gradients`, for the blocks of `normBlockCount` values that lie in this
+    /// Sets sums[b] to the sum of squares of block b of `gradients`, for the blocks of `normBlockCount` values in this
     /// rank's parts.
     package borrowing func sumSquares(of gradients: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Double>) {
         for part in parts {
@@ -64,12 +62,12 @@ package struct Optimizer: ~Copyable {
         }
     }
 
-    /// What gradients of the global norm `norm` are multiplied with to clip them: min(1, clip / (norm + 1e-6)), or 1.
+    /// The factor that clips gradients of global norm `norm`: min(1, clip / (norm + 1e-6)), or 1.
     package static func gradientScale(norm: Double, clip: Double?) -> Float {
         Float(clip.map { min(1, $0 / (norm + 1e-6)) } ?? 1)
     }
 
-    /// One update of part `index` of `replica` from its gradients times `scale`; `step` counts from 0.
+    /// Updates part `index` of `replica` from its gradients times `scale`; `step` counts from 0.
     package borrowing func update(
         part index: Int, of replica: borrowing Replica, step: Int, rate: Double, scale: Float
     ) {

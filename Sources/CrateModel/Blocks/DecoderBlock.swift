@@ -1,9 +1,9 @@
 import Kernels
 
-/// The encoder block run backwards: h = LN(z) W^T, z' = h - MSSA(LN h). (M, D) -> (M, D)
+/// The encoder block in reverse: h = LN(z) W^T, z' = h - MSSA(LN h). (M, D) -> (M, D)
 ///
-/// There is no skip connection around the dictionary.
-/// Source: Pai et al., Masked Completion via Structured Diffusion with White-Box Transformers (arXiv 2404.02446).
+/// There is no skip connection around the dictionary. ¶+Source: Pai et al., Masked Completion via Structured Diffusion
+/// with White-Box Transformers (arXiv 2404.02446).
 struct DecoderBlock: Block {
     let norm: NormLayer
     let dictionary: Weight  // W (D, D)

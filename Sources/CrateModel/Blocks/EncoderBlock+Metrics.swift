@@ -1,6 +1,6 @@
 import Kernels
 
-// T tokens an image, D channels, H heads, P = D / H.
+// T tokens per image, D channels, H heads, P = D / H.
 
 extension EncoderBlock {
     func measure(
@@ -21,7 +21,7 @@ extension EncoderBlock {
         }
         codingRates(pass.own(mssa.u), .codingRate)
 
-        // LN(h) once more, without rounding.
+        // LN(h) again, in fp32.
         let (x, y) = (pass.own(pass.scratch.first), pass.own(output))
         layerNorm(norm.rows(of: mssa.sum, pass), epsilon: norm.epsilon, into: Operand(x))
         for image in 0..<shape.images {
@@ -35,7 +35,7 @@ extension EncoderBlock {
             record(.classAttentionEntropy, image, entropy.classToken)
         }
 
-        // ISTA's norm has the statistics of h.
+        // LN(h) with the parameters of the attention's norm; the statistics of h are already known.
         let normed = pass.own(pass.scratch.second)
         layerNorm(norm.rows(of: mssa.sum, under: mssa.norm, pass), epsilon: mssa.norm.epsilon, into: normed)
         multiply(
@@ -57,7 +57,7 @@ extension EncoderBlock {
     }
 }
 
-/// ||x - y|| / ||y|| of `count` elements; 0 where x is y.
+/// ||x - y|| / ||y|| of `count` elements; 0 if x equals y.
 func relativeDistance(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int) -> Double {
     let distance = sumOfSquaredDifferences(x, y, count: count)
     return distance == 0 ? 0 : (distance / sumOfSquares(y, count: count)).squareRoot()

@@ -2,20 +2,20 @@ import Kernels
 
 /// One step of compression and one of sparsification: h = z + MSSA(LN z), z' = ISTA(LN h). (M, D) -> (M, D)
 ///
-/// There is no skip connection around ISTA.
-/// Source: Yu et al., White-Box Transformers via Sparse Rate Reduction (arXiv 2306.01129).
+/// There is no skip connection around ISTA. ¶+Source: Yu et al., White-Box Transformers via Sparse Rate Reduction
+/// (arXiv 2306.01129).
 struct EncoderBlock: Block {
     let mssa: AttentionLayer
     let norm: NormLayer
-    let map: Weight  // G (D, D), see `istaMap`; its parameter is the dictionary W (D, D)
+    let map: Weight  // G (D, D), see `istaMap`; derived from the dictionary W (D, D)
     let step: IstaStep
     let output: UnsafeMutablePointer<Float>
-    /// 2 T D^2 12 + 10 T^2 D, with ISTA's products as in its plain formula.
+    /// 2 T D^2 12 + 10 T^2 D, with ISTA counted by its plain formula.
     let operations: Double
     let heads: Int
     private let name: String
 
-    /// The block whose parameters' names begin with `name`; `initial` is for the weights and biases of its attention.
+    /// `name` is the prefix of the parameters' names; `initial` is for the weights and biases of the attention.
     init(
         _ name: String, lambda: Double, initial: (weight: InitialValue, bias: InitialValue),
         in builder: inout LayerBuilder
@@ -43,7 +43,7 @@ struct EncoderBlock: Block {
         pass.lap(.ista)
     }
 
-    /// With e as in `istaBackward`: dG += LN(h)^T e, in the place of dW.
+    /// With e as in `istaBackward`: dG += LN(h)^T e, stored in place of dW.
     func backward(_ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass) {
         let (factor, product) = (pass.factorMemory(for: d), pass.scratch.product)
         istaBackward(

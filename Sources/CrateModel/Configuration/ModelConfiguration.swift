@@ -1,12 +1,12 @@
 import Base
 import Kernels
 
-/// The published model sizes: same depth in encoder and decoder.
+/// The published model sizes, with the same depth in encoder and decoder.
 package enum ModelSize: String, CaseIterable, Codable, Sendable {
-    /// 12, 25, 45 and 154 million parameters; see `extents`.
+    /// 12, 25, 45 and 154 million parameters.
     case tiny, small, base, large
 
-    /// Channels (D), blocks of the encoder and of the decoder, heads (H).
+    /// D, the depth of the encoder and of the decoder, H.
     package var extents: (dim: Int, depth: Int, heads: Int) {
         switch self {
         case .tiny: (384, 12, 6)
@@ -17,7 +17,7 @@ package enum ModelSize: String, CaseIterable, Codable, Sendable {
     }
 }
 
-/// What a CRATE-MAE computes. L = (S / p)^2 patches, T = L + 1 tokens, D channels, H heads, P = D / H.
+/// The configuration of a CRATE-MAE. L = (S / p)^2 patches, T = L + 1 tokens, D channels, H heads, P = D / H.
 package struct ModelConfiguration: Codable, Equatable, Sendable {
     /// Side of the square input in pixels (S).
     package let imageSize: Int
@@ -25,26 +25,25 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
     package let patchSize: Int
     /// Channels of a token (D).
     package let dim: Int
-    /// Encoder blocks.
     package let depth: Int
-    /// Decoder blocks.
     package let decoderDepth: Int
     /// Subspaces of the attention (H).
     package let heads: Int
-    /// Weight of the sparsity penalty of the ISTA step; 0.5 where the paper says nothing else, 5.0 and 0.1 also occur.
+    /// Weight of the sparsity penalty in the ISTA step; 0.5 unless the paper says otherwise, which also uses 5.0 and
+    /// 0.1.
     package let lambda: Double
-    /// Whether each target patch is standardised before the error is taken.
+    /// Whether each target patch is standardised before the error is computed.
     package let normalisesTargets: Bool
-    /// Patches of a side on which weights were trained that now see another grid: the fixed position table is interpolated for it.
+    /// Patches per side in training, if the weights are now used on another grid: the fixed position table is
+    /// interpolated.
     package let positionGrid: Int?
 
-    /// Colour channels of the input: red, green, blue.
     package static let channels = 3
-    /// Size of the ISTA step (eta); the same in all published weights.
+    /// Size of the ISTA step (eta), the same in all published weights.
     package static let istaStepSize = 0.1
 
-    /// Without a decoder it is part of a `ClassifierConfiguration`. Throws `Failure` when the extents do not fit together or are
-    /// beyond any use.
+    /// A configuration without a decoder is only valid in a `ClassifierConfiguration`. Throws `Failure` if the extents
+    /// do not fit together or are out of range.
     package init(
         imageSize: Int, patchSize: Int, dim: Int, depth: Int, decoderDepth: Int? = nil, heads: Int,
         lambda: Double = 0.5, normalisesTargets: Bool, positionGrid: Int? = nil
@@ -62,23 +61,20 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
         try validate(decoderDepths: 0...256)
     }
 
-    /// Patches of a side (G).
     package var patchesPerSide: Int { imageSize / patchSize }
-    /// Patches of an image (L).
     package var patchCount: Int { patchesPerSide * patchesPerSide }
-    /// Patches of a side on which positions were trained.
+    /// Patches per side for which the positions were trained.
     package var trainedGrid: Int { positionGrid ?? patchesPerSide }
-    /// Tokens of an image, the class token included (T).
+    /// T, including the class token.
     package var tokenCount: Int { patchCount + 1 }
-    /// Values of a patch (3 p p).
+    /// 3 p p.
     package var patchValueCount: Int { patchSize * patchSize * Self.channels }
-    /// Channels a head (P).
     package var headDim: Int { dim / heads }
 
     /// The fixed position table that is added to the tokens, (T, D).
     package var positions: [Float] { positionTable(dim: dim, grid: patchesPerSide, trained: trainedGrid) }
 
-    /// Throws `Failure` when the extents do not fit together or are beyond any use; also for a decoded value.
+    /// Throws `Failure` if the extents do not fit together or are out of range. Also for decoded values.
     package func validate(decoderDepths: ClosedRange<Int> = 1...256) throws {
         try check("image size", imageSize, in: 1...PatchLimits.imageSize)
         try check("patch size", patchSize, in: 1...imageSize)
@@ -93,7 +89,7 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
         }
         guard patchesPerSide <= PatchLimits.patchesPerSide else {
             throw Failure(
-                "\(patchesPerSide) patches a side are more than \(PatchLimits.patchesPerSide)",
+                "\(patchesPerSide) patches per side are more than \(PatchLimits.patchesPerSide)",
                 hint: "choose a larger --patch-size")
         }
         try check("trained grid of patches", positionGrid ?? 1, in: 1...PatchLimits.patchesPerSide)
@@ -106,7 +102,7 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
         }
     }
 
-    /// The settings in which `other` is not the same, as `name was 1 and is now 2`.
+    /// The settings that differ from `other`, as `name was 1 and is now 2`.
     package func difference(from other: ModelConfiguration) -> String {
         let pairs: [(String, any Equatable, any Equatable)] = [
             ("imageSize", imageSize, other.imageSize), ("patchSize", patchSize, other.patchSize),

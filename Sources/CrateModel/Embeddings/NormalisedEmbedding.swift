@@ -1,10 +1,12 @@
 import Kernels
 
-// N images, L patches, T = L + 1 tokens, M = N T rows, V = 3 p p values a patch, D channels.
+// N images, L patches, T = L + 1 tokens, M = N T rows, V = 3 p p values per patch, D channels.
 
-/// The embedding of the supervised model: z[0] = class token, z[l + 1] = LN(W LN(x_l) + b); plus a learned position table.
+/// The embedding of the supervised model: z[0] = class token, z[l + 1] = LN(W LN(x_l) + b); plus a learned position
+/// table.
 ///
-/// Every matrix has a row for the class token too, so that its rows are those of all others; it is zero and does not count in sums.
+/// Every matrix also has a row for the class token, so that rows match those of the other layers. That row is zero and
+/// does not contribute to sums.
 struct NormalisedEmbedding: Embedding {
     let firstNorm: NormLayer  // over V
     let weight: Weight  // W (D, V)
@@ -63,7 +65,7 @@ struct NormalisedEmbedding: Embedding {
 
     func backward(_ dz: UnsafeMutablePointer<Float>, _ batch: PatchBatch, _ pass: Pass) {
         pass.sync()
-        // A thread owns some of the D channels, over the images of all threads.
+        // A thread owns some of the D channels, for the images of all threads.
         let part = pass.team.part(pass.thread, of: dim, grain: 16)
         for token in 0..<(part.isEmpty ? 0 : patchCount + 1) {
             let rows = dz + (token * dim + part.lowerBound)
@@ -83,7 +85,7 @@ struct NormalisedEmbedding: Embedding {
         firstNorm.backward(Operand(gradient), x: values, pass, into: gradient, isAdding: false)
     }
 
-    /// Adds one token's gradients of all images, of the channels `part`, to those at `offset`.
+    /// Adds one token's gradients over all images, for the channels `part`, to those at `offset`.
     private func addSums(of rows: UnsafePointer<Float>, _ part: Range<Int>, _ pass: Pass, to offset: Int) {
         addColumnSums(
             rows, sign: 1, rows: pass.allImages, columns: part.count, stride: (patchCount + 1) * dim,

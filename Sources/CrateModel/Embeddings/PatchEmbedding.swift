@@ -1,13 +1,13 @@
 import Kernels
 
-// N images, L patches, T = L + 1 tokens, V = 3 p p values a patch, D channels.
+// N images, L patches, T = L + 1 tokens, V = 3 p p values per patch, D channels.
 
-/// z[0] = class token; z[l + 1] = W_e x_l + b_e, or the mask token where the patch is hidden; plus the fixed position table.
-/// Only visible patches are multiplied, since the mask token overwrites the others.
+/// z[0] = class token; z[l + 1] = W_e x_l + b_e, or the mask token if the patch is hidden; plus the fixed position
+/// table. Only visible patches are multiplied, since the mask token replaces the others.
 struct PatchEmbedding: Embedding {
     let classToken: Int  // (1, 1, D)
-    let maskToken: Int?  // (1, 1, D); absent where nothing is ever hidden
-    let weight: Weight  // W_e with its columns in the order of V, (D, V); its parameter is (D, 3, p, p)
+    let maskToken: Int?  // (1, 1, D); nil if patches are never hidden
+    let weight: Weight  // W_e (D, V), columns in the order of V; the parameter is (D, 3, p, p)
     let bias: Int  // b_e (D)
     let patchCount: Int
     let valueCount: Int
@@ -55,7 +55,8 @@ struct PatchEmbedding: Embedding {
         }
     }
 
-    /// dW_e += (visible rows)^T x, its columns in the order of V; db_e, class and mask token += the sums of their rows.
+    /// dW_e += (visible rows)^T x, with columns in the order of V; db_e, class and mask token += the sums of their
+    /// rows.
     func backward(_ dz: UnsafeMutablePointer<Float>, _ batch: PatchBatch, _ pass: Pass) {
         let images = pass.firstImage..<pass.firstImage + pass.shape.images
         _ = gatherVisiblePatches(batch, images)
@@ -67,7 +68,7 @@ struct PatchEmbedding: Embedding {
             next = next + dim
         }
         pass.sync()
-        // From here on a thread owns some of the D channels, over the images of all threads.
+        // From here on a thread owns some of the D channels, for the images of all threads.
         let part = pass.team.part(pass.thread, of: dim, grain: 16)
         guard !part.isEmpty else { return }
         forEachToken(batch, 0..<batch.images) { token, row, isVisible in
@@ -87,7 +88,7 @@ struct PatchEmbedding: Embedding {
         }
     }
 
-    /// The weight with its columns in the order of V.
+    /// Reorders the columns of the weight to the order of V.
     func prepare(
         _ parameters: UnsafePointer<Float>, into prepared: PreparedWeights, scratch: UnsafeMutablePointer<Float>
     ) {
@@ -100,7 +101,7 @@ struct PatchEmbedding: Embedding {
 
     func collectGradients(_ pass: Pass) {}
 
-    /// The weight's gradient from the order of V to the stored one.
+    /// Reorders the weight's gradient from the order of V to the stored order.
     func completeGradients(_ pass: Pass) {
         let scratch = pass.derivation
         for d in 0..<dim {
@@ -110,7 +111,7 @@ struct PatchEmbedding: Embedding {
         }
     }
 
-    /// Packs the visible patches of `images`, from the place of the first of them on, and returns their number.
+    /// Packs the visible patches of `images`, starting at the position of the first, and returns their number.
     private func gatherVisiblePatches(_ batch: PatchBatch, _ images: Range<Int>) -> Int {
         let patches = images.lowerBound * patchCount..<images.upperBound * patchCount
         var next = values + patches.lowerBound * valueCount

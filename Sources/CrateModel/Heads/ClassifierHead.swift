@@ -2,17 +2,17 @@ import Kernels
 
 // N images, L patches, T = L + 1 tokens, M = N T rows, D channels, K classes.
 
-/// From the encoder's output to the classes: logits = LN(v) W^T + b, v the class token or the mean over the patches.
+/// Encoder output to classes: logits = LN(v) W^T + b, where v is the class token or the mean over the patches.
 struct ClassifierHead: Head {
     let pooling: Pooling
     let norm: NormLayer
     let weight: Weight  // W (K, D)
     let bias: Int  // b (K)
     let classes: Int
-    private let tokenNorm: NormLayer  // the same over all tokens, (M, D)
+    private let tokenNorm: NormLayer  // the same norm over all tokens, (M, D)
     private let pooled: UnsafeMutablePointer<Float>  // v, (N, D)
     private let logits: UnsafeMutablePointer<Float>  // (N, K)
-    private let upstream: Operand  // the gradient of the logits as a factor; without memory where floats are factors
+    private let upstream: Operand  // the gradient of the logits as a factor; empty if factors are fp32
     private let gradient: UnsafeMutablePointer<Float>  // of v, (N, D)
 
     init(_ configuration: ClassifierConfiguration, in builder: inout LayerBuilder) throws {
@@ -27,7 +27,7 @@ struct ClassifierHead: Head {
             initial = InitialValue.linear(inputs: dim)
         case .autoencoder:
             names = (pooling == .mean ? "fc_norm" : "norm", "head")
-            // So small that it is the encoder which decides what is learnt first.
+            // Small enough that the encoder determines what is learned first.
             initial = (.normal(deviation: 2e-5), .constant(0))
         }
         norm = try NormLayer(
@@ -63,7 +63,6 @@ struct ClassifierHead: Head {
         pass.lap(.loss)
     }
 
-    /// See `crossEntropyLoss`.
     func loss(
         _ batch: PatchBatch, of images: Range<Int>, gradientScale: Float?, imageLosses: UnsafeMutablePointer<Double>
     ) {

@@ -1,8 +1,8 @@
 import Kernels
 
-// N images, L patches, T = L + 1 tokens, M = N T rows, D channels, V values a patch.
+// N images, L patches, T = L + 1 tokens, M = N T rows, D channels, V values per patch.
 
-/// A masked autoencoder's head: norm, decoder blocks, and the values of every patch, LN(z) W^T + b.
+/// The head of a masked autoencoder: norm, decoder blocks, and the predicted values of every patch, LN(z) W^T + b.
 struct DecoderHead: Head {
     let norm: NormLayer
     let blocks: [any Block]
@@ -17,7 +17,7 @@ struct DecoderHead: Head {
 
     init(_ configuration: ModelConfiguration, in builder: inout LayerBuilder) throws {
         let (dim, valueCount) = (configuration.dim, configuration.patchValueCount)
-        // Goes into the decoder's first norm, not into a product.
+        // fp32, since it is the input of a norm and not of a product.
         normed = try builder.floats(builder.rows * dim)
         norm = try NormLayer("norm", epsilon: 1e-6, output: Operand(normed), in: &builder)
         var blocks: [any Block] = []
@@ -50,7 +50,7 @@ struct DecoderHead: Head {
         }
         pass.lap(.decoder)
         decoderNorm.forward(z, pass)
-        // The embedding gathered its patches where the predictions go.
+        // The predictions reuse the memory of the embedding's patches.
         pass.sync()
         multiply(
             pass.tokens(decoderNorm.output), pass.matrix(weight).transposed,
@@ -60,7 +60,7 @@ struct DecoderHead: Head {
         pass.lap(.loss)
     }
 
-    /// Each image's sum over its hidden patches; see `reconstructionLoss`.
+    /// The sum over the hidden patches of each image; see `reconstructionLoss`.
     func loss(
         _ batch: PatchBatch, of images: Range<Int>, gradientScale: Float?, imageLosses: UnsafeMutablePointer<Double>
     ) {
@@ -73,7 +73,7 @@ struct DecoderHead: Head {
             imageLosses: imageLosses + first)
     }
 
-    /// From dP, the gradient of the predictions: dW += dP^T LN(z), db += sum dP, and dP W goes through the norm and the blocks.
+    /// With dP the gradient of the predictions: dW += dP^T LN(z), db += sum dP; dP W goes back through norm and blocks.
     func backward(
         into d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass, isLast: Bool,
         ready: (Int) -> Void

@@ -1,10 +1,10 @@
 import Kernels
 
-/// y = x + sign MSSA(LN x): multi-head subspace self-attention around a skip connection. (M, D) -> (M, D)
+/// y = x + sign MSSA(LN x): multi-head subspace self-attention with a skip connection. (M, D) -> (M, D)
 ///
 /// MSSA(x) = O W_o^T + b_o with U = x W_u^T and, per head, O = softmax(U U^T / sqrt(P)) U. With one head there is no
-/// W_o and no b_o. The encoder compresses with sign +1, the decoder inverts with sign -1; the sign is taken into O.
-/// Source: Pai et al., Masked Completion via Structured Diffusion with White-Box Transformers (arXiv 2404.02446).
+/// W_o and no b_o. The encoder compresses with sign +1, the decoder inverts with sign -1; the sign is applied to O.
+/// ¶+Source: Pai et al., Masked Completion via Structured Diffusion with White-Box Transformers (arXiv 2404.02446).
 struct AttentionLayer {
     let norm: NormLayer
     let subspaces: Weight  // W_u (D, D)
@@ -37,7 +37,7 @@ struct AttentionLayer {
         sum = try builder.floats(count)
     }
 
-    /// Leaves y in `sum`.
+    /// Computes y into `sum`.
     func forward(_ x: UnsafeMutablePointer<Float>, _ pass: Pass) {
         norm.forward(x, pass)
         multiply(pass.tokens(norm.output), pass.matrix(subspaces).transposed, into: pass.tokens(u))
@@ -54,12 +54,12 @@ struct AttentionLayer {
             pass.tokens(attended), pass.matrix(output.weight).transposed, into: pass.tokens(sum), isAdding: true)
     }
 
-    /// d, the gradient of y, becomes the gradient of x:
+    /// Turns d from the gradient of y into the gradient of x:
     ///
     ///     sign dO = d W_o;  dW_o += d^T (sign O);  db_o += sign sum d;  dU from dO;  dW_u += dU^T LN(x)
     ///     dx = d + LN backward (dU W_u)
     ///
-    /// When it returns, other threads may still be at work.
+    /// Does not wait for the other threads at the end.
     func backward(_ d: UnsafeMutablePointer<Float>, x: UnsafeMutablePointer<Float>, _ pass: Pass) {
         let upstream = pass.factor(d, in: pass.scratch.upstream)
         var dAttended = upstream
@@ -80,12 +80,11 @@ struct AttentionLayer {
         norm.backward(pass.scratch.product, x: x, pass, into: d, isAdding: true)
     }
 
-    /// This thread's images' part of A.
+    /// A for this thread's images.
     private func ownProbabilities(_ pass: Pass) -> Operand {
         probabilities + pass.firstImage * pass.shape.heads * pass.shape.scoreCount
     }
 
-    /// What the last forward pass left.
     func tensors(_ name: String, _ shape: AttentionShape) -> [PassTensor] {
         let tokens = [shape.images, shape.tokens, shape.dim]
         return [

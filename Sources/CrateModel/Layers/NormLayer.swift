@@ -2,7 +2,7 @@ import Kernels
 
 /// Layer normalisation with a learned scale and shift. (M, D) -> (M, D)
 ///
-/// Threads other than the first sum the gradients of weight and bias in memory of their own.
+/// Each thread except the first sums the gradients of weight and bias in its own buffer.
 struct NormLayer {
     let weight: Int
     let bias: Int
@@ -13,7 +13,7 @@ struct NormLayer {
     private let inverseDeviation: UnsafeMutablePointer<Float>  // (M)
     private let partialGradients: UnsafeMutablePointer<Float>  // (threads - 1, 2, D)
 
-    /// A norm of `rows` (nil: M) rows of `dim` (nil: D) values; `output` nil is memory of its own in the format of factors.
+    /// A norm of `rows` (nil: M) rows of `dim` (nil: D) values; `output` nil allocates memory in the format of factors.
     init(
         _ name: String, rows: Int? = nil, dim: Int? = nil, epsilon: Float, output: Operand? = nil,
         in builder: inout LayerBuilder
@@ -50,8 +50,8 @@ struct NormLayer {
         layerNorm(rows(of: x, pass), epsilon: epsilon, into: pass.own(output, width: dim))
     }
 
-    /// dx (+)= the gradient of the input x; dy, or dy + `skip`, is that of the output. `collectGradients` completes the
-    /// gradients of weight and bias.
+    /// dx (+)= the gradient of the input x; the gradient of the output is dy, or dy + `skip`. `collectGradients`
+    /// completes the gradients of weight and bias.
     func backward(
         _ dy: Operand, skip: UnsafeMutablePointer<Float>? = nil, x: UnsafeMutablePointer<Float>, _ pass: Pass,
         into dx: UnsafeMutablePointer<Float>, isAdding: Bool
@@ -67,23 +67,16 @@ struct NormLayer {
             into: pass.own(dx, width: dim), isAdding: isAdding, dweight: dweight, dbias: dbias)
     }
 
-    /// This thread's rows of the input x.
-    func rows(of x: UnsafeMutablePointer<Float>, _ pass: Pass) -> NormalisedRows {
+    /// This thread's rows of the input x, with the parameters of `other`, if given, which must have the same epsilon so
+    /// that the statistics are the same.
+    func rows(of x: UnsafeMutablePointer<Float>, under other: NormLayer? = nil, _ pass: Pass) -> NormalisedRows {
         NormalisedRows(
-            pass.own(x, width: dim), weight: pass.parameters + weight, bias: pass.parameters + bias,
-            mean: pass.own(mean, width: 1), inverseDeviation: pass.own(inverseDeviation, width: 1), rows: pass.rows,
-            dim: dim)
+            pass.own(x, width: dim), weight: pass.parameters + (other?.weight ?? weight),
+            bias: pass.parameters + (other?.bias ?? bias), mean: pass.own(mean, width: 1),
+            inverseDeviation: pass.own(inverseDeviation, width: 1), rows: pass.rows, dim: dim)
     }
 
-    /// This thread's rows of x under the parameters of another norm, whose epsilon is the same, so that the statistics are.
-    func rows(of x: UnsafeMutablePointer<Float>, under other: NormLayer, _ pass: Pass) -> NormalisedRows {
-        NormalisedRows(
-            pass.own(x, width: dim), weight: pass.parameters + other.weight, bias: pass.parameters + other.bias,
-            mean: pass.own(mean, width: 1), inverseDeviation: pass.own(inverseDeviation, width: 1), rows: pass.rows,
-            dim: dim)
-    }
-
-    /// Adds what the other threads summed. For one thread, when all have done the backward pass.
+    /// Adds the gradients of the other threads. Called on one thread once all are done with the backward pass.
     func collectGradients(_ pass: Pass) {
         for part in 0..<pass.team.count - 1 {
             let sums = partialGradients + part * 2 * dim

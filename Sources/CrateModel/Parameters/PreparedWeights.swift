@@ -3,24 +3,23 @@ import Kernels
 
 /// A matrix that tokens are multiplied with, (outputs, inputs).
 struct Weight: Sendable {
-    /// Where its parameter and its gradient lie in the flat buffers.
+    /// Offset of its parameter and gradient in the flat buffers.
     let offset: Int
     let outputs: Int
     let inputs: Int
-    /// Where it lies among the prepared weights.
+    /// Its index in the derived or in the copied weights.
     fileprivate let place: Int
-    /// Whether products take something that is computed from the parameter, and not the parameter.
+    /// Whether products use values derived from the parameter instead of the parameter.
     fileprivate let isDerived: Bool
 }
 
-/// Where the prepared weights of a model lie: first the derived ones, then the others.
+/// The layout of a model's prepared weights: first the derived ones, then the copied ones.
 struct PreparedLayout: Sendable {
     private var derivedCount = 0
     private var copiedCount = 0
-    /// The weights that products take as they are, but for the format.
+    /// The weights that are only converted to the format of factors.
     private(set) var copied: [Weight] = []
 
-    /// A weight whose parameter lies at `offset`.
     mutating func append(_ offset: Int, _ outputs: Int, _ inputs: Int, isDerived: Bool = false) -> Weight {
         let count = (outputs * inputs + 31) / 32 * 32
         let weight = Weight(
@@ -35,7 +34,8 @@ struct PreparedLayout: Sendable {
         return weight
     }
 
-    /// The number of elements in `format`. Floats are taken from the parameters where they are not derived.
+    /// The number of elements in `format`. In fp32 only derived weights are stored; products use the other parameters
+    /// directly.
     func count(_ format: OperandFormat) -> Int { derivedCount + (format == .float32 ? 0 : copiedCount) }
 
     fileprivate func place(of weight: Weight) -> Int {
@@ -43,7 +43,8 @@ struct PreparedLayout: Sendable {
     }
 }
 
-/// The weights as products take them: derived from the parameters, and in the format of factors. Made once a step.
+/// The weights in the form used by products: derived from the parameters, or in the format of factors. Prepared once
+/// per step.
 struct PreparedWeights {
     let layout: PreparedLayout
     private let memory: Operand
@@ -55,17 +56,16 @@ struct PreparedWeights {
 
     var format: OperandFormat { memory.format }
 
-    /// Where `weight` is to be written, and read from.
     func operand(_ weight: Weight) -> Operand { memory + layout.place(of: weight) }
 
-    /// `weight` as a matrix (outputs, inputs).
+    /// (outputs, inputs).
     func matrix(_ weight: Weight, parameters: UnsafeMutablePointer<Float>) -> Matrix {
         let isParameter = format == .float32 && !weight.isDerived
         return Matrix(
             isParameter ? Operand(parameters + weight.offset) : operand(weight), weight.outputs, weight.inputs)
     }
 
-    /// Copies into the format of factors what is not derived: one of `part` of `layout.copied`.
+    /// Converts the weights `part` of `layout.copied` to the format of factors.
     func copy(_ part: Range<Int>, from parameters: UnsafePointer<Float>) {
         guard format != .float32 else { return }
         for weight in layout.copied[part] {

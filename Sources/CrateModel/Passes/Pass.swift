@@ -1,24 +1,21 @@
 import Base
 import Kernels
 
-// M = N T rows: all tokens of the N images of a micro-batch. D channels, V values a patch. Every matrix is row-major.
+// M = N T rows: all tokens of the N images of a micro-batch. D channels, V values per patch. Every matrix is row-major.
 
-/// What each layer of one forward and backward pass works with, on one thread.
+/// The state of one forward or backward pass on one thread, shared by all layers.
 ///
-/// A thread owns some of the images: their rows of every matrix are its own to compute. Gradients of weights sum over
-/// the rows of all images; there a thread owns a part of the weight, and `sync` comes between the two.
+/// A thread owns some of the images and computes their rows of every matrix. Gradients of weights sum over the rows of
+/// all images; there a thread owns a part of the weight, and `sync` separates the two phases.
 struct Pass {
     /// N of this thread's images, T, H and P.
     var shape: AttentionShape
-    /// The first of this thread's images.
     let firstImage: Int
-    /// N of all threads.
+    /// N over all threads.
     let allImages: Int
-    /// The flat parameter buffer.
     let parameters: UnsafeMutablePointer<Float>
-    /// The weights in the form that products take.
     let prepared: PreparedWeights
-    /// The flat gradient buffer, to which gradients are added. Not touched by a forward pass.
+    /// Flat buffer to which gradients are added. Not used by a forward pass.
     let gradients: UnsafeMutablePointer<Float>
     let scratch: Scratch
     let thread: Int
@@ -26,48 +23,44 @@ struct Pass {
     let clock: StepClock
 
     var dim: Int { shape.heads * shape.headDim }
-    /// This thread's rows.
     var rows: Int { shape.images * shape.tokens }
-    /// The rows of all threads.
     var allRows: Int { allImages * shape.tokens }
-    /// What this thread works on one head with.
+    /// This thread's scratch for one head.
     var head: UnsafeMutablePointer<Float> { scratch.heads + thread * shape.scratchCount }
-    /// Scratch for what is derived from a weight, of all threads together.
+    /// Scratch for values derived from a weight, shared by all threads.
     var derivation: UnsafeMutablePointer<Float> { scratch.derivation(of: 0) }
 
-    /// This thread's rows of the matrix (M, width) at `pointer`; `width` is D where nothing else is said.
+    /// This thread's rows of the matrix (M, width) at `pointer`; `width` nil is D.
     func own(_ pointer: UnsafeMutablePointer<Float>, width: Int? = nil) -> UnsafeMutablePointer<Float> {
         pointer + firstImage * shape.tokens * (width ?? dim)
     }
 
-    /// This thread's rows of the matrix (M, width) of `operand`.
     func own(_ operand: Operand, width: Int? = nil) -> Operand {
         operand + firstImage * shape.tokens * (width ?? dim)
     }
 
-    /// This thread's rows of the matrix (M, width) of `operand`.
+    /// The same as a matrix.
     func tokens(_ operand: Operand, width: Int? = nil) -> Matrix {
         Matrix(own(operand, width: width), rows, width ?? dim)
     }
 
-    /// This thread's rows of the matrix (M, width) at `pointer`.
     func tokens(_ pointer: UnsafeMutablePointer<Float>, width: Int? = nil) -> Matrix {
         tokens(Operand(pointer), width: width)
     }
 
-    /// Where the running gradient d (M, D) is to be written as a factor: d itself where floats are factors.
+    /// Where to write the running gradient d (M, D) as a factor: d itself if factors are fp32.
     func factorMemory(for d: UnsafeMutablePointer<Float>) -> Operand {
         prepared.format == .float32 ? Operand(d) : scratch.upstream
     }
 
-    /// x (M, width) as a factor: itself, or its copy in `memory`, of which this writes its own rows.
+    /// x (M, width) as a factor: x itself, or its copy in `memory`, of which this thread writes its own rows.
     func factor(_ x: UnsafeMutablePointer<Float>, in memory: Operand, width: Int? = nil) -> Operand {
         guard prepared.format != .float32 else { return Operand(x) }
         convert(own(x, width: width), count: rows * (width ?? dim), into: own(memory, width: width))
         return memory
     }
 
-    /// The same pass over matrices that have one row for each image instead of T.
+    /// The same pass over matrices that have one row per image instead of T.
     var ofImages: Pass {
         var pass = self
         pass.shape.tokens = 1
@@ -76,10 +69,10 @@ struct Pass {
 
     func matrix(_ weight: Weight) -> Matrix { prepared.matrix(weight, parameters: parameters) }
 
-    /// Waits for the other threads: what they wrote can be read, what they read can be overwritten.
+    /// Waits for the other threads: afterwards their writes are visible and their inputs may be overwritten.
     func sync() { team.sync() }
 
-    /// Counts the time since the last lap for `part`.
+    /// Counts the time since the last lap towards `part`.
     func lap(_ part: StepPart) {
         if thread == 0 { clock.lap(part) }
     }
@@ -105,19 +98,19 @@ struct Pass {
     }
 }
 
-/// Memory of a pass that no layer needs after it has run.
+/// Memory of a pass that is not needed after a layer has run.
 struct Scratch {
     /// (M, D).
     let first: UnsafeMutablePointer<Float>
     /// (M, D), in the format of factors.
     let second: Operand
-    /// The running gradient as a factor, (M, D); without memory where floats are factors.
+    /// The running gradient as a factor, (M, D); empty if factors are fp32.
     let upstream: Operand
-    /// The gradient of the predictions as a factor, (M, V); without memory where floats are factors.
+    /// The gradient of the predictions as a factor, (M, V); empty if factors are fp32.
     let predictionGradient: Operand
     /// One head's matrices for each thread.
     fileprivate let heads: UnsafeMutablePointer<Float>
-    private let derivations: UnsafeMutablePointer<Float>  // (threads, D, D), or (threads, V) where that is larger
+    private let derivations: UnsafeMutablePointer<Float>  // (threads, D, D), or (threads, V) if that is larger
     private let derivationCount: Int
 
     init(
@@ -134,10 +127,9 @@ struct Scratch {
         heads = try arena.floats(threads * shape.scratchCount)
     }
 
-    /// The first matrix in `format`.
     func first(_ format: OperandFormat) -> Operand { Operand(first, format) }
-    /// The first matrix in the format of products that are no factors.
+    /// `first` in the format of products that are not used as factors.
     var product: Operand { Operand(first, second.format.result) }
-    /// What `thread` derives weights in; that of thread 0 reaches over those of all others.
+    /// Scratch of `thread` for deriving weights; that of thread 0 extends over those of all others.
     func derivation(of thread: Int) -> UnsafeMutablePointer<Float> { derivations + thread * derivationCount }
 }

@@ -1,13 +1,13 @@
 import Foundation
 import Kernels
 
-/// The parts of a training step whose time is told apart.
+/// The parts of a training step that are timed separately.
 package enum StepPart: Int, CaseIterable, Codable, Sendable {
     /// Patches to tokens.
     case embedding
-    /// The encoder's subspace attention, its norm included.
+    /// The encoder's subspace attention, including its norm.
     case mssa
-    /// The encoder's sparse coding, its norm included, and the maps it is computed with.
+    /// The encoder's sparse coding, including its norm and the derivation of its maps.
     case ista
     /// The decoder's blocks and the norm before them.
     case decoder
@@ -15,37 +15,32 @@ package enum StepPart: Int, CaseIterable, Codable, Sendable {
     case loss
     /// Waiting for samples.
     case data
-    /// Summing over the ranks, waiting included.
+    /// Summing over the ranks, including waiting.
     case reduction
     /// Clipping and the update.
     case optimizer
 }
 
-/// Seconds by part.
 package struct StepSeconds: BitwiseCopyable, Sendable {
     private var values = SIMD8<Double>()
 
-    /// No time.
     package init() {}
 
-    /// The seconds of `part`.
     package subscript(part: StepPart) -> Double {
         get { values[part.rawValue] }
         set { values[part.rawValue] = newValue }
     }
 
-    /// The seconds of all parts.
     package var total: Double { values.sum() }
 
-    /// The seconds of the model's passes.
+    /// Without data, reduction and optimizer.
     package var passes: Double { total - self[.data] - self[.reduction] - self[.optimizer] }
 
-    /// Adds `other`'s seconds, part by part.
     package static func += (sum: inout StepSeconds, other: StepSeconds) { sum.values += other.values }
 }
 
-/// Divides the time of the first thread into parts, without a gap: all time since the last call belongs to the part that
-/// is named next. What the thread waits for others counts for the part in which it waits.
+/// Splits the time of the first thread into parts, without gaps: the time since the last call belongs to the part that
+/// is named next. Waiting for other threads counts towards the part in which it happens.
 package struct StepClock: @unchecked Sendable {
     struct State: BitwiseCopyable {
         var seconds = StepSeconds()
@@ -59,16 +54,15 @@ package struct StepClock: @unchecked Sendable {
         restart()
     }
 
-    /// What follows counts for the next part that `lap` names, and nothing of what was before.
+    /// Discards the time before this call; what follows counts towards the next part named by `lap`.
     package func restart() { state.pointee = State(last: DispatchTime.now().uptimeNanoseconds) }
 
-    /// All time since the last call was spent on `part`.
+    /// Counts the time since the last call towards `part`.
     package func lap(_ part: StepPart) {
         let time = DispatchTime.now().uptimeNanoseconds
         state.pointee.seconds[part] += Double(time - state.pointee.last) * 1e-9
         state.pointee.last = time
     }
 
-    /// What has been counted since the last `restart`.
     package var seconds: StepSeconds { state.pointee.seconds }
 }

@@ -5,40 +5,32 @@ import Foundation
 import Kernels
 import Training
 
-/// How fast training is on this machine.
 package struct BenchmarkResult: Codable, Sendable {
-    /// Images a second over all ranks.
+    /// Images per second over all ranks.
     package struct Rate: Codable, Sendable {
-        /// The median of the steps.
         package let median: Double
-        /// The slowest step.
         package let min: Double
-        /// The fastest step.
         package let max: Double
     }
 
-    /// Ranks, threads of a rank, images of a step and of a pass.
+    /// `threads` is per rank; `batchSize` images per step, `microBatch` per pass.
     package let ranks, threads, batchSize, microBatch: Int
-    /// The precision of products.
     package let precision: Precision
-    /// Images a second over all ranks.
     package let imagesPerSecond: Rate
-    /// Billions of operations of one image (`Model.operationsPerImage`).
+    /// See `Model.operationsPerImage`.
     package let gflopPerImage: Double
-    /// The rate of products alone, over all threads of all ranks at once, in billions of operations a second.
+    /// The rate of matrix products alone, on all threads of all ranks at once.
     package let productGflops: Double
-    /// What the steps reach of that rate.
     package let fractionOfProductBound: Double
-    /// The largest resident memory of a rank in bytes.
+    /// The largest resident memory of a rank.
     package let peakMemoryBytes: Int
-    /// Seconds of a step (the mean), and of its parts on rank 0.
+    /// Means over the steps; `seconds` has each part of a step on rank 0.
     package let stepSeconds: Double
-    /// Seconds of a step's parts on rank 0, means over the steps.
     package let seconds: [String: Double]
 }
 
-/// Measures the rate of products, then `steps` training steps (after one that is not counted) on the shards in `data`.
-/// Collective; all ranks get the result, but for the parts, which are each rank's own.
+/// Measures the rate of products, then `steps` training steps (after a warm-up step) on the shards in `data`.
+/// Collective; all ranks return the result, but `seconds` are those of the rank itself.
 package func benchmark(
     _ configuration: TrainingConfiguration, data: String, threads: Int, steps: Int,
     bucketBytes: Int, world: World
@@ -47,7 +39,13 @@ package func benchmark(
         configuration, data: data, threads: threads, DistributionOptions(bucketBytes: bucketBytes), world)
     try trainer.load(from: nil)
     trainer.begin(at: 0)
-    let productRate = try measureProducts(configuration, trainer.replica.team, world)
+    let (model, format) = (configuration.model, configuration.precision.format)
+    var productRates = [
+        try measureProducts(trainer.replica.team, world) {
+            try? productRate(dim: model.dim, rows: 8 * model.tokenCount, format: format, repetitions: 30)
+        }
+    ]
+    world.sum(&productRates)
 
     var rates: [Double] = []
     var seconds = StepSeconds()
@@ -57,36 +55,38 @@ package func benchmark(
         rates.append(Double(configuration.batchSize) / result.seconds.total)
         seconds += result.seconds
     }
-    rates.sort()
-    let median = (rates[(rates.count - 1) / 2] + rates[rates.count / 2]) / 2
+    let (median, operations) = (rates.median, trainer.replica.model.operationsPerImage)
     var usage = rusage()
     getrusage(Int32(RUSAGE_SELF.rawValue), &usage)
     return BenchmarkResult(
         ranks: world.size, threads: threads, batchSize: configuration.batchSize, microBatch: configuration.microBatch,
         precision: configuration.precision,
-        imagesPerSecond: .init(median: median, min: rates[0], max: rates[rates.count - 1]),
-        gflopPerImage: trainer.replica.model.operationsPerImage * 1e-9, productGflops: productRate * 1e-9,
-        fractionOfProductBound: median * trainer.replica.model.operationsPerImage / productRate,
+        imagesPerSecond: .init(median: median, min: rates.min() ?? 0, max: rates.max() ?? 0),
+        gflopPerImage: operations * 1e-9, productGflops: productRates[0] * 1e-9,
+        fractionOfProductBound: median * operations / productRates[0],
         peakMemoryBytes: -world.minimum(-usage.ru_maxrss * 1024),
         stepSeconds: seconds.total / Double(steps),
         seconds: Dictionary(uniqueKeysWithValues: StepPart.allCases.map { ("\($0)", seconds[$0] / Double(steps)) }))
 }
 
-/// The rate of all threads of all ranks together, all at work at the same time.
-private func measureProducts(
-    _ configuration: TrainingConfiguration, _ team: ThreadTeam, _ world: World
-) throws -> Double {
-    let (model, format) = (configuration.model, configuration.precision.format)
-    let rates = UnsafeMutablePointer<Double>.allocate(capacity: team.count)
-    defer { rates.deallocate() }
-    var sum = [0.0]
-    world.sum(&sum)  // so that all ranks start together
-    team.run { thread in
-        rates[thread] =
-            (try? productRate(dim: model.dim, rows: 8 * model.tokenCount, format: format, repetitions: 30)) ?? .nan
+/// The sum over this rank's threads of what `rate` returns on each, while all ranks measure. Collective: throws `Failure`
+/// on all ranks if `rate` returns nil on one.
+func measureProducts(_ team: ThreadTeam, _ world: World, rate: () -> Double?) throws -> Double {
+    let rates = try world.agree { try OwnedBuffer<Double>(count: team.count) }
+    let values = rates.pointer
+    world.barrier()
+    team.run { thread in values[thread] = rate() ?? .nan }
+    let sum = rates.elements.reduce(0, +)
+    try world.agree {
+        guard sum.isFinite else { throw Failure("no memory to measure products", hint: "use fewer threads or ranks") }
     }
-    sum = [(0..<team.count).reduce(0) { $0 + rates[$1] }]
-    world.sum(&sum)
-    guard sum[0].isFinite else { throw Failure("no memory to measure products", hint: "use fewer threads") }
-    return sum[0]
+    return sum
+}
+
+extension [Double] {
+    /// The mean of the two middle values if their number is even. Must not be empty.
+    var median: Double {
+        let sorted = sorted()
+        return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2
+    }
 }

@@ -3,15 +3,15 @@ import Collectives
 import CrateModel
 import Optimizers
 
-/// What it costs to sum gradients and update parameters on all ranks, when nothing hides it.
+/// The cost of summing gradients and updating parameters on all ranks, without overlap. Medians over the rounds.
 package struct ExchangeResult: Codable, Sendable {
-    /// Seconds, medians over the rounds, of the exchange of this program: the tree, the update of the own parts, the gathering.
+    /// This program's exchange: tree reduction, update of the own parts, gather.
     package let treeSeconds: Double
-    /// Of MPI_Allreduce and the update of everything on every rank.
+    /// MPI_Allreduce and the update of all parameters on every rank.
     package let allReduceSeconds: Double
 }
 
-/// Measures both ways in turn, `rounds` times each, after one that is not counted. Collective.
+/// Measures both alternately, `rounds` times each, after a warm-up round. Collective.
 package func benchmarkExchange(
     _ model: Model, wire: WireFormat, bucketBytes: Int, rounds: Int, world: World
 ) throws -> ExchangeResult {
@@ -54,11 +54,7 @@ package func benchmarkExchange(
         tree.append(treeSeconds)
         allReduce.append(watch.lap())
     }
-    func median(_ values: [Double]) -> Double {
-        let sorted = values.sorted()
-        return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
-    }
-    return ExchangeResult(treeSeconds: median(tree), allReduceSeconds: median(allReduce))
+    return ExchangeResult(treeSeconds: tree.median, allReduceSeconds: allReduce.median)
 }
 
 private struct FlatBuffers: ~Copyable {
@@ -72,7 +68,7 @@ private struct FlatBuffers: ~Copyable {
         self.gradients = gradients
     }
 
-    /// Gradients that are not zero, so that nothing is cheaper than in training.
+    /// Non-zero values, so that the arithmetic costs as much as in training.
     borrowing func fillGradients() {
         for index in 0..<gradients.count { gradients.pointer[index] = Float(index & 255) * 1e-6 }
     }

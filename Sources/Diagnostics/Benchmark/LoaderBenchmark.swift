@@ -2,21 +2,18 @@ import Base
 import Foundation
 import Loader
 
-/// How fast samples are read and augmented, without a model.
+/// The speed of reading and augmenting samples, without a model.
 package struct LoaderBenchmarkResult: Codable, Sendable {
-    /// Images of an epoch.
     package let images: Int
-    /// Images a second on one core, over all epochs but the first, which also opens the shards.
+    /// Images per second on one core, over all epochs except the first, which also opens the shards.
     package let imagesPerSecond: Double
-    /// Images a second of each epoch.
     package let epochs: [Double]
-    /// Resident memory after each epoch in bytes.
     package let residentBytes: [Int]
-    /// Seconds to compute which sample a position of a set of two billion is, the mean over a million positions.
+    /// Mean time to compute the sample at a position, for two billion samples and a million positions.
     package let secondsPerPosition: Double
 }
 
-/// Reads `epochs` epochs of the shards in `data` as training does, with nobody computing.
+/// Reads `epochs` epochs of the shards in `data` as training does, without a model.
 package func benchmarkLoader(data: String, imageSize: Int, patchSize: Int, epochs: Int) throws -> LoaderBenchmarkResult
 {
     let capacity = 8
@@ -45,11 +42,10 @@ private func secondsPerPosition() -> Double {
     var sampler = Sampler(count: count, seed: 0)
     var (watch, sum) = (Stopwatch(), 0)
     for position in 0..<positions { sum &+= sampler.sample(at: position &* 1999).sample }
-    // The sum is never negative; asking keeps it, and so the loop, from being left out.
+    // Always true; keeps the compiler from removing the loop.
     return sum >= 0 ? watch.lap() / Double(positions) : .nan
 }
 
-/// The resident memory of this process.
 private func residentBytes() throws -> Int {
     let path = "/proc/self/statm"
     guard let text = try? String(contentsOfFile: path, encoding: .utf8),

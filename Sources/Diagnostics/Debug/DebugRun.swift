@@ -5,11 +5,12 @@ import Kernels
 import Optimizers
 import Training
 
-/// Looks at `configuration` step by step in one process and tells what it sees: values that are not finite, gradients against
-/// differences, whether the loss of one batch falls when it is trained on over and over, and where the time goes.
+/// Examines a run of `configuration` in one process and reports what it finds: values that are not finite, gradients
+/// compared with finite differences, whether the loss falls when training on one batch repeatedly, and the time of each
+/// part of a step.
 ///
-/// `checkpoint` nil takes initial parameters. Bad tensors are dumped into `dump`. Throws `Failure` with the first thing that is
-/// wrong when all that can be looked at has been.
+/// `checkpoint` nil uses initial parameters. Corrupt tensors are written to `dump`. Throws `Failure` with the first
+/// problem once all checks that are possible have run.
 package func debugRun(
     _ configuration: TrainingConfiguration, data: String, checkpoint: String?, threads: Int, dump: String,
     say: (String) -> Void
@@ -37,7 +38,7 @@ package func debugRun(
         say("   a second pass gives the same bits, loss \(formatted(loss))")
     } else {
         problems.append(
-            Failure("a second pass over the same batch gives other bits", hint: "test the memory of this machine"))
+            Failure("a second pass over the same batch gives different bits", hint: "test the memory of this machine"))
     }
 
     say(
@@ -53,10 +54,10 @@ package func debugRun(
         problems.append(
             Failure(
                 "the gradient of \(wrong.name) is off by \(String(format: "%.2g", wrong.worstError)) of itself",
-                hint: "look for a mistake in the backward pass of its layer"))
+                hint: "look for a bug in the backward pass of its layer"))
     }
 
-    say("\n3. one batch over and over, learning rate \(String(format: "%.2e", configuration.schedule.peak))")
+    say("\n3. training on one batch repeatedly, learning rate \(String(format: "%.2e", configuration.schedule.peak))")
     let fit = try overfit(session, dump, say)
     if fit.last > 0.98 * fit.first {
         problems.append(
@@ -70,7 +71,6 @@ package func debugRun(
     say("\nnothing is wrong")
 }
 
-/// Steps on the same batch.
 private let overfitSteps = 30
 
 private func overfit(
@@ -112,5 +112,5 @@ private func tellSeconds(_ seconds: StepSeconds, _ say: (String) -> Void) {
 private func demandFinite(_ bad: BadTensor?, _ directory: String) throws {
     guard let bad else { return }
     let path = try bad.dump(to: directory)
-    throw Failure(bad.text, hint: "it is in \(path), with what it was computed from where that is known")
+    throw Failure(bad.text, hint: "it is in \(path), together with its input if known")
 }

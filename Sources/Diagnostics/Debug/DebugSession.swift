@@ -7,19 +7,19 @@ import Loader
 import Optimizers
 import Training
 
-/// A model and one batch in one process, to be looked at step by step.
+/// A model and one batch in one process, for debugging.
 package struct DebugSession: ~Copyable {
-    /// What the run would compute; a batch here is one micro-batch of it.
+    /// A batch here is one micro-batch of the run.
     package let configuration: TrainingConfiguration
     /// A masked autoencoder.
     package let replica: Replica
-    /// Updates all of its parameters.
     package let optimizer: Optimizer
     private let patches: OwnedBuffer<Float>
     private let mask: OwnedBuffer<UInt8>
     private let hidden: Int
 
-    /// The first micro-batch of the shards in `data`, and the parameters of `checkpoint`, or initial ones.
+    /// Takes the first micro-batch of the shards in `data`, and the parameters of `checkpoint` or, if nil, initial
+    /// ones.
     package init(
         _ configuration: TrainingConfiguration, data: String, checkpoint: String?, threads: Int
     ) throws {
@@ -29,7 +29,7 @@ package struct DebugSession: ~Copyable {
             model, images: images, precision: configuration.precision, team: ThreadTeam(count: threads),
             isTrained: true)
         if let checkpoint {
-            // The moments stay zero: what is looked at is the model.
+            // The moments stay zero: only the model is examined.
             try CheckpointStore.load(into: replica.parameters.pointer, of: model, from: checkpoint) {
                 _, _, _ in
             }
@@ -52,23 +52,19 @@ package struct DebugSession: ~Copyable {
         hidden = shape.patchCount - loader.visiblePatches
     }
 
-    /// The images of the batch.
     package var images: Int { configuration.microBatch }
 
     private var batch: PatchBatch { PatchBatch(patches: patches.pointer, mask: mask.pointer, images: images) }
 
-    private func meanLoss(_ replica: borrowing Replica) -> Double {
-        replica.imageLosses.prefix(images).reduce(0, +) / Double(images * hidden)
-    }
-
-    /// The loss of the batch, by a forward pass of `replica`.
+    /// The mean loss of the batch after a forward pass of `replica`.
     func loss(_ replica: borrowing Replica) -> Double {
         replica.forward(batch)
         replica.loss(batch)
-        return meanLoss(replica)
+        return replica.meanLoss(batch, terms: images * hidden)
     }
 
-    /// A forward pass and what it left that is not finite, the first of it: the batch, a parameter, or what a layer computed.
+    /// Runs a forward pass and returns the first tensor that is not finite: the batch, a parameter, or a layer's
+    /// output.
     package borrowing func findBadValue() -> BadTensor? {
         let shape = configuration.model
         let found = BadTensor.first(
@@ -84,21 +80,16 @@ package struct DebugSession: ~Copyable {
         return nil
     }
 
-    /// Sets the gradients of the mean loss and returns that.
+    /// Sets the gradients of the mean loss, which is returned.
     @discardableResult
     package borrowing func computeGradients() -> Double { computeGradients(replica) }
 
-    /// Sets the gradients of `replica` and returns the loss, by a forward and a backward pass.
     @discardableResult
     func computeGradients(_ replica: borrowing Replica) -> Double {
-        replica.clearGradients()
-        replica.forward(batch)
-        replica.loss(batch, gradientScale: 1 / Float(images * hidden))
-        replica.completeBackward(batch)
-        return meanLoss(replica)
+        replica.computeGradients(batch, terms: images * hidden)
     }
 
-    /// The gradient that is not finite, the first that a backward pass computes.
+    /// The first gradient in the order of the backward pass that is not finite.
     package borrowing func findBadGradient() -> BadTensor? {
         BadTensor.first(in: named(replica.gradients.pointer, "gradient of").reversed())
     }
@@ -110,18 +101,15 @@ package struct DebugSession: ~Copyable {
     }
 }
 
-/// A tensor that holds what is not a finite number.
+/// A tensor with values that are not finite.
 package struct BadTensor {
-    /// What it is.
     package let name: String
-    /// Row-major extents.
     package let shape: [Int]
-    /// Its elements.
     package let values: [Float]
-    /// What it was computed from, where that is known.
+    /// The input it was computed from, if known.
     package let before: PassTensor?
 
-    /// Nil where all of `values` are finite.
+    /// Nil if all of `values` are finite.
     init?(_ name: String, _ shape: [Int], _ values: [Float], _ before: PassTensor? = nil) {
         guard !allFinite(values, count: values.count) else { return nil }
         (self.name, self.shape, self.values, self.before) = (name, shape, values, before)
@@ -131,12 +119,12 @@ package struct BadTensor {
         for (name, shape, values) in tensors {
             let count = shape.reduce(1, *)
             guard !allFinite(values, count: count) else { continue }
-            return BadTensor(name, shape, [Float](UnsafeBufferPointer(start: values, count: count)))
+            return BadTensor(name, shape, copied(values, count))
         }
         return nil
     }
 
-    /// How many elements are what, and where the first of them is.
+    /// The number of NaN and infinite values, and the index of the first.
     package var text: String {
         let (nans, infinities) = (values.filter(\.isNaN).count, values.filter(\.isInfinite).count)
         var (place, index) = (values.firstIndex { !$0.isFinite } ?? 0, [Int]())
@@ -147,7 +135,7 @@ package struct BadTensor {
         return "\(name) holds \(nans) NaN and \(infinities) infinite of \(values.count) values, the first at \(index)"
     }
 
-    /// Writes it, and what it was computed from, as safetensors into `directory`; returns the file.
+    /// Writes the tensor and its input as safetensors to `directory`; returns the path.
     func dump(to directory: String) throws -> String {
         try makeDirectory(directory)
         let safe = name.map { $0.isLetter || $0.isNumber || $0 == "." ? $0 : "-" }

@@ -1,20 +1,18 @@
 import CrateModel
 import Kernels
 
-/// How the gradient of one parameter compares with differences of the loss.
+/// Compares the gradient of one parameter with finite differences of the loss.
 package struct GradientCheck: Sendable {
-    /// The parameter.
     package let name: String
-    /// Directions that were tried, and how many of them change the loss by enough to be judged in fp32.
+    /// The number of directions tried, and of those that change the loss by enough to be judged in fp32.
     package private(set) var tried = 0, judged = 0
-    /// The largest relative error of those that were judged.
+    /// The largest relative error of the judged directions.
     package private(set) var worstError = 0.0
 
-    /// What a judged direction may be off by. Differences in fp32 are good to about 1%: the loss is rounded to 1e-7 of
+    /// The largest error that passes. Differences in fp32 are accurate to about 1%: the loss is rounded to 1e-7 of
     /// itself, and a step long enough for that crosses thresholds of ISTA, where the loss has kinks.
     package static let tolerance = 0.05
 
-    /// Whether all that was judged is within the tolerance.
     package var passes: Bool { worstError <= Self.tolerance }
 
     init(name: String) { self.name = name }
@@ -28,14 +26,14 @@ package struct GradientCheck: Sendable {
 }
 
 extension DebugSession {
-    /// Sets the gradients by passes in fp32, whatever the configuration's precision.
+    /// Computes the gradients in fp32, whatever the precision of the configuration.
     package borrowing func computeExactGradients() throws {
         let exact = try exactReplica()
         computeGradients(exact)
         replica.gradients.pointer.update(from: exact.gradients.pointer, count: replica.gradients.count)
     }
 
-    /// The session's parameters in a replica that computes in fp32.
+    /// A replica in fp32 with the session's parameters.
     private borrowing func exactReplica() throws -> Replica {
         let exact = try Replica(
             replica.model, images: images, precision: .fp32, team: replica.team, isTrained: true)
@@ -43,8 +41,8 @@ extension DebugSession {
         return exact
     }
 
-    /// Compares the gradients that the session holds, of every parameter, with central differences of the loss, always in
-    /// fp32: along the gradient itself, and in the entry of the largest gradient of each third of the tensor.
+    /// Compares the session's gradients of every parameter with central differences of the loss, always in fp32: along
+    /// the gradient itself, and in the entry of the largest gradient of each third of the tensor.
     package borrowing func checkGradients(_ done: (GradientCheck) -> Void = { _ in }) throws -> [GradientCheck] {
         let exact = try exactReplica()
         let base = loss(exact)
@@ -74,26 +72,26 @@ extension DebugSession {
         }
     }
 
-    /// The relative error of `slope`, the derivative of the loss along `direction`; nil where the loss would hardly change.
-    /// The least of three step lengths: long ones bend, short ones drown in rounding.
+    /// The relative error of `slope`, the derivative of the loss along `direction`; nil if the loss hardly changes. The
+    /// smallest over three step lengths: long ones suffer from curvature, short ones from rounding.
     private func error(
         of slope: Double, along direction: [Double], at values: UnsafeMutablePointer<Float>, step: Double,
         _ base: Double,
         _ exact: borrowing Replica
     ) -> Double? {
-        let before = [Float](UnsafeBufferPointer(start: values, count: direction.count))
+        let before = copied(values, direction.count)
         func loss(_ length: Double) -> Double {
             for (index, part) in direction.enumerated() { values[index] = Float(Double(before[index]) + length * part) }
             defer { for (index, value) in before.enumerated() { values[index] = value } }
             exact.parametersChanged()
             return self.loss(exact)
         }
-        // Rounding of the loss, about.
+        // Approximate rounding error of the loss.
         let noise = 2e-7 * abs(base)
         var least: Double?
         for length in [step, step / 4, step / 16] {
             let difference = (loss(length) - loss(-length)) / (2 * length)
-            // What either of the two says must be more than noise.
+            // The larger of the two slopes must exceed the noise.
             guard max(abs(slope), abs(difference)) * 2 * length > 100 * noise else { continue }
             let error = abs(difference - slope) / max(abs(slope), abs(difference))
             least = min(least ?? .infinity, error.isNaN ? .infinity : error)

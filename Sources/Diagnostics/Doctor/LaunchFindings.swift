@@ -1,7 +1,7 @@
 import Base
 import Kernels
 
-// How ranks were started: where, with what, and what else is there.
+// How ranks were started: hosts, program, processors, binding and load.
 
 func launching(_ ranks: [MachineFacts], _ hosts: [String: [Int]]) -> [MachineFinding] {
     let counts = hosts.keys.sorted().map { "\($0): \(hosts[$0]?.count ?? 0)" }
@@ -33,14 +33,12 @@ func processor(_ ranks: [MachineFacts]) -> [MachineFinding] {
     }
     let (used, unused) = (ranks[0].usedInstructions, ranks[0].availableInstructions.filter(ranks[0].leavesUnused))
     let text = "built for \(ranks[0].builtFor), uses \(used.isEmpty ? "no wide vectors" : used.joined(separator: " "))"
-    if ranks.allSatisfy({ !$0.availableInstructions.filter($0.leavesUnused).isEmpty }) {
-        return [
-            MachineFinding(
-                "processor", "\(text), not \(unused.joined(separator: " "))", .poor,
-                "build on such a host, or with Launch/build --processor NAME, for wider vectors")
-        ]
-    }
-    return [MachineFinding("processor", text)]
+    let isNarrow = ranks.allSatisfy { !$0.availableInstructions.filter($0.leavesUnused).isEmpty }
+    return [
+        MachineFinding(
+            "processor", isNarrow ? "\(text), not \(unused.joined(separator: " "))" : text, isNarrow ? .poor : .good,
+            "build on such a host, or with Launch/build --processor NAME, for wider vectors")
+    ]
 }
 
 extension MachineFacts {
@@ -72,7 +70,7 @@ func binding(_ ranks: [MachineFacts], _ hosts: [String: [Int]], threads: Int) ->
     )
 }
 
-/// The ranks themselves are at rest when this is looked at.
+/// Measured while the ranks themselves are idle.
 func load(_ ranks: [MachineFacts], _ hosts: [String: [Int]]) -> [MachineFinding] {
     let loads = hosts.keys.sorted().map { host in
         (host: host, busy: hosts[host]?.map { ranks[$0].busyProcessors }.max() ?? 0)
@@ -82,8 +80,8 @@ func load(_ ranks: [MachineFacts], _ hosts: [String: [Int]]) -> [MachineFinding]
     let text = String(
         format: "other programs keep %.1f of %@ of %@ busy", most.busy, counted(processors, "processor"), most.host)
     return [
-        most.busy < 0.3
-            ? MachineFinding("load", text)
-            : MachineFinding("load", text, .poor, "end them, or wait: a step is as slow as the slowest rank")
+        MachineFinding(
+            "load", text, most.busy < 0.3 ? .good : .poor,
+            "stop them, or wait: a step is as slow as the slowest rank")
     ]
 }

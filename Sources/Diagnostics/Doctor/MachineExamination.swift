@@ -3,18 +3,15 @@ import Collectives
 import Foundation
 import Kernels
 
-/// What all ranks have found together.
 package struct MachineReport: Codable, Sendable {
-    /// One a rank.
     package let ranks: [MachineFacts]
-    /// Bytes of a vector that all ranks add up in a second (MPI_Allreduce); with one rank, that it adds to another in memory.
+    /// The rate of summing a vector over all ranks (MPI_Allreduce); with one rank, of adding two vectors in memory.
     package let reductionBytesPerSecond: Double
-    /// What is to be said about it; see `findings(in:threads:reductionBytesPerSecond:)`.
     package let findings: [MachineFinding]
 }
 
-/// Looks at what could keep a run of these ranks from starting or from being fast, and measures products and a reduction for
-/// about `seconds` seconds. Collective: all ranks get the report.
+/// Checks for what could keep a run of these ranks from starting or from being fast, and measures products and a
+/// reduction for about `seconds` seconds. Collective: all ranks return the report.
 package func examineMachines(
     directories: [String], threads: Int, seconds: Double, world: World
 ) throws -> MachineReport {
@@ -24,7 +21,7 @@ package func examineMachines(
     let hasBFloat16 = world.minimum(facts.products.hasBFloat16 ? 1 : 0) == 1
     let team = ThreadTeam(count: threads)
     let time = seconds / (hasBFloat16 ? 3 : 2)
-    // A processor that lacks instructions would end the program here.
+    // On a processor that lacks instructions the measurement would crash.
     if world.minimum(Set(facts.usedInstructions).isSubset(of: facts.availableInstructions) ? 1 : 0) == 1 {
         facts.productRate = try measureProducts(.fp32, team, seconds: time, world)
         if hasBFloat16 {
@@ -39,60 +36,41 @@ package func examineMachines(
         findings: findings(in: ranks, threads: threads, reductionBytesPerSecond: reduction))
 }
 
-/// The rate of all threads of this rank, while those of the others are at work too.
+/// The best rate of each thread in `seconds` seconds.
 private func measureProducts(
     _ precision: Precision, _ team: ThreadTeam, seconds: Double, _ world: World
 ) throws -> Double {
-    let threads = team.count
-    let rates = UnsafeMutablePointer<Double>.allocate(capacity: threads)
-    rates.initialize(repeating: 0, count: threads)
-    defer { rates.deallocate() }
-    world.barrier()
-    team.run { thread in
+    try measureProducts(team, world) {
         let end = ContinuousClock.now + .seconds(seconds)
+        var best: Double?
         repeat {
-            // Base's products over a micro-batch; nil where there is no memory for them.
+            // The products of size Base over a micro-batch; nil if memory is short.
             let rate = try? productRate(dim: 768, rows: 8 * 197, format: precision.format, repetitions: 2)
-            rates[thread] = max(rates[thread], rate ?? 0)
+            best = [best, rate].compactMap(\.self).max()
         } while ContinuousClock.now < end
+        return best
     }
-    let slowest = (0..<threads).map { rates[$0] }.min() ?? 0
-    try world.agree {
-        guard slowest > 0 else { throw Failure("no memory to measure products", hint: "use fewer threads or ranks") }
-    }
-    return (0..<threads).reduce(0) { $0 + rates[$1] }
 }
 
-/// Bytes of gradients that are summed over all ranks in a second; with one rank, that are added in memory.
 private func measureReduction(seconds: Double, _ world: World) throws -> Double {
     let count = 8 << 20
-    let values = try world.agree { try OwnedVector(count: count) }
+    // Two vectors of zeros, since repeated sums of them stay finite.
+    let vectors = try world.agree { try OwnedBuffer<Float>(count: 2 * count) }
+    let (own, other) = (vectors.pointer, vectors.pointer + count)
     func round() {
         if world.size > 1 {
-            world.sum(values.own, count: count)
+            world.sum(own, count: count)
         } else {
-            add(values.own, Operand(values.other), count: count, into: values.own)
+            add(own, Operand(other), count: count, into: own)
         }
     }
     round()
     var watch = Stopwatch()
     round()
-    // As many rounds on every rank.
+    // The same number of rounds on every rank.
     let rounds = world.broadcast(max(1, min(10_000, Int(seconds / max(watch.lap(), 1e-4)))), from: 0)
     for _ in 0..<rounds { round() }
-    return Double(4 * count * rounds) / watch.lap()
-}
-
-/// Two vectors of zeros: summing them over and over stays finite.
-private struct OwnedVector: ~Copyable {
-    let own, other: UnsafeMutablePointer<Float>
-    private let buffer: OwnedBuffer<Float>
-
-    init(count: Int) throws {
-        let buffer = try OwnedBuffer<Float>(count: 2 * count)
-        (own, other) = (buffer.pointer, buffer.pointer + count)
-        self.buffer = buffer
-    }
+    return Double(vectors.bytes.count / 2 * rounds) / watch.lap()
 }
 
 /// Whether files can be written to the directory `path`, and whether locks hold between ranks.
@@ -106,7 +84,7 @@ private func examine(_ path: String, _ world: World) -> DirectoryFacts {
     }
     unlink("\(path)/.crate-doctor-\(world.rank)")
     facts.freeBytes = freeBytes(in: path)
-    // Rank 0 holds the lock while the others, and itself once more, ask for it.
+    // Rank 0 holds the lock while the other ranks, and rank 0 through a second descriptor, request it.
     let descriptor = world.rank == 0 ? open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) : -1
     let isHeld = descriptor >= 0 && askForLock(on: descriptor) == .granted
     world.barrier()

@@ -6,34 +6,30 @@ import Kernels
 
 /// What a rank finds on its node, before it is judged.
 package struct MachineFacts: Codable, Equatable, Sendable {
-    /// The host's name.
     package var host = ""
-    /// The program's version, and the processor that it was built for.
+    /// The program's version, and the processor it was built for.
     package var program = "", builtFor = ""
-    /// MPI's name and version.
     package var mpi = ""
-    /// The logical processors that this process may use, and all that the host has.
+    /// The logical processors that this process may use, and the number of all in the host.
     package var allowedProcessors: [Int] = [], hostProcessors = 0
-    /// Instructions that the program may use, and those that the processor has.
+    /// Instruction sets that the program uses, and those of the processor.
     package var usedInstructions: [String] = [], availableInstructions: [String] = []
     /// OpenBLAS and oneDNN.
     package var products: ProductLibraries
-    /// HDF5's version, and whether several threads may call it.
     package var hdf5 = "", hdf5IsThreadSafe = false
-    /// Memory that is free for programs, in bytes; the least of what the host and the process's control group say.
+    /// Free memory in bytes: the smaller of the host's and that of the process's control group.
     package var memoryBytes = 0
-    /// Limits in bytes, and of open files; nil where there is none.
+    /// Limits in bytes, and of open files; nil if unlimited.
     package var lockableBytes: Int?, addressBytes: Int?, openFiles: Int?
-    /// How many of the host's processors were busy while this program was at rest.
+    /// How many of the host's processors were busy while this program was idle.
     package var busyProcessors = 0.0
     /// Whether the host has an InfiniBand or similar adapter.
     package var hasFastAdapter = false
-    /// What was found in each directory that was asked for.
     package var directories: [DirectoryFacts] = []
-    /// Operations a second of products in fp32 (and bf16, where the processor has it) on all threads, all ranks at work.
+    /// Operations per second of products in fp32 (and bf16, if supported) on all threads, while all ranks measure.
     package var productRate = 0.0, bfloat16Rate: Double?
 
-    /// What this process finds without measuring: no rates and no directories.
+    /// Everything that needs no measurement: no rates and no directories.
     package init() {
         products = ProductLibraries.current
         host = hostName()
@@ -53,7 +49,7 @@ package struct MachineFacts: Codable, Equatable, Sendable {
         hasFastAdapter = !(adapters ?? []).isEmpty
     }
 
-    /// As Linux lists them: 0-3,8.
+    /// Parses the kernel's list, such as 0-3,8.
     private static func affinity() -> [Int] {
         let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
         let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
@@ -74,17 +70,32 @@ package struct MachineFacts: Codable, Equatable, Sendable {
     }
 }
 
-/// What a rank finds in a directory that data or runs are to lie in.
+/// What a rank finds in a directory for data or runs.
 package struct DirectoryFacts: Codable, Equatable, Sendable {
-    /// Its path.
     package let path: String
-    /// What keeps files from being written there; nil where nothing does.
+    /// Why files cannot be written there; nil if they can.
     package var problem: String?
-    /// Whether a lock that one process holds keeps others out.
+    /// Whether a lock held by one process keeps others out.
     package var hasLocks = false
-    /// Free bytes.
     package var freeBytes = 0
 
-    /// Of the directory at `path`, before anything is known of it.
     package init(path: String) { self.path = path }
+}
+
+/// How many of the host's processors are busy, with any program, over `seconds` seconds of waiting. 0 if unknown.
+func busyProcessors(over seconds: Double) -> Double {
+    guard let before = processorTimes() else { return 0 }
+    Thread.sleep(forTimeInterval: seconds)
+    guard let after = processorTimes(), after.total > before.total else { return 0 }
+    let idle = Double(after.idle - before.idle) / Double(after.total - before.total)
+    return max(0, 1 - idle) * Double(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+}
+
+/// Ticks of all processors since boot, from the first line of /proc/stat; its fourth and fifth numbers are idle time.
+private func processorTimes() -> (idle: Int, total: Int)? {
+    let text = (try? String(contentsOfFile: "/proc/stat", encoding: .utf8)) ?? ""
+    let numbers = text.prefix { $0 != "\n" }.split(separator: " ").dropFirst().compactMap { Int($0) }
+    guard numbers.count >= 5 else { return nil }
+    // Guest ticks, after the eighth number, are already included in the first two.
+    return (numbers[3] + numbers[4], numbers.prefix(8).reduce(0, &+))
 }

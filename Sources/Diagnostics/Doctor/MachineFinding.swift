@@ -1,10 +1,7 @@
 import Kernels
 
-/// One thing that was looked at.
 package struct MachineFinding: Codable, Equatable, Sendable {
-    /// How bad it is.
     package enum Verdict: String, Codable, Sendable {
-        /// As it should be.
         case good
         /// A run starts, but is slower or less safe than it could be.
         case poor
@@ -12,25 +9,19 @@ package struct MachineFinding: Codable, Equatable, Sendable {
         case bad
     }
 
-    /// What was looked at.
     package let subject: String
-    /// What was found.
     package let text: String
-    /// See `Verdict`.
     package let verdict: Verdict
-    /// What to do about it; nil where it is as it should be.
+    /// Nil if the verdict is good.
     package let advice: String?
 
-    init(_ subject: String, _ text: String) {
-        (self.subject, self.text, verdict, advice) = (subject, text, .good, nil)
-    }
-
-    init(_ subject: String, _ text: String, _ verdict: Verdict, _ advice: String) {
-        (self.subject, self.text, self.verdict, self.advice) = (subject, text, verdict, advice)
+    init(_ subject: String, _ text: String, _ verdict: Verdict = .good, _ advice: String? = nil) {
+        (self.subject, self.text, self.verdict) = (subject, text, verdict)
+        self.advice = verdict == .good ? nil : advice
     }
 }
 
-/// Judges what each rank found, for runs with `threads` threads a rank.
+/// Judges the facts of all ranks, for runs with `threads` threads per rank.
 package func findings(
     in ranks: [MachineFacts], threads: Int, reductionBytesPerSecond: Double
 ) -> [MachineFinding] {

@@ -2,26 +2,24 @@ import Kernels
 
 /// The relative L2 errors of all tensors of one kind, such as the same weight in every block.
 package struct ComparisonRow: Sendable {
-    /// The tensors' name with block numbers left out.
+    /// The tensors' name without block numbers.
     package let kind: String
-    /// How many tensors the row covers.
     package var tensors = 0
-    /// The largest of their errors: ||ours - expected|| / ||expected||, or ||ours|| where expected is zero.
+    /// The largest of their errors: ||ours - expected|| / ||expected||, or ||ours|| if expected is zero.
     package var worstError = 0.0
-    /// The tensor with the largest error.
     package var worstTensor = ""
-    /// The largest error that passes; nil where any does.
+    /// The largest error that passes; nil if any error does.
     package var tolerance: Double?
 
-    /// Whether the errors are within the tolerance.
     package var passes: Bool { tolerance.map { worstError <= $0 } ?? true }
 }
 
-/// What of a golden case is judged, and how strictly.
+/// How strictly a golden case is judged.
 package enum ComparisonTolerance: Sendable {
-    /// Products in fp32; every kind of tensor within the same error.
+    /// Products in fp32; all kinds of tensors have the same tolerance.
     case fp32(Double)
-    /// Products in bf16; predictions, losses, and all gradients as one vector. Single small tensors may be far off.
+    /// Products in bf16. Only predictions, losses and all gradients as one vector are judged, since single small
+    /// tensors may have large errors.
     case bf16
 
     var precision: Precision {
@@ -43,7 +41,7 @@ package enum ComparisonTolerance: Sendable {
     }
 }
 
-/// Rows in the order in which their first tensor is met.
+/// Rows in order of first appearance.
 struct ComparisonTable {
     /// The kind of all gradients as one vector.
     static let allGradients = "grad (all)"
@@ -53,7 +51,6 @@ struct ComparisonTable {
 
     init(tolerance: ComparisonTolerance) { self.tolerance = tolerance }
 
-    /// Compares the tensor `name` with what is expected of it.
     mutating func add(_ name: String, _ values: [Float], _ expected: [Double]) {
         var error = Double.infinity
         if values.count == expected.count {

@@ -3,13 +3,13 @@ import Checkpoints
 import CrateModel
 import Foundation
 
-// N images a batch, C = 3 colour channels, S their side, L patches, K classes.
+// N images per batch, C = 3 colour channels, S their side, L patches, K classes.
 
-/// A case computed elsewhere that this program must reproduce: a safetensors file with `model.*` parameters,
-/// `input.*`, `output.*`, `grad.*`, and its configuration as JSON in the metadata.
+/// A reference case computed by another program: a safetensors file with `model.*` parameters, `input.*`, `output.*`,
+/// `grad.*`, and its configuration as JSON in the metadata.
 ///
-/// A masked autoencoder has two batches, `input.images` (2 N, C, S, S) and `input.masks` (2 N, L), and AdamW steps `step.*`; a
-/// classifier has one, `input.images` (N, C, S, S) and `input.labels` (N).
+/// A masked autoencoder has two batches, `input.images` (2 N, C, S, S) and `input.masks` (2 N, L), and AdamW steps
+/// `step.*`; a classifier has one, `input.images` (N, C, S, S) and `input.labels` (N).
 struct GoldenCase: ~Copyable {
     let model: Model
     let images: Int
@@ -18,7 +18,7 @@ struct GoldenCase: ~Copyable {
     private let masks: [UInt8]  // (2 N, L), empty for a classifier
     private let targets: [Float]  // (N, K), empty for an autoencoder
 
-    /// What the case leaves out has the defaults of the PyTorch model.
+    /// Missing fields have the defaults of the PyTorch model.
     private struct Configuration: Decodable {
         let kind: String
         let batch: Int
@@ -86,17 +86,15 @@ struct GoldenCase: ~Copyable {
         patches = patchify(pixels, images: batches * images, configuration)
     }
 
-    /// Whether the case says anything about `name`.
     borrowing func holds(_ name: String) -> Bool { file.tensors[name] != nil }
 
-    /// The stored values of `name`.
     borrowing func expected(_ name: String) throws -> [Double] { try requiredValues(name, in: file) }
 
-    /// Runs `body` on the first or the second batch.
-    borrowing func withBatch(_ number: Int, _ body: (PatchBatch) -> Void) {
+    /// Runs `body` on batch 0 or 1.
+    borrowing func withBatch<Result>(_ number: Int, _ body: (PatchBatch) -> Result) -> Result {
         let configuration = model.configuration
         let first = number * images * configuration.patchCount
-        patches.withUnsafeBufferPointer { patches in
+        return patches.withUnsafeBufferPointer { patches in
             masks.withUnsafeBufferPointer { masks in
                 targets.withUnsafeBufferPointer { targets in
                     body(
@@ -109,7 +107,7 @@ struct GoldenCase: ~Copyable {
         }
     }
 
-    /// The terms that the loss of a batch is the mean of: hidden patches, or images.
+    /// The number of terms averaged in a batch's loss: hidden patches, or images.
     borrowing func termCount(_ number: Int) -> Int {
         guard !masks.isEmpty else { return images }
         let count = images * model.configuration.patchCount

@@ -4,10 +4,11 @@ import CrateModel
 import Foundation
 import Optimizers
 
-/// Runs the golden case at `path` on `threads` threads and compares everything that it stores: the outputs of every
-/// block, its coding rate and sparsity, the last attention, the predictions, the loss, every gradient, and the AdamW steps' losses and final parameters.
+/// Runs the golden case at `path` on `threads` threads and compares everything stored in it: the outputs of every
+/// block, its coding rate and sparsity, the last attention, the predictions, the loss, every gradient, and the losses
+/// and final parameters of the AdamW steps.
 ///
-/// A value that is not finite counts as an infinite error. Throws `Failure` when the file is not a complete case.
+/// A value that is not finite counts as an infinite error. Throws `Failure` if the file is not a complete case.
 package func compareWithGoldenCase(
     at path: String, _ tolerance: ComparisonTolerance, threads: Int = 1
 ) throws -> [ComparisonRow] {
@@ -37,48 +38,61 @@ private func compareFirstPass(
     var outputs = [("output.attention.last", lastAttention(golden, replica))]
         .filter { golden.holds($0.0) }
     let meter = try LayerMeter(model, images: images, threads: replica.team.count)
-    let loss = runPass(golden, batch: 0, replica) {
+    let loss = computeGradients(golden, batch: 0, replica) {
         switch replica.outputs {
         case .logits(let logits, let classes): outputs += [("output.logits", copied(logits, images * classes))]
         case .predictions(let predictions):
             outputs += autoencoderOutputs(replica, predictions, model.configuration, images: images)
             meter.measure(images: images, in: replica)
-            // Cases that others have made may hold none.
+            // Cases from other sources may lack them.
             outputs += metrics(meter, images: images).filter { golden.holds($0.0) }
         }
     }
     for (name, values) in outputs { table.add(name, values, try golden.expected(name)) }
     table.add("output.loss", [Float(loss)], try golden.expected("output.loss"))
-    var (gradients, expectedGradients): ([Float], [Double]) = ([], [])
+    let gradients = try compare(replica.gradients.pointer, "grad", golden, &table)
+    table.add(ComparisonTable.allGradients, gradients.own, gradients.expected)
+}
+
+/// Compares the parts of the flat buffer `buffer` with the tensors `kind.*`. Returns all parts joined.
+@discardableResult
+private func compare(
+    _ buffer: UnsafePointer<Float>, _ kind: String, _ golden: borrowing GoldenCase, _ table: inout ComparisonTable
+) throws -> (own: [Float], expected: [Double]) {
+    var (own, expected): ([Float], [Double]) = ([], [])
     for parameter in golden.model.layout.parameters {
-        let name = "grad.\(parameter.name)"
-        let values = copied(replica.gradients.pointer + parameter.offset, parameter.count)
-        let expected = try golden.expected(name)
-        table.add(name, values, expected)
-        gradients += values
-        expectedGradients += expected
+        let name = "\(kind).\(parameter.name)"
+        let (values, reference) = (copied(buffer + parameter.offset, parameter.count), try golden.expected(name))
+        table.add(name, values, reference)
+        own += values
+        expected += reference
     }
-    table.add(ComparisonTable.allGradients, gradients, expectedGradients)
+    return (own, expected)
+}
+
+private func computeGradients(
+    _ golden: borrowing GoldenCase, batch number: Int, _ replica: borrowing Replica, inspect: () -> Void = {}
+) -> Double {
+    let terms = golden.termCount(number)
+    return golden.withBatch(number) { replica.computeGradients($0, terms: terms, inspect: inspect) }
 }
 
 private func autoencoderOutputs(
     _ replica: borrowing Replica, _ predictions: UnsafePointer<Float>, _ configuration: ModelConfiguration, images: Int
 ) -> [(String, [Float])] {
     let tokenCount = images * configuration.tokenCount * configuration.dim
-    var outputs: [(String, [Float])] = []
-    for block in 0..<configuration.depth {
-        outputs.append(("output.encoder.\(block)", copied(replica.encoderOutput(block), tokenCount)))
+    let encoder = (0..<configuration.depth).map {
+        ("output.encoder.\($0)", copied(replica.encoderOutput($0), tokenCount))
     }
-    for block in 0..<configuration.decoderDepth {
-        outputs.append(("output.decoder.\(block)", copied(replica.decoderOutput(block), tokenCount)))
+    let decoder = (0..<configuration.decoderDepth).map {
+        ("output.decoder.\($0)", copied(replica.decoderOutput($0), tokenCount))
     }
     let valueCount = configuration.patchValueCount
-    var patches: [Float] = []
-    for image in 0..<images {
-        let firstPatch = predictions + (image * configuration.tokenCount + 1) * valueCount
-        patches += copied(firstPatch, configuration.patchCount * valueCount)
+    let patches = (0..<images).flatMap { image in
+        copied(
+            predictions + (image * configuration.tokenCount + 1) * valueCount, configuration.patchCount * valueCount)
     }
-    return outputs + [("output.pred", patches)]
+    return encoder + decoder + [("output.pred", patches)]
 }
 
 /// The attention of the last encoder block, (N, H, T, T), with nothing hidden.
@@ -121,32 +135,31 @@ private func compareSteps(
     let rates = try golden.expected("step.rate")
     var losses: [Float] = []
     for (step, rate) in rates.enumerated() {
-        losses.append(Float(runPass(golden, batch: step % 2, replica) {}))
+        losses.append(Float(computeGradients(golden, batch: step % 2, replica)))
         optimizer.update(part: 0, of: replica, step: step, rate: rate, scale: 1)
     }
     table.add("step.loss", losses, try golden.expected("step.loss"))
-    for parameter in golden.model.layout.parameters {
-        let name = "step.model.\(parameter.name)"
-        let values = copied(replica.parameters.pointer + parameter.offset, parameter.count)
-        table.add(name, values, try golden.expected(name))
-    }
+    try compare(replica.parameters.pointer, "step.model", golden, &table)
 }
 
-/// One forward and backward pass; `inspect` is called between them. Returns the loss.
-private func runPass(
-    _ golden: borrowing GoldenCase, batch number: Int, _ replica: borrowing Replica, inspect: () -> Void
-) -> Double {
-    let terms = golden.termCount(number)
-    replica.clearGradients()
-    golden.withBatch(number) { batch in
-        replica.forward(batch)
+extension Replica {
+    /// Sets the gradients of the loss of `batch`, a mean over `terms`, and returns the loss. `inspect` is called between
+    /// the forward and the backward pass.
+    borrowing func computeGradients(_ batch: PatchBatch, terms: Int, inspect: () -> Void = {}) -> Double {
+        clearGradients()
+        forward(batch)
         inspect()
-        replica.loss(batch, gradientScale: 1 / Float(terms))
-        replica.completeBackward(batch)
+        loss(batch, gradientScale: 1 / Float(terms))
+        completeBackward(batch)
+        return meanLoss(batch, terms: terms)
     }
-    return replica.imageLosses.prefix(golden.images).reduce(0, +) / Double(terms)
+
+    /// The mean over `terms` after `loss`.
+    borrowing func meanLoss(_ batch: PatchBatch, terms: Int) -> Double {
+        imageLosses.prefix(batch.images).reduce(0, +) / Double(terms)
+    }
 }
 
-private func copied(_ values: UnsafePointer<Float>, _ count: Int) -> [Float] {
+func copied(_ values: UnsafePointer<Float>, _ count: Int) -> [Float] {
     [Float](UnsafeBufferPointer(start: values, count: count))
 }

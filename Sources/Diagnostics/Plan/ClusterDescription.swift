@@ -2,27 +2,26 @@ import Base
 import Foundation
 import Kernels
 
-/// The machines of a run as a plan knows them: equal nodes, each with one link to all others. Rates are per second.
+/// The cluster of a run: equal nodes, each with one link to all others. Rates are per second.
 package struct ClusterDescription: Sendable {
-    /// Ranks of a node, a power of two.
+    /// A power of two.
     package var ranksPerNode: Int
-    /// Cores, and threads, of a rank.
+    /// Threads per rank, each on its own core.
     package var threads: Int
-    /// How fast a core computes while all cores of a node are at work.
+    /// Per core, with all cores of a node busy.
     package var rates: MeasuredRates
-    /// Bytes through the link of a node in each direction; its ranks share them.
+    /// Bytes through the link of a node in each direction, shared by its ranks.
     package var linkBandwidth: Double
     /// Seconds from the start of a message between nodes to its first byte.
     package var linkLatency: Double
-    /// Bytes that a rank sends to another of its node, while as many come back.
+    /// Bytes that a rank sends to another rank of its node, while receiving as many.
     package var nodeBandwidth: Double
     /// Bytes that a rank reads and writes in memory.
     package var memoryBandwidth: Double
 
-    /// Seconds from the start of a message inside a node to its first byte.
+    /// Seconds from the start of a message within a node to its first byte.
     package static let nodeLatency = 1e-6
 
-    /// Nodes of `ranksPerNode` ranks with `threads` cores each.
     package init(
         ranksPerNode: Int, threads: Int, rates: MeasuredRates, linkBandwidth: Double, linkLatency: Double,
         nodeBandwidth: Double, memoryBandwidth: Double
@@ -36,12 +35,12 @@ package struct ClusterDescription: Sendable {
         self.memoryBandwidth = memoryBandwidth
     }
 
-    /// Throws `Failure` when `nodes` of these nodes are none, or none that exist.
+    /// Throws `Failure` for values that are invalid or out of range.
     package func validate(nodes: Int) throws {
         try demandPowerOfTwo("--nodes", nodes, upTo: 1 << 16)
         try demandPowerOfTwo("--ranks-per-node", ranksPerNode, upTo: 1 << 10)
         guard (1...1024).contains(threads) else {
-            throw Failure("\(threads) threads a rank are outside 1 to 1024", hint: "change --threads")
+            throw Failure("\(threads) threads per rank are outside 1 to 1024", hint: "change --threads")
         }
         try demand("--gflops", rates.productRate * 1e-9, from: 0.01, upTo: 1e5, "GFLOP/s a core")
         try demand("--fraction", rates.productFraction, from: 0.01, upTo: 1.5, "of the product bound")
@@ -62,7 +61,7 @@ package struct ClusterDescription: Sendable {
     private func demand(
         _ option: String, _ value: Double, from least: Double, upTo largest: Double, _ unit: String
     ) throws {
-        // A little room, since the value has been to another unit and back.
+        // Tolerates the rounding of unit conversions.
         guard value.isFinite, value >= least * (1 - 1e-9), value <= largest * (1 + 1e-9) else {
             throw Failure(
                 String(format: "%@ %g is outside %g to %g %@", option, value, least, largest, unit),

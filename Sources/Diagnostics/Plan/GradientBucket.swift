@@ -1,35 +1,34 @@
 import Collectives
 import CrateModel
 
-// T tokens, L patches, D channels, V values a patch.
+// T tokens, L patches, D channels, V values per patch.
 
-/// A part of the flat gradient buffer that is summed over the ranks as a whole.
+/// A part of the flat gradient buffer that is summed over the ranks in one piece.
 package struct GradientBucket: Equatable, Sendable {
-    /// Its values.
     package let count: Int
     /// When the last of its gradients is complete, in seconds from the start of the backward pass.
     package let ready: Double
 
-    /// A bucket of `count` values.
     package init(count: Int, ready: Double) {
         self.count = count
         self.ready = ready
     }
 }
 
-/// Where the time of a pass goes, as far as products tell. Of an image:
+/// How the operations of matrix products divide over a pass. Per image:
 ///
 ///     a block      forward 6 T D^2 + 4 T^2 D   backward 12 T D^2 + 6 T^2 D
 ///     prediction   forward 2 L D V             backward 4 L D V
 ///     embedding    visible times 2 L D V, forward and again backward
 ///
-/// These are the products that are computed; `ModelConfiguration.operationsPerImage` counts those of the plain formulas.
+/// These are the products that are computed; `ModelConfiguration.operationsPerImage` counts those of the plain
+/// formulas.
 package struct PassShares: Sendable {
     private let backward: (block: Double, prediction: Double, embedding: Double)
-    /// The backward pass as a share of both.
+    /// The backward pass as a fraction of both passes.
     package let backwardShare: Double
 
-    /// The shares of a pass over images of `model`; `visible` is the fraction of the patches that is not hidden.
+    /// `visible` is the fraction of patches that are not hidden.
     package init(_ model: ModelConfiguration, visible: Double) {
         let (tokens, dim) = (Double(model.tokenCount), Double(model.dim))
         let blocks = Double(model.depth + model.decoderDepth)
@@ -42,9 +41,9 @@ package struct PassShares: Sendable {
         backwardShare = backwards / whole
     }
 
-    /// The buckets of `partition`, of buffers of `layout`, in the order in which the backward pass completes them: the gradients
-    /// of a block at once, those of the prediction and the norms with those of the block next to them (see
-    /// `Model.completeBackward`). A forward and a backward pass together take `passSeconds`.
+    /// The buckets of `partition`, for buffers of `layout`, in the order in which the backward pass completes them: all
+    /// gradients of a block at once, those of the prediction and the norms with the adjacent block (see
+    /// `Model.completeBackward`). `passSeconds` is the time of a forward and a backward pass together.
     package func buckets(_ partition: Partition, of layout: ParameterLayout, passSeconds: Double) -> [GradientBucket] {
         var buckets: [GradientBucket] = []
         var ready = 0.0
@@ -68,7 +67,7 @@ package struct PassShares: Sendable {
 
     private static func isBlock(_ module: Substring) -> Bool { module.contains("blocks.") }
 
-    /// The blocks and what else has a name of its own, by their places in the flat buffers.
+    /// The blocks and other modules, with their offsets in the flat buffers.
     private static func modules(of layout: ParameterLayout) -> [(name: Substring, start: Int)] {
         var modules: [(name: Substring, start: Int)] = []
         for parameter in layout.parameters {

@@ -3,27 +3,26 @@ import CrateModel
 import Foundation
 import Kernels
 
-/// How fast a core computes; what a plan takes from the output of `crate bench --json`.
+/// The speed of a core, given or from the output of `crate bench --json`.
 package struct MeasuredRates: Equatable, Sendable {
-    /// Operations of bare products a second and core.
+    /// Operations per second and core of matrix products alone.
     package let productRate: Double
-    /// What forward and backward passes reach of it, data included; AdamW and the sum over the ranks are left out, since they
-    /// are planned apart.
+    /// The fraction of `productRate` reached by forward and backward passes, including data loading. AdamW and the sum
+    /// over the ranks are planned separately.
     package let productFraction: Double
 
-    /// The rate that passes reach.
+    /// The rate reached by passes.
     package var reached: Double { productRate * productFraction }
 
-    /// The smallest fraction among the fp32 rows of BENCHMARKS.md.
+    /// The smallest fraction in the fp32 rows of BENCHMARKS.md.
     package static let defaultProductFraction = 0.82
 
-    /// Rates that are known otherwise.
     package init(productRate: Double, productFraction: Double = Self.defaultProductFraction) {
         self.productRate = productRate
         self.productFraction = productFraction
     }
 
-    /// Reads the file at `path`, measured with `model` in `precision`. Throws `Failure` when it is not, or cannot be read.
+    /// Reads the file at `path`. Throws `Failure` if it cannot be read or was not measured with `model` in `precision`.
     package init(benchmark path: String, model configuration: ModelConfiguration, precision: Precision) throws {
         let model = try Model(configuration)
         let result = try Self.read(path)
@@ -61,6 +60,6 @@ package struct MeasuredRates: Equatable, Sendable {
     }
 
     private static func isNone(_ path: String) -> Failure {
-        Failure("\(path) is not what crate bench --json writes", hint: "write it with crate bench --json > \(path)")
+        Failure("\(path) was not written by crate bench --json", hint: "write it with crate bench --json > \(path)")
     }
 }

@@ -3,31 +3,28 @@ import CrateModel
 import Loader
 import Training
 
-/// Bytes that rank 0 allocates for training, by kind; other ranks do without the parameters of a checkpoint, and may have some
-/// blocks of moments more. The program itself and its libraries come on top, some tens of megabytes.
+/// Bytes that rank 0 allocates for training, by kind. Other ranks do not store the parameters of a checkpoint, and may
+/// own a few more blocks of moments. The program and its libraries add some tens of megabytes.
 package struct MemoryPlan: Encodable, Equatable, Sendable {
-    /// The parameters, whole on every rank.
     package let parameters: Int
-    /// The gradients of a virtual rank.
+    /// Of one virtual rank.
     package let gradients: Int
     /// AdamW's two moments of the rank's part of the parameters.
     package let moments: Int
-    /// What a forward pass over a micro-batch leaves for the backward pass.
+    /// Kept from the forward pass for the backward pass.
     package let activations: Int
-    /// What passes use and nothing remembers.
+    /// Not needed after a layer has run.
     package let scratch: Int
-    /// Micro-batches that are ready or being read (`BatchLoader`); an evaluation has as many of its own.
+    /// Micro-batches that are ready or being read (`BatchLoader`); an evaluation has its own, as many again.
     package let readAhead: Int
-    /// Weights as products take them.
     package let preparedWeights: Int
-    /// Sums of virtual ranks that wait for their other half (`LeafSum`).
+    /// Sums of virtual ranks that wait for their sibling in the tree (`LeafSum`).
     package let treeLevels: Int
-    /// Pieces of messages.
     package let messages: Int
-    /// Copies of parameters and moments that are written while training goes on (`CheckpointSaver`).
+    /// Copies of parameters and moments that are written during training (`CheckpointSaver`).
     package let checkpoint: Int
 
-    /// The memory of one of `ranks` ranks. Throws `Failure` when it is beyond what an integer counts.
+    /// Throws `Failure` on integer overflow.
     package init(_ configuration: TrainingConfiguration, ranks: Int, threads: Int, bucketBytes: Int) throws {
         let model = try Model(configuration.model)
         let passes = try ReplicaBytes(
@@ -46,13 +43,12 @@ package struct MemoryPlan: Encodable, Equatable, Sendable {
             patchCount: configuration.model.patchCount)
         preparedWeights = passes.preparedWeights
         treeLevels = levels * count * float
-        // A piece that comes in; in bf16 as much for two of half the size, one each way.
         let largest = model.layout.parameters.map(\.count).max() ?? 0
         checkpoint = parameters + moments + largest * float
+        // One incoming piece in fp32; in bf16 two of half the size, one in each direction.
         messages = ranks == 1 ? 0 : GradientExchange.pieceCount * float
     }
 
-    /// All kinds together.
     package var total: Int {
         parameters + gradients + moments + activations + scratch + readAhead + preparedWeights + treeLevels + messages
             + checkpoint

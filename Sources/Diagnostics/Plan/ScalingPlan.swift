@@ -2,45 +2,37 @@ import Base
 import Foundation
 import Training
 
-/// What a run costs on a cluster, and on 1, 2, 4, ... of its nodes.
+/// The cost of a run on a cluster, and on 1, 2, 4, ... of its nodes.
 package struct ScalingPlan: Encodable, Equatable, Sendable {
-    /// A run on some of the nodes.
     package struct Run: Encodable, Equatable, Sendable {
-        /// One step.
         package let step: StepPlan
-        /// The whole step in seconds.
         package let stepSeconds: Double
-        /// Images a second over all ranks.
         package let imagesPerSecond: Double
-        /// Days to the end.
         package let days: Double
-        /// Hours to the end times the cores of all ranks.
+        /// For the whole run: hours times the cores of all ranks.
         package let coreHours: Double
-        /// How much shorter the run is than on half of the nodes.
+        /// Relative to half the nodes; nil for one node.
         package let speedup: Double?
     }
 
-    /// Steps of the run.
     package let steps: Int
-    /// Bytes that a rank allocates.
     package let memoryBytes: MemoryPlan
-    /// Those of all kinds.
     package let memoryBytesTotal: Int
-    /// The run on the nodes that were asked for.
+    /// The run on the requested number of nodes.
     package let run: Run
-    /// The runs on 1, 2, 4, ... nodes, to the first that does not pay or the nodes asked for, whichever are more.
+    /// The runs on 1, 2, 4, ... nodes, up to the requested number or to the first that is not worthwhile, whichever is
+    /// larger.
     package let scaling: [Run]
-    /// The most nodes that pay: every doubling up to there makes the run at least `payingSpeedup` times shorter.
+    /// The largest worthwhile number of nodes: every doubling up to it speeds up the run by at least `payingSpeedup`.
     package let payingNodes: Int
-    /// Why the next doubling does not pay, or cannot be.
+    /// Why the next doubling is not worthwhile or not possible.
     package let reason: String
 
-    /// How much shorter twice the nodes have to make a run to pay.
+    /// The minimum speedup from doubling the nodes that is worthwhile.
     package static let payingSpeedup = 1.4
 
-    /// The plan of a run on `nodes` nodes. `configuration` gives the run's configuration for a number of ranks.
-    ///
-    /// Throws `Failure` when the cluster is none, or the batch does not divide over the ranks of `nodes` nodes.
+    /// `configuration` returns the run's configuration for a number of ranks. Throws `Failure` if the cluster is
+    /// invalid or the batch does not divide over the ranks of `nodes` nodes.
     package init(
         nodes: Int, _ cluster: ClusterDescription, bucketBytes: Int,
         configuration: (_ ranks: Int) throws -> TrainingConfiguration
