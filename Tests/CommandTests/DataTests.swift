@@ -73,11 +73,12 @@ import Testing
             let loss = try pretrain("own", ["--normalise", "dataset"])
             #expect(try pretrain("imagenet") != loss)
             let stored = try #require(json("own/config.json")["resolved"] as? [String: String])
-            let index = try json("train/index.json")
-            for (name, statistic) in [("pixel-mean", "mean"), ("pixel-deviation", "std")] {
-                let values = try #require(index[statistic] as? [Double])
-                #expect(stored[name] == "\(values)")
-            }
+            // Not by JSONSerialization, which loses digits.
+            struct Statistics: Decodable { let mean, std: [Double] }
+            let index = try Data(contentsOf: URL(fileURLWithPath: "\(path)/train/index.json"))
+            let statistics = try JSONDecoder().decode(Statistics.self, from: index)
+            #expect(stored["pixel-mean"] == "\(statistics.mean)")
+            #expect(stored["pixel-deviation"] == "\(statistics.std)")
             let evaluated = try crate(["evaluate", "--checkpoint", "\(path)/own", "--data", "\(path)/val"])
             #expect(evaluated.output.hasPrefix(String(format: "validation loss %.6f", loss)), "\(evaluated.output)")
 
