@@ -42,71 +42,81 @@ let package = Package(
         systemLibrary("CArchive", pkgConfig: "libarchive", debian: "libarchive-dev"),
         .systemLibrary(name: "CBuildFacts"),
         .target(name: "CSignals"),
-        library("Files", ["CBuildFacts", "CZlib"]),
-        library("Buffers", ["Files"]),
-        library("Threads", []),
-        library("Kernels", ["Buffers", "COpenBLAS", "COneDNN"]),
-        library("CrateModel", ["Files", "Buffers", "Threads", "Kernels"]),
-        library("Images", ["Files", "Buffers", "Kernels", "CTurboJPEG", "CPNG"]),
-        library("Shards", ["Files", "Buffers", "Kernels", "Images", "CHDF5", "CArchive"]),
-        library("Collectives", ["Files", "Buffers", "Kernels", "COpenMPI"]),
-        library("Checkpoints", ["Files", "Buffers", "Kernels", "CrateModel", "Images"]),
-        library("Probing", ["Files", "Buffers", "Threads", "Kernels"]),
+        library("Base", ["CBuildFacts", "CZlib"]),
+        library("Kernels", ["Base", "COpenBLAS", "COneDNN"]),
+        library("CrateModel", ["Base", "Kernels"]),
+        library("Optimizers", ["Base", "Kernels", "CrateModel"]),
+        library("Images", ["Base", "Kernels", "CTurboJPEG", "CPNG"]),
+        library("HDF5", ["Base", "CHDF5"]),
+        library("Shards", ["Base", "Kernels", "Images", "HDF5", "CHDF5", "CArchive"]),
+        library("Loader", ["Base", "Kernels", "Images", "Shards"]),
+        library("Collectives", ["Base", "Kernels", "COpenMPI"]),
+        library("Checkpoints", ["Base", "Kernels", "CrateModel", "Optimizers", "Images"]),
+        library("Probing", ["Base", "Kernels"]),
         library(
             "Analysis",
-            [
-                "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives",
-                "Checkpoints", "Probing",
-            ]),
+            ["Base", "Kernels", "CrateModel", "Images", "Shards", "Loader", "Collectives", "Checkpoints", "Probing"]),
         library(
             "Reports",
-            ["Files", "Images", "Shards", "Checkpoints", "Analysis"],
+            ["Base", "Images", "Shards", "Checkpoints", "Analysis"],
             // In the program itself, which stays a single file.
             resources: [.embedInCode("Page")]),
         library(
             "Training",
             [
-                "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards", "Collectives",
+                "Base", "Kernels", "CrateModel", "Optimizers", "Images", "Shards", "Loader", "Collectives",
                 "Checkpoints", "Analysis", "Reports",
+            ]),
+        library(
+            "Diagnostics",
+            [
+                "Base", "Kernels", "CrateModel", "Optimizers", "Images", "HDF5", "Shards", "Loader", "Collectives",
+                "Checkpoints", "Analysis", "Training",
             ]),
         .executableTarget(
             name: "crate",
             dependencies: [
-                "CSignals", "Files", "Kernels", "CrateModel", "Images", "Shards", "Collectives", "Checkpoints",
-                "Probing", "Analysis", "Reports", "Training",
+                "CSignals", "Base", "Kernels", "CrateModel", "Optimizers", "Images", "HDF5", "Shards", "Loader",
+                "Collectives", "Checkpoints", "Probing", "Analysis", "Reports", "Training", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: swiftSettings),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
-        tests("FilesTests", ["TestSupport", "Files"]),
-        tests("BuffersTests", ["TestSupport", "Buffers"]),
-        tests("KernelsTests", ["Buffers", "Kernels"]),
-        tests("ImagesTests", ["TestSupport", "Files", "Images", "Kernels"], resources: [.copy("Fixtures")]),
-        tests("ShardsTests", ["AllocationCounter", "TestSupport", "CHDF5", "Files", "Kernels", "Shards", "Images"]),
-        tests("ThreadsTests", ["Threads"]),
-        tests("CrateModelTests", ["Files", "Buffers", "Threads", "Kernels", "CrateModel"]),
-        tests("AnalysisTests", ["Files", "CrateModel", "Images", "Analysis"]),
-        tests("ProbingTests", ["Files", "Buffers", "Threads", "Probing"]),
-        tests("CollectivesTests", ["Buffers", "Collectives"]),
-        tests("CheckpointsTests", ["TestSupport", "Files", "Buffers", "Kernels", "CrateModel", "Checkpoints"]),
-        tests("ReportsTests", ["TestSupport", "Files", "Images", "Reports"]),
+        tests("BaseTests", ["TestSupport", "Base"]),
+        tests("KernelsTests", ["Base", "Kernels", "Optimizers"]),
+        tests("ImagesTests", ["TestSupport", "Base", "Images", "Kernels"], resources: [.copy("Fixtures")]),
+        tests(
+            "ShardsTests",
+            ["AllocationCounter", "TestSupport", "CHDF5", "Base", "Kernels", "HDF5", "Shards", "Loader", "Images"]),
+        tests("CrateModelTests", ["Base", "Kernels", "CrateModel"]),
+        tests("AnalysisTests", ["Base", "CrateModel", "Images", "Analysis"]),
+        tests("ProbingTests", ["Base", "Probing"]),
+        tests("CollectivesTests", ["Base", "Collectives"]),
+        tests("CheckpointsTests", ["TestSupport", "Base", "Kernels", "CrateModel", "Optimizers", "Checkpoints"]),
+        tests("ReportsTests", ["TestSupport", "Base", "Images", "Reports"]),
         tests(
             "TrainingTests",
             [
-                "AllocationCounter", "Files", "Buffers", "Threads", "Kernels", "CrateModel", "Images", "Shards",
+                "AllocationCounter", "Base", "Kernels", "CrateModel", "Optimizers", "Images", "Shards", "Loader",
                 "Collectives", "Training",
+            ]),
+        tests(
+            "DiagnosticsTests",
+            [
+                "Base", "Kernels", "CrateModel", "Optimizers", "Images", "Shards", "Loader", "Collectives", "Training",
+                "Diagnostics",
             ],
             resources: [.copy("Golden")]),
         // Not the program's target: its first function would block the signals of the tests' own process. They run the program.
-        tests("CommandTests", ["TestSupport", "Kernels", "Shards"]),
+        tests("CommandTests", ["TestSupport", "Base", "Kernels", "Images", "Shards", "Loader"]),
     ]
 )
 
 // What needs neither mpirun nor the program, for Launch/sanitize and Tests/Emulation.
 if Context.environment["CRATE_WITHOUT_PROGRAM"] != nil {
-    let left = ["Training", "crate", "TrainingTests", "CommandTests"]
+    let left = ["Training", "Diagnostics", "crate", "TrainingTests", "DiagnosticsTests", "CommandTests"]
     package.targets.removeAll { left.contains($0.name) }
     package.products = []
     package.dependencies = []

@@ -1,26 +1,19 @@
+import Base
 import Checkpoints
 import Collectives
 import CrateModel
-import Files
 import Foundation
 import Kernels
-import Shards
 
-/// What `analyseCheckpoint` is asked for.
-public struct AnalysisRequest: Sendable {
-    /// The shards whose samples are measured.
-    public var data: String
-    /// How many of them.
-    public var images: Int
-    /// The fraction of patches that is hidden; nil takes that of the training.
-    public var maskRatio: Double?
-    /// The precision of products.
-    public var precision: Precision
-    /// Threads of a rank.
-    public var threads: Int
+package struct AnalysisRequest: Sendable {
+    package var data: String
+    package var images: Int
+    /// The fraction of patches to hide; nil takes that of training.
+    package var maskRatio: Double?
+    package var precision: Precision
+    package var threads: Int
 
-    /// A request from its parts.
-    public init(data: String, images: Int, maskRatio: Double?, precision: Precision, threads: Int) {
+    package init(data: String, images: Int, maskRatio: Double?, precision: Precision, threads: Int) {
         self.data = data
         self.images = images
         self.maskRatio = maskRatio
@@ -29,21 +22,20 @@ public struct AnalysisRequest: Sendable {
     }
 }
 
-/// The measures of all layers of the checkpoint that `path` means (see `CheckpointStore.modelFile`). Damaged checkpoints that
-/// were passed over go to `report`, on rank 0.
+/// The metrics of all layers of the checkpoint at `path` (see `CheckpointStore.modelFile`). Corrupt checkpoints that
+/// were skipped are passed to `report` on rank 0.
 ///
-/// Collective: all ranks get the measures, or all throw.
-public func analyseCheckpoint(
+/// Collective: all ranks return the metrics, or all throw.
+package func analyseCheckpoint(
     _ path: String, _ request: AnalysisRequest, world: World, report: (Failure) -> Void
 ) throws -> LayerMeasurement {
     let loaded = try LoadedModel(path, images: 1, precision: request.precision, threads: request.threads, world: world)
     for warning in loaded.warnings where world.rank == 0 { report(warning) }
-    let maskRatio = loaded.model.autoencoder == nil ? nil : request.maskRatio ?? loaded.maskRatio
+    let maskRatio = loaded.model.classifier != nil ? nil : request.maskRatio ?? loaded.stored.maskRatio
     let loader = try loaded.loader(of: request.data, maskRatio: maskRatio, world: world)
     let meter = try world.agree { try LayerMeter(loaded.model, images: 1, threads: request.threads) }
     var measurement = try measureLayers(
-        loaded.model, parameters: loaded.parameters.pointer, workspace: loaded.workspace, loader: loader,
-        images: request.images, meter: meter, world: world)
+        loaded.replica, loader: loader, images: request.images, meter: meter, world: world)
     measurement.file = loaded.file
     let directory = (loaded.file as NSString).deletingLastPathComponent
     measurement.step = CheckpointStore.step(of: directory)

@@ -1,13 +1,13 @@
-import Files
+import Base
 import Images
 
 extension AttentionMaps {
-    /// The original, then the map of each of `heads` (counted from 1; nil: all) and their mean over the image, enlarged
-    /// bilinearly, each on its own scale from its least to its greatest value. Below, where `mass` is given, the image where the
-    /// mask of the map that keeps that much is dark elsewhere.
+    /// One row: the original, then the map of each of `heads` (counted from 1; nil: all) and their mean, enlarged
+    /// bilinearly and drawn over the image, each scaled from its minimum to its maximum. With `mass`, a second row
+    /// shows the image darkened outside the mask that keeps that much of each map.
     ///
-    /// Throws `Failure` where there is no such head.
-    public func sheet(heads chosen: [Int]? = nil, mass: Double? = nil, gap: Int = 2) throws -> Image {
+    /// Throws `Failure` if there is no such head.
+    package func sheet(heads chosen: [Int]? = nil, mass: Double? = nil, gap: Int = 2) throws -> Image {
         if let odd = chosen?.first(where: { !(1...heads.count).contains($0) }) {
             throw Failure("there is no head \(odd)", hint: "choose from 1 to \(heads.count)")
         }
@@ -17,7 +17,7 @@ extension AttentionMaps {
         return try Image(rows: rows, gap: gap)
     }
 
-    /// Half image in grey, half colour of the map.
+    /// A mix of the grey image and the colours of the map.
     private func overlay(_ map: [Float]) throws -> Image {
         let (low, high) = (map.min() ?? 0, map.max() ?? 0)
         let side = original.width
@@ -44,7 +44,7 @@ extension AttentionMaps {
         return try Image(width: side, height: side, pixels: pixels)
     }
 
-    /// The map at the centre of a pixel, between the centres of patches.
+    /// The map at the centre of a pixel, interpolated between the centres of patches.
     private func enlarged(_ map: [Float], _ row: Int, _ column: Int) -> Float {
         let grid = tiling.patchesPerSide
         func place(_ pixel: Int) -> (Int, Int, Float) {
@@ -59,7 +59,8 @@ extension AttentionMaps {
     }
 }
 
-/// From dark violet over green to yellow, in steps that look even, also to the colour-blind; 0...1 to 0...255.
+/// The viridis colours, from dark violet over green to yellow: perceptually even, also for the colour-blind. 0...1 to
+/// 0...255.
 func evenColour(_ value: Float) -> SIMD3<Float> {
     let anchors: [SIMD3<Float>] = [
         [68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37],

@@ -1,48 +1,42 @@
 // L = G G patches of an image, H heads.
 
-/// How well masks of patches cover objects: the intersection of a mask and the objects, in pixels, over their union (IoU).
+/// How well masks of patches cover objects: the intersection over union (IoU) of a mask and the objects, in pixels.
 ///
-/// Images are added one after the other. Those at even places are what a head, or a size of the blob, is chosen on; those at odd
-/// places tell how well the choice does, so that a choice among many does not flatter itself.
-public struct Emergence: Sendable {
-    /// What the images tell, all of them and half by half.
-    public struct Result: Codable, Equatable, Sendable {
-        /// The mean IoU of images and its standard error.
-        public struct Overlap: Codable, Equatable, Sendable {
-            /// The mean.
-            public let iou: Double
-            /// Its standard error.
-            public let error: Double
+/// Images are added one by one. A head, or the size of the blob, is chosen on the images at even positions and judged
+/// on those at odd positions, so that choosing among many does not bias the result.
+package struct Emergence: Sendable {
+    package struct Result: Codable, Equatable, Sendable {
+        package struct Overlap: Codable, Equatable, Sendable {
+            /// Mean over images.
+            package let iou: Double
+            /// Standard error of the mean.
+            package let error: Double
         }
-        /// What was chosen on one half of the images, a head counted from 1 or a number of patches, and its IoU on the other half.
-        public struct Choice: Codable, Equatable, Sendable {
-            /// The head or the number of patches.
-            public let chosen: Int
-            /// Its IoU on the other half.
-            public let overlap: Overlap
+        /// A choice made on one half of the images and its IoU on the other half.
+        package struct Choice: Codable, Equatable, Sendable {
+            /// The head, counted from 1, or the number of patches.
+            package let chosen: Int
+            package let overlap: Overlap
         }
 
-        /// Images that were added.
-        public let images: Int
-        /// The mean IoU of each head over all images.
-        public let heads: [Overlap]
-        /// The mean of those of the heads.
-        public let mean: Double
-        /// The best head.
-        public let best: Choice
-        /// The patches next to the centre, as many as are best: what one gets without looking at the image.
-        public let blob: Choice
+        package let images: Int
+        /// For each head, over all images.
+        package let heads: [Overlap]
+        package let mean: Double
+        package let best: Choice
+        /// The baseline that ignores the image: the best number of patches closest to the centre.
+        package let blob: Choice
     }
 
     private let mass: Double
-    /// Patches by their distance from the centre.
+    /// Patches by distance from the centre.
     private let outwards: [Int]
     /// IoU of each image, (images, H) and (images, L).
     private var heads: [[Double]] = []
     private var blobs: [[Double]] = []
 
     /// Masks keep `mass` of a head's attention, on `grid` x `grid` patches.
-    public init(mass: Double, grid: Int) {
+    package init(mass: Double, grid: Int) {
         func distance(_ patch: Int) -> Int {
             let (row, column) = (2 * (patch / grid) + 1 - grid, 2 * (patch % grid) + 1 - grid)
             return row * row + column * column
@@ -51,8 +45,9 @@ public struct Emergence: Sendable {
         outwards = (0..<grid * grid).sorted { (distance($0), $0) < (distance($1), $1) }
     }
 
-    /// Adds an image: what each head attends to (H, L), and how many of the `area` pixels of each patch are an object's (L).
-    public mutating func add(_ maps: [[Float]], objects: [Int], area: Int) {
+    /// Adds an image: the attention of each head (H, L), and how many of the `area` pixels of each patch belong to an
+    /// object (L).
+    package mutating func add(_ maps: [[Float]], objects: [Int], area: Int) {
         let total = objects.reduce(0, +)
         func overlap(covered: Int, patches: Int) -> Double {
             Double(covered) / Double(max(1, patches * area + total - covered))
@@ -71,8 +66,8 @@ public struct Emergence: Sendable {
             })
     }
 
-    /// What the images that were added tell; nil where they are fewer than two.
-    public var result: Result? {
+    /// Nil for fewer than two images.
+    package var result: Result? {
         guard heads.count > 1 else { return nil }
         let overlaps = heads[0].indices.map { head in Self.overlap(heads.map { $0[head] }) }
         return Result(
@@ -85,7 +80,7 @@ public struct Emergence: Sendable {
             stride(from: first, to: candidates.count, by: 2).map { candidates[$0][candidate] }
         }
         let sums = candidates[0].indices.map { half($0, from: 0).reduce(0, +) }
-        // Of equals the first.
+        // The first of equals.
         let best = sums.indices.reduce(0) { sums[$1] > sums[$0] ? $1 : $0 }
         return Result.Choice(chosen: best + 1, overlap: overlap(half(best, from: 1)))
     }

@@ -1,33 +1,25 @@
-import Buffers
+import Base
 import Collectives
 import CrateModel
-import Files
-import Kernels
-import Shards
+import Loader
 
 // n samples, T tokens of an image, D channels.
 
-/// Where features are taken from, each a row of D values for every sample.
-public struct FeatureSource: Hashable, Sendable {
-    /// The encoder block, counted from 1; nil is behind the encoder's last norm.
-    public let block: Int?
-    /// The tokens.
-    public let pooling: Pooling
+/// Where features are taken from; each sample has a row of D values.
+package struct FeatureSource: Hashable, Sendable {
+    /// The encoder block, counted from 1; nil is after the encoder's last norm.
+    package let block: Int?
+    package let pooling: Pooling
 
-    /// Features of `pooling` behind `block`.
-    public init(block: Int?, pooling: Pooling) {
-        self.block = block
-        self.pooling = pooling
-    }
-
-    /// The layer's name: the block's number, or `norm`.
-    public var layer: String { block.map(String.init) ?? "norm" }
+    /// The block's number, or `norm`.
+    package var layer: String { block.map(String.init) ?? "norm" }
     /// `mean.3`, `class.norm` and so on.
-    public var name: String { "\(pooling.rawValue).\(layer)" }
+    package var name: String { "\(pooling.rawValue).\(layer)" }
 
-    /// The sources of `layers`, which is `all`, `norm`, or numbers and `norm` with commas between them, in a model of `depth`
-    /// blocks. Throws `Failure` for a layer that the model does not have, and where there is none, or one twice.
-    public static func sources(layers: String, poolings: [Pooling], depth: Int) throws -> [FeatureSource] {
+    /// The sources of `layers`, which is `all`, `norm`, or a comma-separated list of block numbers and `norm`, in a
+    /// model of `depth` blocks. Throws `Failure` for a layer that the model does not have, an empty list, or a
+    /// duplicate.
+    package static func sources(layers: String, poolings: [Pooling], depth: Int) throws -> [FeatureSource] {
         let names =
             layers == "all" ? (1...depth).map(String.init) + ["norm"] : layers.split(separator: ",").map(String.init)
         guard !names.isEmpty, Set(names).count == names.count, Set(poolings).count == poolings.count else {
@@ -47,18 +39,19 @@ public struct FeatureSource: Hashable, Sendable {
 }
 
 extension LoadedModel {
-    /// Passes the features of all samples of the shards in `data` to `body` on rank 0, some samples after the other: the
-    /// samples, and for each of `sources` a row (D) a sample. Images are framed as in an evaluation, and nothing is hidden.
+    /// Passes the features of all samples of the shards in `data` to `body` on rank 0, in batches: the range of
+    /// samples, and for each of `sources` one row (D) per sample. Images are framed as in an evaluation, with nothing
+    /// hidden.
     ///
     /// Every rank computes its share. Collective: all ranks return, or all throw.
-    public borrowing func features(
+    package borrowing func features(
         of data: String, _ sources: [FeatureSource], world: World,
         body: (Range<Int>, [UnsafePointer<Float>]) throws -> Void
     ) throws {
-        let (chunk, dim) = (workspace.capacity, model.configuration.dim)
+        let (chunk, dim) = (replica.capacity, model.configuration.dim)
         let loader = try loader(of: data, maskRatio: nil, world: world)
         let (count, stride) = (loader.count, world.size * chunk)
-        // Samples of one exchange; in it every rank has as many chunks.
+        // Samples per exchange; every rank has the same number of chunks in it.
         let round = 32 * stride
         let rows = try world.agree { try OwnedBuffer<Float>(count: sources.count * round * dim) }
         let places = sources.indices.map { UnsafePointer(rows.pointer + $0 * round * dim) }
@@ -73,30 +66,24 @@ extension LoadedModel {
                         throw Failure("the loader is not at sample \(first)", hint: "this is a mistake of the program")
                     }
                     let images = loaded.positions.count
-                    encode(PatchBatch(patches: loaded.patches, mask: nil, images: images))
+                    replica.encode(PatchBatch(patches: loaded.patches, mask: nil, images: images))
                     for (index, source) in sources.enumerated() {
                         pool(source, images, into: rows.pointer + (index * round + first - start) * dim)
                     }
                 }
             }
-            // A row is zero on all ranks but one.
+            // Each row is zero on all ranks but one.
             world.sum(rows.pointer, count: rows.count)
             try world.agree { if world.rank == 0 { try body(samples, places) } }
         }
     }
 
-    /// Writes the features of the first `images` images of the workspace, (images, D).
+    /// Writes the features of the first `images` images of the last pass, (images, D).
     private borrowing func pool(_ source: FeatureSource, _ images: Int, into rows: UnsafeMutablePointer<Float>) {
         let (tokens, dim) = (model.configuration.tokenCount, model.configuration.dim)
-        let states = source.block.map { workspace.encoderOutput($0 - 1) } ?? workspace.encoderNormed
+        let states = source.block.map { replica.encoderOutput($0 - 1) } ?? replica.encoderNormed
         for image in 0..<images {
-            let (state, row) = (states + image * tokens * dim, rows + image * dim)
-            switch source.pooling {
-            case .classToken: row.update(from: state, count: dim)
-            case .mean:
-                addColumnSums(state + dim, sign: 1, rows: tokens - 1, columns: dim, stride: dim, to: row)
-                for i in 0..<dim { row[i] /= Float(tokens - 1) }
-            }
+            source.pooling.pool(states + image * tokens * dim, tokens: tokens, dim: dim, into: rows + image * dim)
         }
     }
 }

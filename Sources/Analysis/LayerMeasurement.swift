@@ -1,19 +1,17 @@
-/// A measure over images.
-public struct Spread: Codable, Equatable, Sendable {
-    /// The mean.
-    public var mean: Double
-    /// The standard deviation.
-    public var std: Double
+import Kernels
 
-    /// A mean and a deviation.
-    public init(mean: Double, std: Double) {
+package struct Spread: Codable, Equatable, Sendable {
+    package var mean: Double
+    package var std: Double
+
+    package init(mean: Double, std: Double) {
         self.mean = mean
         self.std = std
     }
 
     /// That of `values`; nil where there is none, or one is not finite. The deviation of a `sample` divides by one less than their
     /// number, as that of coding rates does; a single value has none.
-    public init?(_ values: [Double], isSample: Bool = false) {
+    package init?(_ values: [Double], isSample: Bool = false) {
         guard !values.isEmpty, values.allSatisfy(\.isFinite) else { return nil }
         let mean = values.reduce(0, +) / Double(values.count)
         let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
@@ -22,47 +20,66 @@ public struct Spread: Codable, Equatable, Sendable {
     }
 }
 
-/// What is measured of an encoder block; see `BlockMeasure` and `WeightMeasures`. What is not finite is absent.
-public struct EncoderMeasures: Codable, Equatable, Sendable {
-    /// See `BlockMeasure`.
-    public var codingRate, codingRateAfter, sparsity, sparsityBefore, istaStep: Spread?
-    /// See `BlockMeasure`.
-    public var attentionEntropy, classAttentionEntropy: Spread?
-    /// See `WeightMeasures`.
-    public var dictionaryCoherence, subspaceOverlap: Double?
+/// The metrics of an encoder block by their names in `measures.jsonl`; see `BlockMetric` and `WeightMetrics`.
+package enum EncoderMetric: String, CodingKey, CaseIterable, Sendable {
+    case codingRate = "coding_rate"
+    case codingRateAfter = "coding_rate_after"
+    case sparsityBefore = "sparsity_before"
+    case sparsity
+    case istaStep = "ista_step"
+    case attentionEntropy = "attention_entropy"
+    case classAttentionEntropy = "class_attention_entropy"
+    case dictionaryCoherence = "dictionary_coherence"
+    case subspaceOverlap = "subspace_overlap"
+
+    /// Those of weights, which have no deviation over images.
+    package static let ofWeights: [EncoderMetric] = [.dictionaryCoherence, .subspaceOverlap]
 }
 
-/// What is measured of a decoder block; see `LayerMeter.measure`.
-public struct DecoderMeasures: Codable, Equatable, Sendable {
-    /// How far its output is from what it is to bring back.
-    public var discrepancy: Spread?
+/// The metrics of an encoder block; what is not finite is absent.
+package struct EncoderMetrics: Codable, Equatable, Sendable {
+    package typealias CodingKeys = EncoderMetric
+
+    package var codingRate, codingRateAfter, sparsityBefore, sparsity, istaStep: Spread?
+    package var attentionEntropy, classAttentionEntropy: Spread?
+    package var dictionaryCoherence, subspaceOverlap: Double?
+
+    /// The value of `metric`, without a deviation where it is not taken over images.
+    package subscript(metric: EncoderMetric) -> Spread? {
+        switch metric {
+        case .codingRate: codingRate
+        case .codingRateAfter: codingRateAfter
+        case .sparsityBefore: sparsityBefore
+        case .sparsity: sparsity
+        case .istaStep: istaStep
+        case .attentionEntropy: attentionEntropy
+        case .classAttentionEntropy: classAttentionEntropy
+        case .dictionaryCoherence: dictionaryCoherence.map { Spread(mean: $0, std: 0) }
+        case .subspaceOverlap: subspaceOverlap.map { Spread(mean: $0, std: 0) }
+        }
+    }
 }
 
-/// The measures of all layers over a sample of images; a line of `measures.jsonl`.
-public struct LayerMeasurement: Codable, Equatable, Sendable {
+/// The metrics of a decoder block.
+package struct DecoderMetrics: Codable, Equatable, Sendable {
+    /// How far its output is from what it is to restore; see `LayerMeter.measure`.
+    package var discrepancy: Spread?
+
+    package static let discrepancyName = "discrepancy"
+}
+
+/// The metrics of all layers over a sample of images; a line of `measures.jsonl`.
+package struct LayerMeasurement: Codable, Equatable, Sendable {
     /// The model file, where one was read.
-    public var file: String?
+    package var file: String?
     /// Steps done, where they are known.
-    public var step: Int?
+    package var step: Int?
     /// Epochs done, a fraction.
-    public var epoch: Double?
+    package var epoch: Double?
     /// The number of images.
-    public var images: Int
+    package var images: Int
     /// Block by block.
-    public var encoder: [EncoderMeasures]
+    package var encoder: [EncoderMetrics]
     /// Block by block, as far as the encoder has blocks to compare with.
-    public var decoder: [DecoderMeasures]
-}
-
-extension EncoderMeasures {
-    /// What is measured over images, by the names in files.
-    public static let spreads: [(name: String, value: @Sendable (EncoderMeasures) -> Spread?)] = [
-        ("coding_rate", \.codingRate), ("coding_rate_after", \.codingRateAfter), ("sparsity_before", \.sparsityBefore),
-        ("sparsity", \.sparsity), ("ista_step", \.istaStep), ("attention_entropy", \.attentionEntropy),
-        ("class_attention_entropy", \.classAttentionEntropy),
-    ]
-    /// What is measured of weights, by the names in files.
-    public static let numbers: [(name: String, value: @Sendable (EncoderMeasures) -> Double?)] = [
-        ("dictionary_coherence", \.dictionaryCoherence), ("subspace_overlap", \.subspaceOverlap),
-    ]
+    package var decoder: [DecoderMetrics]
 }

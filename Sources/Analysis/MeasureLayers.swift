@@ -1,41 +1,38 @@
-import Buffers
 import Collectives
 import CrateModel
-import Shards
+import Loader
 
-/// Measures all layers over `images` samples of `loader`, or all where there are fewer: evenly spread over them, each framed and
-/// masked in a way that is always the same.
+/// Measures all layers over `images` samples of `loader`, or all if there are fewer. Samples are evenly spaced; framing
+/// and masks are always the same.
 ///
-/// The samples go round the ranks one by one, and so do the blocks whose weights are measured; then every rank adds up the same
-/// numbers in the same order, so that the result has the same bits on any number of ranks. Collective: all ranks get it, or all
-/// throw.
+/// Samples are distributed round-robin over the ranks, and so are the blocks whose weights are measured. Every rank
+/// then adds the same numbers in the same order, so the result has the same bits for any number of ranks. Collective:
+/// all ranks return the result, or all throw.
 ///
-/// The last pass in `workspace` is overwritten. `meter` is for one image or more.
-public func measureLayers(
-    _ model: Model, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace,
-    loader: BatchLoader, images: Int, meter: borrowing LayerMeter, world: World
+/// Overwrites the last pass of `replica`. `meter` must hold at least one image.
+package func measureLayers(
+    _ replica: borrowing Replica, loader: BatchLoader, images: Int, meter: borrowing LayerMeter, world: World
 ) throws -> LayerMeasurement {
     let count = min(images, loader.count)
     let (spacing, rowCount) = (loader.count / count, meter.rowCount)
-    let blocks = model.configuration.depth
+    let (model, blocks) = (replica.model, replica.model.configuration.depth)
     var values = [Double](repeating: 0, count: count * rowCount + 2 * blocks)
-    model.prepare(parameters: parameters, workspace: workspace)
     try world.agree {
         loader.begin(
             BatchSequence(
                 first: world.rank * spacing, size: 1, stride: world.size * spacing, end: (count - 1) * spacing + 1),
             for: .evaluation)
         while let loaded = try loader.next() {
-            model.forward(model.batch(loaded), parameters: parameters, workspace: workspace)
-            meter.measure(images: 1, parameters: parameters, workspace: workspace)
+            replica.forward(model.batch(loaded))
+            meter.measure(images: 1, in: replica)
             let start = loaded.positions.lowerBound / spacing * rowCount
             values.replaceSubrange(start..<start + rowCount, with: meter.row(0))
         }
         let own = Array(stride(from: world.rank, to: blocks, by: world.size))
-        let weights = try meter.measureWeights(of: own, parameters: parameters, team: workspace.team)
+        let weights = try meter.measureWeights(of: own, in: replica)
         for (block, weights) in zip(own, weights) {
-            values[count * rowCount + 2 * block] = weights.dictionaryCoherence
-            values[count * rowCount + 2 * block + 1] = weights.subspaceOverlap
+            values[count * rowCount + 2 * block] = weights?.dictionaryCoherence ?? .nan
+            values[count * rowCount + 2 * block + 1] = weights?.subspaceOverlap ?? .nan
         }
     }
     world.sum(&values)
@@ -43,7 +40,7 @@ public func measureLayers(
 }
 
 extension LayerMeasurement {
-    /// From a row for each image, and two numbers for each block behind them.
+    /// `values` has a row for each image, followed by two numbers for each block.
     fileprivate init(_ values: [Double], images: Int, _ meter: borrowing LayerMeter) {
         let rowCount = meter.rowCount
         func column(_ place: Int) -> [Double] { (0..<images).map { values[$0 * rowCount + place] } }
@@ -51,24 +48,24 @@ extension LayerMeasurement {
             let value = values[images * rowCount + 2 * block + number]
             return value.isFinite ? value : nil
         }
-        var encoder: [EncoderMeasures] = []
+        var encoder: [EncoderMetrics] = []
         for block in 0..<meter.depth {
-            let places = BlockMeasure.allCases.map { LayerMeter.place($0, block: block) }
-            func spread(_ measure: BlockMeasure, isSample: Bool = false) -> Spread? {
-                Spread(column(places[measure.rawValue]), isSample: isSample)
+            let places = BlockMetric.allCases.map { LayerMeter.place($0, block: block) }
+            func spread(_ metric: BlockMetric, isSample: Bool = false) -> Spread? {
+                Spread(column(places[metric.rawValue]), isSample: isSample)
             }
             encoder.append(
-                EncoderMeasures(
+                EncoderMetrics(
                     codingRate: spread(.codingRate, isSample: true),
-                    codingRateAfter: spread(.codingRateAfter, isSample: true), sparsity: spread(.sparsity),
-                    sparsityBefore: spread(.sparsityBefore), istaStep: spread(.istaStep),
+                    codingRateAfter: spread(.codingRateAfter, isSample: true),
+                    sparsityBefore: spread(.sparsityBefore), sparsity: spread(.sparsity), istaStep: spread(.istaStep),
                     attentionEntropy: spread(.attentionEntropy),
                     classAttentionEntropy: spread(.classAttentionEntropy), dictionaryCoherence: weight(block, 0),
                     subspaceOverlap: weight(block, 1)))
         }
-        var decoder: [DecoderMeasures] = []
+        var decoder: [DecoderMetrics] = []
         for block in 0..<meter.matchedDecoderDepth {
-            decoder.append(DecoderMeasures(discrepancy: Spread(column(meter.discrepancyPlace(block: block)))))
+            decoder.append(DecoderMetrics(discrepancy: Spread(column(meter.discrepancyPlace(block: block)))))
         }
         self.init(images: images, encoder: encoder, decoder: decoder)
     }

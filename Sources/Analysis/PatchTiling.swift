@@ -1,25 +1,24 @@
-import Files
+import Base
 import Kernels
 
-/// How a square image is cut into the patches that a model sees: p x p pixels each, the next one `stride` pixels on.
+/// How a square image is cut into patches: p x p pixels each, `stride` pixels apart.
 ///
-/// Training has stride p. With a smaller one patches overlap, and a model sees more of them; their positions are interpolated
-/// for the finer grid.
-public struct PatchTiling: Equatable, Sendable {
+/// Training uses stride p. With a smaller stride patches overlap and the model sees more of them; its positions are
+/// interpolated for the finer grid.
+package struct PatchTiling: Equatable, Sendable {
     /// The image's side S in pixels.
-    public let imageSize: Int
+    package let imageSize: Int
     /// A patch's side p in pixels.
-    public let patchSize: Int
+    package let patchSize: Int
     /// Pixels from one patch to the next.
-    public let stride: Int
+    package let stride: Int
 
-    /// Patches of a side, G = (S - p) / stride + 1.
-    public var patchesPerSide: Int { (imageSize - patchSize) / stride + 1 }
+    /// G = (S - p) / stride + 1.
+    package var patchesPerSide: Int { (imageSize - patchSize) / stride + 1 }
 
-    /// Patches of `patchSize` in an image of `imageSize`, `stride` (nil: `patchSize`) apart.
-    ///
-    /// Throws `Failure` unless 0 < stride <= p <= S and the patches reach the image's last pixel.
-    public init(imageSize: Int, patchSize: Int, stride: Int? = nil) throws {
+    /// `stride` nil is `patchSize`. Throws `Failure` unless 0 < stride <= p <= S and the patches reach the image's last
+    /// pixel.
+    package init(imageSize: Int, patchSize: Int, stride: Int? = nil) throws {
         let stride = stride ?? patchSize
         guard (1...PatchLimits.imageSize).contains(imageSize), (1...imageSize).contains(patchSize) else {
             throw Failure(
@@ -34,7 +33,7 @@ public struct PatchTiling: Equatable, Sendable {
         }
         guard (imageSize - patchSize) / stride < PatchLimits.patchesPerSide else {
             throw Failure(
-                "\((imageSize - patchSize) / stride + 1) patches a side are more than \(PatchLimits.patchesPerSide)",
+                "\((imageSize - patchSize) / stride + 1) patches per side are more than \(PatchLimits.patchesPerSide)",
                 hint: "choose a larger --stride or a smaller --image-size")
         }
         self.imageSize = imageSize
@@ -42,13 +41,13 @@ public struct PatchTiling: Equatable, Sendable {
         self.stride = stride
     }
 
-    /// The patch whose centre is next to that of the pixel in `row` and `column` of the image, enlarged or reduced to `side` pixels.
+    /// The patch with the centre nearest to the pixel at `row` and `column` of the image, rescaled to `side` pixels.
     func nearest(row: Int, column: Int, side: Int) -> Int {
         func patch(_ pixel: Int) -> Int { max(0, min(patchesPerSide - 1, Int(place(pixel, side: side).rounded()))) }
         return patch(row) * patchesPerSide + patch(column)
     }
 
-    /// Where row or column `pixel` of the image, enlarged or reduced to `side` pixels, lies between the centres of patches, which
+    /// The coordinate of row or column `pixel` of the image, rescaled to `side` pixels, where the centres of patches
     /// are at 0, 1, ..., G - 1.
     func place(_ pixel: Int, side: Int) -> Float {
         let centre = (Float(pixel) + 0.5) * Float(imageSize) / Float(side)

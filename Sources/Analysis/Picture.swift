@@ -1,21 +1,20 @@
-import Files
+import Base
 import Foundation
 import Images
 import Shards
 
-/// An image and how a model sees it.
-public struct Picture: Sendable {
-    /// What it is called: the name of its file, or the number of its sample.
-    public let name: String
-    /// The image as it is stored.
-    public let image: Image
-    /// The part of it that the model sees.
-    public let framing: Framing
-    /// What its mask is drawn for.
-    public let key: Int
+/// An image and its framing for a model.
+package struct Picture: Sendable {
+    /// The file's name without extension, or the sample's number.
+    package let name: String
+    package let image: Image
+    package let framing: Framing
+    /// The key from which its mask is drawn.
+    package let key: Int
 
-    /// The image file `path`, framed for an input of `side` pixels as evaluation does. Throws `Failure` when it cannot be read.
-    public init(file path: String, side: Int, key: Int) throws {
+    /// The image file `path`, framed for an input of `side` pixels as in evaluation. Throws `Failure` if it cannot be
+    /// read.
+    package init(file path: String, side: Int, key: Int) throws {
         do {
             var isDirectory: ObjCBool = false
             _ = FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
@@ -42,14 +41,72 @@ public struct Picture: Sendable {
 }
 
 extension ShardDirectory {
-    /// Sample `sample`, framed for an input of `side` pixels, with the key of its mask in evaluation. Throws `Failure` when it
+    /// The sample framed for an input of `side` pixels, with the key of its mask in evaluation. Throws `Failure` if it
     /// cannot be read.
-    public mutating func picture(sample: Int, side: Int) throws -> Picture {
+    package mutating func picture(sample: Int, side: Int) throws -> Picture {
         let image = try image(sample: sample)
         let framing =
             index.imageSize > 0
             ? Framing.evaluation(stored: image.width, side: side)
             : Framing.evaluation(width: image.width, height: image.height, side: side)
         return Picture(sample: sample, image: image, framing: framing)
+    }
+}
+
+/// Pictures as model input: framed, normalised, and cut into patches (N, L, V).
+struct FramedPictures: ~Copyable {
+    let capacity: Int
+    let patches: OwnedBuffer<Float>
+    /// Values of a picture (L V).
+    let valueCount: Int
+    private let tiling: PatchTiling
+    private let normalisation: Normalisation
+    private let framed: OwnedBuffer<Float>
+    private var resampler: Resampler
+
+    /// Throws `Failure` if memory is short.
+    init(_ tiling: PatchTiling, _ normalisation: Normalisation, capacity: Int) throws {
+        let valueCount = tiling.patchesPerSide * tiling.patchesPerSide * 3 * tiling.patchSize * tiling.patchSize
+        let patches = try OwnedBuffer<Float>(count: capacity * valueCount)
+        let framed = try OwnedBuffer<Float>(count: 3 * tiling.imageSize * tiling.imageSize)
+        let resampler = try Resampler()
+        self.patches = patches
+        self.framed = framed
+        self.resampler = resampler
+        self.capacity = capacity
+        self.valueCount = valueCount
+        self.tiling = tiling
+        self.normalisation = normalisation
+    }
+
+    /// `picture` framed but not normalised.
+    mutating func image(of picture: Picture) throws -> Image {
+        try resampler.resample(picture.image, framing: picture.framing)
+    }
+
+    mutating func place(_ picture: Picture, at index: Int) throws {
+        let image = picture.image
+        try resampler.resample(
+            image.pixels, width: image.width, height: image.height, rowBytes: 3 * image.width,
+            framing: picture.framing, into: framed.pointer)
+        normalisedPatches(
+            from: framed.pointer, side: tiling.imageSize, patchSize: tiling.patchSize, stride: tiling.stride,
+            mean: normalisation.means, deviation: normalisation.deviations,
+            into: patches.pointer + index * valueCount)
+    }
+}
+
+extension LoadedModel {
+    /// Frames `pictures` in batches, as many at a time as the replica takes, and calls `body` with each batch.
+    borrowing func forEachBatch(
+        of pictures: [Picture], _ body: (inout FramedPictures, [Picture]) throws -> Void
+    ) throws {
+        var framed = try FramedPictures(
+            tiling, stored.normalisation, capacity: min(pictures.count, replica.capacity))
+        for first in stride(from: 0, to: pictures.count, by: max(1, framed.capacity)) {
+            let batch = Array(pictures[first..<min(pictures.count, first + framed.capacity)])
+            for (index, picture) in batch.enumerated() { try framed.place(picture, at: index) }
+            try body(&framed, batch)
+        }
     }
 }

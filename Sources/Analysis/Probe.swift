@@ -1,28 +1,23 @@
-import Buffers
+import Base
 import Collectives
 import CrateModel
-import Files
 import Probing
 import Shards
-import Threads
 
-/// What a probe found at one layer.
-public struct LayerProbe: Codable, Equatable, Sendable {
+package struct LayerProbe: Codable, Equatable, Sendable {
     /// The encoder block, counted from 1, or `norm`.
-    public let layer: String
-    /// The tokens.
-    public let pooling: Pooling
-    /// How well classes are told apart there.
-    public let result: ProbeResult
+    package let layer: String
+    package let pooling: Pooling
+    package let result: ProbeResult
 }
 
 extension LoadedModel {
-    /// Probes `sources` one after the other, each with the features of all samples of the shards in `training`, and judged on
-    /// those in `validation`. `report` is told each result on rank 0.
+    /// Probes `sources` one by one: trains on the features of all samples of the shards in `training` and evaluates on
+    /// those in `validation`. `report` is called with each result on rank 0.
     ///
-    /// Every rank computes features; rank 0 solves. The result does not depend on the number of ranks or threads. Collective: all
-    /// ranks return, or all throw.
-    public borrowing func probe(
+    /// All ranks compute features; rank 0 solves. The result does not depend on the number of ranks or threads.
+    /// Collective: all ranks return, or all throw.
+    package borrowing func probe(
         _ sources: [FeatureSource], training: String, validation: String, with probe: LinearProbe, world: World,
         report: (LayerProbe) throws -> Void
     ) throws {
@@ -42,13 +37,13 @@ extension LoadedModel {
         for (index, source) in sources.enumerated() {
             try world.agree {
                 guard isSolving else { return }
-                let result = try probe.solve(fitted[index], judged[index], team: workspace.team)
+                let result = try probe.solve(fitted[index], judged[index], team: replica.team)
                 try report(LayerProbe(layer: source.layer, pooling: source.pooling, result: result))
             }
         }
     }
 
-    /// The features of `sources` of all samples of `data`, on rank 0.
+    /// The features at `sources` of all samples of `data`; empty on ranks other than 0.
     private borrowing func collect(
         _ sources: [FeatureSource], _ data: String, _ classes: Int, in memory: inout Arena, _ world: World
     ) throws -> [LabelledFeatures] {

@@ -1,73 +1,69 @@
-import Buffers
+import Base
 import CrateModel
-import Files
 import Images
 import Kernels
 
-// N images, L patches, V = p p 3 values a patch.
+// N images, L patches, V = p p 3 values per patch.
 
-/// What a masked autoencoder makes of an image of which it sees a part.
-public struct Reconstruction: Sendable {
-    /// The image as the model is given it.
-    public let original: Image
-    /// The same with the hidden patches in grey.
-    public let masked: Image
-    /// The same with the hidden patches as the model predicts them.
-    public let completed: Image
+package struct Reconstruction: Sendable {
+    /// The framed image, as the model sees it.
+    package let original: Image
+    /// With the hidden patches in grey.
+    package let masked: Image
+    /// With the predictions for the hidden patches.
+    package let completed: Image
     /// The mean over the hidden patches of (prediction - target)^2 as in training.
-    public let loss: Double
-    /// The mean over the values of the hidden patches of (predicted - original)^2, pixels from 0 to 1, before they are clamped.
-    public let meanSquaredError: Double
+    package let loss: Double
+    /// The mean over the values of the hidden patches of (predicted - original)^2, for pixels from 0 to 1 before
+    /// clamping.
+    package let meanSquaredError: Double
 
-    /// Original, masked and completed side by side, a white column of `gap` pixels between them.
-    public func sideBySide(gap: Int = 2) throws -> Image {
+    /// Original, masked and completed, with a white column of `gap` pixels between them.
+    package func sideBySide(gap: Int = 2) throws -> Image {
         try Image(rows: [[original, masked, completed]], gap: gap)
     }
 }
 
 extension LoadedModel {
-    /// The reconstructions of `pictures`, as many at a time as the workspace takes.
+    /// The reconstructions of `pictures`, as many at a time as the replica takes.
     ///
-    /// `maskRatio` of the patches (nil: as in training) are hidden, drawn for (`seed`, key of the picture); seed 0 is evaluation's.
-    /// A prediction of a standardised patch becomes prediction / scale + mean with mean and scale of the patch itself
-    /// (`standardisation`). Throws `Failure` for a classifier, where the ratio hides none or all, or memory is short.
-    public borrowing func reconstruct(
+    /// `maskRatio` of the patches (nil: as in training) are hidden, drawn from (`seed`, key of the picture); evaluation
+    /// uses seed 0. A prediction of a standardised patch becomes prediction / scale + mean, with mean and scale of the
+    /// patch itself (`standardisation`). Throws `Failure` for a classifier, if the ratio hides no patch or all, or if
+    /// memory is short.
+    package borrowing func reconstruct(
         _ pictures: [Picture], maskRatio: Double? = nil, seed: UInt64 = 0
     ) throws -> [Reconstruction] {
-        let configuration = try autoencoder.configuration
+        try demandAutoencoder()
+        let configuration = model.configuration
         let grid = try PatchGrid(imageSize: configuration.imageSize, patchSize: configuration.patchSize)
-        let visible = try grid.visiblePatches(maskRatio: maskRatio ?? self.maskRatio)
-        var framed = try FramedPictures(tiling, normalisation, capacity: min(pictures.count, workspace.capacity))
-        let mask = try OwnedBuffer<UInt8>(count: framed.capacity * grid.patchCount)
+        let visible = try grid.visiblePatches(maskRatio: maskRatio ?? stored.maskRatio)
+        let mask = try OwnedBuffer<UInt8>(count: min(pictures.count, replica.capacity) * grid.patchCount)
+        let paint = Paint(grid, stored.normalisation, isStandardised: configuration.normalisesTargets)
         var results: [Reconstruction] = []
-        for first in stride(from: 0, to: pictures.count, by: max(1, framed.capacity)) {
-            let batch = PatchBatch(
-                patches: framed.patches.pointer, mask: mask.pointer,
-                images: min(framed.capacity, pictures.count - first))
-            for index in 0..<batch.images {
-                let picture = pictures[first + index]
-                try framed.place(picture, at: index)
+        try forEachBatch(of: pictures) { framed, pictures in
+            for (index, picture) in pictures.enumerated() {
                 var generator = KeyedGenerator(seed: seed, .evaluationMask, picture.key)
                 drawMask(
                     patchCount: grid.patchCount, visible: visible, using: &generator,
                     into: mask.pointer + index * grid.patchCount)
             }
-            model.forward(batch, parameters: parameters.pointer, workspace: workspace)
-            model.loss(batch, gradientScale: nil, workspace: workspace)
-            for index in 0..<batch.images {
-                let predictions = workspace.predictions + (index * configuration.tokenCount + 1) * grid.valuesPerPatch
-                let paint = Paint(grid, normalisation, isStandardised: configuration.normalisesTargets)
+            let batch = PatchBatch(patches: framed.patches.pointer, mask: mask.pointer, images: pictures.count)
+            replica.forward(batch)
+            replica.loss(batch)
+            guard case .predictions(let predictions) = replica.outputs else { return }
+            for index in pictures.indices {
                 results.append(
                     try paint.reconstruction(
-                        patches: framed.patches.pointer + index * grid.valueCount, predictions: predictions,
-                        mask: mask.pointer + index * grid.patchCount, loss: workspace.imageLosses[index]))
+                        patches: batch.patches + index * grid.valueCount,
+                        predictions: predictions + (index * configuration.tokenCount + 1) * grid.valuesPerPatch,
+                        mask: mask.pointer + index * grid.patchCount, loss: replica.imageLosses[index]))
             }
         }
         return results
     }
 }
 
-/// Turns normalised values into pictures.
 private struct Paint {
     private static let grey: UInt8 = 128
     private let grid: PatchGrid
@@ -82,7 +78,7 @@ private struct Paint {
         self.isStandardised = isStandardised
     }
 
-    /// `patches` and `predictions` are (L, V), `mask` (L), `loss` the sum over the hidden patches.
+    /// `patches` and `predictions` are (L, V), `mask` is (L), `loss` is the sum over the hidden patches.
     func reconstruction(
         patches: UnsafePointer<Float>, predictions: UnsafePointer<Float>, mask: UnsafePointer<UInt8>, loss: Double
     ) throws -> Reconstruction {
@@ -113,7 +109,7 @@ private struct Paint {
     /// From 0 to 1.
     private func pixel(_ value: Float, channel: Int) -> Float { value * deviations[channel] + means[channel] }
 
-    /// A value that is no number becomes white.
+    /// NaN becomes white.
     private func level(_ pixel: Float) -> UInt8 { UInt8(max(0, min(255, (255 * pixel).rounded()))) }
 
     private func image(_ patches: [UInt8]) throws -> Image {

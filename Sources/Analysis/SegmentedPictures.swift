@@ -1,21 +1,20 @@
-import Files
+import Base
 import Foundation
 import Images
+import Kernels
 
-/// Image files whose objects are known: for `DIR/a/b.jpg` the mask `MASKS/a/b.png` of the same size, white where an object is.
-public struct SegmentedPictures: Sendable {
+/// Image files with known objects: for `DIR/a/b.jpg` the mask `MASKS/a/b.png` of the same size, white inside objects.
+package struct SegmentedPictures: Sendable {
     private let images: String
     private let masks: String
-    /// Paths below `images`, without what stands after the last point, and that.
+    /// Paths relative to `images`: without the extension, and the extension.
     private let names: [(stem: String, kind: String)]
 
-    /// How many there are.
-    public var count: Int { names.count }
+    package var count: Int { names.count }
 
-    /// At most `count` of the images below `images`, evenly spread over all of them in the order of their names.
-    ///
-    /// Throws `Failure` where the directory cannot be read, or has fewer than two images.
-    public init(images: String, masks: String, count: Int) throws {
+    /// Takes at most `count` of the images in `images`, evenly spaced in the order of their names. Throws `Failure` if
+    /// the directory cannot be read or has fewer than two images.
+    package init(images: String, masks: String, count: Int) throws {
         let kinds: Set = ["jpg", "jpeg", "png"]
         let found: [String]
         do {
@@ -25,7 +24,7 @@ public struct SegmentedPictures: Sendable {
             throw Failure("cannot read the directory \(images)", hint: "give the directory of crate synthesize")
         }
         let taken = min(count, found.count)
-        guard taken > 1 else { throw Failure("\(images) has fewer than two images", hint: "draw some more") }
+        guard taken > 1 else { throw Failure("\(images) has fewer than two images", hint: "add images") }
         self.images = images
         self.masks = masks
         names = (0..<taken).map { position in
@@ -34,16 +33,15 @@ public struct SegmentedPictures: Sendable {
         }
     }
 
-    /// Picture `index` for an input of `side` pixels, and how many pixels of each of its `grid` x `grid` patches are an object's.
-    ///
-    /// Throws `Failure` where image or mask cannot be read, they differ in size, or the mask has no object.
-    public func picture(_ index: Int, side: Int, grid: Int) throws -> (picture: Picture, objects: [Int]) {
+    /// Picture `index` for an input of `side` pixels, and how many pixels of each of its `grid` x `grid` patches belong
+    /// to an object. Throws `Failure` if image or mask cannot be read, they differ in size, or the mask has no object.
+    package func picture(_ index: Int, side: Int, grid: Int) throws -> (picture: Picture, objects: [Int]) {
         let (stem, kind) = names[index]
         let path = "\(masks)/\(stem).png"
         let picture = try Picture(file: "\(images)/\(stem).\(kind)", side: side, key: index)
         let mask = try Picture(file: path, side: side, key: index)
         guard (mask.image.width, mask.image.height) == (picture.image.width, picture.image.height) else {
-            throw Failure("\(path) has another size than its image", hint: "give the masks that belong to \(images)")
+            throw Failure("\(path) differs in size from its image", hint: "give the masks that belong to \(images)")
         }
         var resampler = try Resampler()
         let framed = try resampler.resample(mask.image, framing: mask.framing)
@@ -54,7 +52,7 @@ public struct SegmentedPictures: Sendable {
             }
         }
         guard objects.contains(where: { $0 > 0 }) else {
-            throw Failure("\(path) shows no object", hint: "leave it and its image out")
+            throw Failure("\(path) shows no object", hint: "remove it and its image")
         }
         return (picture, objects)
     }
@@ -62,16 +60,15 @@ public struct SegmentedPictures: Sendable {
 
 extension LoadedModel {
     /// How well the class token's attention in encoder block `block`, counted from 1, covers the objects of `pictures`.
-    ///
-    /// Throws `Failure` where there is no such block, or an image or mask cannot be used.
-    public borrowing func emergence(
+    /// Throws `Failure` if there is no such block, or an image or mask cannot be used.
+    package borrowing func emergence(
         of pictures: SegmentedPictures, block: Int, mass: Double
     ) throws -> Emergence.Result {
         let configuration = model.configuration
         let (side, grid) = (configuration.imageSize, configuration.imageSize / configuration.patchSize)
         var emergence = Emergence(mass: mass, grid: grid)
-        for first in stride(from: 0, to: pictures.count, by: workspace.capacity) {
-            let segmented = try (first..<min(pictures.count, first + workspace.capacity)).map {
+        for first in stride(from: 0, to: pictures.count, by: replica.capacity) {
+            let segmented = try (first..<min(pictures.count, first + replica.capacity)).map {
                 try pictures.picture($0, side: side, grid: grid)
             }
             for (maps, (_, objects)) in zip(
@@ -81,7 +78,7 @@ extension LoadedModel {
             }
         }
         guard let result = emergence.result else {
-            throw Failure("there are fewer than two images", hint: "give more of them")
+            throw Failure("there are fewer than two images", hint: "add images")
         }
         return result
     }

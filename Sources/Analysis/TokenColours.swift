@@ -1,24 +1,22 @@
-import CrateModel
-import Files
+import Base
 import Images
 import Kernels
 
 // L = G G patches of an image, D channels.
 
-/// The patch tokens of several images by their first three principal components, which are the same for all of them.
-public struct TokenColours: Sendable {
-    /// The images as the model is given them.
-    public let originals: [Image]
-    /// Where the patches lie in them.
-    public let tiling: PatchTiling
-    /// Where each patch lies along the three axes, for each image (L, 3).
-    public let coordinates: [[SIMD3<Double>]]
+/// The patch tokens of several images, projected to the first three principal components of all of them.
+package struct TokenColours: Sendable {
+    /// The framed images, as the model sees them.
+    package let originals: [Image]
+    package let tiling: PatchTiling
+    /// The coordinates of each patch along the three axes, for each image (L, 3).
+    package let coordinates: [[SIMD3<Double>]]
     /// The fraction of the tokens' variance along each axis.
-    public let explained: [Double]
+    package let explained: [Double]
 
-    /// Each image with its patches coloured beside it: red, green and blue are the first, second and third component, from
-    /// their 2nd to their 98th hundredth over all images.
-    public func sheet(gap: Int = 2) throws -> [Image] {
+    /// Each image next to its coloured patches: red, green and blue are the first, second and third component, scaled
+    /// from the 2nd to the 98th percentile over all images.
+    package func sheet(gap: Int = 2) throws -> [Image] {
         let ranges = (0..<3).map { axis in
             let sorted = coordinates.joined().map { $0[axis] }.sorted()
             return (sorted[sorted.count / 50], sorted[sorted.count - 1 - sorted.count / 50])
@@ -41,16 +39,15 @@ public struct TokenColours: Sendable {
 }
 
 extension LoadedModel {
-    /// The principal components of the patch tokens behind encoder block `block`, counted from 1, of all `pictures` together.
-    ///
-    /// Throws `Failure` where there is no such block, the tokens are not finite, or memory is short.
-    public borrowing func tokenColours(of pictures: [Picture], block: Int) throws -> TokenColours {
+    /// The principal components of the patch tokens after encoder block `block`, counted from 1, of all `pictures`
+    /// together. Throws `Failure` if there is no such block, the tokens are not finite, or memory is short.
+    package borrowing func tokenColours(of pictures: [Picture], block: Int) throws -> TokenColours {
         let configuration = model.configuration
         let (tokens, dim) = (configuration.tokenCount, configuration.dim)
         var (originals, rows) = ([Image](), [Float]())
         try encodeInParts(pictures, block: block) { index, original in
             originals.append(original)
-            let start = workspace.encoderOutput(block - 1) + (index * tokens + 1) * dim
+            let start = replica.encoderOutput(block - 1) + (index * tokens + 1) * dim
             rows += UnsafeBufferPointer(start: start, count: (tokens - 1) * dim)
         }
         guard allFinite(rows, count: rows.count),

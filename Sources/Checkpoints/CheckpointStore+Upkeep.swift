@@ -1,29 +1,27 @@
-import Files
+import Base
 import Foundation
 
-/// Which checkpoints of a run stay.
-public struct CheckpointRetention: Equatable, Sendable {
-    /// The newest of them; nil for all.
-    public var last: Int?
-    /// Those whose step is a multiple of it, too.
-    public var everySteps: Int?
+package struct CheckpointRetention: Equatable, Sendable {
+    /// The number of newest checkpoints to keep; nil keeps all.
+    package var last: Int?
+    /// Also keeps checkpoints whose step is a multiple of it.
+    package var everySteps: Int?
 
-    /// The `last` newest, and those of every multiple of `everySteps`.
-    public init(last: Int?, everySteps: Int? = nil) {
+    package init(last: Int?, everySteps: Int? = nil) {
         self.last = last
         self.everySteps = everySteps
     }
 }
 
 extension CheckpointStore {
-    /// Removes the checkpoints that `retention` does not keep, the oldest first, and returns their paths. What cannot be removed
-    /// stays.
+    /// Removes the checkpoints that `retention` does not keep, oldest first, and returns their paths. Checkpoints that
+    /// cannot be removed are skipped.
     @discardableResult
-    public func prune(_ retention: CheckpointRetention) -> [String] {
+    package func prune(_ retention: CheckpointRetention) -> [String] {
         guard let last = retention.last else { return [] }
         return paths().dropLast(last).filter { path in
             if let every = retention.everySteps, let step = Self.step(of: path), step % every == 0 { return false }
-            // Under another name first, so that no half of it is taken for a checkpoint.
+            // Rename first, so that a partly removed checkpoint is never taken for a complete one.
             let discarded = DurableFile.partialPath(of: path)
             guard rename(path, discarded) == 0 else { return false }
             try? FileManager.default.removeItem(atPath: discarded)
@@ -31,8 +29,8 @@ extension CheckpointStore {
         }
     }
 
-    /// Gives the damaged checkpoint at `path` a name under which nothing looks for it, and returns that.
-    public func setAside(_ path: String) -> String {
+    /// Renames the corrupt checkpoint at `path` so that it is no longer found, and returns the new path.
+    package func setAside(_ path: String) -> String {
         let name = (path as NSString).lastPathComponent
         let directory = (path as NSString).deletingLastPathComponent
         var aside = "\(directory)/damaged-\(name)"
@@ -44,8 +42,8 @@ extension CheckpointStore {
         return rename(path, aside) == 0 ? aside : path
     }
 
-    /// The step in the name of the checkpoint at `path`; nil where it has no such name.
-    public static func step(of path: String) -> Int? {
+    /// Nil unless the path has the name of a checkpoint.
+    package static func step(of path: String) -> Int? {
         let name = (path as NSString).lastPathComponent
         return name.hasPrefix(prefix) ? Int(name.dropFirst(prefix.count)) : nil
     }

@@ -1,44 +1,32 @@
-import Buffers
+import Base
 import CrateModel
-import Files
 import Foundation
-import Images
-
-/// The running means of the gradients and, for AdamW, of their squares.
-public enum Moment: String, CaseIterable, Sendable {
-    /// The mean of the gradients, m.
-    case first
-    /// The mean of their squares, v.
-    case second
-}
+import Optimizers
 
 /// The checkpoints of one run directory: `checkpoints/step-0000000100/` with `model.safetensors`,
 /// `optimizer.safetensors` and `manifest.json`.
-public struct CheckpointStore: Sendable {
+package struct CheckpointStore: Sendable {
     private let directory: String
-    /// The file of a checkpoint that holds its model.
-    public static let modelFile = "model.safetensors"
+    package static let modelFile = "model.safetensors"
     private static let optimizerFile = "optimizer.safetensors"
     static let prefix = "step-"
-    /// Where the metadata of a classifier says what it is; an autoencoder has `config`.
-    static let classifierKey = "classifier"
 
-    /// The store of the run directory `run`, which need not exist yet.
-    public init(run: String) {
+    /// The run directory `run` need not exist yet.
+    package init(run: String) {
         directory = RunFile.checkpoints.path(in: run)
     }
 
-    /// Writes the state after `step` steps and returns the checkpoint's path: the flat buffer `parameters`, and what `moments`
-    /// gives for each parameter, asked for in the order of the layout, all moments of one of the `kinds` before those of the next.
-    /// `maskRatio` belongs to an autoencoder.
+    /// Writes the state after `step` steps and returns the checkpoint's path: the flat buffer `parameters`, and the
+    /// moments. `moments` is called in the order of the layout, first for all parameters of the first of `kinds`, then
+    /// of the next.
     ///
-    /// The directory gets its name when all its files are on the disk, so a stop at any moment leaves either the whole
-    /// checkpoint or none. `untrained` is added to the model's file. A step that is there already and undamaged is left alone:
-    /// equal steps are equal states. Throws `Failure` with the system's reason.
+    /// The directory is renamed to its final name when all files are on disk, so an interruption leaves either the
+    /// whole checkpoint or none. `untrained` is added to the model file. An existing valid checkpoint of the same step
+    /// is kept: equal steps have equal states. Throws `Failure` with the system's reason.
     @discardableResult
-    public func save(
-        _ parameters: UnsafePointer<Float>, of model: Model, maskRatio: Double, normalisation: Normalisation,
-        step: Int, samples: Int, untrained: [UntrainedTensor] = [], kinds: [Moment] = Moment.allCases,
+    package func save(
+        _ parameters: UnsafePointer<Float>, of model: StoredModel, step: Int, samples: Int,
+        untrained: [UntrainedTensor] = [], kinds: [Moment] = Moment.allCases,
         moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws -> String {
         let path = "\(directory)/\(Self.prefix)\(zeroPadded(step, to: 10))"
@@ -57,11 +45,11 @@ public struct CheckpointStore: Sendable {
         }
         do {
             try write(
-                parameters, of: model, maskRatio: maskRatio, normalisation: normalisation, step: step, samples: samples,
-                untrained: untrained, to: partial, kinds: kinds, moments: moments)
+                parameters, of: model, step: step, samples: samples, untrained: untrained, to: partial, kinds: kinds,
+                moments: moments)
             try DurableFile.rename(partial, to: path)
         } catch {
-            // What a full disk has half of would keep it full.
+            // On a full disk the partial checkpoint would keep it full.
             try? manager.removeItem(atPath: partial)
             throw error
         }
@@ -69,14 +57,13 @@ public struct CheckpointStore: Sendable {
     }
 
     private func write(
-        _ parameters: UnsafePointer<Float>, of model: Model, maskRatio: Double, normalisation: Normalisation,
-        step: Int, samples: Int, untrained: [UntrainedTensor], to directory: String, kinds: [Moment],
+        _ parameters: UnsafePointer<Float>, of model: StoredModel, step: Int, samples: Int,
+        untrained: [UntrainedTensor], to directory: String, kinds: [Moment],
         moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws {
-        let table = model.layout.parameters
+        let table = model.model.layout.parameters
         let modelFile = try writeModel(
-            table, parameters, untrained, metadata: modelMetadata(model, maskRatio: maskRatio, normalisation),
-            to: "\(directory)/\(Self.modelFile)")
+            table, parameters, untrained, metadata: model.metadata, to: "\(directory)/\(Self.modelFile)")
         let pairs = kinds.flatMap { moment in table.map { (moment, $0) } }
         let optimizerFile = try writeSafetensors(
             pairs.map { NamedTensor("\($0).\($1.name)", $1.shape) }, metadata: [:],
@@ -87,9 +74,8 @@ public struct CheckpointStore: Sendable {
         try DurableFile.write(manifest.json, to: "\(directory)/\(Manifest.fileName)")
     }
 
-    /// The newest complete and undamaged checkpoint, or nil where there is none. Damaged ones are passed to `report`, with
-    /// what is wrong.
-    public func newest(report: (String, Failure) -> Void) -> (path: String, manifest: Manifest)? {
+    /// The newest valid checkpoint; nil if there is none. Corrupt ones are passed to `report` with the reason.
+    package func newest(report: (String, Failure) -> Void) -> (path: String, manifest: Manifest)? {
         for path in paths().reversed() {
             do {
                 return (path, try verify(path))
@@ -100,18 +86,18 @@ public struct CheckpointStore: Sendable {
         return nil
     }
 
-    /// The manifest of the checkpoint at `path`, whose files are all as it says. Throws `Failure` with the file and the reason
-    /// where they are not.
-    public func verify(_ path: String) throws -> Manifest {
+    /// Checks all files of the checkpoint at `path` against its manifest, which is returned. Throws `Failure` naming
+    /// the file and the reason.
+    package func verify(_ path: String) throws -> Manifest {
         let manifest = try Manifest.verified(in: path)
         guard manifest.step == Self.step(of: path) else {
-            throw Failure("\(path) holds step \(manifest.step)", hint: "give it the name of its step, or remove it")
+            throw Failure("\(path) holds step \(manifest.step)", hint: "rename it to match its step, or remove it")
         }
         return manifest
     }
 
-    /// The checkpoints' paths by ascending step.
-    public func paths() -> [String] {
+    /// By ascending step.
+    package func paths() -> [String] {
         names().filter { Self.step(of: $0) != nil }.sorted().map { "\(directory)/\($0)" }
     }
 
@@ -119,9 +105,9 @@ public struct CheckpointStore: Sendable {
         (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
     }
 
-    /// Fills the flat buffer `parameters` from the checkpoint at `path`, which must be of this model, and passes on the
-    /// moments of one parameter after the other, in the order in which they were written.
-    public static func load(
+    /// Fills the flat buffer `parameters` from the checkpoint at `path`, which must be of this model, and calls
+    /// `moments` for each parameter in the order in which they were written.
+    package static func load(
         into parameters: UnsafeMutablePointer<Float>, of model: Model, from path: String,
         kinds: [Moment] = Moment.allCases, moments: (Moment, Parameter, UnsafePointer<Float>) throws -> Void
     ) throws {
@@ -138,8 +124,8 @@ public struct CheckpointStore: Sendable {
         }
     }
 
-    /// The model file that `path` means: itself, that of a checkpoint directory, or that of a run's newest checkpoint.
-    public static func modelFile(at path: String, report: (Failure) -> Void) throws -> String {
+    /// Resolves `path` to a model file: itself, that of a checkpoint directory, or that of a run's newest checkpoint.
+    package static func modelFile(at path: String, report: (Failure) -> Void) throws -> String {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
             throw Failure("there is no \(path)", hint: "give a run, one of its checkpoints, or a .safetensors file")

@@ -1,26 +1,28 @@
-import Files
+import Base
 import Foundation
 
-/// What the manifest says of one file.
-public struct ManifestFile: Codable, Equatable, Sendable {
-    /// Its size.
-    public let bytes: Int
-    /// Its CRC-32.
-    public let checksum: UInt32
+package struct ManifestFile: Codable, Equatable, Sendable {
+    package let bytes: Int
+    /// CRC-32.
+    package let checksum: UInt32
 }
 
-/// `manifest.json` of a checkpoint: written last, so that a directory that has one is complete.
-public struct Manifest: Codable, Equatable, Sendable {
-    /// The version of the checkpoint format.
-    public let formatVersion: Int
+extension ManifestFile {
+    fileprivate init(of path: String) throws {
+        (bytes, checksum) = try Checksum.ofFile(path)
+    }
+}
+
+/// `manifest.json` of a checkpoint. Written last, so a directory that contains it is complete.
+package struct Manifest: Codable, Equatable, Sendable {
+    package let formatVersion: Int
     /// Optimiser steps done.
-    public let step: Int
+    package let step: Int
     /// Samples consumed since the start of the run, over all epochs.
-    public let samples: Int
-    /// The files by name.
-    public let files: [String: ManifestFile]
-    /// CRC-32 of this manifest's JSON (sorted keys, no spaces) with 0 in this place.
-    public private(set) var checksum: UInt32
+    package let samples: Int
+    package let files: [String: ManifestFile]
+    /// CRC-32 of this manifest's JSON (sorted keys, no spaces) with 0 in this field.
+    package private(set) var checksum: UInt32
 
     static let fileName = "manifest.json"
     static let currentVersion = 2
@@ -34,36 +36,32 @@ public struct Manifest: Codable, Equatable, Sendable {
         checksum = try Checksum(of: json).value
     }
 
-    /// The manifest as it is written.
     var json: [UInt8] {
         get throws {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys]
-            return [UInt8](try encoder.encode(self))
+            [UInt8](try encoded(self).utf8)
         }
     }
 
-    /// Reads the manifest of the checkpoint at `directory` and holds every file against it.
-    ///
-    /// Throws `Failure` that names the file that is missing, cut short or changed.
-    public static func verified(in directory: String) throws -> Manifest {
+    /// Reads the manifest of the checkpoint at `directory` and checks every file against it. Throws `Failure` naming
+    /// the file that is missing, truncated or changed.
+    package static func verified(in directory: String) throws -> Manifest {
         let manifest = try read(in: directory)
         for (name, expected) in manifest.files.sorted(by: { $0.key < $1.key }) {
-            guard !name.contains("/"), try checksum(of: "\(directory)/\(name)") == expected else {
+            guard !name.contains("/"), try ManifestFile(of: "\(directory)/\(name)") == expected else {
                 throw Failure("\(directory)/\(name) is damaged", hint: "use another checkpoint")
             }
         }
         return manifest
     }
 
-    /// Reads the manifest of the checkpoint at `directory` without looking at the files. Throws `Failure` where it is missing,
-    /// damaged or of another version.
-    public static func read(in directory: String) throws -> Manifest {
+    /// Reads the manifest of the checkpoint at `directory` without checking the files. Throws `Failure` if it is
+    /// missing, corrupt or of another version.
+    package static func read(in directory: String) throws -> Manifest {
         let path = "\(directory)/\(fileName)"
         guard let data = FileManager.default.contents(atPath: path) else {
             throw Failure("\(directory) has no \(fileName)", hint: "give a complete checkpoint directory")
         }
-        // Another version may have other fields: say that, and not which field is missing.
+        // Another version may have other fields: report the version, not a missing field.
         let version = (try? JSONDecoder().decode(VersionOnly.self, from: data))?.formatVersion
         if let version, version != currentVersion {
             throw Failure(
@@ -80,10 +78,5 @@ public struct Manifest: Codable, Equatable, Sendable {
 
     private struct VersionOnly: Codable {
         let formatVersion: Int
-    }
-
-    private static func checksum(of path: String) throws -> ManifestFile {
-        let (bytes, checksum) = try Checksum.ofFile(path)
-        return ManifestFile(bytes: bytes, checksum: checksum)
     }
 }

@@ -1,4 +1,4 @@
-import Buffers
+import Base
 import CrateModel
 import Kernels
 
@@ -8,30 +8,30 @@ extension Model {
     /// The learned position table of the supervised CRATE, (1, T, D).
     private static let learnedTable = "pos_embedding"
 
-    /// What the published model has beside its parameters.
+    /// The tensors of the published model that are not trained.
     var untrainedShapes: [(name: String, shape: [Int])] {
         let dim = configuration.dim
         let table = [1, configuration.tokenCount, dim]
-        if let classifier { return classifier.configuration.form == .supervised ? [] : [("pos_embed", table)] }
+        if let classifier { return classifier.form == .supervised ? [] : [("pos_embed", table)] }
         return [
             ("pos_embed", table), ("decoder_pos_embed", table), ("decoder_embed.weight", [dim, dim]),
             ("decoder_embed.bias", [dim]),
         ]
     }
 
-    /// The name of the fixed position table that the encoder adds to its tokens, where it adds one.
+    /// The name of the fixed position table that the encoder adds to its tokens; nil if it has a learned one.
     var usedTable: String? {
         guard let classifier else { return "decoder_pos_embed" }
-        return classifier.configuration.form == .supervised ? nil : "pos_embed"
+        return classifier.form == .supervised ? nil : "pos_embed"
     }
 
-    /// The same model for images of side `imageSize`. Throws `Failure` where patches do not divide that.
-    public func resized(to imageSize: Int) throws -> Model {
+    /// The same model for images of side `imageSize`. Throws `Failure` if that is not a multiple of the patch size.
+    package func resized(to imageSize: Int) throws -> Model {
         guard imageSize != configuration.imageSize else { return self }
         return try with(imageSize: imageSize)
     }
 
-    /// The same model with other settings where they are given.
+    /// The same model with the given settings replaced.
     func with(imageSize: Int? = nil, lambda: Double? = nil, normalisesTargets: Bool? = nil) throws -> Model {
         let own = configuration
         let changed = try ModelConfiguration(
@@ -39,16 +39,16 @@ extension Model {
             decoderDepth: own.decoderDepth, heads: own.heads, lambda: lambda ?? own.lambda,
             normalisesTargets: normalisesTargets ?? own.normalisesTargets,
             positionGrid: usedTable == nil ? nil : own.trainedGrid)
-        guard let classifier = classifier?.configuration else { return .autoencoder(MaskedAutoencoder(changed)) }
-        return .classifier(
-            Classifier(
-                try ClassifierConfiguration(
-                    changed, form: classifier.form, pooling: classifier.pooling, classes: classifier.classes)))
+        guard let classifier else { return try Model(changed) }
+        return try Model(
+            ClassifierConfiguration(
+                changed, form: classifier.form, pooling: classifier.pooling, classes: classifier.classes))
     }
 
-    /// Fills the flat buffer `parameters` from the model file `file`, which holds `stored`: this model, or one of other images. A
-    /// learned position table is interpolated then; fixed ones are the configuration's. Throws `Failure` where the file is damaged.
-    public func loadParameters(
+    /// Fills the flat buffer `parameters` from the model file `file`, which contains `stored`: this model, or the same
+    /// model for another image size. In that case a learned position table is interpolated; fixed tables come from the
+    /// configuration. Throws `Failure` if the file is corrupt.
+    package func loadParameters(
         into parameters: UnsafeMutablePointer<Float>, from file: String, of stored: Model
     ) throws {
         guard configuration.imageSize != stored.configuration.imageSize else {
@@ -56,29 +56,16 @@ extension Model {
         }
         let loaded = try OwnedBuffer<Float>(count: stored.layout.bufferCount)
         try CheckpointStore.loadParameters(into: loaded.pointer, layout: stored.layout, from: file)
-        let values = try Checkpoints.resized(loaded, from: stored, to: self)
-        parameters.update(from: values.pointer, count: values.count)
-    }
-
-    fileprivate func isLearnedTable(_ parameter: Parameter) -> Bool { parameter.name == Self.learnedTable }
-}
-
-/// `parameters` of `model` for `target`, which differs from it in the size of images at most.
-func resized(
-    _ parameters: consuming OwnedBuffer<Float>, from model: Model, to target: Model
-) throws -> OwnedBuffer<Float> {
-    guard model.configuration.imageSize != target.configuration.imageSize else { return parameters }
-    let result = try OwnedBuffer<Float>(count: target.layout.bufferCount)
-    for (source, place) in zip(model.layout.parameters, target.layout.parameters) {
-        let values = parameters.pointer + source.offset
-        if model.isLearnedTable(source) {
-            let table = interpolatedTable(
-                values, grid: model.configuration.patchesPerSide, to: target.configuration.patchesPerSide,
-                dim: model.configuration.dim)
-            (result.pointer + place.offset).update(from: table, count: table.count)
-        } else {
-            (result.pointer + place.offset).update(from: values, count: place.count)
+        for (source, target) in zip(stored.layout.parameters, layout.parameters) {
+            let (values, place) = (loaded.pointer + source.offset, parameters + target.offset)
+            if source.name == Self.learnedTable {
+                let table = interpolatedTable(
+                    values, grid: stored.configuration.patchesPerSide, to: configuration.patchesPerSide,
+                    dim: configuration.dim)
+                place.update(from: table, count: table.count)
+            } else {
+                place.update(from: values, count: target.count)
+            }
         }
     }
-    return result
 }

@@ -1,23 +1,10 @@
-import Buffers
+import Base
 import CrateModel
-import Files
 import Foundation
 import Images
 import Kernels
 
-/// What a model file says of itself. `maskRatio` belongs to an autoencoder.
-func modelMetadata(
-    _ model: Model, maskRatio: Double, _ normalisation: Normalisation
-) throws -> [String: String] {
-    let description =
-        switch model {
-        case .autoencoder(let model): ["config": try encoded(model.configuration), "mask_ratio": "\(maskRatio)"]
-        case .classifier(let model): [CheckpointStore.classifierKey: try encoded(model.configuration)]
-        }
-    return description.merging(["normalisation": try encoded(normalisation), "format": "pt"]) { $1 }
-}
-
-/// Writes the parameters `table` of the flat buffer `parameters`, and `untrained` behind them.
+/// Writes the parameters `table` of the flat buffer `parameters`, followed by `untrained`.
 @discardableResult
 func writeModel(
     _ table: [Parameter], _ parameters: UnsafePointer<Float>, _ untrained: [UntrainedTensor], type: StoredType = .f32,
@@ -35,49 +22,44 @@ func writeModel(
     }
 }
 
-/// Reads what the functions above write.
 extension CheckpointStore {
-    /// What a model file says of itself in its metadata: the model, the fraction of patches hidden in training (0 for a
-    /// classifier), and what pixels were normalised with, which in older files is not said and was ImageNet's.
-    public static func description(
-        ofModelFile path: String
-    ) throws -> (model: Model, maskRatio: Double, normalisation: Normalisation) {
+    /// The model described by the metadata of the model file at `path`. Older files do not state the normalisation of
+    /// pixels; their models were trained with ImageNet's statistics. Throws `Failure` for a file not written by crate.
+    package static func description(ofModelFile path: String) throws -> StoredModel {
         let reader = try SafetensorsReader(path: path)
-        let (model, maskRatio) = try model(of: reader)
-        guard let normalisation = reader.metadata["normalisation"] else { return (model, maskRatio, .imageNet) }
-        guard let stored = try? JSONDecoder().decode(Normalisation.self, from: Data(normalisation.utf8)) else {
-            throw Failure("\(path) does not say how pixels are normalised", hint: "give a file that crate wrote")
-        }
-        return (model, maskRatio, try Normalisation(mean: stored.mean, deviation: stored.deviation))
-    }
-
-    private static func model(of reader: borrowing SafetensorsReader) throws -> (Model, maskRatio: Double) {
         func decoded<Value: Decodable>(_ key: String, as type: Value.Type) -> Value? {
             reader.metadata[key].flatMap { try? JSONDecoder().decode(type, from: Data($0.utf8)) }
         }
-        if let classifier = decoded(classifierKey, as: ClassifierConfiguration.self) {
-            try classifier.validate()
-            return (.classifier(Classifier(classifier)), 0)
+        var normalisation = Normalisation.imageNet
+        if reader.metadata["normalisation"] != nil {
+            guard let stored = decoded("normalisation", as: Normalisation.self) else {
+                throw Failure("\(path) does not say how pixels are normalised", hint: "give a file that crate wrote")
+            }
+            normalisation = try Normalisation(mean: stored.mean, deviation: stored.deviation)
         }
-        guard let configuration = decoded("config", as: ModelConfiguration.self),
+        if let classifier = decoded(StoredModel.classifierKey, as: ClassifierConfiguration.self) {
+            try classifier.validate()
+            return StoredModel(try Model(classifier), maskRatio: 0, normalisation: normalisation)
+        }
+        guard let configuration = decoded(StoredModel.configurationKey, as: ModelConfiguration.self),
             let maskRatio = reader.metadata["mask_ratio"].flatMap(Double.init)
         else {
-            throw Failure("\(reader.path) carries no model configuration", hint: "give a file that crate wrote")
+            throw Failure("\(path) contains no model configuration", hint: "give a file that crate wrote")
         }
         try configuration.validate()
-        return (.autoencoder(MaskedAutoencoder(configuration)), maskRatio)
+        return StoredModel(try Model(configuration), maskRatio: maskRatio, normalisation: normalisation)
     }
 
-    /// Fills the flat buffer `parameters` from the model file at `path`. Tensors that the layout does not have are
-    /// left unread. Throws `Failure` for a missing or misshapen tensor, or one with a value that is not finite.
-    public static func loadParameters(
+    /// Fills the flat buffer `parameters` from the model file at `path`. Tensors that are not in the layout are
+    /// ignored. Throws `Failure` for a missing or misshapen tensor, or one with a value that is not finite.
+    package static func loadParameters(
         into parameters: UnsafeMutablePointer<Float>, layout: ParameterLayout, from path: String
     ) throws {
         try loadParameters(into: parameters, parameters: layout.parameters, from: path)
     }
 
-    /// Does that for some of a layout's parameters.
-    public static func loadParameters(
+    /// The same for some of a layout's parameters.
+    package static func loadParameters(
         into buffer: UnsafeMutablePointer<Float>, parameters: [Parameter], from path: String
     ) throws {
         let reader = try SafetensorsReader(path: path)
@@ -89,7 +71,7 @@ extension CheckpointStore {
     }
 }
 
-/// Run and step of the checkpoint that the model file `path` lies in; nil where it lies in none.
+/// Run and step of the checkpoint that contains the model file `path`; nil if it is not in a checkpoint.
 func checkpointOrigin(ofModelFile path: String) -> [String: String]? {
     let directory = URL(fileURLWithPath: path).deletingLastPathComponent()
     guard let manifest = try? Manifest.read(in: directory.path),
@@ -97,12 +79,6 @@ func checkpointOrigin(ofModelFile path: String) -> [String: String]? {
     else { return nil }
     let run = directory.deletingLastPathComponent().deletingLastPathComponent()
     return ["run": run.lastPathComponent, "step": "\(manifest.step)"]
-}
-
-func encoded(_ value: some Encodable) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
 }
 
 func demandFinite(

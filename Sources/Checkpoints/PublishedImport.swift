@@ -1,22 +1,19 @@
-import Buffers
+import Base
 import CrateModel
-import Files
 import Foundation
-import Images
 
-/// What published weights do not say of themselves, and what is to be changed about them.
-public struct ImportSettings: Sendable {
-    /// Heads (H); nil takes what the metadata say.
-    public var heads: Int?
-    /// Weight of ISTA's sparsity penalty; nil takes what the metadata say.
-    public var lambda: Double?
-    /// Whether each target patch is standardised; nil takes what the metadata say, or false.
-    public var normalisesTargets: Bool?
-    /// Side of the input in pixels; nil takes what the position table says.
-    public var imageSize: Int?
+/// Settings that published weights do not contain, or that override those of the file.
+package struct ImportSettings: Sendable {
+    /// H; nil takes the value in the metadata.
+    package var heads: Int?
+    /// Weight of ISTA's sparsity penalty; nil takes the value in the metadata.
+    package var lambda: Double?
+    /// Whether each target patch is standardised; nil takes the value in the metadata, or false.
+    package var normalisesTargets: Bool?
+    /// Side of the input in pixels; nil takes the size that matches the position table.
+    package var imageSize: Int?
 
-    /// Settings that leave everything to the file, where they are nil.
-    public init(heads: Int?, lambda: Double?, normalisesTargets: Bool?, imageSize: Int?) {
+    package init(heads: Int?, lambda: Double?, normalisesTargets: Bool?, imageSize: Int?) {
         self.heads = heads
         self.lambda = lambda
         self.normalisesTargets = normalisesTargets
@@ -25,39 +22,42 @@ public struct ImportSettings: Sendable {
 }
 
 extension PublishedModel {
-    /// Reads published weights, whose sizes are those of the tensors' shapes, or a model file that crate wrote, which says them
-    /// itself and need not have the untrained tensors.
+    /// Reads published weights, whose sizes follow from the tensors' shapes, or a model file written by crate, whose
+    /// sizes are in its metadata and which need not contain the untrained tensors.
     ///
-    /// Throws `Failure` that lists the keys that are missing, too many or misshapen, or says which setting is not known.
-    public static func importing(_ path: String, _ settings: ImportSettings) throws -> PublishedModel {
+    /// Throws `Failure` that lists the keys that are missing, unexpected or misshapen, or names the setting that is not
+    /// known.
+    package static func importing(_ path: String, _ settings: ImportSettings) throws -> PublishedModel {
         let reader = try SafetensorsReader(path: path)
-        let isOwn = ["config", CheckpointStore.classifierKey].contains { reader.metadata[$0] != nil }
+        let isOwn = [StoredModel.configurationKey, StoredModel.classifierKey].contains { reader.metadata[$0] != nil }
         guard isOwn else {
             let model = try publishedModel(reader, settings)
             try demandKeys(of: reader, model, optional: [])
-            return try PublishedModel(reader, model, imageSize: settings.imageSize, 0.75, .imageNet)
+            return try PublishedModel(
+                reader, StoredModel(model, maskRatio: 0.75, normalisation: .imageNet), imageSize: settings.imageSize)
         }
-        let (stored, maskRatio, normalisation) = try CheckpointStore.description(ofModelFile: path)
-        guard settings.heads == nil || settings.heads == stored.configuration.heads else {
-            throw Failure("\(path) was trained with \(stored.configuration.heads) heads", hint: "leave --heads out")
+        let stored = try CheckpointStore.description(ofModelFile: path)
+        let heads = stored.model.configuration.heads
+        guard settings.heads == nil || settings.heads == heads else {
+            throw Failure("\(path) was trained with \(heads) heads", hint: "omit --heads")
         }
-        let model = try stored.with(lambda: settings.lambda, normalisesTargets: settings.normalisesTargets)
+        let model = try stored.model.with(lambda: settings.lambda, normalisesTargets: settings.normalisesTargets)
         try demandKeys(of: reader, model, optional: model.untrainedShapes.map(\.name))
-        return try PublishedModel(reader, model, imageSize: settings.imageSize, maskRatio, normalisation)
+        return try PublishedModel(
+            reader, StoredModel(model, maskRatio: stored.maskRatio, normalisation: stored.normalisation),
+            imageSize: settings.imageSize)
     }
 
-    /// Writes the weights as step 0 of the run directory `run`, with moments of zero, and returns the checkpoint's path.
-    ///
-    /// Throws `Failure` where the directory holds a run or checkpoints.
-    public func save(run: String) throws -> String {
+    /// Writes the weights as step 0 of the run directory `run`, with zero moments, and returns the checkpoint's path.
+    /// Throws `Failure` if the directory already contains a run or checkpoints.
+    package func save(run: String) throws -> String {
         let used = [RunFile.configuration, .log, .checkpoints].first {
             FileManager.default.fileExists(atPath: $0.path(in: run))
         }
         if let used { throw Failure("\(run) holds \(used.name) already", hint: "choose a new directory for --run") }
         let zeros = try OwnedBuffer<Float>(count: model.layout.parameters.map(\.count).max() ?? 0)
         return try CheckpointStore(run: run).save(
-            parameters.pointer, of: model, maskRatio: maskRatio, normalisation: normalisation, step: 0, samples: 0,
-            untrained: untrained
+            parameters.pointer, of: stored, step: 0, samples: 0, untrained: untrained
         ) { _, _ in UnsafePointer(zeros.pointer) }
     }
 }
@@ -81,7 +81,6 @@ private func demandKeys(of reader: borrowing SafetensorsReader, _ model: Model, 
     }
 }
 
-/// The first of `names`, and how many more there are.
 private func listed(_ names: [String]) -> String {
     let shown = names.sorted().prefix(8).joined(separator: ", ")
     return names.count > 8 ? "\(shown) and \(names.count - 8) more" : shown

@@ -1,35 +1,25 @@
-import Buffers
+import Base
 import CrateModel
-import Files
-import Images
-import Kernels
 
 // T tokens, D channels.
 
-/// A tensor of the published model that takes no part in training.
-public struct UntrainedTensor: Sendable {
+package struct UntrainedTensor: Sendable {
     let name: String
     let shape: [Int]
     let values: [Float]
 }
 
-/// The published form of a model: the trained parameters under the published names, and what is not trained.
+/// A model in published form: the trained parameters under their published names, and the untrained tensors.
 ///
-/// A CRATE-MAE has four tensors of that kind: `pos_embed` and `decoder_pos_embed` (1, T, D), and the unused `decoder_embed`,
-/// (D, D) and (D). Its encoder under a head has `pos_embed`, the supervised CRATE none.
-public struct PublishedModel: ~Copyable {
-    /// The model.
-    public let model: Model
-    /// The fraction of patches that training hides.
-    public let maskRatio: Double
-    let normalisation: Normalisation
+/// A CRATE-MAE has four untrained tensors: `pos_embed` and `decoder_pos_embed` (1, T, D), and the unused
+/// `decoder_embed`, (D, D) and (D). Its encoder with a classifier head has `pos_embed`, the supervised CRATE none.
+package struct PublishedModel: ~Copyable {
+    package let stored: StoredModel
     let parameters: OwnedBuffer<Float>  // in the model's layout
     let untrained: [UntrainedTensor]
     private let origin: [String: String]  // run and step
 
-    /// Which parts of a model are written.
-    public enum Part: String, Sendable {
-        /// All of it.
+    package enum Part: String, Sendable {
         case model
         /// The encoder of a masked autoencoder, for fine-tuning.
         case encoder
@@ -39,25 +29,22 @@ public struct PublishedModel: ~Copyable {
 
     /// Reads the model file `file`, a checkpoint's or an export, for images of side `imageSize` (nil: as trained).
     ///
-    /// What the file lacks of untrained tensors is made: the sine-cosine tables, and zeros. Position tables are interpolated for
-    /// another image size, fixed ones by their formula (`positionTable`), learned ones bicubically (`interpolatedTable`). Throws `Failure` where the file is
-    /// damaged or not a whole model.
-    public init(file: String, imageSize: Int?) throws {
-        let (stored, maskRatio, normalisation) = try CheckpointStore.description(ofModelFile: file)
-        try self.init(SafetensorsReader(path: file), stored, imageSize: imageSize, maskRatio, normalisation)
+    /// Untrained tensors that are not in the file are created: the sine-cosine tables, and zeros. For another image
+    /// size position tables are interpolated, fixed ones by their formula (`positionTable`), learned ones bicubically
+    /// (`interpolatedTable`). Throws `Failure` if the file is corrupt or does not contain a whole model.
+    package init(file: String, imageSize: Int?) throws {
+        try self.init(
+            SafetensorsReader(path: file), CheckpointStore.description(ofModelFile: file), imageSize: imageSize)
     }
 
-    init(
-        _ reader: borrowing SafetensorsReader, _ stored: Model, imageSize: Int?, _ maskRatio: Double,
-        _ normalisation: Normalisation
-    ) throws {
-        let loaded = try OwnedBuffer<Float>(count: stored.layout.bufferCount)
-        try CheckpointStore.loadParameters(into: loaded.pointer, layout: stored.layout, from: reader.path)
+    init(_ reader: borrowing SafetensorsReader, _ description: StoredModel, imageSize: Int?) throws {
+        let stored = description.model
         let model = try stored.resized(to: imageSize ?? stored.configuration.imageSize)
-        let parameters = try resized(loaded, from: stored, to: model)
+        let parameters = try OwnedBuffer<Float>(count: model.layout.bufferCount)
+        try model.loadParameters(into: parameters.pointer, from: reader.path, of: stored)
         let read = try stored.untrainedShapes.map { try untrainedTensor($0.name, $0.shape, stored, reader) }
         if let table = read.first(where: { $0.name == stored.usedTable }) {
-            let expected = positionTable(of: stored)
+            let expected = stored.configuration.positions
             guard zip(table.values, expected).allSatisfy({ abs($0 - $1) <= 1e-3 }) else {
                 throw Failure(
                     "\(table.name) of \(reader.path) is not the fixed sine-cosine table",
@@ -65,58 +52,53 @@ public struct PublishedModel: ~Copyable {
             }
         }
         let isResized = model.configuration.imageSize != stored.configuration.imageSize
-        let table = positionTable(of: model)
+        let table = model.configuration.positions
         untrained = zip(read, model.untrainedShapes).map { tensor, place in
             isResized && place.shape.count == 3
                 ? UntrainedTensor(name: tensor.name, shape: place.shape, values: table) : tensor
         }
-        self.model = model
+        self.stored = StoredModel(
+            model, maskRatio: description.maskRatio, normalisation: description.normalisation)
         self.parameters = parameters
-        self.maskRatio = maskRatio
-        self.normalisation = normalisation
         origin =
             checkpointOrigin(ofModelFile: reader.path)
             ?? reader.metadata.filter { ["run", "step"].contains($0.key) }
     }
 
-    /// Writes every key of the published model to the safetensors file `path`, or as `encoder` class token, patch embedding,
-    /// blocks, norm, and as `pos_embed` the table that the encoder adds to its tokens.
+    package var model: Model { stored.model }
+
+    /// Writes every key of the published model to the safetensors file `path`. `encoder` writes class token, patch
+    /// embedding, blocks, norm, and as `pos_embed` the table that the encoder adds to its tokens.
     ///
-    /// Throws `Failure` where the model has no such part, or the file cannot be written.
-    public func export(_ part: Part, to path: String, type: StoredType) throws {
+    /// Throws `Failure` if the model has no such part or the file cannot be written.
+    package func export(_ part: Part, to path: String, type: StoredType) throws {
         var (table, untrained) = (model.layout.parameters, untrained)
         switch part {
         case .model: break
         case .encoder:
-            guard model.autoencoder != nil else {
-                throw Failure("the checkpoint holds a classifier, head and all", hint: "leave --encoder out")
+            guard model.classifier == nil else {
+                throw Failure("the checkpoint contains a classifier, not an autoencoder", hint: "omit --encoder")
             }
             table = table.filter { $0.name != "mask_token" && !$0.name.hasPrefix("decoder") }
             untrained = untrained.filter { $0.name == model.usedTable }
                 .map { UntrainedTensor(name: "pos_embed", shape: $0.shape, values: $0.values) }
         case .classifier:
-            guard model.classifier?.configuration.form == .supervised else {
-                throw Failure("the checkpoint holds no supervised CRATE", hint: "leave --classifier out")
+            guard model.classifier?.form == .supervised else {
+                throw Failure("the checkpoint contains no supervised CRATE", hint: "omit --classifier")
             }
         }
-        let metadata = try modelMetadata(model, maskRatio: maskRatio, normalisation)
+        let metadata = try stored.metadata
             .merging(origin) { $1 }.merging(["part": part == .encoder ? "encoder" : "model"]) { $1 }
         try writeModel(table, parameters.pointer, untrained, type: type, metadata: metadata, to: path)
     }
 }
 
-private func positionTable(of model: Model) -> [Float] {
-    let configuration = model.configuration
-    return Kernels.positionTable(
-        dim: configuration.dim, grid: configuration.patchesPerSide, trained: configuration.trainedGrid)
-}
-
-/// What `reader` has of the name, or what stands in its place.
+/// The tensor from `reader`, or its default if the file does not contain it.
 private func untrainedTensor(
     _ name: String, _ shape: [Int], _ model: Model, _ reader: borrowing SafetensorsReader
 ) throws -> UntrainedTensor {
     let isTable = shape.count == 3
-    var values = isTable ? positionTable(of: model) : [Float](repeating: 0, count: shape.reduce(1, *))
+    var values = isTable ? model.configuration.positions : [Float](repeating: 0, count: shape.reduce(1, *))
     if reader.tensors[name] != nil {
         try values.withUnsafeMutableBufferPointer { try reader.read(name, shape: shape, into: $0.baseAddress!) }
     }

@@ -1,11 +1,11 @@
+import Base
 import CrateModel
-import Files
 import Kernels
 
-/// The model whose sizes are those of the tensors' shapes: a CRATE-MAE, or a supervised CRATE.
+/// The model whose sizes follow from the tensors' shapes: a CRATE-MAE, or a supervised CRATE.
 ///
-/// All sizes are those of tensors that are in the file, which bounds the memory of what is made of them. Throws `Failure` where
-/// the file is of another architecture, or `settings` leave open what shapes do not tell.
+/// All sizes are taken from tensors that are in the file, which bounds the memory that is allocated. Throws `Failure`
+/// if the file is of another architecture, or if `settings` lack a value that does not follow from the shapes.
 func publishedModel(_ reader: borrowing SafetensorsReader, _ settings: ImportSettings) throws -> Model {
     let shapes = PublishedShapes(path: reader.path, shapes: reader.tensors.mapValues(\.shape))
     return try shapes.isSupervised ? shapes.classifier(settings) : shapes.autoencoder(settings)
@@ -25,7 +25,7 @@ private struct PublishedShapes {
             settings, patchSize: patch[3], dim: patch[0], table: "decoder_pos_embed", depth: blocks("blocks."),
             decoderDepth: blocks("decoder_blocks."))
         try configuration.validate()
-        return .autoencoder(MaskedAutoencoder(configuration))
+        return try Model(configuration)
     }
 
     func classifier(_ settings: ImportSettings) throws -> Model {
@@ -33,16 +33,15 @@ private struct PublishedShapes {
         let patchSize = Int((Double(embedding[1]) / Double(ModelConfiguration.channels)).squareRoot())
         guard ModelConfiguration.channels * patchSize * patchSize == embedding[1] else {
             throw Failure(
-                "to_patch_embedding.2.weight of \(path) has \(embedding[1]) columns, which is no square patch of colours",
+                "to_patch_embedding.2.weight of \(path) has \(embedding[1]) columns, which do not form a square RGB patch",
                 hint: "give published weights of CRATE")
         }
         let configuration = try configuration(
             settings, patchSize: patchSize, dim: embedding[0], table: "pos_embedding",
             depth: blocks("transformer.layers."), decoderDepth: 0)
-        return .classifier(
-            Classifier(
-                try ClassifierConfiguration(
-                    configuration, form: .supervised, pooling: .classToken, classes: try shape(Self.head, 2)[0])))
+        return try Model(
+            ClassifierConfiguration(
+                configuration, form: .supervised, pooling: .classToken, classes: try shape(Self.head, 2)[0]))
     }
 
     private func configuration(
@@ -63,7 +62,7 @@ private struct PublishedShapes {
         guard let lambda = settings.lambda else {
             throw Failure(
                 "\(path) does not say its lambda",
-                hint: "give --lambda, 0.5 for CRATE-MAE where the paper says nothing else, 0.1 for the supervised CRATE"
+                hint: "give --lambda: 0.5 for CRATE-MAE unless the paper says otherwise, 0.1 for the supervised CRATE"
             )
         }
         return try ModelConfiguration(
@@ -80,7 +79,6 @@ private struct PublishedShapes {
         return shape
     }
 
-    /// The number of blocks whose names begin with `prefix`.
     private func blocks(_ prefix: String) -> Int {
         Set(shapes.keys.filter { $0.hasPrefix(prefix) }.map { $0.dropFirst(prefix.count).prefix { $0 != "." } }).count
     }

@@ -1,9 +1,7 @@
-/// What lies in a run directory, by name.
-public enum RunFile: String, Sendable {
-    /// Everything that decides what the run computes.
+/// The files of a run directory.
+package enum RunFile: String, Sendable {
+    /// The settings of the run (`RunSettings`).
     case configuration = "config.json"
-    /// The subcommand and the options that it was started with, which a resume takes where it is given none.
-    case arguments = "arguments.json"
     /// A line for each step and each evaluation.
     case log = "log.jsonl"
     /// A line for each time that the layers were measured.
@@ -22,8 +20,8 @@ public enum RunFile: String, Sendable {
     case lock
 
     /// Its name in the directory.
-    public var name: String { rawValue }
+    package var name: String { rawValue }
 
     /// Its path in the run directory `run`.
-    public func path(in run: String) -> String { "\(run)/\(name)" }
+    package func path(in run: String) -> String { "\(run)/\(name)" }
 }

@@ -1,19 +1,16 @@
-import Files
+import Base
 import Foundation
 
-/// One tensor of a safetensors file.
-public struct TensorEntry: Equatable, Sendable {
-    /// The element type by its name in the format, such as F32.
-    public let type: String
-    /// Row-major extents.
-    public let shape: [Int]
-    /// Where its bytes lie, counted from the end of the header.
-    public let range: Range<Int>
+package struct TensorEntry: Equatable, Sendable {
+    /// The element type in the format's notation, such as F32.
+    package let type: String
+    package let shape: [Int]
+    /// Position of its bytes, counted from the end of the header.
+    package let range: Range<Int>
 
-    /// The number of elements.
-    public var count: Int { shape.reduce(1, *) }
+    package var count: Int { shape.reduce(1, *) }
 
-    /// Bytes an element, for the types that this program reads.
+    /// Bytes per element, for the supported types.
     static let elementBytes = ["F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1]
 }
 
@@ -25,8 +22,8 @@ struct SafetensorsHeader {
     /// The format's own limit on the header.
     static let largestHeader = 100_000_000
 
-    /// Parses the JSON and holds every entry against the rules of the format: known types, sizes that agree with the
-    /// shapes, no overlap, no hole, nothing behind the last tensor.
+    /// Parses the JSON and checks every entry against the rules of the format: known types, sizes that match the
+    /// shapes, no overlap, no gap, nothing after the last tensor.
     init(json: Data, dataBytes: Int, path: String) throws {
         func damaged(_ what: String) -> Failure {
             Failure("\(path) is not a valid safetensors file: \(what)", hint: "write it again or restore it")

@@ -1,21 +1,18 @@
-import Files
+import Base
 import Foundation
+import Kernels
 
-/// An open safetensors file. Tensors are read one by one; the file as a whole never is.
-///
-/// Format: https://github.com/huggingface/safetensors
-public struct SafetensorsReader: ~Copyable {
-    /// The path it was opened by.
-    public let path: String
-    /// The texts of the header's metadata.
-    public let metadata: [String: String]
-    /// The tensors by name.
-    public let tensors: [String: TensorEntry]
+/// An open safetensors file. Tensors are read one by one, never the file as a whole. ¶+Format:
+/// https://github.com/huggingface/safetensors
+package struct SafetensorsReader: ~Copyable {
+    package let path: String
+    package let metadata: [String: String]
+    package let tensors: [String: TensorEntry]
     private let descriptor: Int32
     private let dataStart: Int
 
-    /// Opens the file and checks its header. Throws `Failure` for what is not a safetensors file.
-    public init(path: String) throws {
+    /// Throws `Failure` if the file is not a valid safetensors file.
+    package init(path: String) throws {
         let (descriptor, dataStart, header) = try openFile(path)
         self.path = path
         self.descriptor = descriptor
@@ -27,13 +24,13 @@ public struct SafetensorsReader: ~Copyable {
     deinit { close(descriptor) }
 
     /// Reads tensor `name`, which must be F32, BF16 or F16 of shape `shape`, to `destination`.
-    public borrowing func read(
+    package borrowing func read(
         _ name: String, shape: [Int], into destination: UnsafeMutablePointer<Float>
     ) throws {
         guard let entry = tensors[name] else {
             throw metadata["part"] == "encoder"
                 ? Failure(
-                    "\(path) holds an encoder alone", hint: "finetune takes it; for all else export without --encoder")
+                    "\(path) holds an encoder alone", hint: "use it with crate finetune, or export without --encoder")
                 : Failure("\(path) has no tensor \(name)", hint: "check that it belongs to this model")
         }
         guard ["F32", "BF16", "F16"].contains(entry.type), entry.shape == shape else {
@@ -44,7 +41,7 @@ public struct SafetensorsReader: ~Copyable {
         let bytes = UnsafeMutableRawBufferPointer(start: destination, count: entry.range.count)
         try readAll(bytes, from: descriptor, at: dataStart + entry.range.lowerBound, path: path)
         guard entry.type != "F32" else { return }
-        // In place from the end on: a float is written behind the halves that are still to be read.
+        // In place, backwards: each float is written behind the halves that are still to be read.
         for index in (0..<entry.count).reversed() {
             let half = bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)
             destination[index] =
@@ -52,8 +49,8 @@ public struct SafetensorsReader: ~Copyable {
         }
     }
 
-    /// All values of tensor `name`, F32 or F64, as Double; nil when there is none of that name.
-    public borrowing func values(_ name: String) throws -> [Double]? {
+    /// All values of tensor `name`, F32 or F64; nil if there is no such tensor.
+    package borrowing func values(_ name: String) throws -> [Double]? {
         guard let entry = tensors[name] else { return nil }
         var bytes = [UInt8](repeating: 0, count: entry.range.count)
         try bytes.withUnsafeMutableBytes {
@@ -86,7 +83,7 @@ private func openFile(_ path: String) throws -> (descriptor: Int32, dataStart: I
         guard fileBytes >= 8, length <= min(SafetensorsHeader.largestHeader, fileBytes - 8) else {
             throw Failure(
                 "\(path) is not a valid safetensors file: its header's length is \(length) in \(fileBytes) bytes",
-                hint: "check that it is a .safetensors file and complete")
+                hint: "check that it is a complete .safetensors file")
         }
         let dataStart = 8 + Int(length)
         var json = Data(count: Int(length))

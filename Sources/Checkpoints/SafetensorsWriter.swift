@@ -1,28 +1,20 @@
-import Buffers
-import Files
+import Base
 import Foundation
 import Kernels
 
-/// How floats are written.
-public enum StoredType: String, CaseIterable, Sendable {
-    /// As they are.
+package enum StoredType: String, CaseIterable, Sendable {
     case f32
-    /// Rounded to the nearest bf16.
     case bf16
 
     var name: String { self == .f32 ? "F32" : "BF16" }
     var byteCount: Int { self == .f32 ? 4 : 2 }
 }
 
-/// A tensor of floats to be written.
-public struct NamedTensor {
-    /// The name in the file.
-    public let name: String
-    /// Row-major extents.
-    public let shape: [Int]
+package struct NamedTensor {
+    package let name: String
+    package let shape: [Int]
 
-    /// The tensor `name` of extents `shape`.
-    public init(_ name: String, _ shape: [Int]) {
+    package init(_ name: String, _ shape: [Int]) {
         self.name = name
         self.shape = shape
     }
@@ -30,12 +22,12 @@ public struct NamedTensor {
     var count: Int { shape.reduce(1, *) }
 }
 
-/// Writes `tensors` as `type` in their order to the safetensors file `path`, whole or not at all.
+/// Writes `tensors` as `type` in their order to the safetensors file `path`, completely or not at all.
 ///
-/// `values` gives the elements of the tensor of that index, asked for when it is its turn and used until the next one's.
-/// Returns the file's size and checksum. The bytes depend on nothing but the arguments.
+/// `values` returns the elements of the tensor with that index; they are used until the next call. Returns the file's
+/// size and checksum. The bytes depend only on the arguments.
 @discardableResult
-public func writeSafetensors(
+package func writeSafetensors(
     _ tensors: [NamedTensor], type: StoredType = .f32, metadata: [String: String], to path: String,
     values: (Int) throws -> UnsafePointer<Float>
 ) throws -> ManifestFile {

@@ -1,8 +1,7 @@
 import COpenMPI
 
-/// What the watching ranks know of the others, and what this rank has told them.
+/// The last known activity of every rank, and the messages that keep it up to date.
 struct ActivityBoard: ~Copyable, @unchecked Sendable {
-    /// A message between ranks.
     private struct Message: BitwiseCopyable {
         var activity: Int32
         var step: Int32
@@ -12,9 +11,10 @@ struct ActivityBoard: ~Copyable, @unchecked Sendable {
     private let communicator: MPI_Comm
     private let watchers: Range<Int>
     private var own = Message(activity: Activity.starting.rawValue, step: 0)
-    /// By rank, on watching ranks.
+    /// Indexed by rank; empty on ranks that do not watch.
     private var known: [Message] = []
-    // Messages on their way. A rank that does not listen must not hold up this one: then the news is dropped.
+    // Messages in flight. A rank that does not receive must not block this one: once all slots are in use, updates are
+    // dropped.
     private static let slotCount = 32
     private let outgoing: UnsafeMutablePointer<Message>
     private let requests: UnsafeMutablePointer<MPI_Request?>
@@ -34,7 +34,7 @@ struct ActivityBoard: ~Copyable, @unchecked Sendable {
         }
     }
 
-    /// Never at an end: a process has one board, for as long as it lives.
+    /// MPI resources are never released: a process has one board for its whole lifetime.
     mutating func tell(_ activity: Activity, step: Int) {
         own = Message(activity: activity.rawValue, step: Int32(truncatingIfNeeded: step))
         send(own)
@@ -44,12 +44,12 @@ struct ActivityBoard: ~Copyable, @unchecked Sendable {
     mutating func tellWaiting() { send(Message(activity: Activity.waiting.rawValue, step: own.step)) }
     mutating func tellAgain() { send(own) }
 
-    /// The ranks that have not said that they wait, each with what was last heard of it. Empty on ranks that do not watch.
+    /// The ranks that are not known to be waiting, each with its last known activity. Empty on ranks that do not watch.
     mutating func late() -> [String] {
         receive()
         return known.indices.filter { $0 != rank && known[$0].activity != Activity.waiting.rawValue }.map {
             let activity = (Activity(rawValue: known[$0].activity) ?? .starting).text
-            return "rank \($0) has not arrived, it was last heard of \(activity) in step \(known[$0].step)"
+            return "rank \($0) has not arrived, last known activity: \(activity) in step \(known[$0].step)"
         }
     }
 

@@ -1,10 +1,11 @@
-import Files
+import Base
+import Kernels
 
 extension World {
-    /// Runs `work`, which may fail on some ranks only, and lets all ranks go on or all ranks fail.
+    /// Runs `work`, which may fail on some ranks only; then either all ranks continue or all ranks throw.
     ///
     /// Throws the same `Failure` on every rank: that of the lowest rank that failed. `work` must not communicate.
-    public func agree<Result: ~Copyable>(_ work: () throws -> Result) throws -> Result {
+    package func agree<Result: ~Copyable>(_ work: () throws -> Result) throws -> Result {
         let result: Result
         do {
             result = try work()
@@ -16,8 +17,8 @@ extension World {
         return result
     }
 
-    /// Throws the same `Failure` on every rank, that of the lowest rank that has one, or nothing where none has.
-    public func share(_ failure: Failure?) throws {
+    /// Throws the failure of the lowest rank that has one, on every rank; returns if no rank has one.
+    package func share(_ failure: Failure?) throws {
         let failed = minimum(failure == nil ? size : rank)
         guard failed < size else { return }
         let text = failure.map { "\($0.problem)\u{0}\($0.hint)" } ?? ""
@@ -28,9 +29,9 @@ extension World {
 }
 
 extension World {
-    /// Compares what must be the same on all ranks, texts by their names. Throws the same `Failure` on every rank, which
-    /// names the lowest rank that differs from rank 0 and in what.
-    public func demandEqual(_ own: [String: String]) throws {
+    /// Compares settings that must be equal on all ranks, keyed by name. Throws the same `Failure` on every rank,
+    /// naming the lowest rank that differs from rank 0 and the setting.
+    package func demandEqual(_ own: [String: String]) throws {
         let names = own.keys.sorted()
         let text = names.map { "\($0)\u{0}\(own[$0]!)" }.joined(separator: "\u{0}")
         let fields = String(decoding: broadcast([UInt8](text.utf8), from: 0), as: UTF8.self)
@@ -47,7 +48,7 @@ extension World {
             }
             guard names.count == fields.count / 2 else {
                 throw Failure(
-                    "rank \(rank) has other settings than rank 0", hint: "start the same program on all ranks")
+                    "rank \(rank) has different settings from rank 0", hint: "start the same program on all ranks")
             }
         }
     }

@@ -1,16 +1,15 @@
-import Buffers
 import Foundation
 import Kernels
 
-/// Sums the gradients of all virtual ranks and gathers the parameters, bucket by bucket, on a thread of its own, while the
-/// caller goes on.
+/// Sums the gradients of all virtual ranks and gathers the parameters, bucket by bucket, on its own thread while the
+/// caller computes.
 ///
-/// A round is: `add` for every leaf of this rank but the last one, `complete` as the last backward pass proceeds,
-/// `finishReduction`, then `publish` for each bucket as it is updated, `finishGather`. Every rank must go through it, also one
-/// that has failed. A class, since two threads share it.
-public final class GradientExchange: @unchecked Sendable {
-    /// Values of a message: large enough that its start costs nothing, small enough to be in cache when it is added.
-    public static let pieceCount = 1 << 20
+/// One round: `add` for every leaf of this rank except the last, `complete` during the last backward pass,
+/// `finishReduction`, `publish` for each bucket once it is updated, `finishGather`. Every rank must complete the round,
+/// even one that has failed.
+package final class GradientExchange: @unchecked Sendable {
+    /// Values per message: large enough to hide the latency, small enough to be in cache when they are added.
+    package static let pieceCount = 1 << 20
 
     private let partition: Partition
     private let gradients, parameters: UnsafeMutablePointer<Float>
@@ -22,12 +21,12 @@ public final class GradientExchange: @unchecked Sendable {
     private let work = DispatchSemaphore(value: 0)
     private let reduced = DispatchSemaphore(value: 0)
     private let gathered = DispatchSemaphore(value: 0)
-    // Written by the exchanging thread, read by the caller after `reduced`.
+    // Written by the exchange thread, read by the caller after `reduced`.
     private var isFinite = true
 
     /// Exchanges the flat buffers `gradients` and `parameters`, which must live as long as the process; `leaves` is the
-    /// number of this rank's virtual ranks. Throws `Failure` when there is no memory for sums and messages.
-    public init(
+    /// number of virtual ranks on this rank. Throws `Failure` if memory is short.
+    package init(
         _ world: World, _ partition: Partition, leaves: Int, gradients: UnsafeMutablePointer<Float>,
         parameters: UnsafeMutablePointer<Float>, wire: WireFormat
     ) throws {
@@ -48,7 +47,7 @@ public final class GradientExchange: @unchecked Sendable {
         isFinite = true
         for bucket in partition.buckets {
             work.wait()
-            // Afterwards it cannot be told whose gradients were not finite.
+            // After the sum, the rank that produced a non-finite gradient can no longer be identified.
             isFinite = isFinite && allFinite(gradients + bucket.lowerBound, count: bucket.count)
             tree.reduce(gradients, bucket)
         }
@@ -60,11 +59,11 @@ public final class GradientExchange: @unchecked Sendable {
         gathered.signal()
     }
 
-    /// The gradients are those of a virtual rank that is not this rank's last one.
-    public func add() { leaves.add(gradients) }
+    /// Adds the gradients of a virtual rank that is not the last one of this rank.
+    package func add() { leaves.add(gradients) }
 
-    /// The gradients of the last virtual rank from `position` on will not change any more in this round.
-    public func complete(from position: Int) {
+    /// Marks the gradients of the last virtual rank from `position` on as final.
+    package func complete(from position: Int) {
         leaves.complete(gradients, position..<completedFrom)
         completedFrom = position
         guard !isAlone else { return }
@@ -76,9 +75,9 @@ public final class GradientExchange: @unchecked Sendable {
         }
     }
 
-    /// Waits until all buckets are summed, so that the gradients of this rank's parts are the sums over all ranks. Tells
-    /// whether this rank's own gradients were all finite.
-    public func finishReduction() -> Bool {
+    /// Waits until all buckets are summed: this rank's parts then hold the sums over all ranks. Returns whether this
+    /// rank's own gradients were all finite.
+    package func finishReduction() -> Bool {
         leaves.reset()
         completedFrom = partition.count
         completedBuckets = 0
@@ -87,9 +86,9 @@ public final class GradientExchange: @unchecked Sendable {
         return isFinite
     }
 
-    /// This rank's part of the next bucket of parameters is as the others shall have it.
-    public func publish() { if !isAlone { work.signal() } }
+    /// Releases this rank's updated part of the next parameter bucket to the other ranks.
+    package func publish() { if !isAlone { work.signal() } }
 
-    /// Waits until the parameters of all buckets are here.
-    public func finishGather() { if !isAlone { gathered.wait() } }
+    /// Waits until all parameter buckets have arrived.
+    package func finishGather() { if !isAlone { gathered.wait() } }
 }

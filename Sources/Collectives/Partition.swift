@@ -1,39 +1,34 @@
-/// How a flat buffer is divided: into buckets, the units of exchange, and each bucket into the parts that ranks own.
+import Kernels
+
+/// How a flat buffer is divided into buckets, the units of exchange, and each bucket into parts owned by ranks.
 ///
-/// Buckets are listed from the end of the buffer to its start, which is the order in which a backward pass completes them.
-/// Every bound is a multiple of `blockCount`, but for the end of the buffer, so that a block lies in one part whatever
-/// the number of ranks: what is summed by blocks has the same bits on any number.
-public struct Partition: Sendable {
-    /// The part of a bucket that one rank owns.
-    public struct Part: Equatable, Sendable {
-        /// Its place in the flat buffer.
-        public let range: Range<Int>
-        /// The owner.
-        public let rank: Int
+/// Buckets are listed from the end of the buffer to its start, the order in which a backward pass completes them. Every
+/// bound is a multiple of `blockCount`, except the end of the buffer, so a block lies in one part for any number of
+/// ranks: sums over blocks have the same bits for any number of ranks.
+package struct Partition: Sendable {
+    package struct Part: Equatable, Sendable {
+        package let range: Range<Int>
+        package let rank: Int
     }
 
-    /// Values of a block.
-    public static let blockCount = 4096
-    /// Places of the buckets in the flat buffer.
-    public let buckets: [Range<Int>]
-    /// The length of the flat buffer.
-    public let count: Int
-    /// The number of ranks.
-    public let ranks: Int
+    /// Values per block.
+    package static let blockCount = normBlockCount
+    package let buckets: [Range<Int>]
+    package let count: Int
+    package let ranks: Int
 
-    /// Divides a buffer of `count` values into buckets of about `bucketCount`, for `ranks` ranks.
-    public init(count: Int, bucketCount: Int, ranks: Int) {
+    /// Divides a buffer of `count` values into buckets of about `bucketCount` values.
+    package init(count: Int, bucketCount: Int, ranks: Int) {
         let step = max(1, bucketCount / Self.blockCount) * Self.blockCount
         buckets = stride(from: 0, to: count, by: step).map { $0..<min($0 + step, count) }.reversed()
         self.count = count
         self.ranks = ranks
     }
 
-    /// The blocks of the flat buffer.
-    public var blocks: Int { (count + Self.blockCount - 1) / Self.blockCount }
+    package var blocks: Int { (count + Self.blockCount - 1) / Self.blockCount }
 
-    /// What `rank` owns of `bucket`; may be empty.
-    public func part(of bucket: Range<Int>, rank: Int) -> Range<Int> {
+    /// The part of `bucket` that `rank` owns; may be empty.
+    package func part(of bucket: Range<Int>, rank: Int) -> Range<Int> {
         let core = Self.core(of: ranks)
         guard rank < core else { return bucket.upperBound..<bucket.upperBound }
         var (whole, distance) = (bucket, 1)
@@ -44,25 +39,24 @@ public struct Partition: Sendable {
         return whole
     }
 
-    /// What `rank` owns of every bucket.
-    public func parts(of rank: Int) -> [Range<Int>] { buckets.map { part(of: $0, rank: rank) } }
+    package func parts(of rank: Int) -> [Range<Int>] { buckets.map { part(of: $0, rank: rank) } }
 
-    /// All parts that are not empty, in the order of the buffer.
-    public var owners: [Part] {
+    /// All non-empty parts in buffer order.
+    package var owners: [Part] {
         buckets.reversed().flatMap { bucket in
             (0..<ranks).map { Part(range: part(of: bucket, rank: $0), rank: $0) }
                 .filter { !$0.range.isEmpty }.sorted { $0.range.lowerBound < $1.range.lowerBound }
         }
     }
 
-    /// The largest power of two among the numbers up to `ranks`.
+    /// The largest power of two <= `ranks`.
     static func core(of ranks: Int) -> Int {
         var core = 1
         while 2 * core <= ranks { core *= 2 }
         return core
     }
 
-    /// What `rank` and its partner at `distance` go on with of `whole`.
+    /// The halves of `whole` that `rank` and its partner at `distance` continue with.
     static func halves(of whole: Range<Int>, rank: Int, distance: Int) -> (own: Range<Int>, other: Range<Int>) {
         let blocks = (whole.count + blockCount - 1) / blockCount
         let middle = min(whole.lowerBound + blocks / 2 * blockCount, whole.upperBound)

@@ -1,28 +1,26 @@
-import Buffers
+import Base
 import COpenMPI
 import Kernels
 
 private let pieceCount = GradientExchange.pieceCount
 
-/// How gradients travel between ranks.
-public enum WireFormat: String, CaseIterable, Codable, Sendable {
-    /// As they are.
+package enum WireFormat: String, CaseIterable, Codable, Sendable {
     case fp32
-    /// Rounded to bf16, half the bytes. Both addends of every sum of the tree are rounded, inside a rank too, so that the
-    /// number of ranks changes no bit.
+    /// Rounded to bf16, half the bytes. Both addends of every sum in the tree are rounded, also within a rank, so the
+    /// result has the same bits for any number of ranks.
     case bf16
 }
 
-/// Sums buckets over all ranks in one balanced binary tree over the ranks' numbers, ((0 + 1) + (2 + 3)) + ..., and gives
-/// each rank the sum of its part; later gathers what the ranks have made of their parts.
+/// Sums buckets over all ranks in one balanced binary tree over the rank numbers, ((0 + 1) + (2 + 3)) + ..., which
+/// leaves each rank with the sum of its part; later gathers the updated parts.
 ///
-/// Recursive vector halving with distance doubling: at distance 1, 2, 4, ... two ranks exchange halves of what they still
-/// work on, and each adds its own. That sends the least bytes, the large pieces to the nearest rank; and the sums are those
-/// of a tree over more leaves, of which every rank has summed a power of two itself (`LeafSum`).
+/// Recursive vector halving with distance doubling: at distance 1, 2, 4, ... two ranks exchange halves of their current
+/// range, and each adds its own half. This sends the fewest bytes, with the largest messages to the nearest ranks. The
+/// sums are those of a tree over more leaves, of which every rank has already summed a power of two (`LeafSum`).
 ///
-/// Where the number of ranks is no power of two, those beyond the largest one own nothing and let the first ranks work for
-/// them: the same bits for this number of ranks, and others for others.
-/// Source: Thakur, Rabenseifner and Gropp, Optimization of Collective Communication Operations in MPICH (2005).
+/// If the number of ranks is not a power of two, the ranks beyond the largest power of two own nothing and hand their
+/// values to the first ranks. The bits then depend on the number of ranks. ¶+Source: Thakur, Rabenseifner and Gropp,
+/// Optimization of Collective Communication Operations in MPICH (2005).
 struct TreeSum: ~Copyable {
     private let world: World
     private let wire: WireFormat
@@ -30,7 +28,7 @@ struct TreeSum: ~Copyable {
     private let incoming: Operand
     private let arena: Arena
 
-    /// A tree over the ranks of `world`. Throws `Failure` when there is no memory for a piece of a message.
+    /// Throws `Failure` if memory for the message buffers is short.
     init(_ world: World, wire: WireFormat) throws {
         let isRounding = wire == .bf16
         let count = world.size > 1 ? pieceCount : 0
@@ -44,35 +42,32 @@ struct TreeSum: ~Copyable {
         self.wire = wire
     }
 
-    /// Makes `values` of this rank's part of `bucket` the sum over all ranks; its other values are used up. Collective.
+    /// Leaves the sum over all ranks in this rank's part of `bucket`; the rest of the bucket is overwritten. Collective.
     borrowing func reduce(_ values: UnsafeMutablePointer<Float>, _ bucket: Range<Int>) {
         let core = Partition.core(of: world.size)
-        if world.rank >= core { return send(values, bucket, to: world.rank - core) }
-        if world.rank + core < world.size { receive(values, bucket, from: world.rank + core) }
+        if world.rank >= core {
+            return exchange(values, sending: bucket, receiving: 0..<0, with: world.rank - core, isAdding: true)
+        }
+        if world.rank + core < world.size {
+            exchange(values, sending: 0..<0, receiving: bucket, with: world.rank + core, isAdding: true)
+        }
         var (whole, distance) = (bucket, 1)
         while distance < core {
             let (own, other) = Partition.halves(of: whole, rank: world.rank, distance: distance)
-            for piece in pieces(max(own.count, other.count)) {
-                exchange(
-                    values, sending: other.part(piece), receiving: own.part(piece), with: world.rank ^ distance,
-                    isAdding: true)
-            }
+            exchange(values, sending: other, receiving: own, with: world.rank ^ distance, isAdding: true)
             (whole, distance) = (own, 2 * distance)
         }
     }
 
-    /// Makes `values` of the whole `bucket` what each part's owner has there. Collective.
+    /// Fills the whole `bucket` with each part's values from its owner. Collective.
     borrowing func gather(_ values: UnsafeMutablePointer<Float>, _ bucket: Range<Int>) {
         let core = Partition.core(of: world.size)
-        if world.rank < core { gather(values, bucket, distance: 1, core: core) }
-        for piece in pieces(bucket.count) where core < world.size {
-            if world.rank >= core {
-                exchange(
-                    values, sending: 0..<0, receiving: bucket.part(piece), with: world.rank - core, isAdding: false)
-            } else if world.rank + core < world.size {
-                exchange(
-                    values, sending: bucket.part(piece), receiving: 0..<0, with: world.rank + core, isAdding: false)
-            }
+        if world.rank >= core {
+            return exchange(values, sending: 0..<0, receiving: bucket, with: world.rank - core, isAdding: false)
+        }
+        gather(values, bucket, distance: 1, core: core)
+        if world.rank + core < world.size {
+            exchange(values, sending: bucket, receiving: 0..<0, with: world.rank + core, isAdding: false)
         }
     }
 
@@ -82,29 +77,23 @@ struct TreeSum: ~Copyable {
         guard distance < core else { return }
         let (own, other) = Partition.halves(of: whole, rank: world.rank, distance: distance)
         gather(values, own, distance: 2 * distance, core: core)
-        for piece in pieces(max(own.count, other.count)) {
-            exchange(
-                values, sending: own.part(piece), receiving: other.part(piece), with: world.rank ^ distance,
-                isAdding: false)
-        }
+        exchange(values, sending: own, receiving: other, with: world.rank ^ distance, isAdding: false)
     }
 
-    private borrowing func send(_ values: UnsafeMutablePointer<Float>, _ range: Range<Int>, to partner: Int) {
-        for piece in pieces(range.count) {
-            exchange(values, sending: range.part(piece), receiving: 0..<0, with: partner, isAdding: true)
-        }
-    }
-
-    private borrowing func receive(_ values: UnsafeMutablePointer<Float>, _ range: Range<Int>, from partner: Int) {
-        for piece in pieces(range.count) {
-            exchange(values, sending: 0..<0, receiving: range.part(piece), with: partner, isAdding: true)
-        }
-    }
-
-    private borrowing func pieces(_ count: Int) -> StrideTo<Int> { stride(from: 0, to: count, by: pieceCount) }
-
-    /// Sends one piece of `values` to `partner` and receives another, which replaces what is there or is added to it.
+    /// Sends one range of `values` to `partner` and receives another, which is added (`isAdding`) or replaces the
+    /// values; both piece by piece.
     private borrowing func exchange(
+        _ values: UnsafeMutablePointer<Float>, sending: Range<Int>, receiving: Range<Int>, with partner: Int,
+        isAdding: Bool
+    ) {
+        for piece in stride(from: 0, to: max(sending.count, receiving.count), by: pieceCount) {
+            exchangePiece(
+                values, sending: sending.part(piece), receiving: receiving.part(piece), with: partner,
+                isAdding: isAdding)
+        }
+    }
+
+    private borrowing func exchangePiece(
         _ values: UnsafeMutablePointer<Float>, sending: Range<Int>, receiving: Range<Int>, with partner: Int,
         isAdding: Bool
     ) {
@@ -133,7 +122,7 @@ struct TreeSum: ~Copyable {
 }
 
 extension Range<Int> {
-    /// The piece that starts `offset` behind the beginning; empty where there is none.
+    /// The piece that starts at `offset` in the range; empty beyond the end.
     fileprivate func part(_ offset: Int) -> Range<Int> {
         let start = Swift.min(lowerBound + offset, upperBound)
         return start..<Swift.min(start + pieceCount, upperBound)

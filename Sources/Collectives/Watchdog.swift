@@ -1,23 +1,16 @@
+import Base
 import COpenMPI
-import Files
 import Foundation
 import Synchronization
 
-/// What a rank is doing.
-public enum Activity: Int32, Sendable {
-    /// What comes before its first step.
+package enum Activity: Int32, Sendable {
     case starting
-    /// It waits for samples.
     case reading
-    /// Forward and backward passes.
     case computing
-    /// The optimiser's step.
     case updating
-    /// A pass over the validation set.
     case evaluating
-    /// A checkpoint is written.
     case saving
-    /// It waits for others, so it is not the one that is late.
+    /// Blocked on other ranks, so not the cause of a delay.
     case waiting
 
     var text: String {
@@ -33,21 +26,20 @@ public enum Activity: Int32, Sendable {
     }
 }
 
-/// Names the ranks that others wait for.
+/// Reports the ranks that delay the others.
 ///
-/// Every rank tells rank 0 and rank 1 what it begins to do, in messages of a few bytes. A rank whose wait takes long says
-/// that it waits. So when rank 0 has waited too long, those that have not said so are what holds up the others; and when it
-/// is rank 0 itself, rank 1 says that. A class, since all waits of a process share it.
-public final class Watchdog: @unchecked Sendable {
-    /// When a wait is worth a line, and when it ends the job. Infinite for never.
-    public struct Limits: Sendable {
-        /// Seconds of a wait until the late ranks are named, and from then on until they are named again.
-        public var warning = Double.infinity
-        /// Seconds of a wait until the job is ended.
-        public var abort = Double.infinity
+/// Every rank tells ranks 0 and 1 what it starts to do, in messages of a few bytes, and a rank that has waited for a
+/// while tells them that it is waiting. If rank 0 has waited too long, the ranks that have not reported waiting are the
+/// late ones; if rank 0 itself is late, rank 1 reports it.
+package final class Watchdog: @unchecked Sendable {
+    /// In seconds; infinite for never.
+    package struct Limits: Sendable {
+        /// Wait until the late ranks are reported, and the interval between reports.
+        package var warning = Double.infinity
+        /// Wait until the job is aborted.
+        package var abort = Double.infinity
 
-        /// Limits in seconds.
-        public init(warning: Double, abort: Double) {
+        package init(warning: Double, abort: Double) {
             self.warning = warning
             self.abort = abort
         }
@@ -67,23 +59,23 @@ public final class Watchdog: @unchecked Sendable {
         board = Mutex(ActivityBoard(rank: rank, size: size, communicator: communicator))
     }
 
-    /// Sets the limits, and what is done with a line about late ranks: on any thread, on rank 0, or on rank 1 about rank 0.
-    public func start(_ limits: Limits, report: @escaping @Sendable (String) -> Void) {
+    /// Sets the limits and the handler of reports about late ranks. It is called on any thread, on rank 0, or on rank 1
+    /// when rank 0 is late.
+    package func start(_ limits: Limits, report: @escaping @Sendable (String) -> Void) {
         self.limits.withLock { $0 = limits }
         self.report.withLock { $0 = report }
     }
 
-    /// Tells the watching ranks what this one begins to do, in step `step`.
-    public func begin(_ activity: Activity, step: Int) {
+    package func begin(_ activity: Activity, step: Int) {
         guard size > 1 else { return }
         board.withLock { $0.tell(activity, step: step) }
     }
 
-    /// Whether this rank's own work goes on, so that the waits of its communication thread are nobody's fault.
-    public func setBusy(_ isBusy: Bool) { self.isBusy.store(isBusy, ordering: .relaxed) }
+    /// While a rank is busy computing, waits of its communication thread are not counted as delays.
+    package func setBusy(_ isBusy: Bool) { self.isBusy.store(isBusy, ordering: .relaxed) }
 
-    /// Waits until the transfers are complete. Gives the core away while this rank's own work goes on, or when the wait is
-    /// `inBackground`, and after a while in any case.
+    /// Waits until the transfers are complete. Yields the core while this rank is computing or if the wait is
+    /// `inBackground`, and in any case after a while.
     func wait(_ requests: UnsafeMutablePointer<MPI_Request?>, count: Int32, inBackground: Bool = false) {
         var (isComplete, polls, hasToldWaiting): (Int32, Int, Bool) = (0, 0, false)
         var (start, warned, lastLook) = (0.0, 0.0, 0.0)
@@ -91,15 +83,15 @@ public final class Watchdog: @unchecked Sendable {
             MPI_Testall(count, requests, &isComplete, crate_mpi_statuses_ignore())
             if isComplete != 0 { break }
             polls += 1
-            // A partner on this machine answers within microseconds, one that computes takes much longer.
+            // A partner on this machine answers within microseconds; one that is computing takes much longer.
             if polls < 200 { continue }
             let isBusy = isBusy.load(ordering: .relaxed)
-            // Where nothing else is to be done, messages that need attention again and again get it at once.
+            // Without other work, stay runnable so that messages which need repeated progress calls get them at once.
             if isBusy || inBackground || polls > 100_000 { usleep(50) } else { sched_yield() }
             guard polls % 64 == 0 || start == 0 else { continue }
             let now = ProcessInfo.processInfo.systemUptime
             if start == 0 || isBusy || inBackground { (start, warned) = (now, now) }
-            // Looks are milliseconds apart: in a gap this process stood still itself, and cannot blame others for it.
+            // Checks are milliseconds apart: a gap means that this process itself was stopped, which must not count.
             if lastLook > 0 && now - lastLook > 0.5 {
                 start += now - lastLook
                 warned += now - lastLook
@@ -118,7 +110,7 @@ public final class Watchdog: @unchecked Sendable {
             hasToldWaiting = true
             board.withLock { $0.tellWaiting() }
         }
-        // The watching ranks first, since they know who is late; the others in case these are stuck themselves.
+        // The watching ranks report first, since they know who is late; the others abort in case both are stuck.
         let patience = rank == 0 ? 0.0 : rank == 1 ? 2 : 10
         let isTooLong = waited > limits.abort + patience
         guard isTooLong || sinceWarning > limits.warning else { return }
@@ -129,7 +121,7 @@ public final class Watchdog: @unchecked Sendable {
         let what = late.isEmpty ? unknown : late.joined(separator: "; ")
         let text = String(format: "after %.0f s of waiting: ", waited) + what
         if isTooLong {
-            let failure = Failure(text, hint: "see to that rank's node and network, then go on with --resume")
+            let failure = Failure(text, hint: "check that rank's node and network, then go on with --resume")
             try? FileHandle.standardError.write(contentsOf: Data("crate: error: \(failure)\n".utf8))
             MPI_Abort(communicator, 1)
         }

@@ -1,30 +1,29 @@
+import Base
 import COpenMPI
-import Files
+import Foundation
 
 /// The processes that train together. Without a launcher there is one, rank 0.
 ///
-/// Every function that exchanges something is collective: all ranks must call it, in the same order. Nothing of it waits
-/// unwatched, but for what goes on in the background: see `Watchdog`.
-public struct World: @unchecked Sendable {
-    /// This process's number, 0 ..< size.
-    public let rank: Int
-    /// The number of processes.
-    public let size: Int
-    /// What notices ranks that do not arrive.
-    public let watchdog: Watchdog
-    /// Messages of one purpose never meet those of another.
+/// Every function that exchanges data is collective: all ranks must call it in the same order. All waits are watched by
+/// the `Watchdog`, except those of background transfers.
+package struct World: @unchecked Sendable {
+    package let rank: Int
+    package let size: Int
+    package let watchdog: Watchdog
+    /// One communicator per purpose, so that their messages never match each other.
     let control, gradients, checkpoints: MPI_Comm
 
-    /// Starts MPI. Call it once, and `finish` at the end.
-    public static func start() throws -> World {
+    /// Starts MPI. Call once per process, and `finish` at the end.
+    package static func start() throws -> World {
         var provided: Int32 = 0
-        // Gradients, checkpoints and the step itself have a thread each.
+        // Gradient exchange, checkpoint transfers and training each use MPI from their own thread.
         guard MPI_Init_thread(nil, nil, Int32(MPI_THREAD_MULTIPLE), &provided) == MPI_SUCCESS else {
-            throw Failure("MPI does not start", hint: "start the program with mpirun, or alone")
+            throw Failure("MPI cannot be started", hint: "start the program with mpirun, or without a launcher")
         }
         guard provided == Int32(MPI_THREAD_MULTIPLE) else {
             MPI_Finalize()
-            throw Failure("this MPI does not serve several threads", hint: "use an Open MPI built with thread support")
+            throw Failure(
+                "this MPI does not support multiple threads", hint: "use an Open MPI built with thread support")
         }
         var (rank, size): (Int32, Int32) = (0, 1)
         let all = crate_mpi_comm_world()
@@ -41,19 +40,17 @@ public struct World: @unchecked Sendable {
             control: communicator(), gradients: communicator(), checkpoints: communicator())
     }
 
-    /// Waits for all ranks and stops MPI.
-    public func finish() {
+    package func finish() {
         barrier()
         MPI_Finalize()
     }
 
-    /// Waits for all ranks.
-    public func barrier() {
+    package func barrier() {
         complete { MPI_Ibarrier(control, $0) }
     }
 
-    /// Replaces `values` by their sum over all ranks. Where all ranks but one give zeros, that is the one's value, exactly.
-    public func sum(_ values: UnsafeMutableBufferPointer<Double>) {
+    /// Replaces `values` by their sum over all ranks. Exact if all ranks but one pass zeros.
+    package func sum(_ values: UnsafeMutableBufferPointer<Double>) {
         guard size > 1 else { return }
         complete {
             MPI_Iallreduce(
@@ -62,13 +59,12 @@ public struct World: @unchecked Sendable {
         }
     }
 
-    /// Replaces `values` by their sum over all ranks.
-    public func sum(_ values: inout [Double]) {
+    package func sum(_ values: inout [Double]) {
         values.withUnsafeMutableBufferPointer { sum($0) }
     }
 
-    /// Replaces `values` by their sum over all ranks, in whatever order MPI adds.
-    public func sum(_ values: UnsafeMutablePointer<Float>, count: Int) {
+    /// The same for floats; the order of summation is MPI's.
+    package func sum(_ values: UnsafeMutablePointer<Float>, count: Int) {
         let largest = 1 << 28
         for start in stride(from: 0, to: count, by: largest) {
             complete {
@@ -79,41 +75,32 @@ public struct World: @unchecked Sendable {
         }
     }
 
-    /// The least of the ranks' values.
-    public func minimum(_ value: Int) -> Int {
-        var value = Int64(value)
-        withUnsafeMutablePointer(to: &value) { value in
-            complete {
-                MPI_Iallreduce(crate_mpi_in_place(), value, 1, crate_mpi_int64(), crate_mpi_min(), control, $0)
-            }
+    package func minimum(_ value: Int) -> Int {
+        completed(value) {
+            MPI_Iallreduce(crate_mpi_in_place(), $0, 1, crate_mpi_int64(), crate_mpi_min(), control, $1)
         }
-        return Int(value)
     }
 
-    /// Rank `root`'s number, on all ranks.
-    public func broadcast(_ value: Int, from root: Int) -> Int {
-        var value = Int64(value)
-        withUnsafeMutablePointer(to: &value) { value in
-            complete { MPI_Ibcast(value, 1, crate_mpi_int64(), Int32(root), control, $0) }
-        }
-        return Int(value)
+    /// Returns `value` of rank `root` on all ranks.
+    package func broadcast(_ value: Int, from root: Int) -> Int {
+        completed(value) { MPI_Ibcast($0, 1, crate_mpi_int64(), Int32(root), control, $1) }
     }
 
-    /// Rank `root`'s bytes, on all ranks.
-    public func broadcast(_ bytes: [UInt8], from root: Int) -> [UInt8] {
+    /// Returns `bytes` of rank `root` on all ranks.
+    package func broadcast(_ bytes: [UInt8], from root: Int) -> [UInt8] {
         let count = broadcast(bytes.count, from: root)
         var bytes = rank == root ? bytes : [UInt8](repeating: 0, count: count)
         bytes.withUnsafeMutableBytes { broadcast($0, from: root) }
         return bytes
     }
 
-    /// Replaces `values` by rank `root`'s.
-    public func broadcast(_ values: UnsafeMutablePointer<Float>, count: Int, from root: Int) {
+    /// Replaces `values` by those of rank `root`.
+    package func broadcast(_ values: UnsafeMutablePointer<Float>, count: Int, from root: Int) {
         broadcast(UnsafeMutableRawBufferPointer(start: values, count: 4 * count), from: root)
     }
 
     private func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) {
-        // MPI counts with 32 bits.
+        // MPI counts are 32-bit.
         let largest = 1 << 30
         for start in stride(from: 0, to: bytes.count, by: largest) {
             complete {
@@ -124,26 +111,45 @@ public struct World: @unchecked Sendable {
         }
     }
 
-    /// Sends `count` values to rank `receiver`, which must receive as many. `inBackground` says that this rank does something else
-    /// meanwhile, so that nobody is late, however long it takes.
-    public func send(_ values: UnsafePointer<Float>, count: Int, to receiver: Int, inBackground: Bool) {
+    /// Sends `count` values to rank `receiver`, which must receive as many. `inBackground` means that this rank does
+    /// other work meanwhile, so the wait is never reported.
+    package func send(_ values: UnsafePointer<Float>, count: Int, to receiver: Int, inBackground: Bool) {
         complete(inBackground: inBackground) {
             MPI_Isend(values, Int32(4 * count), crate_mpi_byte(), Int32(receiver), 0, checkpoints, $0)
         }
     }
 
-    /// Receives `count` values from rank `sender`; `inBackground` as in `send`.
-    public func receive(_ values: UnsafeMutablePointer<Float>, count: Int, from sender: Int, inBackground: Bool) {
+    package func receive(_ values: UnsafeMutablePointer<Float>, count: Int, from sender: Int, inBackground: Bool) {
         complete(inBackground: inBackground) {
             MPI_Irecv(values, Int32(4 * count), crate_mpi_byte(), Int32(sender), 0, checkpoints, $0)
         }
     }
 
-    /// Starts a transfer with `body` and waits until it is complete.
+    private func completed(
+        _ value: Int, _ body: (UnsafeMutablePointer<Int64>, UnsafeMutablePointer<MPI_Request?>) -> Int32
+    ) -> Int {
+        var value = Int64(value)
+        withUnsafeMutablePointer(to: &value) { value in complete { body(value, $0) } }
+        return Int(value)
+    }
+
     private func complete(inBackground: Bool = false, _ body: (UnsafeMutablePointer<MPI_Request?>) -> Int32) {
         var request = crate_mpi_request_null()
-        // MPI ends the job itself when a call fails.
+        // MPI aborts the job itself if a call fails.
         _ = body(&request)
         withUnsafeMutablePointer(to: &request) { watchdog.wait($0, count: 1, inBackground: inBackground) }
     }
+}
+
+extension World {
+    /// MPI's name and version; can be called before MPI is started.
+    package static var mpiVersion: String {
+        var (text, count) = ([CChar](repeating: 0, count: Int(crate_mpi_version_length())), Int32(0))
+        MPI_Get_library_version(&text, &count)
+        let bytes = text.prefix(Int(max(0, count))).map { UInt8(bitPattern: $0) }
+        return String(decoding: bytes.prefix { $0 != UInt8(ascii: ",") && $0 != 0 }, as: UTF8.self)
+    }
+
+    /// Each rank's `bytes`, in rank order.
+    package func gather(_ bytes: [UInt8]) -> [[UInt8]] { (0..<size).map { broadcast(bytes, from: $0) } }
 }

@@ -1,57 +1,50 @@
-import Buffers
+import Base
 import Kernels
-import Threads
 
-/// What is measured of each image in an encoder block, z being its input and h = z + MSSA(LN z).
-public enum BlockMeasure: Int, CaseIterable, Sendable {
-    /// The coding rate R^c of the tokens on the block's subspaces, the sum over heads of that of U = LN(z) W_u^T.
+/// Metrics of one image in an encoder block, where z is the block's input and h = z + MSSA(LN z).
+package enum BlockMetric: Int, CaseIterable, Sendable {
+    /// Coding rate R^c of the tokens on the block's subspaces: the sum over heads for U = LN(z) W_u^T.
     case codingRate
-    /// The same after the block's MSSA step: of LN(h) W_u^T, with the norm that stands before W_u, so that nothing but the
-    /// tokens differs.
+    /// The same after the MSSA step, for LN(h) W_u^T. LN has the parameters of the norm before W_u, so that only the
+    /// tokens differ.
     case codingRateAfter
-    /// The fraction of zeros in the block's output.
+    /// Fraction of zeros in the block's output.
     case sparsity
-    /// The fraction of LN(h), what the ISTA step begins with, that is not positive.
+    /// Fraction of non-positive values in LN(h), the input of the ISTA step.
     case sparsityBefore
-    /// The length of the ISTA step: ||z' - LN(h)||_F / ||LN(h)||_F.
+    /// Relative length of the ISTA step: ||z' - LN(h)||_F / ||LN(h)||_F.
     case istaStep
-    /// The entropy of the attention in nats, the mean over heads and queries; ln T where all tokens get the same.
+    /// Entropy of the attention in nats, mean over heads and queries; ln T for uniform attention.
     case attentionEntropy
-    /// That of the class token's queries alone.
+    /// The same for the class token's queries only.
     case classAttentionEntropy
 }
 
-/// What is measured of a block's weights.
-public struct WeightMeasures: Equatable, Sendable {
-    /// See `dictionaryCoherence`.
-    public var dictionaryCoherence: Double
-    /// See `subspaceOverlap`.
-    public var subspaceOverlap: Double
+/// Metrics of a block's weights; see the functions of the same names in `Kernels`.
+package struct WeightMetrics: Equatable, Sendable {
+    package var dictionaryCoherence: Double
+    package var subspaceOverlap: Double
 }
 
-/// Measures what forward passes of a model leave in a workspace.
+/// Computes metrics from the state that forward passes leave in a replica.
 ///
-/// Of an image there is a row of numbers: the block measures of each encoder block, block by block, and then the discrepancy
-/// of each decoder block.
-public struct LayerMeter: ~Copyable {
-    /// Numbers of an image.
-    public let rowCount: Int
-    /// Encoder blocks.
-    public var depth: Int { encoder.count }
-    /// Decoder blocks that have an encoder block to be compared with.
-    public let matchedDecoderDepth: Int
-    private let configuration: ModelConfiguration
-    private let encoder: [EncoderBlock]
-    private let values: OwnedBuffer<Double>  // a row an image
-    private let doubles: OwnedBuffer<Double>  // scratch of each thread
+/// An image has one row: the metrics of each encoder block, block by block, then the discrepancy of each decoder block.
+/// Metrics that a kind of block does not define are NaN.
+package struct LayerMeter: ~Copyable {
+    package let rowCount: Int
+    package let depth: Int
+    /// Decoder blocks that have a corresponding encoder block.
+    package let matchedDecoderDepth: Int
+    private let values: OwnedBuffer<Double>  // (images, rowCount)
+    private let doubles: OwnedBuffer<Double>  // scratch, one part per thread
     private let doublesPerThread: Int
 
-    /// A meter for passes over up to `images` images of `model` on `threads` threads. Throws `Failure` when memory is short.
-    public init(_ model: Model, images: Int, threads: Int) throws {
-        configuration = model.configuration
-        encoder = model.encoder
+    /// Throws `Failure` if memory is short.
+    package init(_ model: Model, images: Int, threads: Int) throws {
+        let configuration = model.configuration
+        depth = configuration.depth
         matchedDecoderDepth = min(configuration.depth, configuration.decoderDepth)
-        rowCount = configuration.depth * BlockMeasure.allCases.count + matchedDecoderDepth
+        rowCount = configuration.depth * BlockMetric.allCases.count + matchedDecoderDepth
         doublesPerThread = codingRateScratchCount(tokens: configuration.tokenCount, headDim: configuration.headDim)
         let values = try OwnedBuffer<Double>(count: images * rowCount)
         let doubles = try OwnedBuffer<Double>(count: threads * doublesPerThread)
@@ -59,71 +52,65 @@ public struct LayerMeter: ~Copyable {
         self.doubles = doubles
     }
 
-    /// The numbers of image `index` of the last pass.
-    public func row(_ index: Int) -> UnsafeMutableBufferPointer<Double> {
+    /// The metrics of image `index` of the last measurement.
+    package func row(_ index: Int) -> UnsafeMutableBufferPointer<Double> {
         UnsafeMutableBufferPointer(start: values.pointer + index * rowCount, count: rowCount)
     }
 
-    /// Where a row has `measure` of encoder block `block`.
-    public static func place(_ measure: BlockMeasure, block: Int) -> Int {
-        block * BlockMeasure.allCases.count + measure.rawValue
+    /// Index of `metric` of encoder block `block` in a row.
+    package static func place(_ metric: BlockMetric, block: Int) -> Int {
+        block * BlockMetric.allCases.count + metric.rawValue
     }
 
-    /// Where a row has the discrepancy of decoder block `block`.
-    public func discrepancyPlace(block: Int) -> Int { depth * BlockMeasure.allCases.count + block }
+    /// Index of the discrepancy of decoder block `block` in a row.
+    package func discrepancyPlace(block: Int) -> Int { depth * BlockMetric.allCases.count + block }
 
-    /// Measures what the last forward pass over `images` images left in the workspace; see `BlockMeasure`. The discrepancy of
-    /// decoder block l is ||y - z||_F / ||z||_F, y being its output and z the input of encoder block depth - 1 - l, which it
-    /// is to bring back.
-    public func measure(
-        images: Int, parameters: UnsafeMutablePointer<Float>, workspace: borrowing Workspace
-    ) {
-        let (rows, rowCount, encoder) = (values.pointer, rowCount, encoder)
+    /// Computes the metrics of the last forward pass over `images` images; see `BlockMetric`. The discrepancy of
+    /// decoder block l is ||y - z||_F / ||z||_F, where y is its output and z the input of encoder block depth - 1 - l,
+    /// which it should reconstruct.
+    package func measure(images: Int, in replica: borrowing Replica) {
+        let (rows, rowCount) = (values.pointer, rowCount)
         let (scratch, scratchCount) = (doubles.pointer, doublesPerThread)
         let discrepancies = (0..<matchedDecoderDepth).map { discrepancyPlace(block: $0) }
-        workspace.run(images, parameters, gradients: parameters) { pass, activations in
+        values.pointer.update(repeating: .nan, count: images * rowCount)
+        replica.run(images) { network, pass in
             let own = rows + pass.firstImage * rowCount
-            for (index, block) in encoder.enumerated() {
-                block.measure(pass, activations.encoder[index], scratch: scratch + pass.thread * scratchCount) {
-                    measure, image, value in
-                    own[image * rowCount + Self.place(measure, block: index)] = value
+            for (index, block) in network.encoder.enumerated() {
+                block.measure(pass, scratch: scratch + pass.thread * scratchCount) { metric, image, value in
+                    own[image * rowCount + Self.place(metric, block: index)] = value
                 }
             }
             for (index, place) in discrepancies.enumerated() {
-                let block = encoder.count - 1 - index
-                let input = block == 0 ? activations.tokens : activations.encoder[block - 1].output
+                let input = network.input(ofBlock: network.encoder.count - 1 - index)
                 let count = pass.shape.tokens * pass.dim
                 for image in 0..<pass.shape.images {
                     own[image * rowCount + place] = relativeDistance(
-                        pass.own(activations.decoder[index].output) + image * count, pass.own(input) + image * count,
+                        pass.own(network.head.blocks[index].output) + image * count, pass.own(input) + image * count,
                         count: count)
                 }
             }
         }
     }
 
-    /// What the weights of `blocks` of the encoder are like, each on one of the threads. Throws `Failure` when memory is short.
-    public func measureWeights(
-        of blocks: [Int], parameters: UnsafePointer<Float>, team: ThreadTeam
-    ) throws -> [WeightMeasures] {
-        let (dim, heads, headDim) = (configuration.dim, configuration.heads, configuration.headDim)
+    /// Metrics of the weights of encoder blocks `blocks`, one block per thread at a time; nil for a kind of block
+    /// without weight metrics. Throws `Failure` if memory is short.
+    package func measureWeights(of blocks: [Int], in replica: borrowing Replica) throws -> [WeightMetrics?] {
+        let (dim, team, encoder) = (replica.model.configuration.dim, replica.team, replica.network.encoder)
         let scratch = try OwnedBuffer<Float>(count: team.count * 2 * dim * dim)
-        let result = try OwnedBuffer<Double>(count: 2 * blocks.count)
-        let (memory, values, encoder) = (scratch.pointer, result.pointer, encoder)
-        team.run { thread in
-            useSingleThreadedProducts()
-            let (weights, products) = (memory + 2 * thread * dim * dim, memory + (2 * thread + 1) * dim * dim)
-            for place in team.part(thread, of: blocks.count) {
-                let block = encoder[blocks[place]]
-                weights.update(from: parameters + block.map.offset, count: dim * dim)
-                values[2 * place] = dictionaryCoherence(weights, dim: dim, products: products)
-                weights.update(from: parameters + block.attention.subspaces.offset, count: dim * dim)
-                values[2 * place + 1] = subspaceOverlap(
-                    weights, subspaces: heads, rows: headDim, dim: dim, products: products)
+        var metrics = [WeightMetrics?](repeating: nil, count: blocks.count)
+        let (memory, parameters) = (scratch.pointer, UnsafePointer(replica.parameters.pointer))
+        metrics.withUnsafeMutableBufferPointer { metrics in
+            // Threads write disjoint elements.
+            nonisolated(unsafe) let metrics = metrics
+            team.run { thread in
+                useSingleThreadedProducts()
+                let own = memory + 2 * thread * dim * dim
+                for place in team.part(thread, of: blocks.count) {
+                    metrics[place] = encoder[blocks[place]].measureWeights(
+                        parameters, weights: own, products: own + dim * dim)
+                }
             }
         }
-        return blocks.indices.map {
-            WeightMeasures(dictionaryCoherence: values[2 * $0], subspaceOverlap: values[2 * $0 + 1])
-        }
+        return metrics
     }
 }

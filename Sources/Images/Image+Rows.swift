@@ -1,6 +1,6 @@
 extension Image {
     /// Images of one size in rows, `gap` white pixels between them. Throws `Failure` where that is too large.
-    public init(rows: [[Image]], gap: Int) throws {
+    package init(rows: [[Image]], gap: Int) throws {
         let (width, height) = (rows[0][0].width, rows[0][0].height)
         let columns = rows.map(\.count).max() ?? 0
         let size = (width: columns * (width + gap) - gap, height: rows.count * (height + gap) - gap)

@@ -1,21 +1,21 @@
-import Files
+import Base
 
 /// An image in memory: 8-bit sRGB values without alpha.
-public struct Image: Equatable, Sendable {
+package struct Image: Equatable, Sendable {
     /// Columns.
-    public let width: Int
+    package let width: Int
     /// Rows.
-    public let height: Int
+    package let height: Int
     /// `height * width * 3` values in (row, column, channel) order.
-    public var pixels: [UInt8]
+    package var pixels: [UInt8]
 
     /// The most pixels an image may have: a header can claim any size, and memory follows the header.
-    public static let maximumPixelCount = 1 << 28
+    package static let maximumPixelCount = 1 << 28
 
     /// An image of the given pixels; `pixels.count` must be `width * height * 3`.
     ///
     /// Throws `Failure` when it is not, or when the size is empty or beyond `maximumPixelCount`.
-    public init(width: Int, height: Int, pixels: [UInt8]) throws {
+    package init(width: Int, height: Int, pixels: [UInt8]) throws {
         guard pixels.count == 3 * (try Image.pixelCount(width: width, height: height)) else {
             throw Failure(
                 "\(pixels.count) values do not fill an image of \(width) x \(height) pixels",

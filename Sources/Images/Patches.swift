@@ -1,26 +1,26 @@
-import Files
+import Base
 import Kernels
 
 /// How a square image is cut into square patches: patches by row of the grid, values inside a patch in
 /// (row, column, channel) order.
-public struct PatchGrid: Equatable, Sendable {
+package struct PatchGrid: Equatable, Sendable {
     /// The image's side S in pixels.
-    public let imageSize: Int
+    package let imageSize: Int
     /// A patch's side p in pixels; divides S.
-    public let patchSize: Int
+    package let patchSize: Int
 
     /// Patches along one side, S / p.
-    public var patchesPerSide: Int { imageSize / patchSize }
+    package var patchesPerSide: Int { imageSize / patchSize }
     /// Patches of an image, L = (S / p)^2.
-    public var patchCount: Int { patchesPerSide * patchesPerSide }
+    package var patchCount: Int { patchesPerSide * patchesPerSide }
     /// Values of a patch, 3 p^2.
-    public var valuesPerPatch: Int { patchSize * patchSize * 3 }
+    package var valuesPerPatch: Int { patchSize * patchSize * 3 }
     /// Values of an image, 3 S^2.
-    public var valueCount: Int { imageSize * imageSize * 3 }
+    package var valueCount: Int { imageSize * imageSize * 3 }
 
     /// Throws `Failure` unless both sizes are positive, `patchSize` divides `imageSize` and that is at most
     /// `PatchLimits.imageSize`.
-    public init(imageSize: Int, patchSize: Int) throws {
+    package init(imageSize: Int, patchSize: Int) throws {
         guard (1...PatchLimits.imageSize).contains(imageSize) else {
             throw Failure(
                 "an image size of \(imageSize) is not in 1...\(PatchLimits.imageSize)",
@@ -36,7 +36,7 @@ public struct PatchGrid: Equatable, Sendable {
     }
 
     /// The patches that stay visible where `maskRatio` of them are hidden. Throws `Failure` where that leaves none or all.
-    public func visiblePatches(maskRatio: Double) throws -> Int {
+    package func visiblePatches(maskRatio: Double) throws -> Int {
         let visible =
             maskRatio > 0 && maskRatio < 1 ? visiblePatchCount(patchCount: patchCount, ratio: maskRatio) : 0
         guard visible > 0, visible < patchCount else {
@@ -48,12 +48,12 @@ public struct PatchGrid: Equatable, Sendable {
     }
 
     /// Writes the image (S, S, 3) as patches (L, p * p * 3).
-    public func patchify(_ image: UnsafePointer<UInt8>, into patches: UnsafeMutablePointer<UInt8>) {
+    package func patchify(_ image: UnsafePointer<UInt8>, into patches: UnsafeMutablePointer<UInt8>) {
         forEachRun { inImage, inPatches, count in (patches + inPatches).update(from: image + inImage, count: count) }
     }
 
     /// Writes patches (L, p * p * 3) as the image (S, S, 3); the inverse of `patchify`.
-    public func unpatchify(_ patches: UnsafePointer<UInt8>, into image: UnsafeMutablePointer<UInt8>) {
+    package func unpatchify(_ patches: UnsafePointer<UInt8>, into image: UnsafeMutablePointer<UInt8>) {
         forEachRun { inImage, inPatches, count in (image + inImage).update(from: patches + inPatches, count: count) }
     }
 
@@ -77,7 +77,7 @@ public struct PatchGrid: Equatable, Sendable {
 ///
 /// S is `side`, p `patchSize`, and L = G G with G = (S - p) / stride + 1, where `stride` is p unless another is given; `mean` and
 /// `deviation` are per channel, in units of 0...1.
-public func normalisedPatches(
+package func normalisedPatches(
     from hwc: UnsafePointer<Float>, side: Int, patchSize: Int, stride: Int? = nil, mean: SIMD3<Float>,
     deviation: SIMD3<Float>, into patches: UnsafeMutablePointer<Float>
 ) {

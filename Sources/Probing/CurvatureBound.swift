@@ -1,39 +1,35 @@
-import Buffers
+import Base
 import Kernels
-import Threads
 
-// n samples x, D features of each and a 1, C classes.
+// n samples x with D features and a constant 1, C classes.
 
-/// An upper bound of the curvature of a `SoftmaxRegression`, the same for each class:
+/// An upper bound of the Hessian of a `SoftmaxRegression`, the same for each class:
 ///
 ///     B = 1 / (2 n) sum_i x_i x_i^T + decay I
 ///
-/// with a little more on the diagonal, so that features that are sums of others do no harm.
-/// Source: Boehning, Multinomial logistic regression algorithm (1992): the Hessian is at most (I - 1 1^T / C) / 2 x (x x^T).
+/// A small value is added to the diagonal, so that B is positive definite for linearly dependent features.
+/// Source: Boehning, Multinomial logistic regression algorithm (1992): H <= (I - 1 1^T / C) / 2 x (x x^T).
 struct CurvatureBound {
-    private static let strips = 8
     private let classes, side: Int
-    private let factor: [Double]  // Cholesky's, of the symmetric B (D + 1, D + 1)
+    private let factor: [Double]  // the Cholesky factor of B (D + 1, D + 1)
 
-    /// The bound of the regression on `features` with `decay`. Throws `Failure` when memory is short.
+    /// Throws `Failure` if there is not enough memory.
     init(_ features: LabelledFeatures, decay: Double, team: ThreadTeam) throws {
         let (dim, count) = (features.dim, features.count)
         let side = dim + 1
         var memory = Arena()
-        let sums = try (0..<Self.strips).map { _ in
+        let sums = try (0..<LabelledFeatures.stripCount).map { _ in
             (products: try memory.floats(dim * dim), columns: try memory.floats(dim))
         }
-        // By parts that do not depend on the threads, and neither does the sum.
         team.run { thread in
             useSingleThreadedProducts()
-            for part in team.part(thread, of: Self.strips) {
-                let rows = count * part / Self.strips..<count * (part + 1) / Self.strips
-                let values = features.values + rows.lowerBound * dim
+            for index in team.part(thread, of: sums.count) {
+                let (rows, sum) = (features.strip(index), sums[index])
+                let values = features[rows.lowerBound]
                 let matrix = Matrix(values, rows.count, dim)
-                multiply(matrix.transposed, matrix, into: Matrix(sums[part].products, dim, dim))
-                sums[part].columns.update(repeating: 0, count: dim)
-                addColumnSums(
-                    values, sign: 1, rows: rows.count, columns: dim, stride: dim, to: sums[part].columns)
+                multiply(matrix.transposed, matrix, into: Matrix(sum.products, dim, dim))
+                sum.columns.update(repeating: 0, count: dim)
+                addColumnSums(values, sign: 1, rows: rows.count, columns: dim, stride: dim, to: sum.columns)
             }
         }
         var bound = [Double](repeating: 0, count: side * side)
@@ -49,7 +45,7 @@ struct CurvatureBound {
         bound[side * side - 1] = 0.5
         for i in 0..<side { bound[i * side + i] += (i < dim ? decay : 0) + 1e-6 }
         if !factorCholesky(&bound, side: side) {
-            // Not finite: no better guess than the identity.
+            // B is not finite. Fall back to the identity.
             for i in 0..<side * side { bound[i] = i % (side + 1) == 0 ? 1 : 0 }
         }
         self.side = side
@@ -57,7 +53,7 @@ struct CurvatureBound {
         factor = bound
     }
 
-    /// Replaces `vector`, W (C, D) and then b (C), by B^-1 of each class.
+    /// Multiplies `vector`, W (C, D) followed by b (C), by B^-1 for each class.
     func solve(_ vector: inout [Double]) {
         let dim = side - 1
         var rows = [Double](repeating: 0, count: classes * side)

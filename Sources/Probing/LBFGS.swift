@@ -1,17 +1,16 @@
 /// Minimises a smooth function by L-BFGS.
 ///
-/// Source: Nocedal and Wright, Numerical Optimization, algorithms 7.4 and 7.5. Steps are halved until
-/// f(x + a d) <= f(x) + 1e-4 a d^T g, and a pair (s, y) is kept where s^T y > 0. The first guess of the inverse Hessian is
-/// B^-1 s^T y / (y^T B^-1 y) with a matrix B that the caller knows, which saves steps where the features are correlated.
+/// Steps are halved until f(x + a d) <= f(x) + 1e-4 a d^T g, and a pair (s, y) is kept if s^T y > 0. The initial
+/// inverse Hessian is B^-1 s^T y / (y^T B^-1 y), where the preconditioner B saves steps for correlated features.
+/// Source: Nocedal and Wright, Numerical Optimization, algorithms 7.4 and 7.5.
 enum LBFGS {
-    /// Pairs that are remembered.
+    /// The maximum number of pairs (s, y).
     private static let memory = 20
-    /// Steps at the most.
-    private static let iterations = 500
-    /// Ends when the largest part of the gradient is at most this.
+    private static let maximumSteps = 500
+    /// Converged when no component of the gradient is larger in magnitude.
     private static let tolerance = 1e-5
 
-    /// Moves `x` to a minimum of `function`, which returns the value and writes the gradient; `precondition` replaces v by B^-1 v.
+    /// `function` returns its value and writes the gradient. `precondition` replaces v by B^-1 v.
     static func minimise(
         _ x: inout [Double], precondition: (inout [Double]) -> Void,
         _ function: ([Double], inout [Double]) -> Double
@@ -19,7 +18,7 @@ enum LBFGS {
         var gradient = [Double](repeating: 0, count: x.count)
         var value = function(x, &gradient)
         var pairs: [(s: [Double], y: [Double], curvature: Double)] = []
-        for _ in 0..<iterations {
+        for _ in 0..<maximumSteps {
             guard gradient.contains(where: { abs($0) > tolerance }) else { return }
             var direction = descent(gradient, pairs, precondition)
             var slope = dot(direction, gradient)
@@ -38,7 +37,7 @@ enum LBFGS {
                 if hasMoved { break }
                 step /= 2
             }
-            // Below what the function's rounding tells apart.
+            // Any further decrease is below the rounding error of the function.
             guard hasMoved else { return }
             let s = zip(next, x).map { $0 - $1 }
             let y = zip(nextGradient, gradient).map { $0 - $1 }
@@ -49,7 +48,7 @@ enum LBFGS {
         }
     }
 
-    /// -H g by the two loops over the remembered pairs.
+    /// -H g by the two-loop recursion.
     private static func descent(
         _ gradient: [Double], _ pairs: [(s: [Double], y: [Double], curvature: Double)],
         _ precondition: (inout [Double]) -> Void
@@ -76,7 +75,7 @@ enum LBFGS {
     }
 }
 
-func dot(_ a: [Double], _ b: [Double]) -> Double {
+private func dot(_ a: [Double], _ b: [Double]) -> Double {
     var sum = 0.0
     for i in a.indices { sum += a[i] * b[i] }
     return sum

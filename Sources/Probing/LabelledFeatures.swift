@@ -1,34 +1,27 @@
-import Buffers
-import Files
-import Kernels
+import Base
 
-// n samples, D features of each, C classes.
+// n samples with D features, C classes.
 
-/// Features of samples with their classes, in memory that an arena owns.
-public struct LabelledFeatures {
+/// Features and class labels of samples. An arena owns the memory.
+package struct LabelledFeatures {
     /// (n, D).
-    public let values: UnsafeMutablePointer<Float>
-    /// The class of each sample, 0 ..< C.
-    public let labels: [Int]
-    /// D.
-    public let dim: Int
-    /// C.
-    public let classes: Int
+    package let values: UnsafeMutablePointer<Float>
+    /// The class of each sample, in 0..<C.
+    package let labels: [Int]
+    package let dim: Int
+    package let classes: Int
 
-    /// n.
-    public var count: Int { labels.count }
+    package var count: Int { labels.count }
 
-    /// Zeros, to be filled in, for samples of the classes `labels`.
-    ///
-    /// Throws `Failure` when there are none, a label is none of the `classes`, or memory is short.
-    public init(labels: [Int], dim: Int, classes: Int, name: String, in memory: inout Arena) throws {
+    /// The features are zero. Throws `Failure` if there are no labels, a label is outside 0..<C, or memory is short.
+    package init(labels: [Int], dim: Int, classes: Int, name: String, in memory: inout Arena) throws {
         guard !labels.isEmpty, classes > 1 else {
-            throw Failure("\(name) has \(labels.count) samples of \(classes) classes", hint: "give labelled samples")
+            throw Failure("\(name) has \(labels.count) samples of \(classes) classes", hint: "use labelled samples")
         }
         if let odd = labels.firstIndex(where: { !(0..<classes).contains($0) }) {
             throw Failure(
-                "sample \(odd) of \(name) has the label \(labels[odd]), which is none of \(classes) classes",
-                hint: "shard images in one folder a class")
+                "sample \(odd) of \(name) has label \(labels[odd]), which is not in 0...\(classes - 1)",
+                hint: "shard images with one folder per class")
         }
         let (count, overflow) = labels.count.multipliedReportingOverflow(by: dim)
         guard !overflow else { throw Failure("\(name) has too many features", hint: "probe fewer layers") }
@@ -38,11 +31,16 @@ public struct LabelledFeatures {
         self.classes = classes
     }
 
-    /// Feature row `sample`.
-    public subscript(sample: Int) -> UnsafeMutablePointer<Float> { values + sample * dim }
+    package subscript(sample: Int) -> UnsafeMutablePointer<Float> { values + sample * dim }
 
-    /// The samples `chosen`, in that order.
-    public func subset(_ chosen: [Int], in memory: inout Arena) throws -> LabelledFeatures {
+    /// Threads work on a fixed number of strips of samples, so that sums do not depend on the number of threads.
+    static let stripCount = 8
+
+    func strip(_ index: Int) -> Range<Int> {
+        count * index / Self.stripCount..<count * (index + 1) / Self.stripCount
+    }
+
+    package func subset(_ chosen: [Int], in memory: inout Arena) throws -> LabelledFeatures {
         let part = try LabelledFeatures(
             labels: chosen.map { labels[$0] }, dim: dim, classes: classes, name: "the chosen part", in: &memory)
         for (row, sample) in chosen.enumerated() { part[row].update(from: self[sample], count: dim) }
@@ -50,13 +48,12 @@ public struct LabelledFeatures {
     }
 }
 
-/// Per feature, x -> (x - mean) / deviation, with mean and deviation of some samples; a feature that is constant becomes 0.
-public struct Standardisation {
+/// Standardises each feature, x -> (x - mean) / standard deviation. Constant features become 0.
+package struct Standardisation {
     private let means: [Float]
     private let scales: [Float]
 
-    /// That of `features`, summed in Double in the order of the samples.
-    public init(of features: LabelledFeatures) {
+    package init(of features: LabelledFeatures) {
         let (dim, n) = (features.dim, Double(features.count))
         var (sums, squares) = ([Double](repeating: 0, count: dim), [Double](repeating: 0, count: dim))
         for sample in 0..<features.count {
@@ -75,8 +72,7 @@ public struct Standardisation {
         scales = squares.map { $0 > 0 ? Float(1 / ($0 / n).squareRoot()) : 0 }
     }
 
-    /// Applies it in place.
-    public func apply(to features: LabelledFeatures) {
+    package func apply(to features: LabelledFeatures) {
         for sample in 0..<features.count {
             let row = features[sample]
             for feature in 0..<features.dim { row[feature] = (row[feature] - means[feature]) * scales[feature] }

@@ -1,39 +1,59 @@
-import Buffers
-import Files
-import Kernels
-import Threads
+import Base
 
-/// What a classifier on frozen features comes to.
-public struct ProbeResult: Codable, Equatable, Sendable {
-    /// The linear classifier's accuracy on the validation samples.
-    public let linear: Accuracy
-    /// That on the training samples.
-    public let training: Accuracy
-    /// The weight decay that was best on a tenth of the training samples.
-    public let decay: Double
-    /// The accuracy of k-nearest neighbours on the validation samples, where asked for.
-    public let neighbours: Accuracy?
+package struct Accuracy: Codable, Equatable, Sendable {
+    package let correct: Int
+    package let total: Int
+
+    package var fraction: Double { Double(correct) / Double(total) }
+
+    /// The 95% Wilson score interval, with z = 1.96 and the fraction f of n samples:
+    ///
+    ///     (f + z^2 / 2n +- z sqrt(f (1 - f) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+    ///
+    /// Source: Wilson, Probable inference, the law of succession, and statistical inference (1927).
+    package var interval: ClosedRange<Double> {
+        let (z, n) = (1.959964, Double(total))
+        let centre = fraction + z * z / (2 * n)
+        let spread = z * (fraction * (1 - fraction) / n + z * z / (4 * n * n)).squareRoot()
+        return max(0, (centre - spread) / (1 + z * z / n))...min(1, (centre + spread) / (1 + z * z / n))
+    }
+
+    /// `total` must be positive.
+    package init(correct: Int, total: Int) {
+        self.correct = correct
+        self.total = total
+    }
 }
 
-/// Solves a linear classifier on frozen features: standardised by the training samples, a `SoftmaxRegression` whose decay is the
-/// best of some on a tenth of them, solved anew on all of them.
-public struct LinearProbe: Sendable {
-    /// Weight decays to choose from, the largest first.
+package struct ProbeResult: Codable, Equatable, Sendable {
+    /// The accuracy of the linear probe on the validation samples.
+    package let linear: Accuracy
+    /// The accuracy of the linear probe on the training samples.
+    package let training: Accuracy
+    /// The weight decay that was selected on a held-out tenth of the training samples.
+    package let decay: Double
+    /// The k-nearest-neighbour accuracy on the validation samples, or nil if it was not requested.
+    package let neighbours: Accuracy?
+}
+
+/// A `SoftmaxRegression` on frozen features, standardised with the statistics of the training samples. The weight decay
+/// is selected on a held-out tenth of the training samples, and the final fit uses all of them.
+package struct LinearProbe: Sendable {
+    /// In decreasing order, since each fit starts from the previous one.
     private static let decays = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
-    /// Neighbours that vote; nil leaves them out.
+    /// k of the k-nearest-neighbour classifier; nil skips it.
     private let neighbours: Int?
 
-    /// A probe with `neighbours` votes.
-    public init(neighbours: Int? = 20) { self.neighbours = neighbours }
+    package init(neighbours: Int? = 20) { self.neighbours = neighbours }
 
-    /// Probes `training` and `validation`, which are standardised in place.
-    public func solve(
+    /// Standardises `training` and `validation` in place. Throws `Failure` for fewer than ten training samples.
+    package func solve(
         _ training: LabelledFeatures, _ validation: LabelledFeatures, team: ThreadTeam
     ) throws -> ProbeResult {
         guard training.count >= 10 else {
-            throw Failure("\(training.count) training samples are too few", hint: "give ten or more")
+            throw Failure("\(training.count) training samples are too few", hint: "use at least ten")
         }
-        let near = try neighbours.map {
+        let nearest = try neighbours.map {
             try NearestNeighbours(neighbours: $0).accuracy(on: validation, training: training, team: team)
         }
         let standardisation = Standardisation(of: training)
@@ -43,11 +63,11 @@ public struct LinearProbe: Sendable {
         let regression = try SoftmaxRegression(training, decay: decay, team: team)
         return ProbeResult(
             linear: try regression.accuracy(on: validation), training: try regression.accuracy(on: training),
-            decay: decay, neighbours: near)
+            decay: decay, neighbours: nearest)
     }
 
     private func bestDecay(_ features: LabelledFeatures, _ team: ThreadTeam) throws -> Double {
-        // Every tenth of a random order, since shards may be sorted by class.
+        // Hold out every tenth sample of a random order, because shards may be sorted by class.
         let order = KeyedPermutation(count: features.count, seed: 0, epoch: 0)
         let positions = (0..<features.count).map { ($0, order[$0]) }
         var memory = Arena()

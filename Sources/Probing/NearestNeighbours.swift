@@ -1,24 +1,18 @@
-import Buffers
-import Files
+import Base
 import Foundation
 import Kernels
-import Threads
 
-/// Weighted k-nearest neighbours by cosine similarity: each of the k most similar training samples votes for its class with
-/// exp(similarity / T).
+/// Weighted k-nearest neighbours by cosine similarity: each of the k most similar training samples votes for its class
+/// with weight exp(similarity / T).
 ///
 /// Source: Wu et al., Unsupervised Feature Learning via Non-Parametric Instance Discrimination (arXiv 1805.01978).
-public struct NearestNeighbours: Sendable {
-    /// k.
+package struct NearestNeighbours: Sendable {
     private let neighbours: Int
-    /// T.
     private static let temperature = 0.07
 
-    /// With `neighbours` votes.
-    public init(neighbours: Int = 20) { self.neighbours = neighbours }
+    package init(neighbours: Int = 20) { self.neighbours = neighbours }
 
-    /// How many of `validation` are classified rightly by their neighbours in `training`.
-    public func accuracy(
+    package func accuracy(
         on validation: LabelledFeatures, training: LabelledFeatures, team: ThreadTeam
     ) throws -> Accuracy {
         let (own, other) = (inverseNorms(validation), inverseNorms(training))
@@ -73,7 +67,7 @@ public struct NearestNeighbours: Sendable {
     }
 }
 
-/// The most similar samples so far, the most similar first; of equals the one that came first.
+/// The most similar samples so far, sorted by decreasing similarity, ties in the order they were offered.
 private struct Nearest {
     private(set) var sorted: [(similarity: Float, sample: Int)] = []
     private let capacity: Int

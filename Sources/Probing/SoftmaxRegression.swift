@@ -1,43 +1,39 @@
-import Buffers
+import Base
 import Foundation
 import Kernels
-import Threads
 
-// n samples, D features of each, C classes.
+// n samples with D features, C classes.
 
-/// Multinomial logistic regression, p(c | x) = softmax(W x + b)_c, W (C, D), b (C), at the minimum of
+/// Multinomial logistic regression, p(c | x) = softmax(W x + b)_c, W (C, D), b (C), fitted with L-BFGS to minimise
 ///
 ///     1 / n sum_i -log p(y_i | x_i) + decay / 2 ||W||^2
 ///
-/// found by L-BFGS; b is not decayed. With C = 1 / (n decay) that is the objective of scikit-learn's LogisticRegression.
-public struct SoftmaxRegression {
+/// b is not decayed. This is the objective of scikit-learn's LogisticRegression with its parameter C = 1 / (n decay).
+package struct SoftmaxRegression {
     private let dim, classes: Int
-    /// W row by row, then b.
-    public private(set) var parameters: [Double]
+    /// W in row-major order, then b.
+    package private(set) var parameters: [Double]
 
-    /// The regression on `features` with `decay`, from zeros or from `start`; rows are divided over the `team`, in strips whose
-    /// number does not depend on it.
-    public init(
+    /// Starts from `start` or from zeros. The result does not depend on the number of threads. Throws `Failure` if
+    /// memory is short.
+    package init(
         _ features: LabelledFeatures, decay: Double, start: SoftmaxRegression? = nil, team: ThreadTeam
     ) throws {
         (dim, classes) = (features.dim, features.classes)
         parameters = start?.parameters ?? [Double](repeating: 0, count: classes * (dim + 1))
         var memory = Arena()
-        let losses = try OwnedBuffer<Double>(count: Strip.count)
+        let losses = try OwnedBuffer<Double>(count: LabelledFeatures.stripCount)
         let bound = try CurvatureBound(features, decay: decay, team: team)
         var strips: [Strip] = []
-        for index in 0..<Strip.count {
+        for index in 0..<losses.count {
             strips.append(try Strip(index, of: features, loss: losses.pointer + index, in: &memory))
         }
         let (dim, classes, n) = (dim, classes, Double(features.count))
-        let (values, labels) = (features.values, features.labels)
         LBFGS.minimise(&parameters, precondition: bound.solve) { parameters, gradient in
             let weights = parameters.map(Float.init)
             team.run { thread in
                 useSingleThreadedProducts()
-                for strip in strips[team.part(thread, of: strips.count)] {
-                    strip.evaluate(values, labels, weights, dim: dim, classes: classes)
-                }
+                for strip in strips[team.part(thread, of: strips.count)] { strip.evaluate(weights) }
             }
             var loss = 0.0
             for i in gradient.indices { gradient[i] = 0 }
@@ -54,8 +50,7 @@ public struct SoftmaxRegression {
         }
     }
 
-    /// How many of `features` it classifies rightly.
-    public func accuracy(on features: LabelledFeatures) throws -> Accuracy {
+    package func accuracy(on features: LabelledFeatures) throws -> Accuracy {
         let block = 1024
         let logits = try OwnedBuffer<Float>(count: block * classes)
         let weights = parameters.map(Float.init)
@@ -73,40 +68,40 @@ public struct SoftmaxRegression {
     }
 }
 
-/// Some of the rows, and memory for their part of the loss and of the gradient.
+/// One strip of the samples, with buffers for its part of the loss and the gradient.
 private struct Strip {
-    static let count = 8
     private static let block = 1024
-    let rows: Range<Int>
-    let gradient: UnsafeMutablePointer<Float>  // W's, then b's
+    private let features: LabelledFeatures
+    private let rows: Range<Int>
+    let gradient: UnsafeMutablePointer<Float>  // of W, then of b
     let loss: UnsafeMutablePointer<Double>
     private let logits: UnsafeMutablePointer<Float>
 
     init(
-        _ index: Int, of features: LabelledFeatures, loss: UnsafeMutablePointer<Double>,
-        in memory: inout Arena
+        _ index: Int, of features: LabelledFeatures, loss: UnsafeMutablePointer<Double>, in memory: inout Arena
     ) throws {
-        rows = features.count * index / Self.count..<features.count * (index + 1) / Self.count
+        self.features = features
+        rows = features.strip(index)
         gradient = try memory.floats(features.classes * (features.dim + 1))
         logits = try memory.floats(Self.block * features.classes)
         self.loss = loss
     }
 
-    /// Sets the sums over the strip of -log p(y | x), and of its gradient (p - onehot(y)) x^T.
-    func evaluate(
-        _ values: UnsafeMutablePointer<Float>, _ labels: [Int], _ weights: [Float], dim: Int, classes: Int
-    ) {
+    /// Computes the sums over the strip of -log p(y | x) and of its gradient (p - onehot(y)) x^T.
+    func evaluate(_ weights: [Float]) {
+        let (dim, classes) = (features.dim, features.classes)
         gradient.update(repeating: 0, count: classes * (dim + 1))
         loss.pointee = 0
         for start in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.block) {
             let count = min(Self.block, rows.upperBound - start)
-            logitsOf(values + start * dim, count, weights, dim: dim, classes: classes, into: logits)
+            let values = features[start]
+            logitsOf(values, count, weights, dim: dim, classes: classes, into: logits)
             for row in 0..<count {
                 let scores = logits + row * classes
                 var largest = scores[0]
                 for c in 1..<classes { largest = max(largest, scores[c]) }
                 var sum: Float = 0
-                let target = labels[start + row]
+                let target = features.labels[start + row]
                 let own = scores[target]
                 for c in 0..<classes {
                     scores[c] = exp(scores[c] - largest)
@@ -117,7 +112,7 @@ private struct Strip {
                 loss.pointee += Double(log(sum)) + Double(largest - own)
             }
             multiply(
-                Matrix(logits, count, classes).transposed, Matrix(values + start * dim, count, dim),
+                Matrix(logits, count, classes).transposed, Matrix(values, count, dim),
                 into: Matrix(gradient, classes, dim), isAdding: true)
             addColumnSums(
                 logits, sign: 1, rows: count, columns: classes, stride: classes, to: gradient + classes * dim)
@@ -125,7 +120,7 @@ private struct Strip {
     }
 }
 
-/// W x + b of `rows` rows, (rows, C).
+/// W x + b for `rows` samples, (rows, C).
 private func logitsOf(
     _ values: UnsafeMutablePointer<Float>, _ rows: Int, _ weights: [Float], dim: Int, classes: Int,
     into logits: UnsafeMutablePointer<Float>

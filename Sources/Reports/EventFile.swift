@@ -1,9 +1,9 @@
-import Files
+import Base
 import Foundation
 import Images
 
 /// A value of a step as TensorBoard shows it. Tags of the form `group/name` are shown in groups.
-public enum EventValue: Sendable {
+package enum EventValue: Sendable {
     /// A point of a curve.
     case scalar(String, Double)
     /// A picture.
@@ -17,12 +17,12 @@ public enum EventValue: Sendable {
 /// A run that goes on writes a new file into the same directory; TensorBoard reads the files of a directory in the order of their
 /// names, which begin with the time. What cannot be written is kept for the next time, as `AppendingFile` does it.
 /// Formats: tensorflow/core/util/event.proto, framework/summary.proto, and the records of TFRecord.
-public struct EventFile {
+package struct EventFile {
     private let file: AppendingFile
 
     /// Begins a file in `directory`, which is created where it is missing. TensorBoard forgets what earlier files of the
     /// directory have from `purgeStep` on. Throws `Failure` when it cannot be written.
-    public init(directory: String, purgeStep: Int) throws {
+    package init(directory: String, purgeStep: Int) throws {
         guard (try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)) != nil
         else { throw Failure("cannot create \(directory)", hint: "check its permissions, or free some space") }
         let now = Date().timeIntervalSince1970
@@ -39,7 +39,7 @@ public struct EventFile {
 
     /// Appends the values of `step`. Returns what is wrong the first time that they cannot be written, nil otherwise; throws
     /// `Failure` when more are kept than memory should hold, or an image is larger than PNG allows.
-    public func append(step: Int, _ values: [EventValue]) throws -> Failure? {
+    package func append(step: Int, _ values: [EventValue]) throws -> Failure? {
         var summary = ProtobufMessage()
         for value in values { summary.append(1, try Self.message(value)) }
         var event = Self.event(step: step)

@@ -26,11 +26,6 @@ enum JSONValue: Decodable, Equatable {
         }
     }
 
-    /// What the file at `path` holds; nil where it cannot be read or is no JSON.
-    static func read(_ path: String) -> JSONValue? {
-        FileManager.default.contents(atPath: path).flatMap { try? JSONDecoder().decode(JSONValue.self, from: $0) }
-    }
-
     /// The field `name` of an object.
     subscript(_ name: String) -> JSONValue? {
         if case .object(let fields) = self { fields[name] } else { nil }
@@ -52,26 +47,5 @@ enum JSONValue: Decodable, Equatable {
     /// A list; of anything else an empty one.
     var list: [JSONValue] {
         if case .list(let list) = self { list } else { [] }
-    }
-
-    /// As people write it.
-    var description: String {
-        switch self {
-        case .null: "none"
-        case .flag(let flag): flag ? "yes" : "no"
-        case .number(let number): Int(exactly: number).map { "\($0)" } ?? "\(number)"
-        case .text(let text): text
-        case .list(let list): list.map(\.description).joined(separator: ", ")
-        case .object(let fields):
-            fields.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.description)" }.joined(separator: ", ")
-        }
-    }
-
-    /// The values below, by their names joined with points, sorted by name.
-    var leaves: [(name: String, value: JSONValue)] {
-        guard case .object(let fields) = self else { return [("", self)] }
-        return fields.sorted { $0.key < $1.key }.flatMap { name, value in
-            value.leaves.map { ($0.name.isEmpty ? name : "\(name).\($0.name)", $0.value) }
-        }
     }
 }

@@ -1,7 +1,9 @@
-/// The charts of the white-box measures: by layer, and over the steps of a run.
+import Analysis
+
+/// The charts of the white-box metrics: by layer, and over the steps of a run.
 struct LayerCharts {
-    /// A measure, and how it is drawn.
-    private struct Measure {
+    /// A metric, and how it is drawn.
+    private struct Metric {
         var part = "encoder"
         /// Its names in `measures.jsonl`, with what each is called where there are two.
         var names: [(field: String, label: String)]
@@ -10,56 +12,64 @@ struct LayerCharts {
         var axis: String
     }
 
-    private static let measures = [
-        Measure(
-            names: [("coding_rate", "before attention"), ("coding_rate_after", "after")], title: "Coding rate",
+    private static let metrics = [
+        Metric(
+            names: [
+                (EncoderMetric.codingRate.rawValue, "before attention"),
+                (EncoderMetric.codingRateAfter.rawValue, "after"),
+            ], title: "Coding rate",
             note: "How much room the tokens take in the heads' subspaces; attention is to lower it.",
             axis: "coding rate in nats"),
-        Measure(
-            names: [("sparsity", "after ISTA"), ("sparsity_before", "before")], title: "Sparsity",
+        Metric(
+            names: [
+                (EncoderMetric.sparsity.rawValue, "after ISTA"), (EncoderMetric.sparsityBefore.rawValue, "before"),
+            ], title: "Sparsity",
             note: "The share of zeros after ISTA, which is to raise it, and of what is not positive before.",
             axis: "share of the values"),
-        Measure(
-            names: [("ista_step", "")], title: "ISTA step",
+        Metric(
+            names: [(EncoderMetric.istaStep.rawValue, "")], title: "ISTA step",
             note: "How far ISTA moves the tokens, relative to their length before.", axis: "relative length"),
-        Measure(
-            names: [("attention_entropy", "all tokens"), ("class_attention_entropy", "class token")],
+        Metric(
+            names: [
+                (EncoderMetric.attentionEntropy.rawValue, "all tokens"),
+                (EncoderMetric.classAttentionEntropy.rawValue, "class token"),
+            ],
             title: "Attention entropy", note: "Mean over heads; 0 where a token attends to one other alone.",
             axis: "entropy in nats"),
-        Measure(
-            names: [("dictionary_coherence", "")], title: "Dictionary coherence",
+        Metric(
+            names: [(EncoderMetric.dictionaryCoherence.rawValue, "")], title: "Dictionary coherence",
             note: "How far the columns of ISTA's dictionary are from orthonormal.", axis: "relative distance"),
-        Measure(
-            names: [("subspace_overlap", "")], title: "Subspace overlap",
+        Metric(
+            names: [(EncoderMetric.subspaceOverlap.rawValue, "")], title: "Subspace overlap",
             note: "How alike the heads' subspaces are: 0 orthogonal, 1 the same.", axis: "mean squared cosine"),
-        Measure(
-            part: "decoder", names: [("discrepancy", "")], title: "Decoder discrepancy",
+        Metric(
+            part: "decoder", names: [(DecoderMetrics.discrepancyName, "")], title: "Decoder discrepancy",
             note: "How far each decoder block's output is from the input of the encoder block that it mirrors.",
             axis: "relative distance"),
     ]
 
-    private let history: MeasureHistory
+    private let history: MetricsHistory
     private let epochsPerStep: Double?
 
     /// The charts of `history`.
-    init(_ history: MeasureHistory, epochsPerStep: Double?) {
+    init(_ history: MetricsHistory, epochsPerStep: Double?) {
         self.history = history
         self.epochsPerStep = epochsPerStep
     }
 
     /// The first and the latest measurement by layer.
-    var byLayer: [Chart] { Self.measures.compactMap(curve) }
+    var byLayer: [Chart] { Self.metrics.compactMap(curve) }
 
     /// All measurements over the steps, a line a layer.
     var overSteps: [Chart] {
-        Self.measures.compactMap { progress($0) }
+        Self.metrics.compactMap { progress($0) }
     }
 
-    private func curve(_ measure: Measure) -> Chart? {
+    private func curve(_ metric: Metric) -> Chart? {
         var series: [Chart.Series] = []
-        let known = measure.names.filter { !history.series(measure.part, $0.field).isEmpty }
+        let known = metric.names.filter { !history.series(metric.part, $0.field).isEmpty }
         for (position, name) in known.enumerated() {
-            let measurements = history.series(measure.part, name.field)
+            let measurements = history.series(metric.part, name.field)
             guard let first = measurements.first, let latest = measurements.last else { continue }
             let pair = first.step == latest.step ? [latest] : [first, latest]
             for (step, layers) in pair {
@@ -72,11 +82,11 @@ struct LayerCharts {
         guard !series.isEmpty else { return nil }
         let bars = series.contains { !$0.low.isEmpty } ? " Bars: a standard deviation over images to both sides." : ""
         return Chart(
-            id: "layers-\(measure.names[0].field)", title: measure.title, note: measure.note + bars,
-            x: .init(title: "\(measure.part) layer", isWhole: true), y: .init(title: measure.axis), series: series)
+            id: "layers-\(metric.names[0].field)", title: metric.title, note: metric.note + bars,
+            x: .init(title: "\(metric.part) layer", isWhole: true), y: .init(title: metric.axis), series: series)
     }
 
-    private static func layers(_ name: String, _ values: [MeasureHistory.Value?], colour: Int, isDashed: Bool)
+    private static func layers(_ name: String, _ values: [MetricsHistory.Value?], colour: Int, isDashed: Bool)
         -> Chart.Series
     {
         let means = values.map { $0?.mean ?? .nan }
@@ -91,8 +101,8 @@ struct LayerCharts {
         return series
     }
 
-    private func progress(_ measure: Measure) -> Chart? {
-        let measurements = history.series(measure.part, measure.names[0].field)
+    private func progress(_ metric: Metric) -> Chart? {
+        let measurements = history.series(metric.part, metric.names[0].field)
         guard measurements.count > 1, let first = measurements.first, let last = measurements.last else { return nil }
         let count = measurements.map(\.layers.count).max() ?? 0
         let steps = measurements.map(\.step)
@@ -104,10 +114,10 @@ struct LayerCharts {
                 name: "layer \(layer + 1)", x: column.steps, y: shown(column.mean), hasPoints: column.steps.count < 30,
                 ramp: count > 1 ? Double(layer) / Double(count - 1) : 0)
         }
-        let label = measure.names[0].label
+        let label = metric.names[0].label
         return Chart(
-            id: "progress-\(measure.names[0].field)", title: measure.title + (label.isEmpty ? "" : ", \(label)"),
-            note: "Each \(measure.part) layer over training.", y: .init(title: measure.axis), series: series,
+            id: "progress-\(metric.names[0].field)", title: metric.title + (label.isEmpty ? "" : ", \(label)"),
+            note: "Each \(metric.part) layer over training.", y: .init(title: metric.axis), series: series,
             epochsPerStep: epochsPerStep)
     }
 }

@@ -16,7 +16,7 @@ struct RankShares {
         width = SampledColumn.width(of: range, limit: Self.columnLimit)
         var counts: [Int: [Int: Int]] = [:]
         var (sums, totals): ([Int: Int], [Int: Int]) = ([:], [:])
-        for (step, value) in zip(table.steps, table.column("slowest_rank")) {
+        for (step, value) in zip(table.steps, table.column(.slowestRank)) {
             guard value.isFinite, let rank = Int(exactly: value), rank >= 0 else { continue }
             let bucket = (step - range.lowerBound) / width
             counts[rank, default: [:]][bucket, default: 0] += 1

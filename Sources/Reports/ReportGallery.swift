@@ -1,9 +1,9 @@
-import Files
+import Base
 import Foundation
 import Images
 
 /// The pictures of a report.
-public struct ReportGallery {
+package struct ReportGallery {
     /// Pictures of one kind, under one heading.
     private struct Group {
         var id, title, note: String
@@ -15,10 +15,10 @@ public struct ReportGallery {
     private(set) var remarks: [String] = []
 
     /// No pictures.
-    public init() {}
+    package init() {}
 
     /// Adds `images` with their captions under a heading. Throws `Failure` where one cannot be encoded.
-    public mutating func add(_ id: String, title: String, note: String, images: [(caption: String, image: Image)])
+    package mutating func add(_ id: String, title: String, note: String, images: [(caption: String, image: Image)])
         throws
     {
         let pictures = try images.map { ($0.caption, try PNGEncoder.encode($0.image), $0.image.width) }
@@ -30,7 +30,7 @@ public struct ReportGallery {
     private static func magnification(_ width: Int) -> Int { max(1, 320 / max(1, width)) }
 
     /// Says in the report that pictures are missing, and why.
-    public mutating func explain(missing pictures: String, _ failure: Failure) {
+    package mutating func explain(missing pictures: String, _ failure: Failure) {
         remarks.append("No \(pictures): \(failure.problem).")
     }
 

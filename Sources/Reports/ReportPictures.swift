@@ -11,7 +11,7 @@ extension ReportGallery {
     /// as `addReconstructions`.
     ///
     /// Throws `Failure` where a sample cannot be read.
-    public mutating func addAttention(_ loaded: borrowing LoadedModel, data: String, count: Int) throws {
+    package mutating func addAttention(_ loaded: borrowing LoadedModel, data: String, count: Int) throws {
         let pictures = try pictures(loaded, data, count)
         let maps = try loaded.attentionMaps(of: pictures, block: loaded.model.configuration.depth)
         try add(
@@ -31,7 +31,7 @@ extension ReportGallery {
     /// and as its memory was made for.
     ///
     /// Throws `Failure` where a sample cannot be read.
-    public mutating func addReconstructions(_ loaded: borrowing LoadedModel, data: String, count: Int) throws {
+    package mutating func addReconstructions(_ loaded: borrowing LoadedModel, data: String, count: Int) throws {
         let pictures = try pictures(loaded, data, count)
         let images = try zip(pictures, loaded.reconstruct(pictures)).map { picture, result in
             let error = readable(result.meanSquaredError, digits: 3)

@@ -1,3 +1,5 @@
+import Checkpoints
+
 /// What a run came to, in a few numbers.
 struct ReportSummary {
     /// A number with its name and what else is to be known of it.
@@ -15,7 +17,7 @@ struct ReportSummary {
         let table = run.history.table
         addProgress(run)
         addLoss(table)
-        for (name, column) in [("Top-1 accuracy", "top1"), ("Top-5 accuracy", "top5")] {
+        for (name, column) in [("Top-1 accuracy", LogField.validationTop1), ("Top-5 accuracy", .validationTop5)] {
             guard let last = table.last(column), let best = table.column(column).filter(\.isFinite).max() else {
                 continue
             }
@@ -31,16 +33,16 @@ struct ReportSummary {
 
     private mutating func addProgress(_ run: RunRecord) {
         guard let done = run.history.table.steps.last else { return }
-        let total = run.configuration?.at("schedule.totalSteps")?.count
+        let total = run.settings?.count("steps")
         let epochs = run.history.epochsPerStep.map { "\(readable(Double(done) * $0)) epochs" }
-        let batch = run.configuration?.at("batchSize")?.count.map { "\(readable(whole: $0)) images a step" }
+        let batch = run.settings?.count("batch-size").map { "\(readable(whole: $0)) images a step" }
         add(
             "Steps", readable(whole: done) + (total.map { " of \(readable(whole: $0))" } ?? ""),
             [epochs, batch].compactMap(\.self).joined(separator: ", "))
     }
 
     private mutating func addLoss(_ table: StepTable) {
-        let losses = table.column("loss").filter(\.isFinite)
+        let losses = table.column(.loss).filter(\.isFinite)
         if !losses.isEmpty {
             // A single step says little.
             let last = losses.suffix(max(1, losses.count / 50))
@@ -48,7 +50,7 @@ struct ReportSummary {
                 "Training loss", readable(last.reduce(0, +) / Double(last.count)),
                 last.count == 1 ? "last step" : "mean of the last \(readable(whole: last.count)) steps")
         }
-        let validation = zip(table.steps, table.column("validation_loss")).filter(\.1.isFinite)
+        let validation = zip(table.steps, table.column(.validationLoss)).filter(\.1.isFinite)
         if let last = validation.last, let best = validation.min(by: { $0.1 < $1.1 }) {
             add(
                 "Validation loss", readable(last.1),
@@ -57,12 +59,12 @@ struct ReportSummary {
     }
 
     private mutating func addTime(_ table: StepTable) {
-        let rates = table.column("images_per_second").filter(\.isFinite).sorted()
+        let rates = table.column(.imagesPerSecond).filter(\.isFinite).sorted()
         if !rates.isEmpty {
             add("Throughput", "\(readable(rates[rates.count / 2], digits: 3)) images/s", "median over the steps")
         }
         let sums = [
-            ("data", "data_seconds"), ("compute", "compute_seconds"), ("communication", "communication_seconds"),
+            ("data", LogField.dataSeconds), ("compute", .computeSeconds), ("communication", .communicationSeconds),
         ]
         .map { ($0, table.column($1).filter(\.isFinite).reduce(0, +)) }
         let total = sums.reduce(0) { $0 + $1.1 }
@@ -73,14 +75,14 @@ struct ReportSummary {
     }
 
     private mutating func addModel(_ run: RunRecord) {
-        func number(_ path: String) -> String? {
-            run.configuration?.at("model.\(path)")?.count.map { readable(whole: $0) }
+        func number(_ name: String) -> String? {
+            run.settings?.count(name).map { readable(whole: $0) }
         }
-        let depths = [number("depth"), number("decoderDepth")].compactMap(\.self).joined(separator: " + ")
+        let depths = [number("depth"), number("decoder-depth")].compactMap(\.self).joined(separator: " + ")
         let parts = [
             number("dim").map { "width \($0)" }, depths.isEmpty ? nil : "depth \(depths)",
-            number("heads").map { "\($0) heads" }, number("imageSize").map { "\($0) pixels" },
-            number("patchSize").map { "patches of \($0)" },
+            number("heads").map { "\($0) heads" }, number("image-size").map { "\($0) pixels" },
+            number("patch-size").map { "patches of \($0)" },
         ]
         let shape = parts.compactMap(\.self).joined(separator: ", ")
         if let count = run.parameterCount {

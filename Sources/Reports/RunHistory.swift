@@ -34,19 +34,20 @@ struct RunHistory {
     }
 
     private mutating func add(_ fields: [String: JSONValue]) {
-        if let event = fields["event"]?.text {
+        if let event = fields[LogField.event.rawValue]?.text {
             let step = table.steps.last ?? 0
             incidents.append(Incident(place: "after step \(step)", text: event, step: step))
         }
-        guard let step = fields["step"]?.count else { return }
-        var values = fields.compactMapValues(\.number)
-        // Of a step and of its evaluation the same.
-        if let epoch = values["epoch"], step > 0 { epochsPerStep = epoch / Double(step) }
-        (values["step"], values["epoch"]) = (nil, nil)
-        for name in ["top1", "top5"] {
-            if let value = values.removeValue(forKey: "validation_\(name)") { values[name] = value }
+        guard let step = fields[LogField.step.rawValue]?.count else { return }
+        var values: [LogField: Double] = [:]
+        for (name, value) in fields {
+            guard let field = LogField(rawValue: name), let number = value.number else { continue }
+            values[field] = number
         }
-        if fields["skipped"] == .flag(true) { values["skipped"] = 1 }
+        // Of a step and of its evaluation the same.
+        if let epoch = values[.epoch], step > 0 { epochsPerStep = epoch / Double(step) }
+        (values[.step], values[.epoch]) = (nil, nil)
+        if fields[LogField.skipped.rawValue] == .flag(true) { values[.skipped] = 1 }
         if let abandoned = table.add(values, step: step) {
             incidents.append(
                 Incident(steps: step, to: abandoned, "done again: the run went back, and the later lines are shown"))
@@ -60,7 +61,7 @@ struct RunHistory {
         var substituted = IncidentRange { _, total in
             "\(Int(min(total, 1e15))) damaged samples, which others stood in for"
         }
-        let columns = (skipped: table.column("skipped"), substituted: table.column("substituted"))
+        let columns = (skipped: table.column(.skipped), substituted: table.column(.substituted))
         var previous: Int?
         for (row, step) in table.steps.enumerated() {
             if columns.skipped[row] > 0 { skipped.note(step: step) }

@@ -1,17 +1,15 @@
+import Base
 import Checkpoints
-import Files
 import Foundation
 
 /// All that a run directory tells without its model being computed.
 struct RunRecord {
     /// The last part of its path.
     let name: String
-    /// What decides what the run computes, by name.
-    let configuration: JSONValue?
-    /// The options of the command line.
-    let arguments: [String]
+    /// None where they are missing or damaged.
+    let settings: RunSettings?
     let history: RunHistory
-    let measures: MeasureHistory
+    let measures: MetricsHistory
     /// The values of all tensors of the newest checkpoint; none where there is no readable one.
     let parameterCount: Int?
     /// Files that are there but cannot be read, and the like, in a sentence each.
@@ -24,7 +22,7 @@ struct RunRecord {
         guard manager.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue else {
             throw Failure("there is no run directory \(path)", hint: "give the --run of a training command")
         }
-        let files: [RunFile] = [.configuration, .arguments, .log]
+        let files: [RunFile] = [.configuration, .log]
         let present = files.filter { manager.fileExists(atPath: $0.path(in: path)) }
         guard !present.isEmpty else {
             throw Failure(
@@ -32,14 +30,13 @@ struct RunRecord {
                 hint: "give the --run of a training command")
         }
         name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
-        configuration = JSONValue.read(RunFile.configuration.path(in: path))
-        let arguments = JSONValue.read(RunFile.arguments.path(in: path))
-        self.arguments = arguments?.list.compactMap(\.text) ?? []
+        settings = try? RunSettings.read(run: path)
         history = RunHistory(run: path)
-        measures = MeasureHistory(run: path)
+        measures = MetricsHistory(run: path)
         parameterCount = Self.parameterCount(CheckpointStore(run: path).paths().last)
-        for (file, content) in [(RunFile.configuration, configuration), (.arguments, arguments)] where content == nil {
-            remarks.append(present.contains(file) ? "\(file.name) is damaged." : "There is no \(file.name).")
+        if settings == nil {
+            let name = RunFile.configuration.name
+            remarks.append(present.contains(.configuration) ? "\(name) is damaged." : "There is no \(name).")
         }
         if history.table.steps.isEmpty { remarks.append("The log holds no step yet.") }
         if measures.damage.lines > 0 || measures.damage.isCut {
@@ -54,9 +51,10 @@ struct RunRecord {
     }
 }
 
-extension JSONValue {
-    /// The value at the end of `path`, names joined with points.
-    func at(_ path: String) -> JSONValue? {
-        path.split(separator: ".").reduce(self) { value, name in value?[String(name)] }
-    }
+extension RunSettings {
+    /// The number that `name` was resolved to.
+    func number(_ name: String) -> Double? { resolved[name].flatMap(Double.init).flatMap { $0.isFinite ? $0 : nil } }
+
+    /// The same, where it is a whole number from 0 up that is small enough to count with.
+    func count(_ name: String) -> Int? { number(name).flatMap { $0 >= 0 && $0 <= 1e12 ? Int(exactly: $0) : nil } }
 }

@@ -1,35 +1,25 @@
-import Files
+import Base
 import Foundation
 
 /// A run as one HTML file that needs nothing else: charts, pictures, incidents, configuration.
-public struct RunReport {
+package struct RunReport {
     private let run: RunRecord
 
     /// Reads the run at `path`. Throws `Failure` where there is no run; parts that are missing or damaged are no error, the report
     /// shows what there is.
-    public init(run path: String) throws { run = try RunRecord(path: path) }
+    package init(run path: String) throws { run = try RunRecord(path: path) }
 
     /// Writes the report, with the pictures of `gallery`, to `path`, whole or not at all. Throws `Failure` where that fails.
-    public func write(_ gallery: ReportGallery = ReportGallery(), to path: String) throws {
+    package func write(_ gallery: ReportGallery = ReportGallery(), to path: String) throws {
         try DurableFile.write([UInt8](page(gallery).utf8), to: path)
     }
 
     /// The shards that the run was evaluated on, or else trained on, as its arguments name them.
-    public var shards: String? {
-        ["--validation", "--data"].lazy.compactMap { option in
-            // The last one counts, as on the command line.
-            run.arguments.indices.last { run.arguments[$0] == option || run.arguments[$0].hasPrefix("\(option)=") }
-                .flatMap { index in
-                    run.arguments[index] == option
-                        ? run.arguments.dropFirst(index + 1).first
-                        : String(run.arguments[index].dropFirst(option.count + 1))
-                }
-        }.first
-    }
+    package var shards: String? { run.settings?.options["validation"] ?? run.settings?.options["data"] }
 
     /// The page, with the pictures of `gallery`.
-    public func page(_ gallery: ReportGallery = ReportGallery()) throws -> String {
-        let training = TrainingCharts(run.history, clip: run.configuration?.at("clip")?.number)
+    package func page(_ gallery: ReportGallery = ReportGallery()) throws -> String {
+        let training = TrainingCharts(run.history, clip: run.settings?.number("clip"))
         let layers = LayerCharts(run.measures, epochsPerStep: run.history.epochsPerStep)
         let chartGroups = [
             ("learning", "Learning", training.learning), ("time", "Time", training.time),
@@ -80,20 +70,13 @@ public struct RunReport {
     }
 
     private var configuration: String {
-        let rows = (run.configuration?.leaves ?? []).map {
-            "<tr><th>\(escaped($0.name))</th><td>\(escaped($0.value.description))</td></tr>"
+        guard let settings = run.settings else { return "<p>None is stored.</p>" }
+        // What was resolved, and the options that decide nothing of what is computed.
+        let all = settings.resolved.merging(settings.options) { resolved, _ in resolved }
+        let rows = all.sorted { $0.key < $1.key }.map {
+            "<tr><th>\(escaped($0.key))</th><td>\(escaped($0.value))</td></tr>"
         }
-        let table =
-            rows.isEmpty
-            ? "" : "<div class=\"scroll\"><table><tbody>\(rows.joined(separator: "\n"))</tbody></table></div>"
-        let arguments = run.arguments.isEmpty ? "" : "<h3>Arguments</h3><pre>\(escaped(lines(run.arguments)))</pre>"
-        return table.isEmpty && arguments.isEmpty ? "<p>None is stored.</p>" : table + arguments
-    }
-
-    /// Options with their values, one a line.
-    private func lines(_ arguments: [String]) -> String {
-        arguments.reduce(into: "") { text, word in
-            text += text.isEmpty ? word : word.hasPrefix("--") ? "\n\(word)" : " \(word)"
-        }
+        let command = settings.command.map { "<p>crate \(escaped($0))</p>" } ?? ""
+        return command + "<div class=\"scroll\"><table><tbody>\(rows.joined(separator: "\n"))</tbody></table></div>"
     }
 }

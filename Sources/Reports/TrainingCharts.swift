@@ -1,3 +1,5 @@
+import Checkpoints
+
 /// The charts over the steps of a run.
 struct TrainingCharts {
     private static let markLimit = 100
@@ -31,11 +33,11 @@ struct TrainingCharts {
 
     private var loss: Chart? {
         var series: [Chart.Series] = []
-        if let training = column("loss") { series.append(.init("training", training)) }
-        if let validation = evaluations("validation_loss", "validation", colour: 1) { series.append(validation) }
+        if let training = column(.loss) { series.append(.init("training", training)) }
+        if let validation = evaluations(.validationLoss, "validation", colour: 1) { series.append(validation) }
         var chart = chart(
             "loss", "Loss", "Training: mean over the step's batch. Validation: mean over the validation set.",
-            .init(title: "loss", fitting: table.column("loss") + table.column("validation_loss"), ratio: 3), series)
+            .init(title: "loss", fitting: table.column(.loss) + table.column(.validationLoss), ratio: 3), series)
         chart?.isWide = true
         chart?.marks = incidents
         return chart
@@ -43,7 +45,8 @@ struct TrainingCharts {
 
     private var accuracy: Chart? {
         let series = [
-            evaluations("top1", "top 1", colour: 0, scale: 100), evaluations("top5", "top 5", colour: 1, scale: 100),
+            evaluations(.validationTop1, "top 1", colour: 0, scale: 100),
+            evaluations(.validationTop5, "top 5", colour: 1, scale: 100),
         ]
         return chart(
             "accuracy", "Validation accuracy",
@@ -54,14 +57,14 @@ struct TrainingCharts {
     private var learningRate: Chart? {
         chart(
             "learning-rate", "Learning rate", "", .init(title: "learning rate", beginsAtZero: true),
-            line("lr", "learning rate"))
+            line(.lr, "learning rate"))
     }
 
     private var gradientNorm: Chart? {
         var chart = chart(
             "gradient-norm", "Gradient norm", "Of all gradients together, before clipping.",
-            .init(title: "global norm", fitting: table.column("grad_norm"), ratio: 20),
-            line("grad_norm", "gradient norm"))
+            .init(title: "global norm", fitting: table.column(.gradNorm), ratio: 20),
+            line(.gradNorm, "gradient norm"))
         if let clip { chart?.rules = [.init(name: "clipped to \(clip.formatted())", value: clip)] }
         return chart
     }
@@ -69,14 +72,14 @@ struct TrainingCharts {
     private var throughput: Chart? {
         chart(
             "throughput", "Throughput", "Over all ranks.", .init(title: "images / s", beginsAtZero: true),
-            line("images_per_second", "throughput"))
+            line(.imagesPerSecond, "throughput"))
     }
 
     private var timeSplit: Chart? {
         times(
             "time-split", "Time of a step",
             "On rank 0. Waiting for samples counts as data, waiting for other ranks as communication.",
-            [("compute_seconds", "compute"), ("data_seconds", "data"), ("communication_seconds", "communication")])
+            [(.computeSeconds, "compute"), (.dataSeconds, "data"), (.communicationSeconds, "communication")])
     }
 
     private var slowestRankTime: Chart? {
@@ -84,8 +87,8 @@ struct TrainingCharts {
             "slowest-time", "Time of the slowest rank",
             "The rank that worked longest at each step, until all gradients were there.",
             [
-                ("slowest_compute_seconds", "compute"), ("slowest_data_seconds", "data"),
-                ("slowest_wait_seconds", "waiting"),
+                (.slowestComputeSeconds, "compute"), (.slowestDataSeconds, "data"),
+                (.slowestWaitSeconds, "waiting"),
             ])
     }
 
@@ -104,17 +107,17 @@ struct TrainingCharts {
 
     // ---- their parts ----
 
-    private func column(_ name: String) -> SampledColumn? {
+    private func column(_ name: LogField) -> SampledColumn? {
         guard !table.isEmpty(name) else { return nil }
         let column = SampledColumn(table.column(name), steps: table.steps, range: range, isContinuous: true)
         return column.isEmpty ? nil : column
     }
 
-    private func line(_ column: String, _ name: String) -> [Chart.Series] {
+    private func line(_ column: LogField, _ name: String) -> [Chart.Series] {
         self.column(column).map { [.init(name, $0)] } ?? []
     }
 
-    private func evaluations(_ name: String, _ label: String, colour: Int, scale: Double = 1) -> Chart.Series? {
+    private func evaluations(_ name: LogField, _ label: String, colour: Int, scale: Double = 1) -> Chart.Series? {
         guard !table.isEmpty(name) else { return nil }
         let column = SampledColumn(table.column(name), steps: table.steps, range: range, isContinuous: false)
         var series = Chart.Series(label, column, scale: scale, colour: colour)
@@ -122,7 +125,7 @@ struct TrainingCharts {
         return series
     }
 
-    private func times(_ id: String, _ title: String, _ note: String, _ parts: [(column: String, name: String)])
+    private func times(_ id: String, _ title: String, _ note: String, _ parts: [(column: LogField, name: String)])
         -> Chart?
     {
         let known = parts.enumerated().filter { !table.isEmpty($0.element.column) }

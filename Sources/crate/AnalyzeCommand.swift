@@ -1,7 +1,6 @@
 import Analysis
 import ArgumentParser
-import Collectives
-import Files
+import Base
 import Foundation
 
 struct AnalyzeCommand: ParsableCommand {
@@ -48,7 +47,7 @@ struct AnalyzeCommand: ParsableCommand {
             let measurements = try checkpoint.map { path in
                 try analyseCheckpoint(path, request, world: world) { printError("warning: \($0)") }
             }
-            let table = MeasureTable(measurements)
+            let table = MetricsTable(measurements)
             try world.agree {
                 guard world.rank == 0 else { return }
                 if let json { try DurableFile.write(try jsonBytes(measurements), to: json) }

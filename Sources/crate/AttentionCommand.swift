@@ -1,8 +1,6 @@
-import Analysis
 import ArgumentParser
-import Files
+import Base
 import Foundation
-import Images
 
 struct AttentionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

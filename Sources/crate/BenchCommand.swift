@@ -1,8 +1,10 @@
 import ArgumentParser
+import Base
 import Collectives
 import CrateModel
-import Files
+import Diagnostics
 import Foundation
+import Kernels
 import Shards
 import Training
 
@@ -82,7 +84,7 @@ struct BenchCommand: ParsableCommand {
 
     private func measureExchange(_ configuration: ModelConfiguration, _ world: World) throws {
         let result = try benchmarkExchange(
-            MaskedAutoencoder(configuration), wire: wire, bucketBytes: bucket.bytes, rounds: steps,
+            try Model(configuration), wire: wire, bucketBytes: bucket.bytes, rounds: steps,
             world: world)
         guard world.rank == 0 else { return }
         if json { return try printJSON(result) }

@@ -1,6 +1,6 @@
 import ArgumentParser
+import Base
 import Checkpoints
-import Files
 import Foundation
 import Training
 

@@ -1,7 +1,8 @@
 import ArgumentParser
 import CrateModel
 import Images
-import Shards
+import Loader
+import Optimizers
 import Training
 
 extension Pooling: ExpressibleByArgument {}

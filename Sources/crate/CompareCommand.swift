@@ -1,15 +1,16 @@
 import ArgumentParser
+import Diagnostics
 import Foundation
-import Training
+import Optimizers
 
 struct CompareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
         abstract: "Compare this build with tensors that PyTorch computed: outputs, gradients and AdamW steps.",
         discussion: """
-            crate compare Tests/TrainingTests/Golden/mae_pixels.safetensors
+            crate compare Tests/DiagnosticsTests/Golden/mae_pixels.safetensors
             crate compare --precision bf16 \\
-                Tests/TrainingTests/Golden/mae_one_head.safetensors
+                Tests/DiagnosticsTests/Golden/mae_one_head.safetensors
             """)
 
     @Argument(help: "The golden case, a safetensors file with its configuration in the metadata.")

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Files
+import Base
 import Foundation
 import Yams
 
@@ -48,12 +48,22 @@ struct ConfigurationFile {
         guard let mapping = document.mapping else {
             throw Failure("\(path) is no mapping", hint: "write `name: value` on each line")
         }
-        options = try mapping.map { key, value in
+        // The settings of a run are such a file, too.
+        let settings = mapping["resolved"] == nil ? nil : mapping["options"]?.mapping
+        options = try (settings ?? mapping).map { key, value in
             let name = key.string ?? ""
             guard let entry = table[name], !table.isOpposite(entry), !Self.ownNames.contains(name) else {
                 throw Self.unknown(name, in: path, table)
             }
             return (name, try Self.arguments(entry, value, "\(path): \(name)", table))
+        }
+    }
+
+    /// The words of the command line for the stored `options` of the file `path`. Throws `Failure` where one is unknown.
+    static func arguments(_ options: [String: String], in path: String, _ table: OptionTable) throws -> [String] {
+        try options.sorted { $0.key < $1.key }.flatMap { name, value in
+            guard let entry = table[name], !table.isOpposite(entry) else { throw unknown(name, in: path, table) }
+            return try arguments(entry, Node(value), "\(path): \(name)", table)
         }
     }
 

@@ -1,9 +1,9 @@
 import ArgumentParser
+import Base
 import Collectives
-import Files
 import Foundation
+import HDF5
 import Kernels
-import Shards
 
 @main
 struct Crate: ParsableCommand {

@@ -1,6 +1,6 @@
 import ArgumentParser
-import Collectives
-import Training
+import Diagnostics
+import Kernels
 
 struct DoctorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,7 +1,6 @@
 import Analysis
 import ArgumentParser
-import Collectives
-import Files
+import Base
 import Foundation
 
 struct EmergenceCommand: ParsableCommand {

@@ -1,6 +1,5 @@
 import ArgumentParser
-import Collectives
-import Files
+import Base
 import Training
 
 struct EvaluateCommand: ParsableCommand {

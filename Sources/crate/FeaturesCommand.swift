@@ -1,8 +1,7 @@
-import Analysis
 import ArgumentParser
-import Collectives
-import Files
+import HDF5
 import Shards
+import Training
 
 struct FeaturesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

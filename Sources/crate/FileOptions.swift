@@ -4,7 +4,7 @@ import Foundation
 import Shards
 import Training
 
-extension DamagePolicy: ExpressibleByArgument {}
+extension CorruptionPolicy: ExpressibleByArgument {}
 
 /// Where a run reads and writes, how often it looks up, and when it ends early.
 struct FileOptions: ParsableArguments {
@@ -50,7 +50,7 @@ struct FileOptions: ParsableArguments {
         help: ArgumentHelp(
             "At a sample that cannot be read: end the run, or let another one stand in for it.",
             valueName: "stop|substitute"))
-    var onCorrupt = DamagePolicy.stop
+    var onCorrupt = CorruptionPolicy.stop
 
     func validate() throws {
         try demandCount("--evaluate-every", evaluateEvery, upTo: 1_000_000)
@@ -69,21 +69,18 @@ struct FileOptions: ParsableArguments {
 extension FileOptions {
     var retention: CheckpointRetention { CheckpointRetention(last: keep > 0 ? keep : nil, everySteps: keepEvery) }
 
-    /// What was given, but for what belongs to one start only, and how batches are cut, which the run adds.
-    var argumentsToKeep: [String] {
+    /// The options to store with the run: all but those that belong to one start.
+    var settings: RunSettings {
         get throws {
             try GivenArguments.ofProcess.get()
-                .arguments(without: [
-                    "stop-after", "time-limit", "run", "resume", "config", "print-config", "virtual-ranks",
-                    "micro-batch",
-                ])
+                .settings(without: ["stop-after", "time-limit", "run", "resume", "config", "print-config", "debug"])
         }
     }
 }
 
 extension SaveInterval: ExpressibleByArgument {
     /// Reads `2`, `2epochs`, `500steps` or `30min`.
-    public init?(argument: String) {
+    package init?(argument: String) {
         func number(_ unit: String) -> Double? {
             guard argument.hasSuffix(unit), let value = Double(argument.dropLast(unit.count)) else { return nil }
             return value > 0 && value <= 1e6 ? value : nil
@@ -100,7 +97,7 @@ extension SaveInterval: ExpressibleByArgument {
     }
 
     /// How it is written on the command line.
-    public var defaultValueDescription: String {
+    package var defaultValueDescription: String {
         switch self {
         case .epochs(let epochs): "\(epochs)"
         case .steps(let steps): "\(steps)steps"

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Checkpoints
-import Collectives
 import CrateModel
 import Training
 
@@ -42,13 +41,14 @@ struct FinetuneCommand: ParsableCommand {
                 return (file, try CheckpointStore.description(ofModelFile: file))
             }
             let theirs = source.model.configuration
-            try training.train(world, from: StartingPoint(file: file, hasNewHead: newHead)) { index, precision, ranks in
+            try training.train(world, from: PretrainedWeights(file: file, hasNewHead: newHead)) {
+                index, precision, ranks in
                 let model = try ModelConfiguration(
                     imageSize: imageSize ?? theirs.imageSize, patchSize: theirs.patchSize, dim: theirs.dim,
                     depth: theirs.depth, decoderDepth: 0, heads: theirs.heads, lambda: theirs.lambda,
                     normalisesTargets: false, positionGrid: theirs.trainedGrid)
                 let task = classification.task(
-                    source.model.classifier?.configuration.form ?? .autoencoder, classes: index.classes.count,
+                    source.model.classifier?.form ?? .autoencoder, classes: index.classes.count,
                     .finetuning)
                 return try training.recipe.configuration(
                     model, .finetuning, task: task, sampleCount: index.total,

@@ -1,6 +1,6 @@
-import Files
+import Base
+import Checkpoints
 import Foundation
-import Training
 
 /// What the program was started with, options from files put in front of those that were given, which win.
 struct GivenArguments {
@@ -30,16 +30,17 @@ struct GivenArguments {
         given = Self.joined((file?.options ?? []).flatMap(\.arguments), given, table)
         let settled = table.values(in: given)
         if settled["resume"] != nil, let run = settled["run"] {
-            let stored = RunDirectory.storedArguments(run)
-            guard stored.command == nil || stored.command == command else {
+            let stored = try RunSettings.read(run: run)
+            if let other = stored?.command, other != command {
                 throw Failure(
-                    "\(run) is a run of crate \(stored.command ?? "")",
-                    hint: "resume it with crate \(stored.command ?? "") --resume --run \(run)")
+                    "\(run) is a run of crate \(other)", hint: "resume it with crate \(other) --resume --run \(run)")
             }
-            guard !stored.options.isEmpty || settled["data"] != nil || settled["debug"] != nil else {
+            guard stored != nil || settled["data"] != nil || settled["debug"] != nil else {
                 throw Failure("\(run) holds no run", hint: "check --run, or begin one with --data")
             }
-            given = Self.joined(stored.options, given, table)
+            let path = RunFile.configuration.path(in: run)
+            let words = try ConfigurationFile.arguments(stored?.options ?? [:], in: path, table)
+            given = Self.joined(words, given, table)
         }
         if settled["debug"] != nil { given = DebugDefaults.arguments(besides: table.values(in: given)) + given }
         self.words = [command] + given
@@ -63,34 +64,37 @@ struct GivenArguments {
         return table.required.filter { values[$0] == nil }.map { "--\($0)=x" }
     }
 
-    /// What to store with a run: the subcommand, and all options but `names`, which belong to one start.
-    func arguments(without names: Set<String>) -> [String] {
-        let table = table ?? OptionTable(command: words.first ?? "")
-        return words.prefix(1) + (table?.arguments(Array(words.dropFirst()), without: names) ?? [])
+    /// The settings to store with a run: the subcommand, and all options with a value but `names`, which belong to one start.
+    func settings(without names: Set<String>) -> RunSettings {
+        guard let command = words.first, let table = table ?? OptionTable(command: command) else {
+            return RunSettings(command: words.first, options: [:])
+        }
+        let values = table.entries.filter { !names.contains($0.name) && !table.isOpposite($0) }
+            .compactMap { entry in value(of: entry, table, command).map { (entry.name, $0) } }
+        return RunSettings(command: command, options: Dictionary(uniqueKeysWithValues: values))
+    }
+
+    /// The value of an option: as given, or else its default, unless another option takes its place.
+    private func value(of entry: OptionTable.Entry, _ table: OptionTable, _ command: String) -> String? {
+        let values = table.values(in: Array(words.dropFirst()))
+        if let given = values[entry.name] { return given }
+        if entry.isFlag { return "\(values["no-\(entry.name)"] == nil && entry.defaultValue == "--\(entry.name)")" }
+        if table.hasRival(entry.name, in: values) { return nil }
+        return entry.defaultValue ?? RecipeDefaults.ofCommands[command]?.values[entry.name]
     }
 
     /// All options with their values, or those that they have where nothing is said, as a file that --config reads; what has no
     /// value is a comment.
     var asFile: String {
         guard let table, let command = words.first else { return "" }
-        let values = table.values(in: words)
-        let defaults = RecipeDefaults.ofCommands[command]?.values ?? [:]
-        func standard(_ entry: OptionTable.Entry) -> String? {
-            entry.isFlag
-                ? "\(isOn(entry))"
-                : table.hasRival(entry.name, in: values) ? nil : entry.defaultValue ?? defaults[entry.name]
-        }
         var lines = ["# crate \(command) --config FILE"]
         var section: String?
-        func isOn(_ flag: OptionTable.Entry) -> Bool {
-            values["no-\(flag.name)"] == nil && flag.defaultValue == "--\(flag.name)"
-        }
         for entry in table.entries where !["config", "print-config"].contains(entry.name) && !table.isOpposite(entry) {
             if let title = entry.sectionTitle, title != section {
                 lines += ["", "# \(title)"]
                 section = title
             }
-            if let value = values[entry.name] ?? standard(entry) {
+            if let value = value(of: entry, table, command) {
                 lines.append("\(entry.name): \(Self.scalar(value))")
             } else {
                 lines.append("# \(entry.name): not set")

@@ -1,8 +1,9 @@
 import ArgumentParser
-import Files
+import Base
 import Foundation
 import Images
 import Shards
+import Training
 
 /// `crate inspect`: what is in a directory of shards.
 struct InspectCommand: ParsableCommand {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import CrateModel
+import Training
 
 extension ModelSize: ExpressibleByArgument {}
 

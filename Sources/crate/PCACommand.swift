@@ -1,6 +1,4 @@
-import Analysis
 import ArgumentParser
-import Files
 import Foundation
 
 struct PCACommand: ParsableCommand {

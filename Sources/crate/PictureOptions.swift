@@ -1,8 +1,8 @@
 import Analysis
 import ArgumentParser
+import Base
 import Checkpoints
 import Collectives
-import Files
 import Images
 
 /// What is drawn of images, and the numbers behind it.

@@ -1,8 +1,8 @@
 import ArgumentParser
+import Base
 import CrateModel
-import Files
+import Diagnostics
 import Kernels
-import Training
 
 struct PlanCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,7 +1,7 @@
-import Files
+import Base
+import Diagnostics
 import Foundation
 import Kernels
-import Training
 
 /// A plan as people read it.
 struct PlanTable {

@@ -1,7 +1,7 @@
 import ArgumentParser
+import Base
 import Checkpoints
-import Collectives
-import Files
+import Diagnostics
 import Foundation
 import Shards
 import Training

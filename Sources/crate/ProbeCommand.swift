@@ -1,7 +1,5 @@
 import Analysis
 import ArgumentParser
-import Collectives
-import Files
 import Foundation
 import Probing
 

@@ -1,6 +1,7 @@
+import Base
 import Collectives
-import Files
 import Foundation
+import Kernels
 
 /// How far a command is, on standard error: one line kept up to date on a terminal, a line now and then elsewhere.
 struct ProgressLine {

@@ -1,3 +1,4 @@
+import Optimizers
 import Training
 
 /// What a recipe is where nothing is said.

@@ -1,9 +1,10 @@
 import Analysis
 import ArgumentParser
-import Files
+import Base
 import Foundation
 import Images
 import Shards
+import Training
 
 struct ReconstructCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

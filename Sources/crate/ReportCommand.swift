@@ -1,9 +1,10 @@
 import Analysis
 import ArgumentParser
+import Base
 import Checkpoints
 import Collectives
-import Files
 import Foundation
+import Kernels
 import Reports
 
 struct ReportCommand: ParsableCommand {
@@ -54,7 +55,7 @@ struct ReportCommand: ParsableCommand {
                 guard let data = data ?? report.shards else {
                     throw Failure("the run does not say on which shards", hint: "add --data")
                 }
-                if loaded.model.autoencoder != nil {
+                if loaded.model.classifier == nil {
                     try gallery.addReconstructions(loaded, data: data, count: samples)
                 }
                 try gallery.addAttention(loaded, data: data, count: samples)

@@ -1,9 +1,10 @@
 import ArgumentParser
-import Collectives
-import Files
+import Base
 import Foundation
 import Images
+import Kernels
 import Shards
+import Training
 
 extension ShardIndex.Encoding: ExpressibleByArgument {}
 

@@ -33,7 +33,7 @@ struct SpeedOptions: ParsableArguments {
             path, images: images, imageSize: imageSize, stride: stride, precision: announcedPrecision(world),
             threads: threads, world: world)
         if world.rank == 0 { for warning in loaded.warnings { printError("warning: \(warning)") } }
-        if let random { loaded.initialise(seed: random) }
+        if let random { loaded.replica.initialise(seed: random) }
         return loaded
     }
 }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Files
+import Base
 import Foundation
 import Images
 import Kernels

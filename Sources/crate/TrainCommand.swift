@@ -1,6 +1,4 @@
 import ArgumentParser
-import Collectives
-import CrateModel
 import Training
 
 struct TrainCommand: ParsableCommand {

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Collectives
-import Files
 import Kernels
 import Shards
 import Training
@@ -16,10 +15,11 @@ struct TrainingOptions: ParsableArguments {
 
     func validate() throws { try telemetry.demandValidation(files) }
 
-    /// Trains what `configuration` makes of the index of the training shards, the precision and the number of ranks, from `start`
+    /// Trains what `configuration` makes of the index of the training shards, the precision and the number of ranks, from
+    /// `pretrained`
     /// or from initial values.
     func train(
-        _ world: World, from start: StartingPoint? = nil,
+        _ world: World, from pretrained: PretrainedWeights? = nil,
         configuration: (ShardIndex, Precision, Int) throws -> TrainingConfiguration
     ) throws {
         let precision = speed.announcedPrecision(world)
@@ -30,11 +30,11 @@ struct TrainingOptions: ParsableArguments {
         }
         if world.rank == 0 { for text in doubts { printError("warning: \(text)") } }
         let options = RunOptions(
-            data: files.data, validation: files.validation, run: RunDirectory(path: files.run), start: start,
-            resumes: files.resume, arguments: try files.argumentsToKeep, evaluateEvery: files.evaluateEvery,
+            data: files.data, validation: files.validation, run: RunDirectory(path: files.run), pretrained: pretrained,
+            resumes: files.resume, settings: try files.settings, evaluateEvery: files.evaluateEvery,
             saveEvery: files.saveEvery, retention: files.retention, saveFailures: files.saveFailures,
             stopAfter: files.stopAfter, timeLimit: files.timeLimit.map { 60 * $0 }, threads: speed.threads,
-            onDamage: files.onCorrupt, distribution: distribution.options,
+            onCorruption: files.onCorrupt, distribution: distribution.options,
             telemetry: telemetry.options, reportEvery: files.reportEvery)
         if try Training.train(configuration, options, world: world) == .stopped { throw stoppedEarly }
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
-import Files
+import Base
 import Shards
+import Training
 
 /// `crate verify`: whether a directory of shards is what it should be.
 struct VerifyCommand: ParsableCommand {

@@ -1,6 +1,6 @@
 import ArgumentParser
+import Base
 import Collectives
-import Files
 import Foundation
 
 /// The exit code of a run that was asked to stop, or ran out of time, and can go on: EX_TEMPFAIL of sysexits.h.

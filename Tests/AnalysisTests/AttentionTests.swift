@@ -1,5 +1,5 @@
 import Analysis
-import Files
+import Base
 import Images
 import Testing
 

@@ -1,6 +1,5 @@
 import Analysis
-import CrateModel
-import Files
+import Base
 import Testing
 
 @Suite struct FeatureSourceTests {

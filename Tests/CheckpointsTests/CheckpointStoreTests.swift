@@ -1,21 +1,20 @@
-import Buffers
+import Base
 import Checkpoints
 import CrateModel
-import Files
 import Foundation
 import TestSupport
 import Testing
 
 /// A small model's state with values that say where they belong.
 private struct Example: ~Copyable {
-    let model: MaskedAutoencoder
+    let model: Model
     let parameters: OwnedBuffer<Float>
     let firstMoments: OwnedBuffer<Float>
     let secondMoments: OwnedBuffer<Float>
 
     init(offset: Float) throws {
-        let model = MaskedAutoencoder(
-            try ModelConfiguration(
+        let model = try Model(
+            ModelConfiguration(
                 imageSize: 16, patchSize: 8, dim: 8, depth: 1, heads: 2, normalisesTargets: true))
         let parameters = try OwnedBuffer<Float>(count: model.layout.bufferCount)
         let firstMoments = try OwnedBuffer<Float>(count: model.layout.bufferCount)
@@ -42,14 +41,14 @@ private struct Example: ~Copyable {
     borrowing func save(to store: CheckpointStore, step: Int) throws -> String {
         let (first, second) = (firstMoments.pointer, secondMoments.pointer)
         return try store.save(
-            parameters.pointer, of: .autoencoder(model), maskRatio: 0.6, normalisation: .imageNet, step: step,
+            parameters.pointer, of: StoredModel(model, maskRatio: 0.6, normalisation: .imageNet), step: step,
             samples: 8 * step
         ) { UnsafePointer(($0 == .first ? first : second) + $1.offset) }
     }
 
     borrowing func load(from path: String) throws {
         let (first, second) = (firstMoments.pointer, secondMoments.pointer)
-        try CheckpointStore.load(into: parameters.pointer, of: .autoencoder(model), from: path) {
+        try CheckpointStore.load(into: parameters.pointer, of: model, from: path) {
             moment, parameter, values in
             ((moment == .first ? first : second) + parameter.offset).update(from: values, count: parameter.count)
         }

@@ -1,9 +1,7 @@
-import Buffers
+import Base
 import Checkpoints
 import CrateModel
-import Files
 import Foundation
-import Kernels
 import TestSupport
 import Testing
 
@@ -11,16 +9,16 @@ import Testing
 @Suite struct MutationTests {
     private let names = ["model.safetensors", "optimizer.safetensors", "manifest.json"]
 
-    private func model(dim: Int) throws -> MaskedAutoencoder {
-        MaskedAutoencoder(
-            try ModelConfiguration(imageSize: 16, patchSize: 8, dim: dim, depth: 1, heads: 2, normalisesTargets: true))
+    private func model(dim: Int) throws -> Model {
+        try Model(
+            ModelConfiguration(imageSize: 16, patchSize: 8, dim: dim, depth: 1, heads: 2, normalisesTargets: true))
     }
 
-    private func save(_ model: MaskedAutoencoder, step: Int, to store: CheckpointStore) throws -> String {
+    private func save(_ model: Model, step: Int, to store: CheckpointStore) throws -> String {
         let values = try OwnedBuffer<Float>(count: model.layout.bufferCount)
         for i in 0..<values.count { values.pointer[i] = Float(i % 1000 + step) }
         return try store.save(
-            values.pointer, of: .autoencoder(model), maskRatio: 0.75, normalisation: .imageNet, step: step,
+            values.pointer, of: StoredModel(model, maskRatio: 0.75, normalisation: .imageNet), step: step,
             samples: 8 * step
         ) {
             UnsafePointer(values.pointer + $1.offset)
@@ -81,7 +79,7 @@ import Testing
                 if newest.path == newer {
                     // Whole, under the right name, and of another model: loading says so.
                     let failure = #expect(throws: Failure.self, "\(what)") {
-                        try CheckpointStore.load(into: target.pointer, of: .autoencoder(model), from: newer) {
+                        try CheckpointStore.load(into: target.pointer, of: model, from: newer) {
                             _, _, _ in
                         }
                     }

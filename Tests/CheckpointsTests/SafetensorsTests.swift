@@ -1,6 +1,5 @@
-import Buffers
+import Base
 import Checkpoints
-import Files
 import Foundation
 import TestSupport
 import Testing

@@ -1,4 +1,4 @@
-import Buffers
+import Base
 import Collectives
 import Testing
 

@@ -50,7 +50,7 @@ private func finetuneArguments(_ path: String, from: String, run: String, _ more
             #expect(resumed.contains("going on from"))
             #expect(try bytes("\(path)/moved", step: 8) == bytes("\(path)/run1", step: 8))
             try refuse(
-                "--mixup was 0.8 and is now 0",
+                "mixup was 0.8 and is now 0",
                 ["train", "--run", "\(path)/moved", "--resume", "--mixup", "0"])
             // Another draw of the augmentations is another run.
             _ = try succeed(trainArguments(path, run: "other", options + ["--mixup", "0"]))

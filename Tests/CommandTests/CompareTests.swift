@@ -4,7 +4,7 @@ import Testing
 @Suite struct CompareTests {
     private func golden(_ name: String) -> String {
         URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path
-            + "/TrainingTests/Golden/\(name).safetensors"
+            + "/DiagnosticsTests/Golden/\(name).safetensors"
     }
 
     @Test(arguments: ["mae_normalised", "mae_pixels", "mae_one_head"])

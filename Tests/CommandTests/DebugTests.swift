@@ -26,7 +26,7 @@ import Testing
         try withTemporaryDirectory { path in
             let result = try crate(
                 ["pretrain", "--debug", "--run", path, "--depth", "1", "--dim", "16", "--heads", "2"],
-                environment: ["CRATE_REHEARSE": "nan:0:3"])
+                environment: ["CRATE_INJECT_FAULT": "nan:0:3"])
             #expect(result.status == 1)
             #expect(result.failureLines.count == 1)
             #expect(

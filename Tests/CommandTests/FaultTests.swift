@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 import Testing
 
 /// What ranks do to each other, made to happen: every one of these ends, or goes on, with the right rank named.
@@ -20,7 +21,7 @@ import Testing
                 pretrainArguments(path, run: "run", ["--steps", "2"]), onRankOne: ["--weight-decay", "0.2"], ranks: 2
             ).finish()
             #expect(result.status == 1 && result.failureLines.count == 1, "\(result.errors)")
-            #expect(result.errors.contains("rank 1 has --weight-decay 0.2, rank 0 has 0.1"))
+            #expect(result.errors.contains("rank 1 has weight-decay 0.2, rank 0 has 0.1"))
         }
     }
 
@@ -28,7 +29,7 @@ import Testing
         try withShards { path in
             let result = try crate(
                 pretrainArguments(path, run: "run", ["--batch-size", "12", "--steps", "6", "--check-every", "2"]),
-                ranks: 3, environment: ["CRATE_REHEARSE": "flip:1:4"])
+                ranks: 3, environment: ["CRATE_INJECT_FAULT": "flip:1:4"])
             #expect(result.status == 1)
             try #require(result.failureLines.count == 1)
             #expect(result.failureLines[0].contains("the parameters of rank 1 changed in memory during step 4"))
@@ -38,7 +39,7 @@ import Testing
 
     @Test func aGradientThatIsNoNumberStopsTheRunOrIsSkipped() throws {
         try withShards { path in
-            let fault = ["CRATE_REHEARSE": "nan:2:3"]
+            let fault = ["CRATE_INJECT_FAULT": "nan:2:3"]
             let options = ["--batch-size", "12", "--steps", "6"]
             let stopped = try crate(pretrainArguments(path, run: "stopped", options), ranks: 3, environment: fault)
             #expect(stopped.status == 1)

@@ -1,5 +1,5 @@
 import Foundation
-import Shards
+import Loader
 import TestSupport
 import Testing
 

@@ -99,8 +99,8 @@ import Testing
                 ("--fraction 2 is outside", rate + ["--fraction", "2"]),
                 ("--images 0 is outside", rate + ["--images", "0"]),
                 ("cannot read \(path)/none.json", ["--bench", "\(path)/none.json"]),
-                ("other.json is not what", ["--bench", "\(path)/other.json"]),
-                ("empty.json is not what", ["--bench", "\(path)/empty.json"]),
+                ("other.json was not written by crate bench", ["--bench", "\(path)/other.json"]),
+                ("empty.json was not written by crate bench", ["--bench", "\(path)/empty.json"]),
                 ("cannot read \(path)", ["--bench", path]),
                 ("--dim", rate + ["--dim", "99999999"]),
             ]

@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 import TestSupport
 import Testing
 
@@ -38,7 +39,7 @@ import Testing
             #expect(other.failureLines.first?.contains("seed was 5 and is now 6") == true)
             let longer = try crate(["pretrain", "--run", "\(path)/part", "--resume", "--steps", "14"], ranks: 2)
             #expect(longer.status == 0, "\(longer.errors)")
-            #expect(longer.output.contains("--steps was 12 and is now 14"))
+            #expect(longer.output.contains("steps was 12 and is now 14"))
             let shorter = try crate(["pretrain", "--run", "\(path)/part", "--resume", "--steps", "5"], ranks: 2)
             #expect(shorter.status == 1 && shorter.errors.contains("14 steps already"), "\(shorter.errors)")
         }

@@ -1,10 +1,8 @@
-import Buffers
+import Base
 import CrateModel
-import Files
 import Foundation
 import Kernels
 import Testing
-import Threads
 
 private func configuration(
     _ form: ClassifierForm, _ pooling: Pooling, image: Int = 24, classes: Int = 5
@@ -14,34 +12,26 @@ private func configuration(
     return try ClassifierConfiguration(model, form: form, pooling: pooling, classes: classes)
 }
 
-/// A classifier with memory for five images, and a batch of them with mixed targets.
+/// A classifier for five images, and a batch of them with mixed targets.
 private struct Example: ~Copyable {
-    let classifier: Classifier
-    let model: Model
-    let parameters: OwnedBuffer<Float>
-    let workspace: Workspace
+    let replica: Replica
     let patches: [Float]
     let targets: [Float]
     let images = 5
 
     init(_ configuration: ClassifierConfiguration, threads: Int = 1, precision: Precision = .fp32) throws {
-        let (classifier, images) = (Classifier(configuration), 5)
-        let model = Model.classifier(classifier)
-        let parameters = try OwnedBuffer<Float>(count: model.layout.bufferCount)
-        model.layout.initialise(parameters.pointer, seed: 3)
+        let (model, images) = (try Model(configuration), 5)
+        let replica = try Replica(
+            model, images: images, precision: precision, team: ThreadTeam(count: threads), isTrained: true)
+        replica.initialise(seed: 3)
         // A head of 2e-5 would leave nothing of the gradient behind it.
         for parameter in model.layout.parameters where parameter.name == "head.weight" {
-            for i in 0..<parameter.count { parameters.pointer[parameter.offset + i] = sin(Float(i)) / 4 }
+            for i in 0..<parameter.count { replica.parameters.pointer[parameter.offset + i] = sin(Float(i)) / 4 }
         }
-        let workspace = try Workspace(
-            model, images: images, precision: precision, team: ThreadTeam(count: threads))
         let encoder = configuration.encoder
         patches = (0..<images * encoder.patchCount * encoder.patchValueCount).map { sin(Float($0 * $0 % 9973)) }
         targets = (0..<images * configuration.classes).map { [0.7, 0, 0, 0.2, 0.1][$0 % 5] }
-        self.classifier = classifier
-        self.model = model
-        self.parameters = parameters
-        self.workspace = workspace
+        self.replica = replica
     }
 
     borrowing func withBatch(_ body: (PatchBatch) -> Void) {
@@ -54,24 +44,17 @@ private struct Example: ~Copyable {
         }
     }
 
-    /// The sum of the losses, and its gradient; in two passes where `isSplit`.
-    borrowing func pass(into gradients: UnsafeMutablePointer<Float>? = nil, isSplit: Bool = false) -> Double {
-        model.prepare(parameters: parameters.pointer, workspace: workspace)
+    /// The sum of the losses, and with `isBackward` its gradient; in two passes where `isSplit`.
+    borrowing func pass(isBackward: Bool = false, isSplit: Bool = false) -> Double {
+        replica.parametersChanged()
         var loss = 0.0
         withBatch { batch in
             for number in 0...(isSplit ? 1 : 0) {
-                model.forward(batch, parameters: parameters.pointer, workspace: workspace)
-                model.loss(batch, gradientScale: gradients == nil ? nil : 1, workspace: workspace)
-                loss += workspace.imageLosses.reduce(0, +)
-                guard let gradients else { continue }
-                if isSplit && number == 0 {
-                    model.backward(
-                        batch, parameters: parameters.pointer, gradients: gradients, workspace: workspace)
-                } else {
-                    model.completeBackward(
-                        batch, parameters: parameters.pointer, gradients: gradients, workspace: workspace
-                    ) { _ in }
-                }
+                replica.forward(batch)
+                replica.loss(batch, gradientScale: isBackward ? 1 : nil)
+                loss += replica.imageLosses.reduce(0, +)
+                guard isBackward else { continue }
+                if isSplit && number == 0 { replica.backward(batch) } else { replica.completeBackward(batch) }
             }
         }
         return loss
@@ -85,8 +68,8 @@ private struct Example: ~Copyable {
         let (dim, depth, heads) = size.extents
         let model = try ModelConfiguration(
             imageSize: 224, patchSize: 16, dim: dim, depth: depth, heads: heads, normalisesTargets: false)
-        let classifier = Classifier(
-            try ClassifierConfiguration(model, form: .supervised, pooling: .classToken, classes: 1000))
+        let classifier = try Model(
+            ClassifierConfiguration(model, form: .supervised, pooling: .classToken, classes: 1000))
         #expect(classifier.layout.parameterCount == published)
     }
 
@@ -94,16 +77,15 @@ private struct Example: ~Copyable {
     @Test(arguments: ClassifierForm.allCases, Pooling.allCases)
     func theGradientIsThatOfDifferences(form: ClassifierForm, pooling: Pooling) throws {
         let example = try Example(try configuration(form, pooling))
-        let gradients = try OwnedBuffer<Float>(count: example.model.layout.bufferCount)
-        _ = example.pass(into: gradients.pointer)
-        let values = example.parameters.pointer
-        for parameter in example.model.layout.parameters {
+        _ = example.pass(isBackward: true)
+        let (values, gradients) = (example.replica.parameters.pointer, example.replica.gradients.pointer)
+        for parameter in example.replica.model.layout.parameters {
             let range = parameter.offset..<parameter.offset + parameter.count
-            let norm = range.reduce(0.0) { $0 + Double(gradients.pointer[$1] * gradients.pointer[$1]) }.squareRoot()
+            let norm = range.reduce(0.0) { $0 + Double(gradients[$1] * gradients[$1]) }.squareRoot()
             try #require(norm > 1e-4, "\(parameter.name)")
             let before = range.map { values[$0] }
             func moved(_ length: Double) -> Double {
-                for (i, value) in zip(range, before) { values[i] = value + gradients.pointer[i] * Float(length / norm) }
+                for (i, value) in zip(range, before) { values[i] = value + gradients[i] * Float(length / norm) }
                 return example.pass()
             }
             // Short, or codes of ISTA change their sign on the way.
@@ -119,29 +101,26 @@ private struct Example: ~Copyable {
         let configuration = try configuration(form, .mean)
         let example = try Example(configuration, threads: threads)
         let reference = try Example(configuration)
-        let count = example.model.layout.bufferCount
-        let twice = try OwnedBuffer<Float>(count: count)
-        let once = try OwnedBuffer<Float>(count: count)
-        let (loss, expected) = (example.pass(into: twice.pointer, isSplit: true), reference.pass(into: once.pointer))
+        let (loss, expected) = (example.pass(isBackward: true, isSplit: true), reference.pass(isBackward: true))
         #expect(abs(loss / expected - 2) < 1e-6)
-        let largest = once.elements.map(abs).max() ?? 0
-        for (sum, single) in zip(twice.elements, once.elements) { #expect(abs(sum - 2 * single) < 2e-5 * largest) }
+        let largest = reference.replica.gradients.elements.map(abs).max() ?? 0
+        for (sum, single) in zip(example.replica.gradients.elements, reference.replica.gradients.elements) {
+            #expect(abs(sum - 2 * single) < 2e-5 * largest)
+        }
     }
 
     @Test func gradientsAreReadyFromTheEndToTheStart() throws {
         let example = try Example(try configuration(.supervised, .classToken), threads: 2)
-        let gradients = try OwnedBuffer<Float>(count: example.model.layout.bufferCount)
         _ = example.pass()
         var positions: [Int] = []
         example.withBatch { batch in
-            example.model.loss(batch, gradientScale: 1, workspace: example.workspace)
-            example.model.completeBackward(
-                batch, parameters: example.parameters.pointer, gradients: gradients.pointer,
-                workspace: example.workspace
-            ) { positions.append($0) }
+            example.replica.loss(batch, gradientScale: 1)
+            example.replica.completeBackward(batch) { positions.append($0) }
         }
         #expect(positions.count == 3 && positions.last == 0 && positions == positions.sorted(by: >))
-        let layers = example.model.layout.parameters.map { example.classifier.layer(ofParameterAt: $0.offset) }
+        let layers = example.replica.model.layout.parameters.map {
+            example.replica.model.layer(ofParameterAt: $0.offset)
+        }
         #expect(layers == layers.sorted() && Set(layers) == [0, 1, 2, 3])
     }
 

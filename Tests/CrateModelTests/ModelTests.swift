@@ -1,10 +1,8 @@
-import Buffers
+import Base
 import CrateModel
-import Files
 import Foundation
 import Kernels
 import Testing
-import Threads
 
 @Suite struct ModelConfigurationTests {
     /// Published counts include both position tables and `decoder_embed`, which take no part in the computation.
@@ -13,7 +11,7 @@ import Threads
         let (dim, depth, heads) = size.extents
         let configuration = try ModelConfiguration(
             imageSize: 224, patchSize: 16, dim: dim, depth: depth, heads: heads, normalisesTargets: true)
-        let model = MaskedAutoencoder(configuration)
+        let model = try Model(configuration)
         let unused = 2 * configuration.tokenCount * dim + dim * dim + dim
         #expect(model.layout.parameterCount + unused == published)
     }
@@ -40,8 +38,8 @@ import Threads
 
 @Suite struct ParameterLayoutTests {
     @Test func parametersAreAlignedAndDoNotOverlap() throws {
-        let model = MaskedAutoencoder(
-            try ModelConfiguration(
+        let model = try Model(
+            ModelConfiguration(
                 imageSize: 30, patchSize: 5, dim: 20, depth: 2, decoderDepth: 1, heads: 5, normalisesTargets: false))
         var end = 0
         for parameter in model.layout.parameters {
@@ -56,8 +54,8 @@ import Threads
     }
 
     @Test func initialValuesFollowTheirRules() throws {
-        let model = MaskedAutoencoder(
-            try ModelConfiguration(
+        let model = try Model(
+            ModelConfiguration(
                 imageSize: 32, patchSize: 8, dim: 96, depth: 1, heads: 3, normalisesTargets: true))
         let buffer = try OwnedBuffer<Float>(count: model.layout.bufferCount)
         model.layout.initialise(buffer.pointer, seed: 4)
@@ -77,42 +75,43 @@ import Threads
     }
 }
 
-@Suite struct WorkspaceTests {
-    /// A batch smaller than the workspace, after a full one, gives what it gives alone: nothing of the earlier pass is left.
+@Suite struct ReplicaTests {
+    /// A batch smaller than the replica's capacity, after a full one, gives what it gives alone: nothing of the earlier pass is left.
     @Test(arguments: Precision.allCases)
-    func aWorkspaceForgetsThePassBefore(_ precision: Precision) throws {
+    func aReplicaForgetsThePassBefore(_ precision: Precision) throws {
         let configuration = try ModelConfiguration(
             imageSize: 24, patchSize: 8, dim: 20, depth: 2, heads: 5, normalisesTargets: true)
-        let model = Model.autoencoder(MaskedAutoencoder(configuration))
-        let parameters = try OwnedBuffer<Float>(count: model.layout.bufferCount)
-        model.layout.initialise(parameters.pointer, seed: 1)
-        let gradients = try OwnedBuffer<Float>(count: model.layout.bufferCount)
+        let model = try Model(configuration)
         let patches = (0..<4 * 9 * 192).map { sin(Float($0)) }
         let mask: [UInt8] = (0..<36).map { $0 % 3 == 0 ? 0 : 1 }
 
-        func pass(images: Int, from first: Int, in workspace: borrowing Workspace) -> ([Double], [Float]) {
-            gradients.pointer.update(repeating: 0, count: gradients.count)
+        func replica(images: Int) throws -> Replica {
+            let replica = try Replica(
+                model, images: images, precision: precision, team: ThreadTeam(count: 1), isTrained: true)
+            replica.initialise(seed: 1)
+            return replica
+        }
+
+        func pass(images: Int, from first: Int, in replica: borrowing Replica) -> ([Double], [Float]) {
+            replica.clearGradients()
             var losses: [Double] = []
             patches.withUnsafeBufferPointer { patches in
                 mask.withUnsafeBufferPointer { mask in
                     let batch = PatchBatch(
                         patches: patches.baseAddress! + first * 9 * 192, mask: mask.baseAddress! + first * 9,
                         images: images)
-                    model.prepare(parameters: parameters.pointer, workspace: workspace)
-                    model.forward(batch, parameters: parameters.pointer, workspace: workspace)
-                    model.loss(batch, gradientScale: 0.1, workspace: workspace)
-                    losses = Array(workspace.imageLosses.prefix(images))
-                    model.completeBackward(
-                        batch, parameters: parameters.pointer, gradients: gradients.pointer, workspace: workspace,
-                        ready: { _ in })
+                    replica.forward(batch)
+                    replica.loss(batch, gradientScale: 0.1)
+                    losses = Array(replica.imageLosses.prefix(images))
+                    replica.completeBackward(batch)
                 }
             }
-            return (losses, Array(gradients.elements))
+            return (losses, Array(replica.gradients.elements))
         }
 
-        let used = try Workspace(model, images: 3, precision: precision, team: ThreadTeam(count: 1))
+        let used = try replica(images: 3)
         _ = pass(images: 3, from: 0, in: used)
-        let fresh = try Workspace(model, images: 1, precision: precision, team: ThreadTeam(count: 1))
+        let fresh = try replica(images: 1)
         let (afterAnother, alone) = (pass(images: 1, from: 3, in: used), pass(images: 1, from: 3, in: fresh))
         #expect(afterAnother.0 == alone.0)
         #expect(afterAnother.1 == alone.1)

@@ -1,6 +1,6 @@
+import Base
 import Foundation
 import Images
-import Kernels
 import Testing
 
 /// A picture of 21 pixels a side as floats.

@@ -1,6 +1,6 @@
+import Base
 import Foundation
 import Images
-import Kernels
 import Testing
 
 @Suite struct FramingTests {

@@ -1,7 +1,6 @@
-import Files
+import Base
 import Foundation
 import Images
-import Kernels
 import TestSupport
 import Testing
 

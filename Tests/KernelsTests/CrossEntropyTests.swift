@@ -6,7 +6,7 @@ import Testing
     private let classes = 7
     private let logits: [Float] = (0..<21).map { 3 * sin(1.7 * Float($0)) }
     private let targets: [Float] = (0..<21).map { index in
-        // A one, a pair that shares, and probabilities everywhere.
+        // A one-hot target, two classes with probability 1/2, and a uniform target.
         [index == 3 ? 1 : 0, [8, 11].contains(index) ? 0.5 : 0, 1 / 7][index / 7]
     }
 
@@ -19,7 +19,7 @@ import Testing
         return (losses, logits)
     }
 
-    @Test func theLossIsThatOfTheFormula() {
+    @Test func lossMatchesTheFormula() {
         let (losses, unchanged) = loss(logits)
         #expect(unchanged == logits)
         for image in 0..<3 {
@@ -32,7 +32,7 @@ import Testing
         }
     }
 
-    @Test func theGradientIsThatOfDifferences() {
+    @Test func gradientMatchesFiniteDifferences() {
         let (_, gradient) = loss(logits, scale: 0.5)
         for index in logits.indices {
             func value(_ shift: Float) -> Double {
@@ -50,7 +50,7 @@ import Testing
         #expect(losses.allSatisfy(\.isFinite) && gradient.allSatisfy(\.isFinite))
     }
 
-    @Test func ranksAreThoseOfASortedList() {
+    @Test func ranksMatchASortedList() {
         let scores: [Float] = [0.5, 2, 2, -1, 0.5]
         #expect((0..<5).map { rank(of: $0, in: scores, classes: 5) } == [2, 0, 1, 4, 3])
         #expect(rank(of: 0, in: [1, .nan, 0], classes: 3) == 1)

@@ -1,10 +1,10 @@
-import Buffers
+import Base
 import Kernels
 import Testing
 
 @Suite struct ElementwiseTests {
     @Test(arguments: [1, 15, 16, 17, 40])
-    func rowsColumnsAndSquares(dim: Int) throws {
+    func rowsColumnsAndSquaresMatchTheNaiveResults(dim: Int) throws {
         let rows = 3
         let (x, bias) = (Values(rows * dim, key: 1), Values(dim, key: 2))
         let result = try OwnedBuffer<Float>(count: rows * dim)
@@ -27,7 +27,7 @@ import Testing
         #expect(relativeError([sumOfSquares(x.floats, count: rows * dim)], [dot(x.doubles, x.doubles)]) < 1e-6)
     }
 
-    @Test func theSumOfSquaresOfManyValuesKeepsItsDigits() {
+    @Test func sumOfSquaresOfManyValuesIsExact() {
         let ones = [Float](repeating: 1, count: 20_000_001)
         #expect(sumOfSquares(ones, count: ones.count) == 20_000_001)
     }

@@ -2,12 +2,12 @@ import Kernels
 import Testing
 
 @Suite struct InterpolatedTableTests {
-    @Test func theSameGridIsTheSameTable() {
+    @Test func sameGridReturnsTheSameTable() {
         let table = (0..<10 * 3).map { Float(($0 * 37) % 11) }
         #expect(interpolatedTable(table, grid: 3, to: 3, dim: 3) == table)
     }
 
-    @Test(arguments: [(1, 4), (7, 12), (12, 7)]) func constantsStay(_ grid: Int, _ target: Int) throws {
+    @Test(arguments: [(1, 4), (7, 12), (12, 7)]) func constantsAreUnchanged(_ grid: Int, _ target: Int) throws {
         let result = interpolatedTable(
             [7, 9] + (0..<grid * grid).flatMap { _ in [Float(2), -3] }, grid: grid, to: target, dim: 2)
         try #require(result.count == (target * target + 1) * 2)
@@ -17,8 +17,8 @@ import Testing
         }
     }
 
-    /// On twice the grid every patch lies a quarter beside one of the old ones, where the kernel has these weights.
-    @Test(arguments: [true, false]) func doublingHasTheWeightsOfAQuarter(_ isAlongRows: Bool) throws {
+    /// On a grid of twice the size, every patch is offset by 1/4 from an old one, where the kernel has these weights.
+    @Test(arguments: [true, false]) func doublingTheGridUsesTheKernelAtAQuarter(_ isAlongRows: Bool) throws {
         let weights: [Float] = [-0.10546875, 0.87890625, 0.26171875, -0.03515625]
         let values: [Float] = [3, -1, 4, 1, -5, 9]
         let table = (0..<36).map { values[isAlongRows ? $0 / 6 : $0 % 6] }

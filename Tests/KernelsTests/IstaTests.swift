@@ -1,4 +1,4 @@
-import Buffers
+import Base
 import Kernels
 import Testing
 
@@ -6,7 +6,7 @@ import Testing
     let rows = 6
 
     @Test(arguments: [4, 16, 20, 33], [0.1, 0.5, 5.0])
-    func stepAndItsGradientEqualTheNaiveOnes(dim: Int, lambda: Double) throws {
+    func stepAndGradientMatchTheNaiveVersion(dim: Int, lambda: Double) throws {
         let step = IstaStep(size: 0.1, lambda: Float(lambda))
         let test = try NormCase(rows: rows, dim: dim)
         let (wValues, upstream) = (Values(dim * dim, key: 6, scale: 0.3), Values(rows * dim, key: 7))
@@ -48,7 +48,7 @@ import Testing
     }
 
     @Test(arguments: productFormats)
-    func factorsAreRoundedButTheSkipIsNot(_ format: OperandFormat) throws {
+    func factorsAreRoundedButTheSkipConnectionIsNot(_ format: OperandFormat) throws {
         let (dim, step) = (20, IstaStep(size: 0.1, lambda: 0.5))
         let test = try NormCase(rows: rows, dim: dim)
         let wValues = Values(dim * dim, key: 6, scale: 0.3)

@@ -1,8 +1,8 @@
-import Buffers
+import Base
 import Kernels
 import Testing
 
-/// Rows to be normalised, with their statistics and the naive result.
+/// Input and buffers of a layer norm, and its naive version.
 struct NormCase: ~Copyable {
     let (x, weight, bias): (Values, Values, Values)
     let (rows, dim): (Int, Int)
@@ -36,10 +36,10 @@ struct NormCase: ~Copyable {
     }
 }
 
-// Widths on both sides of a whole vector of 16, and the smallest.
+// The smallest width, and widths below and above multiples of 16.
 @Suite struct LayerNormTests {
     @Test(arguments: [4, 16, 20, 48, 65], [OperandFormat.float32, .bfloat16, .roundedFloat32])
-    func forwardEqualsTheNaiveOne(dim: Int, format: OperandFormat) throws {
+    func forwardMatchesTheNaiveVersion(dim: Int, format: OperandFormat) throws {
         let test = try NormCase(rows: 5, dim: dim, mean: 3)
         let y = try OperandBuffer(count: 5 * dim, format)
         layerNorm(test.normalised, epsilon: 1e-5, into: y.operand)
@@ -48,7 +48,7 @@ struct NormCase: ~Copyable {
     }
 
     @Test(arguments: [4, 16, 20, 48, 65], [(false, false), (true, false), (false, true)])
-    func backwardEqualsFiniteDifferences(dim: Int, mode: (isAdding: Bool, skips: Bool)) throws {
+    func backwardMatchesFiniteDifferences(dim: Int, mode: (isAdding: Bool, skips: Bool)) throws {
         let test = try NormCase(rows: 5, dim: dim)
         let (dy, before) = (Values(5 * dim, key: 4), Values(5 * dim, key: 5))
         let y = try OperandBuffer(count: 5 * dim, .float32)
@@ -57,7 +57,7 @@ struct NormCase: ~Copyable {
         let dweight = try OwnedBuffer<Float>(count: dim)
         let dbias = try OwnedBuffer<Float>(count: dim)
         layerNorm(test.normalised, epsilon: 1e-5, into: y.operand)
-        // The second part of dy lies where dx goes, as it does in the model.
+        // `skip` aliases dx, as it does in the model.
         layerNormBackward(
             upstream.operand, skip: mode.skips ? UnsafePointer(dx.pointer) : nil, test.normalised, into: dx.pointer,
             isAdding: mode.isAdding, dweight: dweight.pointer, dbias: dbias.pointer)
@@ -74,7 +74,7 @@ struct NormCase: ~Copyable {
         #expect(relativeError(copy(dbias), Naive.gradient(bias) { loss(x, weight, $0) }) < 1e-5)
     }
 
-    @Test func aGradientInBFloat16IsReadAsOne() throws {
+    @Test func bfloat16GradientsGiveTheSameResultAsRoundedFloats() throws {
         let test = try NormCase(rows: 3, dim: 20)
         let y = try OperandBuffer(count: 60, .float32)
         layerNorm(test.normalised, epsilon: 1e-5, into: y.operand)

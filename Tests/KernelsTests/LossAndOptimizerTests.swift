@@ -1,11 +1,12 @@
-import Buffers
+import Base
 import Foundation
 import Kernels
+import Optimizers
 import Testing
 
 @Suite struct ReconstructionLossTests {
     @Test(arguments: [12, 16, 27, 48], [false, true])
-    func lossAndGradientEqualTheNaiveOnes(valueCount: Int, normalises: Bool) throws {
+    func lossAndGradientMatchTheNaiveVersion(valueCount: Int, normalises: Bool) throws {
         let (images, patches) = (2, 5)
         let predictions = Values(images * (patches + 1) * valueCount, key: 1)
         let targets = Values(images * patches * valueCount, key: 2, scale: 0.5, mean: 0.7)
@@ -29,7 +30,7 @@ import Testing
         #expect(copy(prediction).filter { $0 == 0 }.count == 6 * valueCount, "class tokens and visible patches")
     }
 
-    @Test func withoutAScaleThePredictionsStay() throws {
+    @Test func withoutAGradientScaleThePredictionsAreUnchanged() throws {
         let predictions = Values(2 * 12, key: 3)
         let prediction = try buffer(predictions.floats)
         var loss = 0.0
@@ -43,7 +44,7 @@ import Testing
 
 @Suite struct AdamWTests {
     @Test(arguments: [5, 16, 37], [true, false])
-    func stepsEqualTheFormula(count: Int, decays: Bool) throws {
+    func stepsMatchTheFormula(count: Int, decays: Bool) throws {
         let rule = AdamW(weightDecay: 0.05)
         let start = Values(count, key: 1)
         let parameters = try buffer(start.floats)
@@ -74,7 +75,7 @@ import Testing
 
 @Suite struct LionTests {
     @Test(arguments: [5, 16, 37], [true, false])
-    func stepsEqualTheFormula(count: Int, decays: Bool) throws {
+    func stepsMatchTheFormula(count: Int, decays: Bool) throws {
         let rule = Lion(weightDecay: 0.5)
         let start = Values(count, key: 1)
         let parameters = try buffer(start.floats)

@@ -1,10 +1,10 @@
-import Buffers
+import Base
 import Kernels
 import Testing
 
 @Suite struct MatrixTests {
     @Test(arguments: [(3, 5, 7), (16, 16, 16), (33, 1, 20), (1, 40, 2), (5, 4, 200)])
-    func productsEqualTheNaiveOnes(m: Int, n: Int, k: Int) throws {
+    func productsMatchTheNaiveVersion(m: Int, n: Int, k: Int) throws {
         for (aTransposed, bTransposed) in [(false, false), (true, false), (false, true), (true, true)] {
             let (a, b, c) = (Values(m * k, key: 1), Values(k * n, key: 2), Values(m * n, key: 3))
             let aBuffer = try buffer(a.floats)
@@ -20,9 +20,9 @@ import Testing
         }
     }
 
-    /// Factors in every format, results as factors and as floats, beside the naive product of the rounded factors.
+    /// Factors in every format and results in both formats, compared with the naive product of the rounded factors.
     @Test(arguments: productFormats, [(3, 5, 7), (33, 17, 20), (16, 96, 40), (50, 48, 197)])
-    func productsOfFactorsEqualTheNaiveOnes(_ format: OperandFormat, extents: (Int, Int, Int)) throws {
+    func productsOfFactorsMatchTheNaiveVersion(_ format: OperandFormat, extents: (Int, Int, Int)) throws {
         let (m, n, k) = extents
         for (aTransposed, bTransposed) in [(false, false), (true, false), (false, true)] {
             let a = try OperandBuffer(Values(m * k, key: 1).floats, format)
@@ -35,7 +35,7 @@ import Testing
 
             let before = Values(m * n, key: 3)
             let sum = try buffer(before.floats)
-            // Twice, since what a product made ready is used again.
+            // Twice, because the second product reuses the cached primitive.
             for _ in 0..<2 { multiply(aView, bView, into: Matrix(sum.pointer, m, n), isAdding: true) }
             #expect(relativeError(copy(sum), zip(before.doubles, product).map { $0 + 2 * $1 }) < 1e-6)
             let factor = try OperandBuffer(count: m * n, format)
@@ -45,7 +45,7 @@ import Testing
         }
     }
 
-    @Test func theSumOfNothingIsZero() throws {
+    @Test func emptySumIsZero() throws {
         let (a, b) = (Values(1, key: 1), Values(1, key: 2))
         let left = try buffer(a.floats)
         let right = try buffer(b.floats)
@@ -59,7 +59,7 @@ import Testing
         #expect(copy(result) == [0, 0, 0, 0, 0, 0])
     }
 
-    @Test func aStrideLeavesTheOtherColumnsAlone() throws {
+    @Test func stridedResultLeavesOtherColumnsUnchanged() throws {
         let (a, b) = (Values(4 * 6, key: 4), Values(3 * 2, key: 5))
         let left = try buffer(a.floats)
         let right = try buffer(b.floats)

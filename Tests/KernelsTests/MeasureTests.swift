@@ -1,12 +1,12 @@
-import Buffers
+import Base
 import Foundation
 import Kernels
 import Testing
 
 @Suite struct CodingRateTests {
-    /// Fewer tokens than channels and more, each beside other heads' columns.
+    /// Fewer and more tokens than channels, in a matrix with columns of other heads.
     @Test(arguments: [(7, 20), (20, 7), (16, 16), (1, 3)], [OperandFormat.float32, .bfloat16, .roundedFloat32])
-    func equalsTheDeterminantOfAllTokens(_ extents: (tokens: Int, headDim: Int), format: OperandFormat) throws {
+    func matchesTheDeterminantOverTokens(_ extents: (tokens: Int, headDim: Int), format: OperandFormat) throws {
         let (tokens, headDim) = extents
         let stride = headDim + 5
         let u = try OperandBuffer(Values(tokens * stride, key: 1).floats, format)
@@ -17,7 +17,7 @@ import Testing
         #expect(abs(rate - naiveCodingRate(rows)) < 1e-9 * max(1, rate))
     }
 
-    @Test func aTokenOfZerosAddsNothing() throws {
+    @Test func zeroTokenContributesNothing() throws {
         let (tokens, headDim) = (6, 4)
         var values = Values(tokens * headDim, key: 2).floats
         for channel in 0..<headDim { values[2 * headDim + channel] = 0 }
@@ -51,7 +51,7 @@ import Testing
 }
 
 @Suite struct SubspaceTests {
-    @Test func orthonormalRowsSpanTheSame() throws {
+    @Test func orthonormalRowsSpanTheSameSpace() throws {
         let (rows, dim) = (5, 18)
         let values = Values(rows * dim, key: 3)
         let matrix = try buffer(values.floats)
@@ -65,7 +65,7 @@ import Testing
         }
     }
 
-    @Test func aDependentRowVanishes() throws {
+    @Test func dependentRowBecomesZero() throws {
         var values = Values(3 * 10, key: 4).floats
         for i in 0..<10 { values[20 + i] = 2 * values[i] - values[10 + i] }
         let matrix = try buffer(values)
@@ -74,8 +74,9 @@ import Testing
         #expect(abs(sumOfSquares(matrix.pointer, count: 20) - 2) < 1e-6)
     }
 
-    @Test func overlapIsOneForTheSameZeroForOrthogonalAndTheirMeanBetween() throws {
-        // Three subspaces of two rows in eight dimensions: the first two are the same, the third is orthogonal to them.
+    @Test func overlapIsOneForEqualAndZeroForOrthogonalSubspaces() throws {
+        // Three subspaces of two rows in eight dimensions: the first two are equal, and the third is orthogonal to
+        // both.
         let products = try OwnedBuffer<Float>(count: 4)
         func overlap(_ rows: [[Float]]) throws -> Double {
             let bases = try buffer(rows.flatMap { $0 })
@@ -91,7 +92,7 @@ import Testing
         #expect(try overlap([a, b]) == 0)
     }
 
-    @Test func coherenceIsTheDistanceFromOrthonormalColumns() throws {
+    @Test func coherenceMatchesTheDistanceFromOrthonormalColumns() throws {
         let dim = 9
         let values = Values(dim * dim, key: 5)
         let dictionary = try buffer(values.floats)
@@ -117,9 +118,9 @@ import Testing
         #expect(abs(sumOfSquaredDifferences(x, y.floats, count: count) - expected) < 1e-6 * expected)
     }
 
-    /// Attention that is spread, and attention so sharp that most weights are zero.
+    /// Diffuse attention, and attention so sharp that most weights are zero.
     @Test(arguments: [(3, 0.6), (16, 0.6), (37, 0.6), (37, 6)], productFormats)
-    func entropyOfAttention(_ test: (tokens: Int, scale: Double), format: OperandFormat) throws {
+    func attentionEntropyMatchesTheFormula(_ test: (tokens: Int, scale: Double), format: OperandFormat) throws {
         let tokens = test.tokens
         let shape = AttentionShape(images: 1, tokens: tokens, heads: 2, headDim: 6)
         let u = try OperandBuffer(Values(tokens * 12, key: 8, scale: test.scale).floats, format)

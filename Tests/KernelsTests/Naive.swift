@@ -1,6 +1,5 @@
-// The kernels' formulas in Double, one loop an index, and central differences of them.
+// The formulas of the kernels in Double without any optimisation, and their gradients by central differences.
 
-/// A small matrix for the naive versions.
 struct Grid {
     var rows: Int
     var columns: Int
@@ -48,7 +47,7 @@ enum Naive {
         return Grid(s.rows, s.columns) { exponential(s[$0, $1] - s[$0, $0]) / sums[$0] }
     }
 
-    /// One head of one image: U (T, P) to softmax(U U^T / sqrt(P)) U.
+    /// softmax(U U^T / sqrt(P)) U for one head of one image, U (T, P).
     static func attention(_ u: Grid) -> Grid {
         softmax((1 / Double(u.columns).squareRoot()) * (u * u.transposed)) * u
     }
@@ -58,7 +57,7 @@ enum Naive {
         return Grid(x.rows, x.columns) { max(0, y[$0, $1] - size * lambda) }
     }
 
-    /// Mean squared error summed over hidden patches; prediction and target (L, V).
+    /// The mean squared error, summed over the hidden patches. Prediction and target are (L, V).
     static func loss(_ prediction: Grid, _ target: Grid, hidden: [Bool], normalises: Bool) -> Double {
         (0..<target.rows).filter { hidden[$0] }.reduce(0.0) { total, patch in
             var line = (0..<target.columns).map { target[patch, $0] }

@@ -1,4 +1,3 @@
-import Buffers
 import Foundation
 import Kernels
 import Testing
@@ -8,7 +7,7 @@ import Testing
 
     @Test(arguments: formats)
     func valuesAreRoundedToTheNearestBFloat16(_ format: OperandFormat) throws {
-        // Ties in both directions, what is next to them, the smallest and the largest numbers, and a few thousand others.
+        // Ties in both directions, their neighbours, the smallest and largest numbers, and a few thousand random ones.
         let ties: [UInt32] = [
             0x3F80_8000, 0x3F81_8000, 0x3F80_7FFF, 0x3F80_8001, 0xBF80_8000, 1, 0x0000_8000, 0x0080_0001,
         ]
@@ -18,7 +17,7 @@ import Testing
     }
 
     @Test(arguments: formats)
-    func whatIsNotANumberStaysSo(_ format: OperandFormat) throws {
+    func nanStaysNaN(_ format: OperandFormat) throws {
         let values = [
             Float.nan, -.nan, Float(bitPattern: 0x7F80_0001), Float(bitPattern: 0xFFFF_FFFF), .infinity, -.infinity,
         ]
@@ -30,7 +29,7 @@ import Testing
     }
 
     @Test(arguments: [OperandFormat.float32] + formats, [1, 15, 16, 17, 40])
-    func whatIsBehindTheLastElementIsLeftAlone(_ format: OperandFormat, count: Int) throws {
+    func memoryPastTheLastElementIsUnchanged(_ format: OperandFormat, count: Int) throws {
         let result = try OperandBuffer([Float](repeating: 7, count: 64), format)
         convert(Values(count, key: 2).floats, count: count, into: result.operand)
         let values = result.doubles
@@ -38,7 +37,7 @@ import Testing
         #expect(!values[..<count].contains(7))
     }
 
-    @Test func formatsFollowThePrecision() {
+    @Test func formatsMatchThePrecision() {
         #expect(Precision.fp32.format == .float32)
         #expect(Precision.bf16.format == (Precision.hasBFloat16Products ? .bfloat16 : .roundedFloat32))
     }

@@ -2,8 +2,8 @@ import Kernels
 import Testing
 
 @Suite struct PrincipalComponentsTests {
-    /// Rows that vary by 3 along (1, 1, 0) / sqrt(2), by 1 along (0, 0, 1), and not at all otherwise.
-    @Test func theDirectionsOfTheLargestVarianceAreFound() throws {
+    /// The standard deviation is 3 along (1, 1, 0) / sqrt(2), 1 along (0, 0, 1), and 0 otherwise.
+    @Test func findsTheDirectionsOfLargestVariance() throws {
         let root = Float(0.5).squareRoot()
         let rows = [(3, 1), (3, -1), (-3, 1), (-3, -1)].flatMap { (first: Float, second: Float) in
             [5 + first * root, 7 + first * root, 1 - second]
@@ -21,7 +21,7 @@ import Testing
         #expect(abs(place[0] - 3) < 1e-6 && abs(place[1] + 1) < 1e-6)
     }
 
-    @Test func whatCannotBeIsRefused() {
+    @Test func invalidInputReturnsNil() {
         #expect(PrincipalComponents([], dim: 3, components: 1) == nil)
         #expect(PrincipalComponents([1, 2, 3], dim: 3, components: 4) == nil)
         #expect(PrincipalComponents([1, 2], dim: 3, components: 1) == nil)

@@ -1,8 +1,7 @@
-import Buffers
+import Base
 import Kernels
 import Testing
 
-/// The extents of a test case: N images, T tokens, H heads, P channels a head.
 struct AttentionCase: CustomTestStringConvertible {
     let shape: AttentionShape
 
@@ -14,7 +13,6 @@ struct AttentionCase: CustomTestStringConvertible {
     var dim: Int { shape.heads * shape.headDim }
     var count: Int { shape.images * shape.tokens * dim }
 
-    /// The naive attention of all images and heads.
     func naive(_ u: [Double]) -> [Double] {
         var result = [Double](repeating: 0, count: count)
         for image in 0..<shape.images {
@@ -39,7 +37,7 @@ struct AttentionCase: CustomTestStringConvertible {
     ]
 
     @Test(arguments: cases, productFormats)
-    func forwardEqualsTheNaiveOne(_ test: AttentionCase, format: OperandFormat) throws {
+    func forwardMatchesTheNaiveVersion(_ test: AttentionCase, format: OperandFormat) throws {
         let sign: Float = test.shape.images == 1 ? -1 : 1
         let u = try OperandBuffer(Values(test.count, key: 1).floats, format)
         let output = try OperandBuffer(count: test.count, format)
@@ -57,7 +55,7 @@ struct AttentionCase: CustomTestStringConvertible {
     }
 
     @Test(arguments: cases, productFormats)
-    func backwardEqualsFiniteDifferences(_ test: AttentionCase, format: OperandFormat) throws {
+    func backwardMatchesFiniteDifferences(_ test: AttentionCase, format: OperandFormat) throws {
         let sign: Float = test.shape.images == 1 ? -1 : 1
         let u = try OperandBuffer(Values(test.count, key: 2).floats, format)
         let dOutput = try OperandBuffer(Values(test.count, key: 3).floats, format)
@@ -65,7 +63,7 @@ struct AttentionCase: CustomTestStringConvertible {
         let du = try OperandBuffer(count: test.count, format)
         let probabilities = try OperandBuffer(count: test.shape.scoreCountOfAll, format)
         let scratch = try OwnedBuffer<Float>(count: test.shape.scratchCount)
-        // Twice with the same scratch, since heads follow each other.
+        // Twice with the same scratch memory, which must still be valid after the first pass.
         for _ in 0..<2 {
             subspaceAttention(
                 u.operand, probabilities: probabilities.operand, output: output.operand, sign: sign,

@@ -1,22 +1,21 @@
-import Buffers
+import Base
 import Foundation
 import Kernels
 
 func exponential(_ x: Double) -> Double { exp(x) }
 
-/// Floats that a kernel reads or writes, filled from a keyed stream.
 struct Values {
     let floats: [Float]
     var doubles: [Double] { floats.map(Double.init) }
 
-    /// `count` normal values; every `key` has its own.
+    /// Normally distributed values, different for each `key`.
     init(_ count: Int, key: Int, scale: Double = 1, mean: Double = 0) {
         var generator = KeyedGenerator(seed: 99, .initialisation, key)
         floats = (0..<count).map { _ in Float(mean + scale * generator.normal()) }
     }
 }
 
-/// A buffer with a copy of `values`, padded and aligned as the model's are.
+/// A copy of `values`, padded and aligned like the buffers of the model.
 func buffer(_ values: [Float]) throws -> OwnedBuffer<Float> {
     let buffer = try OwnedBuffer<Float>(count: values.count)
     buffer.pointer.update(from: values, count: values.count)
@@ -25,7 +24,7 @@ func buffer(_ values: [Float]) throws -> OwnedBuffer<Float> {
 
 func copy(_ buffer: borrowing OwnedBuffer<Float>) -> [Double] { buffer.elements.map(Double.init) }
 
-/// ||a - b|| / ||b||; infinite when a value is not finite or the lengths differ.
+/// ||a - b|| / ||b||, or infinity if a value is not finite or the lengths differ.
 func relativeError(_ a: [Double], _ b: [Double]) -> Double {
     guard a.count == b.count, a.allSatisfy(\.isFinite) else { return .infinity }
     let difference = zip(a, b).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
@@ -33,24 +32,24 @@ func relativeError(_ a: [Double], _ b: [Double]) -> Double {
     return (reference > 0 ? difference / reference : difference).squareRoot()
 }
 
-/// sum of a * b: a scalar whose gradient by a is b.
+/// sum of a * b, a scalar whose gradient with respect to a is b.
 func dot(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
 
-/// The formats whose products this processor can compute.
+/// The formats that this processor has products for.
 let productFormats: [OperandFormat] =
     [.float32, .roundedFloat32] + (Precision.hasBFloat16Products ? [.bfloat16] : [])
 
-/// The largest relative error of values in `format` beside that of fp32 arithmetic, each value being rounded once.
+/// The relative error allowed for values in `format`: that of fp32 arithmetic, or that of rounding each value once.
 func tolerance(_ format: OperandFormat, fp32: Double) -> Double { format == .float32 ? fp32 : 4e-3 }
 
-/// x rounded to 8 bits of precision, to even where two values are as near.
+/// x rounded to 8 bits of precision, with ties to even.
 func nearestBFloat16(_ x: Double) -> Double {
     guard x.isFinite, x != 0 else { return x }
     let unit = scalbn(1.0, max(x.exponent, -126).advanced(by: -7))
     return (x / unit).rounded(.toNearestOrEven) * unit
 }
 
-/// Elements of a format, with zeros behind them as the model's operands have.
+/// Elements of a format, padded with zeros like the operands of the model.
 struct OperandBuffer: ~Copyable {
     private let memory: OwnedBuffer<Float>
     private let count: Int

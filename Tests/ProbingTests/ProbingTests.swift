@@ -1,11 +1,9 @@
-import Buffers
-import Files
+import Base
 import Foundation
 import Probing
 import Testing
-import Threads
 
-/// `count` samples of `classes` classes in turn, each a point near its class's own.
+/// Samples with the labels 0, 1, ..., classes - 1, 0, ..., each near the centre of its class.
 func drawnFeatures(
     count: Int, dim: Int, classes: Int, spread: Float, shift: Int = 0, in memory: inout Arena
 ) throws -> LabelledFeatures {
@@ -21,7 +19,7 @@ func drawnFeatures(
     return features
 }
 
-/// A mixed-up `value` (the finaliser of splitmix64).
+/// The finaliser of splitmix64.
 private func hash(_ value: UInt64) -> UInt64 {
     var bits = (value &+ 0x9E37_79B9_7F4A_7C15) &* 0xBF58_476D_1CE4_E5B9
     bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
@@ -29,14 +27,14 @@ private func hash(_ value: UInt64) -> UInt64 {
 }
 
 @Suite struct ProbingTests {
-    @Test func theRegressionIsAtTheMinimumOfItsObjective() throws {
+    @Test func regressionMinimisesItsObjective() throws {
         var memory = Arena()
         let features = try drawnFeatures(count: 90, dim: 5, classes: 3, spread: 2, in: &memory)
         Standardisation(of: features).apply(to: features)
         let decay = 1e-2
         let solved = try SoftmaxRegression(features, decay: decay, team: ThreadTeam(count: 1))
         try #require(solved.parameters.count == 3 * 6)
-        // Naively, in Double: any step away from the solution makes the objective larger.
+        // In Double, any step away from the solution must increase the objective.
         func objective(_ parameters: [Double]) -> Double {
             var sum = 0.0
             for sample in 0..<features.count {
@@ -57,8 +55,8 @@ private func hash(_ value: UInt64) -> UInt64 {
         }
     }
 
-    /// Twice the same feature: the objective has one minimum, in which both have the same weight, though their products are singular.
-    @Test func featuresThatAreCopiesShareTheirWeight() throws {
+    /// With duplicated features X^T X is singular, but the objective still has a unique minimum with equal weights.
+    @Test func duplicatedFeaturesShareTheirWeight() throws {
         var memory = Arena()
         let features = try drawnFeatures(count: 120, dim: 8, classes: 3, spread: 2, in: &memory)
         Standardisation(of: features).apply(to: features)
@@ -75,7 +73,7 @@ private func hash(_ value: UInt64) -> UInt64 {
         }
     }
 
-    @Test(arguments: [2, 3]) func threadsDoNotChangeTheResult(threads: Int) throws {
+    @Test(arguments: [2, 3]) func resultDoesNotDependOnThreads(threads: Int) throws {
         var memory = Arena()
         let features = try drawnFeatures(count: 200, dim: 6, classes: 4, spread: 2, in: &memory)
         let alone = try SoftmaxRegression(features, decay: 1e-3, team: ThreadTeam(count: 1))
@@ -83,7 +81,7 @@ private func hash(_ value: UInt64) -> UInt64 {
         #expect(alone.parameters == together.parameters)
     }
 
-    @Test func classesThatLieApartAreToldApartAndMixedOnesAreNot() throws {
+    @Test func separableClassesAreClassifiedAndMixedOnesAreNot() throws {
         for (spread, expected) in [(Float(0.1), 0.99...1.0), (50, 0.1...0.5)] {
             var memory = Arena()
             let training = try drawnFeatures(count: 300, dim: 8, classes: 4, spread: spread, in: &memory)
@@ -95,7 +93,7 @@ private func hash(_ value: UInt64) -> UInt64 {
         }
     }
 
-    @Test func neighboursAreThoseOfANaiveSearch() throws {
+    @Test func neighboursMatchANaiveSearch() throws {
         var memory = Arena()
         let training = try drawnFeatures(count: 2500, dim: 7, classes: 5, spread: 3, in: &memory)
         let validation = try drawnFeatures(count: 70, dim: 7, classes: 5, spread: 3, shift: 9, in: &memory)
@@ -119,15 +117,15 @@ private func hash(_ value: UInt64) -> UInt64 {
         #expect(found.total == 70)
     }
 
-    @Test func theIntervalIsWilsons() {
-        // The example of many textbooks: 20 of 100.
+    @Test func intervalIsTheWilsonInterval() {
+        // A common textbook example.
         let interval = Accuracy(correct: 20, total: 100).interval
         #expect(abs(interval.lowerBound - 0.1334) < 1e-4)
         #expect(abs(interval.upperBound - 0.2888) < 1e-4)
         #expect(Accuracy(correct: 0, total: 10).interval.lowerBound == 0)
     }
 
-    @Test func labelsThatAreNoneAreRefused() throws {
+    @Test func invalidLabelsAreRejected() throws {
         var memory = Arena()
         for labels in [[0, 1, -1], [0, 1, 3], []] {
             #expect(throws: Failure.self) {

@@ -17,7 +17,7 @@ import crate_checkpoint  # noqa: E402
 
 CRATE = os.environ.get('CRATE', ROOT / '.build/release/crate')
 SYSTEM_PYTHON = '/usr/bin/python3'  # for which Launch/setup --tests installs h5py
-GOLDEN = ROOT / 'Tests/TrainingTests/Golden'
+GOLDEN = ROOT / 'Tests/DiagnosticsTests/Golden'
 
 
 class Code:
@@ -126,7 +126,7 @@ class CheckpointTests(unittest.TestCase):
         export = [CRATE, 'export', '--checkpoint', 'run', '--output']
         self.run_command(*export, 'again.safetensors', '--classifier')
         self.assertSameBits(state, crate_checkpoint.load(self.folder / 'again.safetensors').state_dict())
-        self.assertIn('head', self.run_command(*export, 'no.safetensors', '--encoder', fails=True))
+        self.assertIn('classifier', self.run_command(*export, 'no.safetensors', '--encoder', fails=True))
         self.run_command(*export, 'large.safetensors', '--image-size', 48)
         learned = state['pos_embedding'][:, 1:].reshape(1, 4, 4, 48).permute(0, 3, 1, 2)
         expected = torch.nn.functional.interpolate(learned, size=(6, 6), mode='bicubic', align_corners=False)

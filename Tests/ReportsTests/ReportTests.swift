@@ -1,4 +1,4 @@
-import Files
+import Base
 import Foundation
 import Images
 import Reports
@@ -6,22 +6,22 @@ import TestSupport
 import Testing
 
 struct ReportTests {
-    private static let configuration = """
-        {"batchSize":16,"clip":1,"model":{"dim":48,"depth":2,"heads":3},"schedule":{"totalSteps":40},"seed":0}
+    private static let settings = """
+        {"command":"pretrain","options":{"data":"shards","norm-pix":"true"},
+        "resolved":{"batch-size":"16","clip":"1","dim":"48","depth":"2","heads":"3","steps":"40","seed":"0"}}
         """
 
     @Test func everyPartOfARunIsShown() throws {
         let log =
             #"{"epoch":0,"step":0,"validation_loss":2.5}"# + "\n"
             + (1...30).map { stepLine($0, loss: 2.0 / Double($0), rank: $0 % 3) }.joined()
-            + #"{"epoch":3,"step":30,"validation_top1":0.25,"top5":0.75,"validation_loss":0.5}"# + "\n"
+            + #"{"epoch":3,"step":30,"validation_top1":0.25,"validation_top5":0.75,"validation_loss":0.5}"# + "\n"
         let layer = #"{"coding_rate":{"mean":12,"std":1},"sparsity":{"mean":0.5,"std":0.1},"subspace_overlap":0.2}"#
         let measures = [0, 30].map {
             #"{"step":\#($0),"encoder":[\#(layer),\#(layer)],"decoder":[{"discrepancy":{"mean":1}},{}]}"#
         }.joined(separator: "\n")
         let files = [
-            "config.json": Self.configuration, "arguments.json": #"["--data","shards","--norm-pix"]"#, "log.jsonl": log,
-            "measures.jsonl": measures + "\n",
+            "config.json": Self.settings, "log.jsonl": log, "measures.jsonl": measures + "\n",
         ]
         try withRun(files) { run in
             let page = try RunReport(run: run).page()
@@ -39,7 +39,7 @@ struct ReportTests {
             #expect(numbers(charts["layers-coding_rate"], "low") == [11, 11])
             #expect(numbers(charts["layers-discrepancy"], "y") == [1, nil])
             for id in charts.keys { #expect(page.contains("data-chart=\"\(id)\"")) }
-            for text in ["30 of 40", "3 epochs", "schedule.totalSteps", "--data shards\n--norm-pix", "None: no event"] {
+            for text in ["30 of 40", "3 epochs", "<th>norm-pix</th><td>true</td>", "crate pretrain", "None: no event"] {
                 #expect(page.contains(text), "\(text)")
             }
             // A namespace is a name, nothing is fetched from there.
@@ -110,7 +110,7 @@ struct ReportTests {
         let quoted = try String(decoding: JSONEncoder().encode(evil), as: UTF8.self)
         let log = stepLine(1, loss: 1) + "{\"event\":\(quoted)}\n" + stepLine(2, loss: 1)
         let files = [
-            "config.json": "{\(quoted):\(quoted),\"clip\":1}", "arguments.json": "[\"--run\",\(quoted)]",
+            "config.json": "{\"command\":\(quoted),\"options\":{\(quoted):\(quoted)},\"resolved\":{}}",
             "log.jsonl": log,
             "incidents.jsonl": "{\"what\":\(quoted),\"time\":\(quoted)}\n",
         ]

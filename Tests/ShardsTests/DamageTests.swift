@@ -1,6 +1,5 @@
-import Files
+import Base
 import Foundation
-import Images
 import Shards
 import TestSupport
 import Testing

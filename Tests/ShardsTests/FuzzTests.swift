@@ -1,7 +1,7 @@
-import Files
+import Base
 import Foundation
 import Images
-import Kernels
+import Loader
 import Shards
 import TestSupport
 import Testing
@@ -95,7 +95,7 @@ enum ShardFuzz {
             guard failure.problem.contains(path) else { return .nameless }
         }
         do {
-            let loader = try BatchLoader(settings(path, onDamage: .substitute))
+            let loader = try BatchLoader(settings(path, onCorruption: .substitute))
             let (samples, substitutions) = try loader.samples(0..<loader.count, for: .evaluation)
             // What is no substitute is as it was.
             let lost = Set(substitutions.map(\.sample))

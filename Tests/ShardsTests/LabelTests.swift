@@ -1,7 +1,7 @@
-import Files
+import Base
 import Foundation
 import Images
-import Shards
+import Loader
 import TestSupport
 import Testing
 

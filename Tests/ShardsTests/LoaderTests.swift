@@ -1,7 +1,8 @@
 import AllocationCounter
-import Files
+import Base
 import Foundation
 import Images
+import Loader
 import Shards
 import Synchronization
 import TestSupport
@@ -39,8 +40,9 @@ extension BatchLoader {
 }
 
 /// Settings for the shards of `shard(_:to:)`.
-func settings(_ path: String, onDamage: DamagePolicy = .stop) -> LoaderSettings {
-    LoaderSettings(path: path, imageSize: 32, patchSize: 8, maskRatio: 0.75, seed: 5, capacity: 9, onDamage: onDamage)
+func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderSettings {
+    LoaderSettings(
+        path: path, imageSize: 32, patchSize: 8, maskRatio: 0.75, seed: 5, capacity: 9, onCorruption: onCorruption)
 }
 
 @Suite struct BatchLoaderTests {

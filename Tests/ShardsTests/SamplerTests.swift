@@ -1,5 +1,6 @@
+import Base
 import Kernels
-import Shards
+import Loader
 import Testing
 
 @Suite struct SamplerTests {

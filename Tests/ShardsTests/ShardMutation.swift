@@ -1,7 +1,6 @@
+import Base
 import CHDF5
-import Files
 import Foundation
-import Kernels
 import Testing
 
 /// One seeded change of a shard directory.

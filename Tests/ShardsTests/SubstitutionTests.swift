@@ -1,10 +1,10 @@
-import Files
 import Foundation
+import Loader
 import Shards
 import TestSupport
 import Testing
 
-/// What `DamagePolicy` says happens at samples that cannot be read.
+/// What `CorruptionPolicy` says happens at samples that cannot be read.
 @Suite struct SubstitutionTests {
     /// How a shard of four samples is damaged, and how many of the nine samples that costs.
     enum Damage: String, CaseIterable, Sendable {
@@ -42,7 +42,7 @@ import Testing
 
             var early: [BatchLoader] = []
             if kind == .vanishing {
-                early = [try BatchLoader(settings(path)), try BatchLoader(settings(path, onDamage: .substitute))]
+                early = [try BatchLoader(settings(path)), try BatchLoader(settings(path, onCorruption: .substitute))]
             }
             try damage(path, kind, sample: bytes)
 
@@ -51,7 +51,7 @@ import Testing
             }
             #expect(stopped.problem.contains("shard-00001.h5") && stopped.hint.contains("restore"), "\(stopped)")
 
-            let loader = try early.last ?? BatchLoader(settings(path, onDamage: .substitute))
+            let loader = try early.last ?? BatchLoader(settings(path, onCorruption: .substitute))
             #expect(loader.missing.isEmpty == [.flippedSample, .notHDF5, .vanishing].contains(kind))
             let (found, substitutions) = try loader.samples(0..<9, for: .evaluation)
             #expect(Set(substitutions.map(\.sample)) == kind.samples && substitutions.count == kind.samples.count)
@@ -72,7 +72,7 @@ import Testing
             let whole = try loader.samples(0..<90, for: .training)
             #expect(whole.substitutions.count == 10 * kind.samples.count)
             #expect(Set(whole.substitutions.filter { $0.sample == 5 }.map(\.substitute)).count > 1)
-            let other = try BatchLoader(settings(path, onDamage: .substitute))
+            let other = try BatchLoader(settings(path, onCorruption: .substitute))
             let parts = try stride(from: 0, to: 90, by: 15).map { try other.samples($0..<$0 + 15, 3, for: .training) }
             #expect(parts.flatMap(\.samples) == whole.samples && parts.flatMap(\.substitutions) == whole.substitutions)
             let changed = zip(whole.samples.prefix(9), training).filter { $0 != $1 }.count
@@ -87,7 +87,7 @@ import Testing
             for name in ["shard-00000.h5", "shard-00001.h5", "shard-00002.h5"] {
                 try FileManager.default.removeItem(atPath: "\(directory)/shards/\(name)")
             }
-            let loader = try BatchLoader(settings("\(directory)/shards", onDamage: .substitute))
+            let loader = try BatchLoader(settings("\(directory)/shards", onCorruption: .substitute))
             #expect(loader.missing.count == 3)
             let failure = try failure { _ = try loader.samples(0..<9, for: .training) }
             #expect(failure.problem.contains("is missing, and none of 64 other samples can be read"), "\(failure)")

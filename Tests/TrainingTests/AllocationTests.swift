@@ -1,11 +1,11 @@
 import AllocationCounter
+import Base
 import CrateModel
 import Foundation
 import Kernels
+import Optimizers
 import Synchronization
 import Testing
-import Threads
-import Training
 
 @Suite struct AllocationTests {
     /// The first step makes what is made once: primitives, lazy constants. What is left is the closure that a run of a team
@@ -14,31 +14,31 @@ import Training
     func aStepAfterTheFirstAllocatesNothing(precision: Precision, threads: Int) throws {
         let configuration = try ModelConfiguration(
             imageSize: 32, patchSize: 8, dim: 48, depth: 2, heads: 3, normalisesTargets: true)
-        try demandNoAllocation(.autoencoder(MaskedAutoencoder(configuration)), precision, threads: threads)
+        try demandNoAllocation(Model(configuration), precision, threads: threads)
         for form in ClassifierForm.allCases {
             let classifier = try ClassifierConfiguration(configuration, form: form, pooling: .mean, classes: 10)
-            try demandNoAllocation(.classifier(Classifier(classifier)), precision, threads: threads)
+            try demandNoAllocation(Model(classifier), precision, threads: threads)
         }
     }
 
     private func demandNoAllocation(_ model: Model, _ precision: Precision, threads: Int) throws {
         let team = ThreadTeam(count: threads)
-        let workspace = try Workspace(model, images: 4, precision: precision, team: team)
+        let replica = try Replica(model, images: 4, precision: precision, team: team, isTrained: true)
         let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: 0.1))
-        model.layout.initialise(optimizer.parameters.pointer, seed: 1)
+        replica.initialise(seed: 1)
         let patches = (0..<4 * 16 * 192).map { sin(Float($0)) }
         let mask: [UInt8] = (0..<64).map { $0 % 4 == 0 ? 0 : 1 }
         let targets = (0..<40).map { $0 % 10 == 3 ? Float(1) : 0 }
-        let isMasked = model.autoencoder != nil
+        let isMasked = model.classifier == nil
         patches.withUnsafeBufferPointer { patches in
             mask.withUnsafeBufferPointer { mask in
                 targets.withUnsafeBufferPointer { targets in
                     let batch = PatchBatch(
                         patches: patches.baseAddress!, mask: isMasked ? mask.baseAddress! : nil,
                         targets: targets.baseAddress!, images: 4)
-                    step(0, model, batch, optimizer, workspace)
+                    step(0, replica, batch, optimizer)
                     let ofRuns = counted(team) { for _ in 0..<7 { team.run { _ in } } }
-                    let ofStep = counted(team) { step(1, model, batch, optimizer, workspace) }
+                    let ofStep = counted(team) { step(1, replica, batch, optimizer) }
                     #expect(ofStep == ofRuns && (threads > 1 || ofStep == 0))
                 }
             }
@@ -69,24 +69,18 @@ import Training
     }
 
     private func step(
-        _ step: Int, _ model: Model, _ batch: PatchBatch, _ optimizer: borrowing Optimizer,
-        _ workspace: borrowing Workspace
+        _ step: Int, _ replica: borrowing Replica, _ batch: PatchBatch, _ optimizer: borrowing Optimizer
     ) {
-        let parameters = optimizer.parameters.pointer
-        let gradients = optimizer.gradients.pointer
-        optimizer.clearGradients()
-        model.prepare(parameters: parameters, workspace: workspace)
-        model.forward(batch, parameters: parameters, workspace: workspace)
-        model.loss(batch, gradientScale: 0.01, workspace: workspace)
-        model.backward(batch, parameters: parameters, gradients: gradients, workspace: workspace)
-        model.forward(batch, parameters: parameters, workspace: workspace)
-        model.loss(batch, gradientScale: 0.01, workspace: workspace)
-        var completed = model.layout.bufferCount
-        model.completeBackward(batch, parameters: parameters, gradients: gradients, workspace: workspace) {
-            completed = $0
-        }
+        replica.clearGradients()
+        replica.forward(batch)
+        replica.loss(batch, gradientScale: 0.01)
+        replica.backward(batch)
+        replica.forward(batch)
+        replica.loss(batch, gradientScale: 0.01)
+        var completed = replica.parameters.count
+        replica.completeBackward(batch) { completed = $0 }
         // No expectation, which would allocate.
         if completed != 0 { Issue.record("gradients are not complete before \(completed)") }
-        optimizer.update(part: 0, step: step, rate: 1e-3, scale: 1)
+        optimizer.update(part: 0, of: replica, step: step, rate: 1e-3, scale: 1)
     }
 }

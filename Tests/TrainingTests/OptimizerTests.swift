@@ -1,6 +1,7 @@
-import Buffers
+import Base
+import CrateModel
 import Foundation
-import Kernels
+import Optimizers
 import Testing
 import Training
 
@@ -14,21 +15,24 @@ import Training
 
     /// The trained values after two updates from gradients `scale` sin(i), the second from doubled ones.
     private func trained(scale: Double, clip: Double?) throws -> [Float] {
-        let optimizer = try Optimizer(layout(), rule: .adamW(weightDecay: 0.1))
+        let layout = layout()
+        let optimizer = try Optimizer(layout, rule: .adamW(weightDecay: 0.1))
+        let parameters = try OwnedBuffer<Float>(count: layout.bufferCount)
+        let gradients = try OwnedBuffer<Float>(count: layout.bufferCount)
         for step in 0..<2 {
-            optimizer.clearGradients()
-            for parameter in optimizer.layout.parameters {
+            for parameter in layout.parameters {
                 for i in parameter.offset..<parameter.offset + parameter.count {
-                    optimizer.gradients.pointer[i] = Float(scale * Double(step + 1) * sin(Double(i)))
+                    gradients.pointer[i] = Float(scale * Double(step + 1) * sin(Double(i)))
                 }
             }
             var squares = 0.0
-            optimizer.sumSquares(into: &squares)
+            optimizer.sumSquares(of: gradients.pointer, into: &squares)
             let scale = Optimizer.gradientScale(norm: squares.squareRoot(), clip: clip)
-            optimizer.update(part: 0, step: step, rate: 0.01, scale: scale)
+            optimizer.update(
+                part: 0, of: parameters.pointer, gradients: gradients.pointer, step: step, rate: 0.01, scale: scale)
         }
-        return optimizer.layout.parameters.flatMap { parameter in
-            (0..<parameter.count).map { optimizer.parameters.pointer[parameter.offset + $0] }
+        return layout.parameters.flatMap { parameter in
+            (0..<parameter.count).map { parameters.pointer[parameter.offset + $0] }
         }
     }
 
@@ -44,12 +48,13 @@ import Training
     @Test func ratesDifferFromParameterToParameter() throws {
         let layout = layout()
         let optimizer = try Optimizer(layout, rule: .lion(Lion(weightDecay: 0))) { $0.name == "bias" ? 0.25 : 1 }
-        for i in 0..<layout.bufferCount { optimizer.gradients.pointer[i] = i % 2 == 0 ? 1 : -1 }
-        optimizer.update(part: 0, step: 0, rate: 0.5, scale: 1)
+        let parameters = try OwnedBuffer<Float>(count: layout.bufferCount)
+        let gradients = (0..<layout.bufferCount).map { $0 % 2 == 0 ? Float(1) : -1 }
+        optimizer.update(part: 0, of: parameters.pointer, gradients: gradients, step: 0, rate: 0.5, scale: 1)
         for parameter in layout.parameters {
             for i in parameter.offset..<parameter.offset + parameter.count {
                 let expected: Float = parameter.name == "bias" ? 0.125 : 0.5
-                #expect(optimizer.parameters.pointer[i] == (i % 2 == 0 ? -expected : expected))
+                #expect(parameters.pointer[i] == (i % 2 == 0 ? -expected : expected))
             }
         }
         #expect(UpdateRule.lion(Lion(weightDecay: 0)).moments.count == 1)

@@ -1,0 +1,48 @@
+import CZlib
+import Foundation
+
+/// CRC-32 as zlib, PNG and Python's `zlib.crc32` compute it: polynomial 0xEDB88320, initial value 0.
+package struct Checksum: Equatable, Sendable {
+    /// The checksum of the bytes seen so far.
+    package private(set) var value: UInt32 = 0
+
+    /// The checksum of no bytes.
+    package init() {}
+
+    /// The checksum of `bytes`.
+    package init(of bytes: UnsafeRawBufferPointer) {
+        update(bytes)
+    }
+
+    /// The checksum of `bytes`.
+    package init(of bytes: [UInt8]) {
+        bytes.withUnsafeBytes { update($0) }
+    }
+
+    /// Continues the checksum over `bytes`.
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) {
+        guard let start = bytes.bindMemory(to: UInt8.self).baseAddress else { return }
+        value = UInt32(truncatingIfNeeded: crc32_z(uLong(value), start, bytes.count))
+    }
+}
+
+extension Checksum {
+    /// The size and CRC-32 of the file at `path`. Throws `Failure` when it cannot be read.
+    package static func ofFile(_ path: String) throws -> (bytes: Int, checksum: UInt32) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw systemFailure("cannot read \(path)") }
+        defer { close(descriptor) }
+        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+        defer { piece.deallocate() }
+        var checksum = Checksum()
+        var bytes = 0
+        while true {
+            let count = read(descriptor, piece.baseAddress!, piece.count)
+            if count < 0 && errno == EINTR { continue }
+            guard count >= 0 else { throw systemFailure("cannot read \(path)") }
+            if count == 0 { return (bytes, checksum.value) }
+            checksum.update(UnsafeRawBufferPointer(rebasing: piece[..<count]))
+            bytes += count
+        }
+    }
+}

@@ -1,0 +1,76 @@
+import Foundation
+
+/// A directory that a command fills: it is new or empty when the command starts.
+package struct OutputDirectory: Sendable {
+    /// The directory as the caller named it.
+    package let path: String
+    private let isCreated: Bool
+
+    /// Creates the directory `path` with the directories above it, or takes an empty one that is there.
+    ///
+    /// Throws `Failure` when it cannot be created, is not a directory, cannot be written, holds anything (unless `isOwn`
+    /// says that the command knows the entries as its own unfinished work), or lies inside the directory `source`, which
+    /// the command reads.
+    package init(_ path: String, outside source: String? = nil, isOwn: ([String]) -> Bool = { _ in false }) throws {
+        let isCreated = try OutputDirectory.create(path)
+        self.path = path
+        self.isCreated = isCreated
+        do {
+            guard access(path, W_OK | X_OK) == 0 else { throw systemFailure("cannot write to \(path)") }
+            guard let entries = try? FileManager.default.contentsOfDirectory(atPath: path) else {
+                throw Failure("cannot read the directory \(path)", hint: "check its permissions, or choose a new one")
+            }
+            guard entries.isEmpty || isOwn(entries) else {
+                throw Failure("\(path) is not empty", hint: "choose a new directory or remove what is in this one")
+            }
+            if let source, OutputDirectory.isDirectory(path, inside: source) {
+                throw Failure(
+                    "\(path) lies inside \(source), which is read", hint: "choose a directory outside of it")
+            }
+        } catch {
+            remove()
+            throw error
+        }
+    }
+
+    /// The path of the file `name` in this directory.
+    package func file(_ name: String) -> String { (path as NSString).appendingPathComponent(name) }
+
+    /// Removes the directory if this command created it and has left nothing in it.
+    package func remove() {
+        if isCreated { rmdir(path) }
+    }
+
+    /// Whether the directory had to be created.
+    private static func create(_ path: String) throws -> Bool {
+        if mkdir(path, 0o755) == 0 { return true }
+        let parent = (path as NSString).deletingLastPathComponent
+        if errno == ENOENT && !parent.isEmpty && parent != path {
+            _ = try create(parent)
+            guard mkdir(path, 0o755) == 0 else { throw systemFailure("cannot create \(path)") }
+            return true
+        }
+        var status = stat()
+        guard errno == EEXIST, stat(path, &status) == 0 else { throw systemFailure("cannot create \(path)") }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            throw Failure("\(path) is not a directory", hint: "choose another name")
+        }
+        return false
+    }
+
+    private static func isDirectory(_ path: String, inside source: String) -> Bool {
+        guard let inner = realpath(path, nil), let outer = realpath(source, nil) else { return false }
+        defer {
+            free(inner)
+            free(outer)
+        }
+        return (String(cString: inner) + "/").hasPrefix(String(cString: outer) + "/")
+    }
+}
+
+/// Makes sure that the directory `path` is there, with those above it. Throws `Failure` where it cannot be made.
+package func makeDirectory(_ path: String) throws {
+    guard (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil else {
+        throw Failure("cannot create the directory \(path)", hint: "check its permissions and the space on the disk")
+    }
+}

@@ -1,0 +1,45 @@
+import CBuildFacts
+
+/// What the program was built for, and how that fits the processor that runs it.
+package enum BuildFacts {
+    /// The processor's name that the compiler was given; `native` is the building machine's.
+    package static let processor = String(cString: crate_build_processor())
+
+    /// The Swift compiler's version, as far as the language can ask for it.
+    package static let swift: String = {
+        #if compiler(>=6.5)
+            "6.5 or later"
+        #elseif compiler(>=6.4)
+            "6.4"
+        #elseif compiler(>=6.3)
+            "6.3"
+        #else
+            "6.2"
+        #endif
+    }()
+
+    /// Sets of vector instructions that matter here, from narrow to wide.
+    package struct InstructionSet: Sendable {
+        /// As processors call it.
+        package let name: String
+        /// Whether the program may use it.
+        package let isUsed: Bool
+        /// Whether this processor has it.
+        package let isThere: Bool
+    }
+
+    /// See `InstructionSet`.
+    package static let instructionSets = (0..<Int32(crate_instruction_sets)).map { index in
+        let set = crate_instruction_set_at(index)
+        return InstructionSet(name: String(cString: set.name), isUsed: set.is_used != 0, isThere: set.is_there != 0)
+    }
+
+    /// Throws where the program may use instructions that this processor lacks: it would end with SIGILL, sooner or later.
+    package static func demandProcessor() throws {
+        let missing = instructionSets.filter { $0.isUsed && !$0.isThere }.map(\.name)
+        guard !missing.isEmpty else { return }
+        throw Failure(
+            "the program was built for a processor (\(processor)) with \(missing.joined(separator: ", ")), which this one lacks",
+            hint: "build it with Launch/build --processor x86-64-v3, or on this machine")
+    }
+}

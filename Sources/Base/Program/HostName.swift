@@ -1,0 +1,8 @@
+import Foundation
+
+/// This machine's own name. Foundation's would ask name servers for it.
+package func hostName() -> String {
+    var name = [CChar](repeating: 0, count: 256)
+    guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }
+    return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+}

@@ -1,0 +1,71 @@
+import Foundation
+import Synchronization
+
+/// A fixed number of threads that run one function together, meeting at barriers.
+///
+/// The calling thread is thread 0; the others sleep between runs. A class, since all threads share its counters.
+package final class ThreadTeam: @unchecked Sendable {
+    /// The number of threads, the caller included.
+    package let count: Int
+
+    private let arrivals = Atomic<Int>(0)
+    private let phase = Atomic<Int>(0)
+    private let starts: [DispatchSemaphore]
+    private let ends = DispatchSemaphore(value: 0)
+    // Written by the caller before the others start, read by them until the caller has met their ends.
+    private var job: ((Int) -> Void)?
+
+    /// Starts `count` - 1 threads, which live as long as the process.
+    package init(count: Int) {
+        precondition(count > 0)
+        self.count = count
+        starts = (1..<max(1, count)).map { _ in DispatchSemaphore(value: 0) }
+        for (index, start) in starts.enumerated() {
+            let thread = Thread { [unowned self] in
+                while true {
+                    start.wait()
+                    job?(index + 1)
+                    ends.signal()
+                }
+            }
+            thread.stackSize = 8 << 20
+            thread.start()
+        }
+    }
+
+    /// Calls `body` with every thread's number, 0 ..< count, each on its thread, and returns when all are done.
+    package func run(_ body: (Int) -> Void) {
+        guard count > 1 else { return body(0) }
+        withoutActuallyEscaping(body) { body in
+            job = body
+            for start in starts { start.signal() }
+            body(0)
+            for _ in starts { ends.wait() }
+            job = nil
+        }
+    }
+
+    /// Waits inside `run` until all threads are here. What each wrote before is then visible to all.
+    package func sync() {
+        guard count > 1 else { return }
+        let current = phase.load(ordering: .acquiring)
+        if arrivals.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue == count {
+            arrivals.store(0, ordering: .relaxed)
+            phase.store(current &+ 1, ordering: .releasing)
+            return
+        }
+        // The threads do equal work, so the wait is short; but give the core away where threads outnumber cores.
+        var spins = 0
+        while phase.load(ordering: .acquiring) == current {
+            spins &+= 1
+            if spins > 4096 { sched_yield() }
+        }
+    }
+
+    /// Thread `thread`'s part of 0 ..< count, in steps of `grain`; parts are in order and together the whole.
+    package func part(_ thread: Int, of count: Int, grain: Int = 1) -> Range<Int> {
+        let grains = (count + grain - 1) / grain
+        func bound(_ thread: Int) -> Int { min(count, grains * thread / self.count * grain) }
+        return bound(thread)..<bound(thread + 1)
+    }
+}

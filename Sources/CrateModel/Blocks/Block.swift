@@ -1,0 +1,75 @@
+import Kernels
+
+/// One layer of the encoder or the decoder, (M, D) -> (M, D), with the offsets of its parameters and the memory of its
+/// passes.
+///
+/// To add a kind of block, write a conforming type and create it in `Network` or `DecoderHead`.
+protocol Block {
+    /// Offset of its first parameter in the flat buffers. Its parameters end where those of the next block begin.
+    var offset: Int { get }
+    /// z', the result of `forward`, (M, D).
+    var output: UnsafeMutablePointer<Float> { get }
+    /// Floating-point operations of the matrix products for one training image, forward and backward.
+    var operations: Double { get }
+    /// Computes z' into `output`. Each thread computes the rows of its images.
+    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass)
+
+    /// Turns d from the gradient of z' into the gradient of z, and adds the gradients of the parameters.
+    func backward(_ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass)
+
+    /// Writes the weights derived from parameters to `prepared`. `scratch`: D D floats.
+    func prepare(
+        _ parameters: UnsafeMutablePointer<Float>, into prepared: PreparedWeights, scratch: UnsafeMutablePointer<Float>)
+
+    /// Completes the gradients after the last micro-batch. Called by all threads; afterwards the first thread sees all
+    /// gradients.
+    func completeGradients(_ pass: Pass)
+
+    /// See `NormLayer.collectGradients`.
+    func collectGradients(_ pass: Pass)
+
+    /// A of every head after a forward pass, (N, H, E, E); nil for a block without attention.
+    var attention: Operand? { get }
+
+    /// Computes the metrics of this thread's images after a forward pass; `record` receives each value.
+    func measure(
+        _ pass: Pass, scratch: UnsafeMutablePointer<Double>, record: (BlockMetric, _ image: Int, Double) -> Void)
+
+    /// Nil if the block has no weight metrics. `weights` and `products`: D D floats each.
+    func measureWeights(
+        _ parameters: UnsafePointer<Float>, weights: UnsafeMutablePointer<Float>, products: UnsafeMutablePointer<Float>
+    ) -> WeightMetrics?
+
+    /// The outputs of the last forward pass, in order of computation.
+    func tensors(_ shape: AttentionShape) -> [PassTensor]
+}
+
+extension Block {
+    func prepare(
+        _ parameters: UnsafeMutablePointer<Float>, into prepared: PreparedWeights, scratch: UnsafeMutablePointer<Float>
+    ) {}
+
+    func completeGradients(_ pass: Pass) {
+        pass.sync()
+        if pass.thread == 0 { collectGradients(pass) }
+    }
+
+    var attention: Operand? { nil }
+
+    func measure(
+        _ pass: Pass, scratch: UnsafeMutablePointer<Double>, record: (BlockMetric, _ image: Int, Double) -> Void
+    ) {}
+
+    func measureWeights(
+        _ parameters: UnsafePointer<Float>, weights: UnsafeMutablePointer<Float>, products: UnsafeMutablePointer<Float>
+    ) -> WeightMetrics? { nil }
+
+    func tensors(_ shape: AttentionShape) -> [PassTensor] { [] }
+}
+
+/// Operations for one training image in a block with attention of the extents `shape`: 2 T D^2 `weights` + 10 T^2 D,
+/// where `weights` is the number of products with a (D, D) matrix, forward and backward.
+func productOperations(ofWeights weights: Int, _ shape: AttentionShape) -> Double {
+    let (tokens, dim) = (Double(shape.tokens), Double(shape.dim))
+    return 2 * tokens * dim * dim * Double(weights) + 10 * tokens * tokens * dim
+}

@@ -1,0 +1,60 @@
+import Kernels
+
+/// The encoder block in reverse: h = LN(z) W^T, z' = h - MSSA(LN h). (M, D) -> (M, D)
+///
+/// There is no skip connection around the dictionary. ¶+Source: Pai et al., Masked Completion via Structured Diffusion
+/// with White-Box Transformers (arXiv 2404.02446).
+struct DecoderBlock: Block {
+    let norm: NormLayer
+    let dictionary: Weight  // W (D, D)
+    let synthesised: UnsafeMutablePointer<Float>  // h, (M, D)
+    let mssa: AttentionLayer
+    /// 2 T D^2 9 + 10 T^2 D.
+    let operations: Double
+    private let name: String
+
+    init(_ name: String, in builder: inout LayerBuilder) throws {
+        let dim = builder.shape.dim
+        norm = try NormLayer("\(name).0.norm", epsilon: 1e-5, in: &builder)
+        dictionary = builder.weight("\(name).0.fn.weight", dim, dim, initial: .dictionary(dim: dim))
+        synthesised = try builder.floats(builder.rows * dim)
+        mssa = try AttentionLayer("\(name).1", sign: -1, initial: InitialValue.xavier(dim: dim), in: &builder)
+        operations = productOperations(ofWeights: 9, builder.shape)
+        self.name = name
+    }
+
+    var offset: Int { norm.weight }
+    var output: UnsafeMutablePointer<Float> { mssa.sum }
+
+    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) {
+        norm.forward(z, pass)
+        multiply(pass.tokens(norm.output), pass.matrix(dictionary).transposed, into: pass.tokens(synthesised))
+        mssa.forward(synthesised, pass)
+    }
+
+    /// With dh the gradient of h: dW += dh^T LN(z), dLN(z) = dh W.
+    func backward(_ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass) {
+        mssa.backward(d, x: synthesised, pass)
+        let upstream = pass.factor(d, in: pass.scratch.upstream)
+        pass.sync()
+        pass.addGradient(of: dictionary, upstream, norm.output)
+        multiply(pass.tokens(upstream), pass.matrix(dictionary), into: pass.tokens(pass.scratch.product))
+        pass.sync()
+        norm.backward(pass.scratch.product, x: z, pass, into: d, isAdding: false)
+    }
+
+    func collectGradients(_ pass: Pass) {
+        norm.collectGradients(pass)
+        mssa.norm.collectGradients(pass)
+    }
+
+    var attention: Operand? { mssa.probabilities }
+
+    func tensors(_ shape: AttentionShape) -> [PassTensor] {
+        let tokens = [shape.images, shape.tokens, shape.dim]
+        return [
+            PassTensor(name: "\(name).0.norm", shape: tokens, values: norm.output),
+            PassTensor(name: "\(name).0", shape: tokens, values: Operand(synthesised)),
+        ] + mssa.tensors("\(name).1", shape)
+    }
+}

@@ -1,0 +1,96 @@
+import Kernels
+
+/// One step of compression and one of sparsification: h = z + MSSA(LN z), z' = ISTA(LN h). (M, D) -> (M, D)
+///
+/// There is no skip connection around ISTA. ¶+Source: Yu et al., White-Box Transformers via Sparse Rate Reduction
+/// (arXiv 2306.01129).
+struct EncoderBlock: Block {
+    let mssa: AttentionLayer
+    let norm: NormLayer
+    let map: Weight  // G (D, D), see `istaMap`; derived from the dictionary W (D, D)
+    let step: IstaStep
+    let output: UnsafeMutablePointer<Float>
+    /// 2 T D^2 12 + 10 T^2 D, with ISTA counted by its plain formula.
+    let operations: Double
+    let heads: Int
+    private let name: String
+
+    /// `name` is the prefix of the parameters' names; `initial` is for the weights and biases of the attention.
+    init(
+        _ name: String, lambda: Double, initial: (weight: InitialValue, bias: InitialValue),
+        in builder: inout LayerBuilder
+    ) throws {
+        let dim = builder.shape.dim
+        mssa = try AttentionLayer("\(name).0", sign: 1, initial: initial, in: &builder)
+        norm = try NormLayer("\(name).1.norm", epsilon: 1e-5, in: &builder)
+        map = builder.weight("\(name).1.fn.weight", dim, dim, initial: .dictionary(dim: dim), isDerived: true)
+        step = IstaStep(size: Float(ModelConfiguration.istaStepSize), lambda: Float(lambda))
+        output = try builder.floats(builder.rows * dim)
+        operations = productOperations(ofWeights: 12, builder.shape)
+        heads = builder.shape.heads
+        self.name = name
+    }
+
+    var offset: Int { mssa.norm.weight }
+
+    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) {
+        mssa.forward(z, pass)
+        pass.lap(.mssa)
+        norm.forward(mssa.sum, pass)
+        ista(
+            pass.own(norm.output), norm.rows(of: mssa.sum, pass), map: pass.prepared.operand(map), step: step,
+            into: pass.own(output))
+        pass.lap(.ista)
+    }
+
+    /// With e as in `istaBackward`: dG += LN(h)^T e, stored in place of dW.
+    func backward(_ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass) {
+        let (factor, product) = (pass.factorMemory(for: d), pass.scratch.product)
+        istaBackward(
+            pass.own(d), map: pass.prepared.operand(map), y: pass.own(output), rows: pass.rows, dim: pass.dim,
+            factor: pass.own(factor), product: pass.own(product))
+        pass.sync()
+        pass.addGradient(of: map, norm.output, factor)
+        pass.sync()
+        norm.backward(product, skip: d, x: mssa.sum, pass, into: d, isAdding: false)
+        pass.lap(.ista)
+        mssa.backward(d, x: z, pass)
+        pass.lap(.mssa)
+    }
+
+    /// G from W.
+    func prepare(
+        _ parameters: UnsafeMutablePointer<Float>, into prepared: PreparedWeights, scratch: UnsafeMutablePointer<Float>
+    ) {
+        istaMap(parameters + map.offset, step: step, dim: map.inputs, into: prepared.operand(map), scratch: scratch)
+    }
+
+    /// dW from dG, in place.
+    func completeGradients(_ pass: Pass) {
+        pass.sync()
+        if pass.thread == 0 { collectGradients(pass) }
+        let (gradient, dim) = (pass.gradients + map.offset, map.inputs)
+        let rows = pass.team.part(pass.thread, of: dim, grain: 16)
+        istaMapBackwardSum(gradient, rows: rows, dim: dim, into: pass.derivation)
+        pass.sync()
+        istaMapBackward(
+            gradient, dictionary: pass.parameters + map.offset, step: step, rows: rows, dim: dim, sum: pass.derivation)
+        pass.sync()
+        pass.lap(.ista)
+    }
+
+    func collectGradients(_ pass: Pass) {
+        norm.collectGradients(pass)
+        mssa.norm.collectGradients(pass)
+    }
+
+    var attention: Operand? { mssa.probabilities }
+
+    func tensors(_ shape: AttentionShape) -> [PassTensor] {
+        let tokens = [shape.images, shape.tokens, shape.dim]
+        return mssa.tensors("\(name).0", shape) + [
+            PassTensor(name: "\(name).1.norm", shape: tokens, values: norm.output),
+            PassTensor(name: "\(name).1", shape: tokens, values: Operand(output)),
+        ]
+    }
+}

@@ -1,0 +1,21 @@
+/// Patches to tokens, (N, L, V) -> (N, T, D), with the offsets of its parameters, which come first in the flat buffers,
+/// and the memory of its passes.
+protocol Embedding {
+    /// z, the result of `forward`, (N, T, D).
+    var tokens: UnsafeMutablePointer<Float> { get }
+
+    func forward(_ batch: PatchBatch, _ pass: Pass)
+
+    /// Adds the gradients of the parameters given dz (N, T, D), which may be overwritten.
+    func backward(_ dz: UnsafeMutablePointer<Float>, _ batch: PatchBatch, _ pass: Pass)
+
+    /// Writes the weights derived from parameters to `prepared`. `scratch`: V floats.
+    func prepare(
+        _ parameters: UnsafePointer<Float>, into prepared: PreparedWeights, scratch: UnsafeMutablePointer<Float>)
+
+    /// See `NormLayer.collectGradients`.
+    func collectGradients(_ pass: Pass)
+
+    /// Completes the gradients after the last micro-batch, on one thread once all are done with the backward pass.
+    func completeGradients(_ pass: Pass)
+}

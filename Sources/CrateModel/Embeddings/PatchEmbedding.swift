@@ -1,0 +1,144 @@
+import Kernels
+
+// N images, L patches, T = L + 1 tokens, V = 3 p p values per patch, D channels.
+
+/// z[0] = class token; z[l + 1] = W_e x_l + b_e, or the mask token if the patch is hidden; plus the fixed position
+/// table. Only visible patches are multiplied, since the mask token replaces the others.
+struct PatchEmbedding: Embedding {
+    let classToken: Int  // (1, 1, D)
+    let maskToken: Int?  // (1, 1, D); nil if patches are never hidden
+    let weight: Weight  // W_e (D, V), columns in the order of V; the parameter is (D, 3, p, p)
+    let bias: Int  // b_e (D)
+    let patchCount: Int
+    let valueCount: Int
+    let dim: Int
+    let positions: [Float]  // (T, D)
+    let tokens: UnsafeMutablePointer<Float>
+    private let values: Operand  // visible patches as factors, (M, V)
+
+    init(_ configuration: ModelConfiguration, hidesPatches: Bool, in builder: inout LayerBuilder) throws {
+        dim = configuration.dim
+        patchCount = configuration.patchCount
+        valueCount = configuration.patchValueCount
+        positions = configuration.positions
+        let side = configuration.patchSize
+        let xavier = (6 / Double(dim + valueCount)).squareRoot()
+        classToken = builder.parameter("cls_token", [1, 1, dim], initial: .normal(deviation: 0.02))
+        maskToken =
+            hidesPatches ? builder.parameter("mask_token", [1, 1, dim], initial: .normal(deviation: 0.02)) : nil
+        weight = builder.weight(
+            "patch_embed.proj.weight", dim, valueCount, stored: [dim, ModelConfiguration.channels, side, side],
+            initial: .uniform(bound: xavier), isDerived: true)
+        bias = builder.parameter(
+            "patch_embed.proj.bias", [dim], initial: .uniform(bound: 1 / Double(valueCount).squareRoot()))
+        tokens = try builder.floats(builder.rows * dim)
+        values = Operand(builder.patchValues, builder.format)
+    }
+
+    func forward(_ batch: PatchBatch, _ pass: Pass) {
+        let images = pass.firstImage..<pass.firstImage + pass.shape.images
+        let visible = gatherVisiblePatches(batch, images)
+        let embedded = pass.own(pass.scratch.first)
+        multiply(
+            Matrix(values + images.lowerBound * patchCount * valueCount, visible, valueCount),
+            Matrix(pass.prepared.operand(weight), dim, valueCount).transposed, into: Matrix(embedded, visible, dim))
+        addRow(embedded, bias: pass.parameters + bias, sign: 1, rows: visible, dim: dim, into: embedded)
+        var next = embedded
+        positions.withUnsafeBufferPointer { positions in
+            forEachToken(batch, images) { token, row, isVisible in
+                let fixed = pass.parameters + (token == 0 ? classToken : maskToken ?? classToken)
+                add(
+                    isVisible ? next : fixed, Operand(positions.baseAddress! + token * dim), count: dim,
+                    into: tokens + row * dim)
+                if isVisible { next += dim }
+            }
+        }
+    }
+
+    /// dW_e += (visible rows)^T x, with columns in the order of V; db_e, class and mask token += the sums of their
+    /// rows.
+    func backward(_ dz: UnsafeMutablePointer<Float>, _ batch: PatchBatch, _ pass: Pass) {
+        let images = pass.firstImage..<pass.firstImage + pass.shape.images
+        _ = gatherVisiblePatches(batch, images)
+        let upstream = pass.scratch.first(pass.prepared.format)
+        var next = pass.own(upstream)
+        forEachToken(batch, images) { _, row, isVisible in
+            guard isVisible else { return }
+            convert(dz + row * dim, count: dim, into: next)
+            next = next + dim
+        }
+        pass.sync()
+        // From here on a thread owns some of the D channels, for the images of all threads.
+        let part = pass.team.part(pass.thread, of: dim, grain: 16)
+        guard !part.isEmpty else { return }
+        forEachToken(batch, 0..<batch.images) { token, row, isVisible in
+            let offset = token == 0 ? classToken : isVisible ? bias : maskToken ?? classToken
+            let sums = pass.gradients + offset + part.lowerBound
+            add(sums, Operand(dz + row * dim + part.lowerBound), count: part.count, into: sums)
+        }
+        let gradient = Matrix(pass.gradients + weight.offset + part.lowerBound * valueCount, part.count, valueCount)
+        for thread in 0..<pass.team.count {
+            let first = pass.team.part(thread, of: batch.images)
+            let visible = visibleCount(batch, first)
+            let rows = upstream + (first.lowerBound * (patchCount + 1) * dim + part.lowerBound)
+            multiply(
+                Matrix(rows, visible, part.count, stride: dim).transposed,
+                Matrix(values + first.lowerBound * patchCount * valueCount, visible, valueCount), into: gradient,
+                isAdding: true)
+        }
+    }
+
+    /// Reorders the columns of the weight to the order of V.
+    func prepare(
+        _ parameters: UnsafePointer<Float>, into prepared: PreparedWeights, scratch: UnsafeMutablePointer<Float>
+    ) {
+        for d in 0..<dim {
+            let stored = parameters + weight.offset + d * valueCount
+            for v in 0..<valueCount { scratch[v] = stored[storedColumn(v)] }
+            convert(scratch, count: valueCount, into: prepared.operand(weight) + d * valueCount)
+        }
+    }
+
+    func collectGradients(_ pass: Pass) {}
+
+    /// Reorders the weight's gradient from the order of V to the stored order.
+    func completeGradients(_ pass: Pass) {
+        let scratch = pass.derivation
+        for d in 0..<dim {
+            let row = pass.gradients + weight.offset + d * valueCount
+            scratch.update(from: row, count: valueCount)
+            for v in 0..<valueCount { row[storedColumn(v)] = scratch[v] }
+        }
+    }
+
+    /// Packs the visible patches of `images`, starting at the position of the first, and returns their number.
+    private func gatherVisiblePatches(_ batch: PatchBatch, _ images: Range<Int>) -> Int {
+        let patches = images.lowerBound * patchCount..<images.upperBound * patchCount
+        var next = values + patches.lowerBound * valueCount
+        for patch in patches where !batch.hides(patch) {
+            convert(batch.patches + patch * valueCount, count: valueCount, into: next)
+            next = next + valueCount
+        }
+        return visibleCount(batch, images)
+    }
+
+    private func visibleCount(_ batch: PatchBatch, _ images: Range<Int>) -> Int {
+        (images.lowerBound * patchCount..<images.upperBound * patchCount).count { !batch.hides($0) }
+    }
+
+    /// Calls `body` with every token of `images`, its row in (N, T), and whether it is a visible patch.
+    private func forEachToken(_ batch: PatchBatch, _ images: Range<Int>, _ body: (Int, Int, Bool) -> Void) {
+        for image in images {
+            for token in 0...patchCount {
+                let isVisible = token > 0 && !batch.hides(image * patchCount + token - 1)
+                body(token, image * (patchCount + 1) + token, isVisible)
+            }
+        }
+    }
+
+    /// Published weights are (channel, row, column), patches are (row, column, channel).
+    private func storedColumn(_ v: Int) -> Int {
+        let channels = ModelConfiguration.channels
+        return (v % channels) * (valueCount / channels) + v / channels
+    }
+}

@@ -1,0 +1,111 @@
+import Kernels
+
+// N images, L patches, T = L + 1 tokens, M = N T rows, D channels, K classes.
+
+/// Encoder output to classes: logits = LN(v) W^T + b, where v is the class token or the mean over the patches.
+struct ClassifierHead: Head {
+    let pooling: Pooling
+    let norm: NormLayer
+    let weight: Weight  // W (K, D)
+    let bias: Int  // b (K)
+    let classes: Int
+    private let tokenNorm: NormLayer  // the same norm over all tokens, (M, D)
+    private let pooled: UnsafeMutablePointer<Float>  // v, (N, D)
+    private let logits: UnsafeMutablePointer<Float>  // (N, K)
+    private let upstream: Operand  // the gradient of the logits as a factor; empty if factors are fp32
+    private let gradient: UnsafeMutablePointer<Float>  // of v, (N, D)
+
+    init(_ configuration: ClassifierConfiguration, in builder: inout LayerBuilder) throws {
+        let (dim, images, classes) = (configuration.encoder.dim, builder.shape.images, configuration.classes)
+        pooling = configuration.pooling
+        self.classes = classes
+        let names: (norm: String, product: String)
+        let initial: (weight: InitialValue, bias: InitialValue)
+        switch configuration.form {
+        case .supervised:
+            names = ("mlp_head.0", "mlp_head.1")
+            initial = InitialValue.linear(inputs: dim)
+        case .autoencoder:
+            names = (pooling == .mean ? "fc_norm" : "norm", "head")
+            // Small enough that the encoder determines what is learned first.
+            initial = (.normal(deviation: 2e-5), .constant(0))
+        }
+        norm = try NormLayer(
+            names.norm, rows: images, epsilon: configuration.form == .supervised ? 1e-5 : 1e-6, in: &builder)
+        weight = builder.weight("\(names.product).weight", classes, dim, initial: initial.weight)
+        bias = builder.parameter("\(names.product).bias", [classes], initial: initial.bias)
+        tokenNorm = try norm.overTokens(in: &builder)
+        pooled = try builder.floats(images * dim)
+        logits = try builder.floats(images * classes)
+        upstream = try builder.factorCopy(images * classes)
+        gradient = try builder.floats(images * dim)
+    }
+
+    var offset: Int { norm.weight }
+    var normed: UnsafeMutablePointer<Float> { tokenNorm.output.memory.assumingMemoryBound(to: Float.self) }
+    var blocks: [any Block] { [] }
+    var operations: Double { 6 * Double(weight.inputs) * Double(classes) }
+    var outputs: HeadOutputs { .logits(logits, classes: classes) }
+
+    func normalise(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) { tokenNorm.forward(z, pass) }
+
+    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) {
+        let (dim, tokens) = (pass.dim, pass.shape.tokens)
+        for image in pass.firstImage..<pass.firstImage + pass.shape.images {
+            pooling.pool(z + image * tokens * dim, tokens: tokens, dim: dim, into: pooled + image * dim)
+        }
+        let images = pass.ofImages
+        norm.forward(pooled, images)
+        multiply(
+            images.tokens(norm.output), pass.matrix(weight).transposed, into: images.tokens(logits, width: classes))
+        let own = images.own(logits, width: classes)
+        addRow(own, bias: pass.parameters + bias, sign: 1, rows: images.rows, dim: classes, into: own)
+        pass.lap(.loss)
+    }
+
+    func loss(
+        _ batch: PatchBatch, of images: Range<Int>, gradientScale: Float?, imageLosses: UnsafeMutablePointer<Double>
+    ) {
+        let first = images.lowerBound
+        crossEntropyLoss(
+            logits: logits + first * classes, targets: batch.targets.map { $0 + first * classes }, images: images.count,
+            classes: classes, gradientScale: gradientScale, imageLosses: imageLosses + first)
+    }
+
+    func backward(
+        into d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass, isLast: Bool,
+        ready: (Int) -> Void
+    ) {
+        let images = pass.ofImages
+        let upstream = images.factor(logits, in: upstream, width: classes)
+        pass.sync()
+        images.addGradient(of: weight, upstream, norm.output)
+        images.addBiasGradient(bias, logits, width: classes)
+        multiply(images.tokens(upstream, width: classes), pass.matrix(weight), into: images.tokens(gradient))
+        norm.backward(Operand(gradient), x: pooled, images, into: gradient, isAdding: false)
+        let (dim, tokens) = (pass.dim, pass.shape.tokens)
+        pass.own(d).update(repeating: 0, count: pass.rows * dim)
+        for image in pass.firstImage..<pass.firstImage + pass.shape.images {
+            let (target, pooled) = (d + image * tokens * dim, gradient + image * dim)
+            switch pooling {
+            case .classToken: target.update(from: pooled, count: dim)
+            case .mean:
+                for token in 1..<tokens {
+                    let row = target + token * dim
+                    add(row, pooled, sign: 1 / Float(tokens - 1), count: dim, into: row)
+                }
+            }
+        }
+        if isLast {
+            pass.sync()
+            if pass.thread == 0 { norm.collectGradients(pass) }
+        }
+        pass.lap(.loss)
+    }
+
+    func collectGradients(_ pass: Pass) { norm.collectGradients(pass) }
+
+    func tensors(_ shape: AttentionShape) -> [PassTensor] {
+        [PassTensor(name: "logits", shape: [shape.images, classes], values: Operand(logits))]
+    }
+}

@@ -1,0 +1,121 @@
+import Kernels
+
+// N images, L patches, T = L + 1 tokens, M = N T rows, D channels, V values per patch.
+
+/// The head of a masked autoencoder: norm, decoder blocks, and the predicted values of every patch, LN(z) W^T + b.
+struct DecoderHead: Head {
+    let norm: NormLayer
+    let blocks: [any Block]
+    let decoderNorm: NormLayer
+    let weight: Weight  // W (V, D)
+    let bias: Int  // b (V)
+    let normed: UnsafeMutablePointer<Float>
+    let predictions: UnsafeMutablePointer<Float>  // (M, V)
+    private let configuration: ModelConfiguration
+
+    private var valueCount: Int { weight.outputs }
+
+    init(_ configuration: ModelConfiguration, in builder: inout LayerBuilder) throws {
+        let (dim, valueCount) = (configuration.dim, configuration.patchValueCount)
+        // fp32, since it is the input of a norm and not of a product.
+        normed = try builder.floats(builder.rows * dim)
+        norm = try NormLayer("norm", epsilon: 1e-6, output: Operand(normed), in: &builder)
+        var blocks: [any Block] = []
+        for index in 0..<configuration.decoderDepth {
+            blocks.append(try DecoderBlock("decoder_blocks.\(index).layers.0", in: &builder))
+        }
+        self.blocks = blocks
+        decoderNorm = try NormLayer("decoder_norm", epsilon: 1e-6, in: &builder)
+        let xavier = (6 / Double(dim + valueCount)).squareRoot()
+        weight = builder.weight("decoder_pred.weight", valueCount, dim, initial: .uniform(bound: xavier))
+        bias = builder.parameter("decoder_pred.bias", [valueCount], initial: .constant(0))
+        predictions = builder.patchValues
+        self.configuration = configuration
+    }
+
+    var offset: Int { norm.weight }
+    var outputs: HeadOutputs { .predictions(predictions) }
+
+    /// 6 L D V.
+    var operations: Double { 6 * Double(configuration.patchCount) * Double(weight.inputs) * Double(valueCount) }
+
+    func normalise(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) { norm.forward(z, pass) }
+
+    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) {
+        norm.forward(z, pass)
+        var z = normed
+        for block in blocks {
+            block.forward(z, pass)
+            z = block.output
+        }
+        pass.lap(.decoder)
+        decoderNorm.forward(z, pass)
+        // The predictions reuse the memory of the embedding's patches.
+        pass.sync()
+        multiply(
+            pass.tokens(decoderNorm.output), pass.matrix(weight).transposed,
+            into: pass.tokens(predictions, width: valueCount))
+        let own = pass.own(predictions, width: valueCount)
+        addRow(own, bias: pass.parameters + bias, sign: 1, rows: pass.rows, dim: valueCount, into: own)
+        pass.lap(.loss)
+    }
+
+    /// The sum over the hidden patches of each image; see `reconstructionLoss`.
+    func loss(
+        _ batch: PatchBatch, of images: Range<Int>, gradientScale: Float?, imageLosses: UnsafeMutablePointer<Double>
+    ) {
+        let (patchCount, first) = (configuration.patchCount, images.lowerBound)
+        reconstructionLoss(
+            prediction: predictions + first * configuration.tokenCount * valueCount,
+            patches: batch.patches + first * patchCount * valueCount, mask: batch.mask.map { $0 + first * patchCount },
+            images: images.count, patchCount: patchCount, valueCount: valueCount,
+            normalisesTargets: configuration.normalisesTargets, gradientScale: gradientScale,
+            imageLosses: imageLosses + first)
+    }
+
+    /// With dP the gradient of the predictions: dW += dP^T LN(z), db += sum dP; dP W goes back through norm and blocks.
+    func backward(
+        into d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass, isLast: Bool,
+        ready: (Int) -> Void
+    ) {
+        let upstream = pass.factor(predictions, in: pass.scratch.predictionGradient, width: valueCount)
+        pass.sync()
+        pass.addGradient(of: weight, upstream, decoderNorm.output)
+        pass.addBiasGradient(bias, predictions, width: valueCount)
+        multiply(
+            pass.tokens(upstream, width: valueCount), pass.matrix(weight), into: pass.tokens(pass.scratch.product))
+        decoderNorm.backward(pass.scratch.product, x: blocks.last?.output ?? normed, pass, into: d, isAdding: false)
+        pass.lap(.loss)
+        for index in blocks.indices.reversed() {
+            blocks[index].backward(d, z: index == 0 ? normed : blocks[index - 1].output, pass)
+            guard isLast else { continue }
+            blocks[index].completeGradients(pass)
+            guard pass.thread == 0 else { continue }
+            if index == blocks.count - 1 { decoderNorm.collectGradients(pass) }
+            ready(blocks[index].offset)
+        }
+        norm.backward(Operand(d), x: z, pass, into: d, isAdding: false)
+        if isLast {
+            pass.sync()
+            if pass.thread == 0 { norm.collectGradients(pass) }
+        }
+        pass.lap(.decoder)
+    }
+
+    func collectGradients(_ pass: Pass) {
+        norm.collectGradients(pass)
+        for block in blocks { block.collectGradients(pass) }
+        decoderNorm.collectGradients(pass)
+    }
+
+    func tensors(_ shape: AttentionShape) -> [PassTensor] {
+        let tokens = [shape.images, shape.tokens, shape.dim]
+        let ends = [
+            PassTensor(name: "decoder_norm", shape: tokens, values: decoderNorm.output),
+            PassTensor(
+                name: "decoder_pred", shape: [shape.images, shape.tokens, valueCount], values: Operand(predictions)),
+        ]
+        return [PassTensor(name: "norm", shape: tokens, values: Operand(normed))]
+            + blocks.flatMap { $0.tensors(shape) } + ends
+    }
+}

@@ -1,0 +1,100 @@
+import Kernels
+
+/// y = x + sign MSSA(LN x): multi-head subspace self-attention with a skip connection. (M, D) -> (M, D)
+///
+/// MSSA(x) = O W_o^T + b_o with U = x W_u^T and, per head, O = softmax(U U^T / sqrt(P)) U. With one head there is no
+/// W_o and no b_o. The encoder compresses with sign +1, the decoder inverts with sign -1; the sign is applied to O.
+/// ¶+Source: Pai et al., Masked Completion via Structured Diffusion with White-Box Transformers (arXiv 2404.02446).
+struct AttentionLayer {
+    let norm: NormLayer
+    let subspaces: Weight  // W_u (D, D)
+    let output: (weight: Weight, bias: Int)?  // W_o (D, D), b_o (D)
+    let sign: Float
+    let u: Operand  // (M, D)
+    let probabilities: Operand  // (N, H, E, E), see AttentionShape
+    let attended: Operand  // sign O, (M, D)
+    let sum: UnsafeMutablePointer<Float>  // y, (M, D)
+
+    init(
+        _ name: String, sign: Float, initial: (weight: InitialValue, bias: InitialValue),
+        in builder: inout LayerBuilder
+    ) throws {
+        let (shape, count) = (builder.shape, builder.rows * builder.shape.dim)
+        let dim = shape.dim
+        norm = try NormLayer("\(name).norm", epsilon: 1e-5, in: &builder)
+        subspaces = builder.weight("\(name).fn.qkv.weight", dim, dim, initial: initial.weight)
+        output =
+            shape.heads == 1
+            ? nil
+            : (
+                builder.weight("\(name).fn.to_out.0.weight", dim, dim, initial: initial.weight),
+                builder.parameter("\(name).fn.to_out.0.bias", [dim], initial: initial.bias)
+            )
+        self.sign = sign
+        u = try builder.operands(count)
+        probabilities = try builder.operands(shape.scoreCountOfAll)
+        attended = try builder.operands(count)
+        sum = try builder.floats(count)
+    }
+
+    /// Computes y into `sum`.
+    func forward(_ x: UnsafeMutablePointer<Float>, _ pass: Pass) {
+        norm.forward(x, pass)
+        multiply(pass.tokens(norm.output), pass.matrix(subspaces).transposed, into: pass.tokens(u))
+        subspaceAttention(
+            pass.own(u), probabilities: ownProbabilities(pass), output: pass.own(attended), sign: sign,
+            scratch: pass.head, shape: pass.shape)
+        guard let output else {
+            return add(pass.own(x), pass.own(attended), count: pass.rows * pass.dim, into: pass.own(sum))
+        }
+        addRow(
+            pass.own(x), bias: pass.parameters + output.bias, sign: sign, rows: pass.rows, dim: pass.dim,
+            into: pass.own(sum))
+        multiply(
+            pass.tokens(attended), pass.matrix(output.weight).transposed, into: pass.tokens(sum), isAdding: true)
+    }
+
+    /// Turns d from the gradient of y into the gradient of x:
+    ///
+    ///     sign dO = d W_o;  dW_o += d^T (sign O);  db_o += sign sum d;  dU from dO;  dW_u += dU^T LN(x)
+    ///     dx = d + LN backward (dU W_u)
+    ///
+    /// Does not wait for the other threads at the end.
+    func backward(_ d: UnsafeMutablePointer<Float>, x: UnsafeMutablePointer<Float>, _ pass: Pass) {
+        let upstream = pass.factor(d, in: pass.scratch.upstream)
+        var dAttended = upstream
+        pass.sync()
+        if let output {
+            dAttended = pass.scratch.first(upstream.format)
+            multiply(pass.tokens(upstream), pass.matrix(output.weight), into: pass.tokens(dAttended))
+            pass.addGradient(of: output.weight, upstream, attended)
+            pass.addBiasGradient(output.bias, d, sign: sign)
+        }
+        let du = pass.scratch.second
+        subspaceAttentionBackward(
+            pass.own(dAttended), u: pass.own(u), probabilities: ownProbabilities(pass), into: pass.own(du),
+            sign: sign, scratch: pass.head, shape: pass.shape)
+        pass.sync()
+        pass.addGradient(of: subspaces, du, norm.output)
+        multiply(pass.tokens(du), pass.matrix(subspaces), into: pass.tokens(pass.scratch.product))
+        norm.backward(pass.scratch.product, x: x, pass, into: d, isAdding: true)
+    }
+
+    /// A for this thread's images.
+    private func ownProbabilities(_ pass: Pass) -> Operand {
+        probabilities + pass.firstImage * pass.shape.heads * pass.shape.scoreCount
+    }
+
+    func tensors(_ name: String, _ shape: AttentionShape) -> [PassTensor] {
+        let tokens = [shape.images, shape.tokens, shape.dim]
+        return [
+            PassTensor(name: "\(name).norm", shape: tokens, values: norm.output),
+            PassTensor(name: "\(name).fn.qkv", shape: tokens, values: u),
+            PassTensor(
+                name: "\(name).fn.attention", shape: [shape.images, shape.heads, shape.extent, shape.extent],
+                values: probabilities),
+            PassTensor(name: "\(name).fn.attended", shape: tokens, values: attended),
+            PassTensor(name: name, shape: tokens, values: Operand(sum)),
+        ]
+    }
+}

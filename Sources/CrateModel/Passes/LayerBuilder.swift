@@ -1,0 +1,94 @@
+import Base
+import Kernels
+
+/// Lays out a model layer by layer: parameters in the flat buffer, prepared weights, and the activations of passes over
+/// a micro-batch.
+struct LayerBuilder: ~Copyable {
+    private(set) var layout = ParameterLayout()
+    private(set) var prepared = PreparedLayout()
+    private(set) var arena: Arena
+    /// N of a micro-batch, T, H and P.
+    let shape: AttentionShape
+    /// The format of factors, the inputs of products.
+    let format: OperandFormat
+    let threads: Int
+    /// The embedding's patches, reused for an autoencoder's predictions, (M, V).
+    let patchValues: UnsafeMutablePointer<Float>
+
+    /// M = N T.
+    var rows: Int { shape.images * shape.tokens }
+
+    /// Throws `Failure` if memory is short.
+    init(
+        _ configuration: ModelConfiguration, images: Int, _ format: OperandFormat, threads: Int, arena: consuming Arena
+    ) throws {
+        shape = AttentionShape(
+            images: images, tokens: configuration.tokenCount, heads: configuration.heads,
+            headDim: configuration.headDim)
+        self.format = format
+        self.threads = threads
+        var arena = arena
+        patchValues = try arena.floats(images * configuration.tokenCount * configuration.patchValueCount)
+        self.arena = arena
+    }
+
+    /// Appends a parameter that is not a factor of products, and returns its offset.
+    mutating func parameter(_ name: String, _ extents: [Int], initial: InitialValue) -> Int {
+        layout.append(name, extents, initial: initial)
+    }
+
+    /// Appends a weight (outputs, inputs), stored with the shape `extents` if given. With `isDerived` products use
+    /// values that a layer derives from the parameter.
+    mutating func weight(
+        _ name: String, _ outputs: Int, _ inputs: Int, stored extents: [Int]? = nil, initial: InitialValue,
+        isDerived: Bool = false
+    ) -> Weight {
+        let offset = layout.append(name, extents ?? [outputs, inputs], initial: initial)
+        return prepared.append(offset, outputs, inputs, isDerived: isDerived)
+    }
+
+    /// Zeroed floats.
+    mutating func floats(_ count: Int) throws -> UnsafeMutablePointer<Float> { try arena.floats(count) }
+
+    /// Zeroed elements in the format of factors.
+    mutating func operands(_ count: Int) throws -> Operand { try arena.operands(count, format) }
+
+    /// Memory for a copy of floats as factors; empty if factors are fp32.
+    mutating func factorCopy(_ count: Int) throws -> Operand {
+        try arena.operands(format == .float32 ? 0 : count, format)
+    }
+
+    /// Adds the memory of passes that no layer owns. Call it after all layers are built.
+    mutating func finish(
+        _ configuration: ModelConfiguration
+    ) throws -> (scratch: Scratch, prepared: PreparedWeights, bytes: ReplicaBytes) {
+        let activations = arena.byteCount
+        let scratch = try Scratch(configuration, shape, format, threads: threads, in: &arena)
+        let scratchBytes = arena.byteCount - activations
+        let weights = try PreparedWeights(prepared, format, in: &arena)
+        let bytes = ReplicaBytes(
+            activations: activations, scratch: scratchBytes,
+            preparedWeights: arena.byteCount - activations - scratchBytes)
+        return (scratch, weights, bytes)
+    }
+
+    consuming func memory() -> Arena { arena }
+}
+
+package struct ReplicaBytes: Equatable, Sendable {
+    /// Kept from the forward pass for the backward pass.
+    package let activations: Int
+    /// Not needed after a layer has run.
+    package let scratch: Int
+    package let preparedWeights: Int
+}
+
+extension ReplicaBytes {
+    /// The bytes for a replica with these arguments, computed without allocating. Throws `Failure` on integer overflow.
+    package init(_ model: Model, images: Int, precision: Precision, threads: Int) throws {
+        var builder = try LayerBuilder(
+            model.configuration, images: images, precision.format, threads: threads, arena: Arena(isCounting: true))
+        _ = try Network(model.configuration, model.classifier, in: &builder)
+        self = try builder.finish(model.configuration).bytes
+    }
+}

@@ -1,0 +1,135 @@
+import Base
+import Kernels
+
+// M = N T rows: all tokens of the N images of a micro-batch. D channels, V values per patch. Every matrix is row-major.
+
+/// The state of one forward or backward pass on one thread, shared by all layers.
+///
+/// A thread owns some of the images and computes their rows of every matrix. Gradients of weights sum over the rows of
+/// all images; there a thread owns a part of the weight, and `sync` separates the two phases.
+struct Pass {
+    /// N of this thread's images, T, H and P.
+    var shape: AttentionShape
+    let firstImage: Int
+    /// N over all threads.
+    let allImages: Int
+    let parameters: UnsafeMutablePointer<Float>
+    let prepared: PreparedWeights
+    /// Flat buffer to which gradients are added. Not used by a forward pass.
+    let gradients: UnsafeMutablePointer<Float>
+    let scratch: Scratch
+    let thread: Int
+    let team: ThreadTeam
+    let clock: StepClock
+
+    var dim: Int { shape.heads * shape.headDim }
+    var rows: Int { shape.images * shape.tokens }
+    var allRows: Int { allImages * shape.tokens }
+    /// This thread's scratch for one head.
+    var head: UnsafeMutablePointer<Float> { scratch.heads + thread * shape.scratchCount }
+    /// Scratch for values derived from a weight, shared by all threads.
+    var derivation: UnsafeMutablePointer<Float> { scratch.derivation(of: 0) }
+
+    /// This thread's rows of the matrix (M, width) at `pointer`; `width` nil is D.
+    func own(_ pointer: UnsafeMutablePointer<Float>, width: Int? = nil) -> UnsafeMutablePointer<Float> {
+        pointer + firstImage * shape.tokens * (width ?? dim)
+    }
+
+    func own(_ operand: Operand, width: Int? = nil) -> Operand {
+        operand + firstImage * shape.tokens * (width ?? dim)
+    }
+
+    /// The same as a matrix.
+    func tokens(_ operand: Operand, width: Int? = nil) -> Matrix {
+        Matrix(own(operand, width: width), rows, width ?? dim)
+    }
+
+    func tokens(_ pointer: UnsafeMutablePointer<Float>, width: Int? = nil) -> Matrix {
+        tokens(Operand(pointer), width: width)
+    }
+
+    /// Where to write the running gradient d (M, D) as a factor: d itself if factors are fp32.
+    func factorMemory(for d: UnsafeMutablePointer<Float>) -> Operand {
+        prepared.format == .float32 ? Operand(d) : scratch.upstream
+    }
+
+    /// x (M, width) as a factor: x itself, or its copy in `memory`, of which this thread writes its own rows.
+    func factor(_ x: UnsafeMutablePointer<Float>, in memory: Operand, width: Int? = nil) -> Operand {
+        guard prepared.format != .float32 else { return Operand(x) }
+        convert(own(x, width: width), count: rows * (width ?? dim), into: own(memory, width: width))
+        return memory
+    }
+
+    /// The same pass over matrices that have one row per image instead of T.
+    var ofImages: Pass {
+        var pass = self
+        pass.shape.tokens = 1
+        return pass
+    }
+
+    func matrix(_ weight: Weight) -> Matrix { prepared.matrix(weight, parameters: parameters) }
+
+    /// Waits for the other threads: afterwards their writes are visible and their inputs may be overwritten.
+    func sync() { team.sync() }
+
+    /// Counts the time since the last lap towards `part`.
+    func lap(_ part: StepPart) {
+        if thread == 0 { clock.lap(part) }
+    }
+
+    /// This thread's part of the gradient of `weight`: dW += dy^T x over all rows, dy (M, outputs), x (M, inputs).
+    func addGradient(of weight: Weight, _ dy: Operand, _ x: Operand) {
+        let part = team.part(thread, of: weight.outputs, grain: 16)
+        guard !part.isEmpty else { return }
+        multiply(
+            Matrix(dy + part.lowerBound, allRows, part.count, stride: weight.outputs).transposed,
+            Matrix(x, allRows, weight.inputs),
+            into: Matrix(gradients + weight.offset + part.lowerBound * weight.inputs, part.count, weight.inputs),
+            isAdding: true)
+    }
+
+    /// This thread's part of the gradient of the bias at `offset`: db += sign (sum of all rows of dy (M, width)).
+    func addBiasGradient(_ offset: Int, _ dy: UnsafePointer<Float>, sign: Float = 1, width: Int? = nil) {
+        let width = width ?? dim
+        let part = team.part(thread, of: width, grain: 16)
+        addColumnSums(
+            dy + part.lowerBound, sign: sign, rows: allRows, columns: part.count, stride: width,
+            to: gradients + offset + part.lowerBound)
+    }
+}
+
+/// Memory of a pass that is not needed after a layer has run.
+struct Scratch {
+    /// (M, D).
+    let first: UnsafeMutablePointer<Float>
+    /// (M, D), in the format of factors.
+    let second: Operand
+    /// The running gradient as a factor, (M, D); empty if factors are fp32.
+    let upstream: Operand
+    /// The gradient of the predictions as a factor, (M, V); empty if factors are fp32.
+    let predictionGradient: Operand
+    /// One head's matrices for each thread.
+    fileprivate let heads: UnsafeMutablePointer<Float>
+    private let derivations: UnsafeMutablePointer<Float>  // (threads, D, D), or (threads, V) if that is larger
+    private let derivationCount: Int
+
+    init(
+        _ configuration: ModelConfiguration, _ shape: AttentionShape, _ format: OperandFormat, threads: Int,
+        in arena: inout Arena
+    ) throws {
+        let (rows, dim, valueCount) = (shape.images * shape.tokens, shape.dim, configuration.patchValueCount)
+        derivationCount = max(dim * dim, valueCount)
+        derivations = try arena.floats(threads * derivationCount)
+        first = try arena.floats(rows * dim)
+        second = try arena.operands(rows * dim, format)
+        upstream = try arena.operands(format == .float32 ? 0 : rows * dim, format)
+        predictionGradient = try arena.operands(format == .float32 ? 0 : rows * valueCount, format)
+        heads = try arena.floats(threads * shape.scratchCount)
+    }
+
+    func first(_ format: OperandFormat) -> Operand { Operand(first, format) }
+    /// `first` in the format of products that are not used as factors.
+    var product: Operand { Operand(first, second.format.result) }
+    /// Scratch of `thread` for deriving weights; that of thread 0 extends over those of all others.
+    func derivation(of thread: Int) -> UnsafeMutablePointer<Float> { derivations + thread * derivationCount }
+}

@@ -1,0 +1,59 @@
+import Kernels
+
+// N images of a micro-batch, T tokens, D channels.
+
+/// Results of the last pass.
+extension Replica {
+    /// Loss of each image after `loss`, (N); for an autoencoder the sum over the hidden patches.
+    package var imageLosses: UnsafeMutableBufferPointer<Double> { losses.elements }
+
+    package var outputs: HeadOutputs { network.head.outputs }
+
+    /// The output of encoder block `index`, (N, T, D).
+    package func encoderOutput(_ index: Int) -> UnsafePointer<Float> { UnsafePointer(network.encoder[index].output) }
+
+    /// The output of decoder block `index`, (N, T, D).
+    package func decoderOutput(_ index: Int) -> UnsafePointer<Float> {
+        UnsafePointer(network.head.blocks[index].output)
+    }
+
+    /// The norm of the last encoder block's output, (N, T, D).
+    package var encoderNormed: UnsafePointer<Float> { UnsafePointer(network.head.normed) }
+
+    /// The attention of token `query` of image `image` in head `head` of encoder block `block`: a row of A, (T). Nil if
+    /// the block has no attention.
+    package func attentionRow(block: Int, image: Int, head: Int, query: Int) -> [Float]? {
+        let start = ((image * shape.heads + head) * shape.extent + query) * shape.extent
+        return network.encoder[block].attention.map {
+            PassTensor(name: "", shape: [shape.tokens], values: $0 + start).copy()
+        }
+    }
+
+    /// The outputs of all layers in the last forward pass over `images` images, in order of computation. For debugging;
+    /// call it before `loss` overwrites the outputs.
+    package func tensors(images: Int) -> [PassTensor] {
+        var shape = shape
+        shape.images = images
+        let tokens = PassTensor(
+            name: "patch_embed", shape: [images, shape.tokens, shape.dim], values: Operand(network.embedding.tokens))
+        return [tokens] + network.encoder.flatMap { $0.tensors(shape) } + network.head.tensors(shape)
+    }
+}
+
+/// The output of one layer in the last forward pass, with the layer's name as in the names of its parameters.
+package struct PassTensor {
+    package let name: String
+    package let shape: [Int]
+    package let values: Operand
+
+    package var count: Int { shape.reduce(1, *) }
+
+    package func copy() -> [Float] {
+        guard values.format == .bfloat16 else {
+            return [Float](
+                UnsafeBufferPointer(start: values.memory.assumingMemoryBound(to: Float.self), count: count))
+        }
+        let halves = values.memory.assumingMemoryBound(to: UInt16.self)
+        return (0..<count).map { Float(bitPattern: UInt32(halves[$0]) << 16) }
+    }
+}

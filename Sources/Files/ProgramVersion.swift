@@ -1,2 +1,0 @@
-/// The version of the program; ranks of different versions do not train together.
-public let programVersion = "0.1.0"

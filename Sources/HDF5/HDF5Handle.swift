@@ -1,0 +1,79 @@
+import Base
+import CHDF5
+
+/// An open HDF5 object (file, dataset, space, type, property list), closed when its owner goes.
+package struct HDF5Handle: ~Copyable {
+    package typealias Close = @convention(c) (hid_t) -> herr_t
+
+    /// The object's identifier; negative once it is closed.
+    package private(set) var id: hid_t
+    private let closing: Close
+
+    /// Owns what an HDF5 call returned. Throws `failure` when that says that the call failed.
+    package init(_ id: hid_t, closedBy closing: Close, orThrow failure: @autoclosure () -> Failure) throws {
+        guard id >= 0 else { throw failure() }
+        self.id = id
+        self.closing = closing
+    }
+
+    deinit {
+        if id >= 0 { _ = closing(id) }
+    }
+
+    /// Closes now. Throws `failure` when that does not succeed: closing writes what is still in memory.
+    package mutating func close(orThrow failure: @autoclosure () -> Failure) throws {
+        let status = closing(id)
+        id = -1
+        guard status >= 0 else { throw failure() }
+    }
+}
+
+/// Throws `failure` when `status`, which an HDF5 call returned, says that the call failed.
+package func check(_ status: herr_t, orThrow failure: @autoclosure () -> Failure) throws {
+    guard status >= 0 else { throw failure() }
+}
+
+/// A space of the given extents.
+package func makeSpace(_ extents: [Int], orThrow failure: @autoclosure () -> Failure) throws -> HDF5Handle {
+    try HDF5Handle(
+        H5Screate_simple(Int32(extents.count), extents.map { hsize_t($0) }, nil), closedBy: H5Sclose,
+        orThrow: failure())
+}
+
+/// The type of strings of any length in UTF-8.
+package func makeStringType(orThrow failure: @autoclosure () -> Failure) throws -> HDF5Handle {
+    let type = try HDF5Handle(H5Tcopy(crate_h5_string()), closedBy: H5Tclose, orThrow: failure())
+    try check(H5Tset_size(type.id, crate_h5_variable_length()), orThrow: failure())
+    try check(H5Tset_cset(type.id, H5T_CSET_UTF8), orThrow: failure())
+    return type
+}
+
+/// How datasets are created: without the time, so that the same samples give the same file.
+package func makeDatasetCreation(orThrow failure: @autoclosure () -> Failure) throws -> HDF5Handle {
+    let creation = try HDF5Handle(H5Pcreate(crate_h5_dataset_creation()), closedBy: H5Pclose, orThrow: failure())
+    try check(H5Pset_obj_track_times(creation.id, false), orThrow: failure())
+    return creation
+}
+
+/// Access without file locks: shards are never written while they are read, and many cluster file systems
+/// refuse to lock.
+package func makeUnlockedAccess(orThrow failure: @autoclosure () -> Failure) throws -> HDF5Handle {
+    let access = try HDF5Handle(H5Pcreate(crate_h5_file_access()), closedBy: H5Pclose, orThrow: failure())
+    try check(H5Pset_file_locking(access.id, false, true), orThrow: failure())
+    return access
+}
+
+/// Writes `values` of the HDF5 type `type` as the one-dimensional dataset `name` of `file`.
+package func writeDataset<Value: BitwiseCopyable>(
+    _ name: String, _ type: hid_t, _ values: [Value], of file: hid_t, orThrow failure: @autoclosure () -> Failure
+) throws {
+    let space = try makeSpace([values.count], orThrow: failure())
+    let creation = try makeDatasetCreation(orThrow: failure())
+    var dataset = try HDF5Handle(
+        H5Dcreate2(file, name, type, space.id, crate_h5_default(), creation.id, crate_h5_default()),
+        closedBy: H5Dclose, orThrow: failure())
+    try check(
+        H5Dwrite(dataset.id, type, crate_h5_whole_space(), crate_h5_whole_space(), crate_h5_default(), values),
+        orThrow: failure())
+    try dataset.close(orThrow: failure())
+}

@@ -1,0 +1,56 @@
+import Base
+import Foundation
+
+/// How an image is mixed with another one: mixup adds them up, cutmix pastes a rectangle.
+///
+/// Sources: Zhang et al., mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412); Yun et al., CutMix: Regularization
+/// Strategy to Train Strong Classifiers with Localizable Features (arXiv 1905.04899).
+package struct Mixing: Equatable, Sendable {
+    /// The share of the image itself, in its pixels and in its targets.
+    package let share: Double
+    /// What is pasted from the other image; nil where they are added up.
+    package let rectangle: Crop?
+
+    /// Draws from `generator` how an image of `side` x `side` is mixed: a share from Beta(a, a), and for cutmix a rectangle of
+    /// 1 - share of the image around a place anywhere in it; where it ends outside, the share is larger than was drawn.
+    package static func draw(
+        _ augmentation: Augmentation, side: Int, using generator: inout KeyedGenerator
+    ) -> Mixing {
+        let coin = generator.uniform() < 0.5
+        let cuts = augmentation.cutmix > 0 && (augmentation.mixup == 0 || coin)
+        let share = generator.beta(cuts ? augmentation.cutmix : augmentation.mixup)
+        guard cuts else { return Mixing(share: share, rectangle: nil) }
+        let extent = Int(Double(side) * (1 - share).squareRoot())
+        func range() -> Range<Int> {
+            let start = generator.index(below: side) - extent / 2
+            return (start..<start + extent).clamped(to: 0..<side)
+        }
+        let (columns, rows) = (range(), range())
+        return Mixing(
+            share: 1 - Double(columns.count * rows.count) / Double(side * side),
+            rectangle: Crop(x: columns.lowerBound, y: rows.lowerBound, width: columns.count, height: rows.count))
+    }
+
+    /// Mixes `other` into `image`, both (S, S, 3).
+    package func apply(_ other: UnsafePointer<Float>, to image: UnsafeMutablePointer<Float>, side: Int) {
+        guard let rectangle else {
+            let (own, rest) = (Float(share), Float(1 - share))
+            for i in 0..<3 * side * side { image[i] = own * image[i] + rest * other[i] }
+            return
+        }
+        for row in rectangle.y..<rectangle.y + rectangle.height {
+            let start = (row * side + rectangle.x) * 3
+            (image + start).update(from: other + start, count: 3 * rectangle.width)
+        }
+    }
+}
+
+extension KeyedGenerator {
+    /// A draw from Beta(a, a), a > 0, by the method of Jöhnk.
+    mutating func beta(_ a: Double) -> Double {
+        while true {
+            let (x, y) = (pow(uniform(), 1 / a), pow(uniform(), 1 / a))
+            if x + y > 0 && x + y <= 1 { return x / (x + y) }
+        }
+    }
+}

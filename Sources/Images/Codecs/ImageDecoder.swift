@@ -1,0 +1,29 @@
+import Base
+
+/// Decodes JPEG and PNG.
+package enum ImageDecoder {
+    /// The image that `bytes` hold, whatever the file was called: the first bytes tell JPEG from PNG.
+    ///
+    /// Grey becomes RGB, alpha is dropped. Throws `Failure` when the bytes are of another kind, damaged or cut
+    /// short, or claim more than `Image.maximumPixelCount` pixels.
+    package static func decode(_ bytes: UnsafeRawBufferPointer) throws -> Image {
+        if bytes.starts(with: [0xFF, 0xD8, 0xFF]) {
+            var decoder = try JPEGDecoder()
+            return try decoder.image(bytes)
+        }
+        if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) { return try decodePNG(bytes) }
+        throw Failure(
+            bytes.isEmpty ? "the file is empty" : "neither a JPEG nor a PNG image",
+            hint: "replace the file or leave it out")
+    }
+
+    /// The image that `bytes` hold; see `decode(_: UnsafeRawBufferPointer)`.
+    package static func decode(_ bytes: [UInt8]) throws -> Image {
+        try bytes.withUnsafeBytes { try decode($0) }
+    }
+}
+
+/// What is thrown for an image whose data cannot be decoded.
+func undecodable(_ reason: String) -> Failure {
+    Failure(reason, hint: "replace the file or leave it out")
+}

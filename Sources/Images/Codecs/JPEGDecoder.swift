@@ -1,0 +1,138 @@
+import Base
+import CTurboJPEG
+
+/// A TurboJPEG decompressor with its default, accurate transforms.
+///
+/// Keeps its memory: after the largest image no call allocates any more, but for what the library itself allocates.
+package struct JPEGDecoder: ~Copyable {
+    /// What the header of an image says.
+    private struct Header {
+        let width: Int32
+        let height: Int32
+        let isClean: Bool
+        let hasFourInks: Bool
+        let pixelCount: Int
+    }
+
+    private var handle: tjhandle
+    /// Whether the last image was not decoded without a word of complaint.
+    private var isTainted = false
+    private var buffer: OwnedBuffer<UInt8>
+
+    /// Throws `Failure` when there is no memory for a decompressor.
+    package init() throws {
+        let buffer = try OwnedBuffer<UInt8>(count: 0)
+        handle = try JPEGDecoder.start()
+        self.buffer = buffer
+    }
+
+    deinit { tjDestroy(handle) }
+
+    /// The pixels of the last image that was decoded by `decode(_:)`, (row, column, channel).
+    package var pixels: UnsafePointer<UInt8> { UnsafePointer(buffer.pointer) }
+
+    /// Decodes `bytes` to `pixels` and returns the image's size.
+    ///
+    /// Throws `Failure` when the bytes are damaged or cut short, or claim more than `Image.maximumPixelCount` pixels.
+    package mutating func decode(_ bytes: UnsafeRawBufferPointer) throws -> (width: Int, height: Int) {
+        let header = try header(of: bytes)
+        let count = header.pixelCount * (header.hasFourInks ? 4 : 3)
+        if buffer.count < count { buffer = try OwnedBuffer(count: count) }
+        try decode(bytes, header, into: buffer.pointer)
+        return (Int(header.width), Int(header.height))
+    }
+
+    /// The image that `bytes` hold. Throws `Failure` as `decode(_:)` does.
+    mutating func image(_ bytes: UnsafeRawBufferPointer) throws -> Image {
+        let header = try header(of: bytes)
+        let count = header.pixelCount
+        let pixels = try [UInt8](unsafeUninitializedCapacity: count * (header.hasFourInks ? 4 : 3)) {
+            values, initialised in
+            try decode(bytes, header, into: values.baseAddress!)
+            initialised = count * 3
+        }
+        return try Image(width: Int(header.width), height: Int(header.height), pixels: pixels)
+    }
+
+    private mutating func header(of bytes: UnsafeRawBufferPointer) throws -> Header {
+        guard let start = bytes.bindMemory(to: UInt8.self).baseAddress else { throw undecodable("the file is empty") }
+        if isTainted { try restart() }
+        isTainted = true
+        var (width, height, subsampling, colours): (Int32, Int32, Int32, Int32) = (0, 0, 0, 0)
+        let status = tjDecompressHeader3(
+            handle, start, UInt(bytes.count), &width, &height, &subsampling, &colours)
+        guard status == 0 || isWarning else { throw undecodable(message) }
+        return Header(
+            width: width, height: height, isClean: status == 0,
+            hasFourInks: colours == TJCS_CMYK.rawValue || colours == TJCS_YCCK.rawValue,
+            // Each block of 8 x 8 pixels takes a bit at least.
+            pixelCount: try Image.pixelCount(
+                width: Int(width), height: Int(height), byteCount: bytes.count, pixelsPerByte: 8 * 64))
+    }
+
+    private mutating func decode(
+        _ bytes: UnsafeRawBufferPointer, _ header: Header, into values: UnsafeMutablePointer<UInt8>
+    ) throws {
+        let start = bytes.bindMemory(to: UInt8.self).baseAddress!
+        let format = header.hasFourInks ? TJPF_CMYK : TJPF_RGB
+        // Without a limit, a small file of many empty scans takes minutes.
+        let status = tjDecompress2(
+            handle, start, UInt(bytes.count), values, header.width, 0, header.height, Int32(format.rawValue),
+            TJFLAG_LIMITSCANS)
+        if status != 0, let problem = rejection(of: bytes) { throw problem }
+        isTainted = status != 0 || !header.isClean
+        if header.hasFourInks { convertInvertedInks(values, count: header.pixelCount) }
+    }
+
+    private var isWarning: Bool { tjGetErrorCode(handle) == TJERR_WARNING.rawValue }
+
+    private var message: String { String(cString: tjGetErrorStr2(handle)) }
+
+    /// What is wrong with the image after a failed call; nil after a warning that is harmless.
+    ///
+    /// After a warning the image is there, but where the data ended early its rest is grey. Only the first of several
+    /// warnings is kept, so after another one the end marker is looked for as well: a whole file has it behind the start of
+    /// its last scan.
+    private func rejection(of bytes: UnsafeRawBufferPointer) -> Failure? {
+        guard isWarning else { return undecodable(message) }
+        let isShort = message.contains("Premature end") || !endsBehindLastScan(bytes)
+        return isShort ? undecodable("the JPEG data end early") : nil
+    }
+
+    private func endsBehindLastScan(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var index = bytes.count - 2
+        while index >= 0 {
+            if bytes[index] == 0xFF && bytes[index + 1] == 0xD9 { return true }
+            if bytes[index] == 0xFF && bytes[index + 1] == 0xDA { return false }
+            index -= 1
+        }
+        return false
+    }
+
+    /// A new decompressor in place of the old one: after damaged data TurboJPEG 2.1 goes on in the middle of a header and
+    /// rejects the next image, too.
+    private mutating func restart() throws {
+        let fresh = try JPEGDecoder.start()
+        tjDestroy(handle)
+        handle = fresh
+    }
+
+    private static func start() throws -> tjhandle {
+        guard let handle = tjInitDecompress() else {
+            throw Failure("cannot start the JPEG decoder", hint: "free some memory")
+        }
+        return handle
+    }
+}
+
+/// RGB from CMYK as JPEG files hold it, inverted, in place: with c, k in 0...255 as stored, r = k - (255 - c) k / 255, the
+/// product rounded to the nearest. This is what Pillow's `convert("RGB")` gives.
+private func convertInvertedInks(_ values: UnsafeMutablePointer<UInt8>, count: Int) {
+    for pixel in 0..<count {
+        let black = Int32(values[4 * pixel + 3])
+        for channel in 0..<3 {
+            let product = (255 - Int32(values[4 * pixel + channel])) * black + 128
+            values[3 * pixel + channel] = UInt8(black - (product >> 8 + product) >> 8)
+        }
+    }
+}

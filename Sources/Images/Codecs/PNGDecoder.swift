@@ -1,0 +1,40 @@
+import CPNG
+
+/// Decodes a PNG of any kind through libpng's simplified interface.
+///
+/// Decoded with alpha, which is then dropped: libpng would otherwise blend with a background. 16-bit values are
+/// taken as sRGB, as the 8-bit ones are.
+func decodePNG(_ bytes: UnsafeRawBufferPointer) throws -> Image {
+    var reader = png_image()
+    reader.version = png_uint_32(PNG_IMAGE_VERSION)
+    defer { png_image_free(&reader) }
+    guard png_image_begin_read_from_memory(&reader, bytes.baseAddress!, bytes.count) != 0 else {
+        throw undecodable(message(of: reader))
+    }
+    let width = Int(reader.width)
+    let height = Int(reader.height)
+    // Deflate makes at most 1032 bytes of one, and a pixel takes a bit at least.
+    let count = try Image.pixelCount(
+        width: width, height: height, byteCount: bytes.count, pixelsPerByte: 8 * 1032)
+    reader.format = UInt32(PNG_FORMAT_FLAG_COLOR | PNG_FORMAT_FLAG_ALPHA)
+    reader.flags |= UInt32(PNG_IMAGE_FLAG_16BIT_sRGB)
+
+    let pixels = try [UInt8](unsafeUninitializedCapacity: count * 4) { values, initialised in
+        guard png_image_finish_read(&reader, nil, values.baseAddress!, 0, nil) != 0 else {
+            throw undecodable(message(of: reader))
+        }
+        // In place: a value's new position is never behind its old one.
+        for pixel in 0..<count {
+            values[3 * pixel] = values[4 * pixel]
+            values[3 * pixel + 1] = values[4 * pixel + 1]
+            values[3 * pixel + 2] = values[4 * pixel + 2]
+        }
+        initialised = count * 3
+    }
+    return try Image(width: width, height: height, pixels: pixels)
+}
+
+/// libpng's own words about its last error.
+func message(of image: png_image) -> String {
+    withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+}

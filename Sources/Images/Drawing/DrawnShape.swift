@@ -1,0 +1,77 @@
+import Base
+import Foundation
+
+/// A shape of a drawn image: an outline in some place, size and turn, lit from one side, with a soft shadow.
+struct DrawnShape {
+    private let outline: ShapeOutline
+    private let centre: SIMD2<Float>
+    private let radius: Float
+    /// (cosine, sine) of the turn.
+    private let turn: SIMD2<Float>
+    private let fill: SIMD3<Float>
+    private let light: SIMD2<Float>
+    /// How far the shadow falls and how wide its edge is, in radii.
+    private let shadowReach: Float
+    private let shadowSoftness: Float
+
+    init(style: DrawingStyle, light: SIMD2<Float>, using generator: inout KeyedGenerator) {
+        outline = ShapeOutline(style.outline)
+        centre = SIMD2(
+            Float(generator.uniform(in: 0.2...0.8)), Float(generator.uniform(in: 0.2...0.8)))
+        radius = Float(generator.uniform(in: 0.14...0.34))
+        let angle = Float(generator.uniform(in: 0...2 * .pi))
+        turn = SIMD2(cos(angle), sin(angle))
+        fill = colour(
+            hue: style.hue + generator.uniform(in: -0.07...0.07), saturation: generator.uniform(in: 0.55...0.95),
+            brightness: generator.uniform(in: 0.55...1))
+        self.light = light
+        shadowReach = Float(generator.uniform(in: 0.12...0.3))
+        shadowSoftness = Float(generator.uniform(in: 0.1...0.35))
+    }
+
+    /// Paints shadow and shape over what is on the canvas (`side` x `side`, by rows), and the shape in white on `shapes`, RGB.
+    func paint(on canvas: inout [SIMD3<Float>], shapes: inout [UInt8], side: Int) {
+        let pixel = 1 / Float(side)
+        let halfPixel = 0.5 * pixel / radius
+        // All of shape and shadow lies within this distance of the centre, in rows or columns.
+        let reach = radius * (1 + shadowReach + shadowSoftness)
+        let rows = range(about: centre.y, reach: reach, side: side)
+        let columns = range(about: centre.x, reach: reach, side: side)
+        for row in rows {
+            for column in columns {
+                let place = (SIMD2(Float(column) + 0.5, Float(row) + 0.5) * pixel - centre) / radius
+                let cast = distance(at: place + light * shadowReach)
+                let shadow = 0.5 * (1 - smoothStep(-shadowSoftness, shadowSoftness, cast))
+                let inside = distance(at: place)
+                let cover = max(0, min(1, 0.5 - 0.5 * inside / halfPixel))
+                let index = row * side + column
+                let ground = canvas[index] * (1 - shadow)
+                canvas[index] = ground + (surface(at: place, depth: -inside) - ground) * cover
+                if inside < 0 { for channel in 0..<3 { shapes[3 * index + channel] = 255 } }
+            }
+        }
+    }
+
+    /// The colour of the shape: brighter towards the light, darker at the rim, a soft highlight.
+    private func surface(at place: SIMD2<Float>, depth: Float) -> SIMD3<Float> {
+        let facing = dot(place, light)
+        let rim = smoothStep(0, 0.22, depth)
+        let glance = place - light * 0.35
+        let highlight = 0.35 * (1 - smoothStep(0, 0.5, dot(glance, glance).squareRoot())) * rim
+        let lit = fill * (0.62 + 0.22 * rim + 0.28 * facing) + highlight
+        return lit.clamped(lowerBound: .zero, upperBound: .one)
+    }
+
+    /// The signed distance at `place` (relative to the centre, in radii) to the turned outline.
+    private func distance(at place: SIMD2<Float>) -> Float {
+        outline.distance(
+            at: SIMD2(place.x * turn.x + place.y * turn.y, place.y * turn.x - place.x * turn.y))
+    }
+
+    /// The rows or columns within `reach` of `position` that are on the canvas.
+    private func range(about position: Float, reach: Float, side: Int) -> Range<Int> {
+        let extent = Float(side)
+        let first = max(0, min(side, Int((position - reach) * extent)))
+        return first..<max(first, min(side, Int((position + reach) * extent) + 1))
+    }
+}

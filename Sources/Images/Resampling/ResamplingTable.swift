@@ -1,0 +1,79 @@
+import Base
+import Kernels
+
+/// For each output position along one axis: which inputs it is made of, and their weights as fixed-point numbers.
+///
+/// Output i lies at c = (i + 1/2) s of the input, s = input / output. Input j has the weight
+/// cubicKernel((j + 1/2 - c) / max(s, 1)), a = -1/2, divided by the sum of all: reducing widens the kernel, so that no
+/// input is left out. Memory grows with the largest table asked for and is kept.
+struct ResamplingTable: ~Copyable {
+    /// Weights are whole multiples of 2^-22: 8 bits of value, 2 of overshoot and sign fill 32 bits.
+    static let fractionBits: Int32 = 22
+
+    private(set) var starts: OwnedBuffer<Int32>
+    private(set) var counts: OwnedBuffer<Int32>
+    private(set) var weights: OwnedBuffer<Int32>
+    private var exact: OwnedBuffer<Double>
+    /// The distance in `weights` from one output position to the next.
+    private(set) var stride = 0
+    /// The inputs that any of the outputs uses.
+    private(set) var inputs = 0..<0
+
+    init() throws {
+        // Locals first: a throw must not leave the table half made.
+        let starts = try OwnedBuffer<Int32>(count: 0)
+        let counts = try OwnedBuffer<Int32>(count: 0)
+        let weights = try OwnedBuffer<Int32>(count: 0)
+        let exact = try OwnedBuffer<Double>(count: 0)
+        self.starts = starts
+        self.counts = counts
+        self.weights = weights
+        self.exact = exact
+    }
+
+    /// Makes the table for the positions `window` of `output`, made of `input` values.
+    mutating func fill(input: Int, output: Int, window: Range<Int>) throws {
+        let scale = Double(input) / Double(output)
+        let widening = max(scale, 1)
+        let support = 2 * widening
+        stride = Int(support.rounded(.up)) * 2 + 1
+        try reserve(positions: window.count)
+
+        var first = input
+        var end = 0
+        for position in 0..<window.count {
+            let centre = (Double(window.lowerBound + position) + 0.5) * scale
+            let start = max(0, Int(centre - support + 0.5))
+            let count = min(input, Int(centre + support + 0.5)) - start
+            starts.pointer[position] = Int32(start)
+            counts.pointer[position] = Int32(count)
+            let offset = Double(start) - centre + 0.5
+            fillWeights(at: weights.pointer + position * stride, count: count, offset: offset, widening: widening)
+            first = min(first, start)
+            end = max(end, start + count)
+        }
+        inputs = first..<end
+    }
+
+    private func fillWeights(at row: UnsafeMutablePointer<Int32>, count: Int, offset: Double, widening: Double) {
+        let reciprocal = 1 / widening
+        var sum = 0.0
+        for tap in 0..<count {
+            exact.pointer[tap] = cubicKernel((Double(tap) + offset) * reciprocal, coefficient: -0.5)
+            sum += exact.pointer[tap]
+        }
+        for tap in 0..<count {
+            let scaled = exact.pointer[tap] / sum * Double(1 << ResamplingTable.fractionBits)
+            row[tap] = Int32(scaled.rounded(.toNearestOrAwayFromZero))
+        }
+    }
+
+    private mutating func reserve(positions: Int) throws {
+        if starts.count < positions {
+            starts = try OwnedBuffer(count: positions)
+            counts = try OwnedBuffer(count: positions)
+        }
+        if weights.count < positions * stride { weights = try OwnedBuffer(count: positions * stride) }
+        if exact.count < stride { exact = try OwnedBuffer(count: stride) }
+    }
+}

@@ -1,0 +1,154 @@
+import Base
+import COneDNN
+
+/// The precision of matrix products. All other operations use fp32.
+package enum Precision: String, CaseIterable, Codable, Sendable {
+    case fp32
+    /// Factors rounded to bf16 (8 exponent bits, 8 bits of precision), sums in fp32.
+    case bf16
+
+    /// The format of factors for this precision on this processor.
+    package var format: OperandFormat {
+        switch self {
+        case .fp32: .float32
+        case .bf16: Self.hasBFloat16Products ? .bfloat16 : .roundedFloat32
+        }
+    }
+
+    /// Whether the processor has bf16 instructions. If not, factors are still rounded, and products run at fp32 speed.
+    package static let hasBFloat16Products = crate_dnnl_has_bf16()
+}
+
+package enum OperandFormat: Sendable {
+    case float32
+    case bfloat16
+    /// Single precision, rounded to values that bf16 can represent.
+    case roundedFloat32
+
+    /// The format of a product that is not itself used as a factor, so it needs no rounding.
+    package var result: OperandFormat { self == .bfloat16 ? .bfloat16 : .float32 }
+
+    /// Bytes per element.
+    package var stride: Int { self == .bfloat16 ? 2 : 4 }
+}
+
+/// A pointer to elements in one of the formats of factors. It does not own the memory.
+package struct Operand {
+    package let memory: UnsafeMutableRawPointer
+    package let format: OperandFormat
+
+    @inline(__always)
+    package init(_ memory: UnsafeMutableRawPointer, _ format: OperandFormat) {
+        self.memory = memory
+        self.format = format
+    }
+
+    @inline(__always)
+    package init(_ floats: UnsafePointer<Float>) {
+        self.init(UnsafeMutableRawPointer(mutating: floats), .float32)
+    }
+
+    @inline(__always)
+    package static func + (operand: Operand, count: Int) -> Operand {
+        Operand(operand.memory + count * operand.format.stride, operand.format)
+    }
+
+    @inline(__always)
+    func elements<Element: OperandElement>(_: Element.Type = Element.self) -> UnsafeMutablePointer<Element> {
+        memory.assumingMemoryBound(to: Element.self)
+    }
+
+    /// Not valid for `bfloat16`.
+    @inline(__always)
+    var floats: UnsafeMutablePointer<Float> { memory.assumingMemoryBound(to: Float.self) }
+}
+
+/// Loads and stores vectors as the functions `load` and `store` do for floats.
+protocol OperandElement: BitwiseCopyable {
+    static func load(_ source: UnsafePointer<Self>, _ lanes: Int) -> Vector
+    /// Rounds to nearest.
+    static func store(_ vector: Vector, _ destination: UnsafeMutablePointer<Self>, _ lanes: Int)
+}
+
+extension Float: OperandElement {
+    @inline(__always)
+    static func load(_ source: UnsafePointer<Float>, _ lanes: Int) -> Vector { Kernels.load(source, lanes) }
+
+    @inline(__always)
+    static func store(_ vector: Vector, _ destination: UnsafeMutablePointer<Float>, _ lanes: Int) {
+        Kernels.store(vector, destination, lanes)
+    }
+}
+
+struct RoundedFloat: OperandElement {
+    let value: Float
+
+    @inline(__always)
+    static func load(_ source: UnsafePointer<RoundedFloat>, _ lanes: Int) -> Vector {
+        Kernels.load(UnsafeRawPointer(source).assumingMemoryBound(to: Float.self), lanes)
+    }
+
+    @inline(__always)
+    static func store(_ vector: Vector, _ destination: UnsafeMutablePointer<RoundedFloat>, _ lanes: Int) {
+        let bits = roundedBits(vector) & 0xFFFF_0000
+        Kernels.store(
+            unsafeBitCast(bits, to: Vector.self),
+            UnsafeMutableRawPointer(destination).assumingMemoryBound(to: Float.self), lanes)
+    }
+}
+
+struct BFloat16: OperandElement {
+    let bits: UInt16
+
+    @inline(__always)
+    static func load(_ source: UnsafePointer<BFloat16>, _ lanes: Int) -> Vector {
+        var halves = SIMD16<UInt16>.zero
+        if lanes >= 16 {
+            halves = UnsafeRawPointer(source).loadUnaligned(as: SIMD16<UInt16>.self)
+        } else {
+            for lane in 0..<lanes { halves[lane] = source[lane].bits }
+        }
+        return unsafeBitCast(SIMD16<UInt32>(truncatingIfNeeded: halves) &<< 16, to: Vector.self)
+    }
+
+    @inline(__always)
+    static func store(_ vector: Vector, _ destination: UnsafeMutablePointer<BFloat16>, _ lanes: Int) {
+        let halves = SIMD16<UInt16>(truncatingIfNeeded: roundedBits(vector) &>> 16)
+        if lanes >= 16 {
+            UnsafeMutableRawPointer(destination).storeBytes(of: halves, as: SIMD16<UInt16>.self)
+        } else {
+            for lane in 0..<lanes { destination[lane] = BFloat16(bits: halves[lane]) }
+        }
+    }
+}
+
+/// Bits whose upper halves are the nearest bf16, with ties to even. NaN stays NaN.
+@inline(__always)
+private func roundedBits(_ vector: Vector) -> SIMD16<UInt32> {
+    let bits = unsafeBitCast(vector, to: SIMD16<UInt32>.self)
+    let rounded = bits &+ 0x7FFF &+ ((bits &>> 16) & 1)
+    return rounded.replacing(with: bits | 0x40_0000, where: vector .!= vector)
+}
+
+/// Converts to the format of `result`, front to back, so that `result` may start at the same address as x.
+package func convert(_ x: UnsafePointer<Float>, count: Int, into result: Operand) {
+    switch result.format {
+    case .float32: convert(x, count: count, to: result.elements(Float.self))
+    case .bfloat16: convert(x, count: count, to: result.elements(BFloat16.self))
+    case .roundedFloat32: convert(x, count: count, to: result.elements(RoundedFloat.self))
+    }
+}
+
+@inline(__always)
+func convert<Element: OperandElement>(
+    _ x: UnsafePointer<Float>, count: Int, to result: UnsafeMutablePointer<Element>
+) {
+    for (i, lanes) in Vectors(count) { Element.store(load(x + i, lanes), result + i, lanes) }
+}
+
+extension Arena {
+    /// Allocates `count` zeroed elements.
+    package mutating func operands(_ count: Int, _ format: OperandFormat) throws -> Operand {
+        Operand(try floats(format.stride == 4 ? count : (count + 1) / 2), format)
+    }
+}

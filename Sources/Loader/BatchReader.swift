@@ -1,0 +1,172 @@
+import Base
+import Images
+import Kernels
+
+/// What samples are read for.
+package enum SamplePurpose: Sendable {
+    /// Positions are those of the run's sample order; samples are cropped, flipped and masked at random.
+    case training
+    /// Positions are samples; the crop is central, and the mask always the same.
+    case evaluation
+}
+
+/// Reads samples, frames them as the model sees them, and draws their masks; the work of the reading thread.
+///
+/// What is drawn for a sample depends on (seed, epoch, sample) alone, never on the rank or the batch.
+final class BatchReader {
+    let settings: LoaderSettings
+    let input: PatchGrid
+    let visiblePatches: Int
+    var count: Int { images.count }
+    var missing: [Failure] { images.missing }
+    private var images: SampleImages
+    private var sampler: Sampler
+    private var resampler: Resampler
+    private let framed: OwnedBuffer<Float>  // one sample, (S', S', 3)
+    private let partner: OwnedBuffer<Float>  // another one that is mixed with it, (S', S', 3)
+    private let operations: RandomOperations
+
+    init(_ settings: LoaderSettings) throws {
+        input = try PatchGrid(imageSize: settings.imageSize, patchSize: settings.patchSize)
+        // With labels nothing is hidden.
+        let maskRatio = settings.labels == nil ? settings.maskRatio : nil
+        visiblePatches = try maskRatio.map(input.visiblePatches) ?? input.patchCount
+        images = try SampleImages(settings)
+        if let labels = settings.labels, labels.classes != images.classes {
+            throw Failure(
+                "\(settings.path) has \(images.classes) classes, the model \(labels.classes)",
+                hint: "give shards of the same classes, or train another model")
+        }
+        resampler = try Resampler()
+        framed = try OwnedBuffer<Float>(count: input.valueCount)
+        let mixes = settings.labels?.augmentation.mixes ?? false
+        partner = try OwnedBuffer<Float>(count: mixes ? input.valueCount : 0)
+        operations = try RandomOperations(side: input.imageSize)
+        sampler = Sampler(count: images.count, seed: settings.seed)
+        self.settings = settings
+    }
+
+    /// Fills the slots of `ring` until it is stopped.
+    func run(_ ring: BatchRing) {
+        while let work = ring.nextWork() {
+            do {
+                ring.finish(work, .success(try read(work, into: ring)))
+            } catch {
+                ring.finish(work, .failure(Failure(from: error)))
+            }
+        }
+    }
+
+    private func read(_ work: BatchRing.Work, into ring: BatchRing) throws -> [Substitution] {
+        var substitutions: [Substitution] = []
+        for (slot, position) in work.positions.enumerated() {
+            settings.beforeSample?()
+            let (epoch, sample) =
+                work.purpose == .training ? sampler.sample(at: position) : (0, position)
+            let label = try prepare(work.purpose, epoch, sample, into: framed.pointer, &substitutions)
+            if let labels = settings.labels {
+                let targets = ring.targets(ofSlot: work.slot) + slot * labels.classes
+                ring.labels(ofSlot: work.slot)[slot] = Int32(label)
+                targets.update(repeating: 0, count: labels.classes)
+                targets[label] = 1
+                if work.purpose == .training { try mix(labels, epoch, sample, targets, label, &substitutions) }
+            } else {
+                drawHidden(work.purpose, epoch, sample, into: ring.masks(ofSlot: work.slot) + slot * input.patchCount)
+            }
+            normalisedPatches(
+                from: framed.pointer, side: input.imageSize, patchSize: input.patchSize,
+                mean: settings.normalisation.means, deviation: settings.normalisation.deviations,
+                into: ring.patches(ofSlot: work.slot) + slot * input.valueCount)
+        }
+        return substitutions
+    }
+
+    /// Evaluation is not keyed by the run's seed, so that the losses of different runs compare.
+    private func seed(_ purpose: SamplePurpose) -> UInt64 { purpose == .training ? settings.seed : 0 }
+
+    private func drawHidden(
+        _ purpose: SamplePurpose, _ epoch: Int, _ sample: Int, into mask: UnsafeMutablePointer<UInt8>
+    ) {
+        var generator =
+            purpose == .training
+            ? KeyedGenerator(seed: settings.seed, .mask, epoch, sample)
+            : KeyedGenerator(seed: seed(purpose), .evaluationMask, sample)
+        drawMask(patchCount: input.patchCount, visible: visiblePatches, using: &generator, into: mask)
+    }
+
+    /// Reads `sample`, or what stands in for it, and writes it framed and augmented to `target`. Returns its class.
+    private func prepare(
+        _ purpose: SamplePurpose, _ epoch: Int, _ sample: Int, into target: UnsafeMutablePointer<Float>,
+        _ substitutions: inout [Substitution]
+    ) throws -> Int {
+        if let damage = try images.read(sample: sample) {
+            guard settings.onCorruption == .substitute else { throw damage }
+            substitutions.append(try substitute(for: sample, epoch: epoch, seed: seed(purpose), damage: damage))
+        }
+        guard settings.labels == nil || images.label >= 0 else {
+            throw Failure(
+                "sample \(sample) of \(images.path) has no label", hint: "shard a folder with a folder a class")
+        }
+        try frame(purpose, epoch: epoch, sample: sample, into: target)
+        return images.label
+    }
+
+    /// Mixes the sample in `framed` with another one, which is drawn from (seed, epoch, sample), and takes the smoothing from its
+    /// `targets`.
+    private func mix(
+        _ labels: LabelSettings, _ epoch: Int, _ sample: Int, _ targets: UnsafeMutablePointer<Float>, _ label: Int,
+        _ substitutions: inout [Substitution]
+    ) throws {
+        let rest = labels.smoothing / Double(labels.classes)
+        targets.update(repeating: Float(rest), count: labels.classes)
+        guard labels.augmentation.mixes else {
+            targets[label] += Float(1 - labels.smoothing)
+            return
+        }
+        var generator = KeyedGenerator(seed: settings.seed, .mixing, epoch, sample)
+        let other = generator.index(below: count)
+        let mixing = Mixing.draw(labels.augmentation, side: input.imageSize, using: &generator)
+        let otherLabel = try prepare(.training, epoch, other, into: partner.pointer, &substitutions)
+        mixing.apply(partner.pointer, to: framed.pointer, side: input.imageSize)
+        targets[label] += Float((1 - labels.smoothing) * mixing.share)
+        targets[otherLabel] += Float((1 - labels.smoothing) * (1 - mixing.share))
+    }
+
+    /// Reads the first of the substitutes of `sample` that can be read.
+    private func substitute(for sample: Int, epoch: Int, seed: UInt64, damage: Failure) throws -> Substitution {
+        var substitutes = Substitutes(for: sample, epoch: epoch, seed: seed, count: count)
+        for _ in 0..<Substitutes.attempts {
+            let candidate = substitutes.next()
+            if try images.read(sample: candidate) == nil {
+                return Substitution(sample: sample, substitute: candidate, damage: damage)
+            }
+        }
+        throw Failure(
+            "\(damage.problem), and none of \(Substitutes.attempts) other samples can be read", hint: damage.hint)
+    }
+
+    /// Writes to `target` what is drawn for (epoch, sample) of the image that was read last.
+    private func frame(
+        _ purpose: SamplePurpose, epoch: Int, sample: Int, into target: UnsafeMutablePointer<Float>
+    ) throws {
+        let (width, height) = (images.width, images.height)
+        var generator = KeyedGenerator(seed: settings.seed, .augmentation, epoch, sample)
+        let framing =
+            switch purpose {
+            case .training:
+                RandomResizedCrop.draw(width: width, height: height, side: input.imageSize, using: &generator)
+            case .evaluation:
+                images.areStoredSquare
+                    ? Framing.evaluation(stored: width, side: input.imageSize)
+                    : Framing.evaluation(width: width, height: height, side: input.imageSize)
+            }
+        try resampler.resample(
+            images.pixels, width: width, height: height, rowBytes: 3 * width, framing: framing, into: target)
+        guard purpose == .training, let augmentation = settings.labels?.augmentation else { return }
+        operations.apply(
+            to: target, count: augmentation.operations, magnitude: augmentation.magnitude, using: &generator)
+        RandomErasing.apply(
+            to: target, side: input.imageSize, probability: augmentation.erasing,
+            colour: 255 * settings.normalisation.means, using: &generator)
+    }
+}

@@ -1,0 +1,96 @@
+import Base
+import Images
+import Shards
+
+/// The samples of a shard directory as images in memory, one at a time, however they are stored.
+struct SampleImages: ~Copyable {
+    /// The last image's columns.
+    private(set) var width = 0
+    /// The last image's rows.
+    private(set) var height = 0
+    /// The last image's class, -1 where it has none.
+    private(set) var label = -1
+    /// The last image's values in (row, column, channel) order.
+    var pixels: UnsafePointer<UInt8> { grid == nil ? decoder.pixels : UnsafePointer(image.pointer) }
+
+    private var directory: ShardDirectory
+    /// Absent for JPEG.
+    private let grid: PatchGrid?
+    private var stored: OwnedBuffer<UInt8>  // one sample as stored
+    private let image: OwnedBuffer<UInt8>  // one sample of patches, (S, S, 3)
+    private var decoder: JPEGDecoder
+
+    /// Opens the shard directory of `settings`. Throws `Failure` when it is damaged, empty, or of another patch size.
+    init(_ settings: LoaderSettings) throws {
+        let path = settings.path
+        let directory = try ShardDirectory(path: path, onCorruption: settings.onCorruption)
+        guard directory.count > 0 else { throw Failure("\(path) holds no samples", hint: "shard some images") }
+        let grid = directory.index.encoding == .patches ? try directory.index.grid() : nil
+        if let grid, grid.patchSize != settings.patchSize {
+            throw Failure(
+                "\(path) holds patches of \(grid.patchSize) pixels, the model takes \(settings.patchSize)",
+                hint: "shard with --patch-size \(settings.patchSize), or pretrain with --patch-size \(grid.patchSize)")
+        }
+        let stored = try OwnedBuffer<UInt8>(count: grid?.valueCount ?? 0)
+        let image = try OwnedBuffer<UInt8>(count: grid?.valueCount ?? 0)
+        let decoder = try JPEGDecoder()
+        self.directory = directory
+        self.grid = grid
+        self.stored = stored
+        self.image = image
+        self.decoder = decoder
+    }
+
+    /// Whether all images are squares of one size.
+    var areStoredSquare: Bool { directory.index.imageSize > 0 }
+
+    /// The number of samples.
+    var count: Int { directory.count }
+
+    /// The number of classes.
+    var classes: Int { directory.index.classes.count }
+
+    /// The path of the shards.
+    var path: String { directory.path }
+
+    /// What is wrong with shards that are missing.
+    var missing: [Failure] { directory.missing }
+
+    /// Reads sample `sample`, and returns what is wrong with it if it is damaged.
+    ///
+    /// Throws what is not the sample's fault.
+    mutating func read(sample: Int) throws -> Failure? {
+        let (shard, row): (ShardReader, Int)
+        do {
+            (shard, row) = try directory.reader(of: sample)
+        } catch let damage as Failure {
+            return damage
+        }
+        label = shard.label(sample: row)
+        let count = shard.byteCount(sample: row)
+        if stored.count < count { stored = try OwnedBuffer(count: count) }
+        do {
+            try shard.read(sample: row, into: stored.pointer)
+        } catch let damage as Failure {
+            return damage
+        }
+        if let grid {
+            grid.unpatchify(stored.pointer, into: image.pointer)
+            (width, height) = (grid.imageSize, grid.imageSize)
+            return nil
+        }
+        do {
+            (width, height) = try decoder.decode(UnsafeRawBufferPointer(start: stored.pointer, count: count))
+        } catch let damage as Failure {
+            return Failure(
+                "sample \(row) of \(shard.path) is no JPEG image: \(damage.problem)", hint: restoreHint)
+        }
+        let side = directory.index.imageSize
+        guard side == 0 || (width == side && height == side) else {
+            return Failure(
+                "sample \(row) of \(shard.path) has \(width) x \(height) pixels and should have \(side) x \(side)",
+                hint: restoreHint)
+        }
+        return nil
+    }
+}

@@ -1,0 +1,102 @@
+import Base
+import CrateModel
+import Kernels
+
+/// Updates this rank's parts of the flat parameter buffer and stores only their moments.
+///
+/// With R ranks AdamW's moments take 2 / R of the parameters' memory on each rank, Lion's half of that. ¶+Source:
+/// Rajbhandari et al., ZeRO: Memory Optimizations Toward Training Trillion Parameter Models (arXiv 1910.02054).
+package struct Optimizer: ~Copyable {
+    package let moments: MomentParts
+    private let segments: [[Segment]]
+    private let memory: Arena
+    private let rule: UpdateRule
+
+    private struct Segment {
+        let range: Range<Int>
+        /// Index of its first value in this rank's moments.
+        let position: Int
+        let decays: Bool
+        let rateFactor: Double
+    }
+
+    /// Zeroed moments for buffers of `layout`. `parts` nil is the whole buffer; the learning rate of a parameter is
+    /// multiplied by its `rateFactor`. Throws `Failure` if memory is short.
+    package init(
+        _ layout: ParameterLayout, rule: UpdateRule, parts: [Range<Int>]? = nil,
+        rateFactor: (Parameter) -> Double = { _ in 1 }
+    ) throws {
+        let parts = parts ?? [0..<layout.bufferCount]
+        var memory = Arena()
+        let moments = try MomentParts(parts, kinds: rule.moments, in: &memory)
+        var position = 0
+        segments = parts.map { part in
+            defer { position += part.count }
+            return layout.parameters.compactMap { parameter in
+                let range = part.clamped(to: parameter.offset..<parameter.offset + parameter.count)
+                return range.isEmpty
+                    ? nil
+                    : Segment(
+                        range: range, position: position + range.lowerBound - part.lowerBound, decays: parameter.decays,
+                        rateFactor: rateFactor(parameter))
+            }
+        }
+        self.rule = rule
+        self.moments = moments
+        self.memory = memory
+    }
+
+    /// The ranges of the flat buffers that this rank updates.
+    package var parts: [Range<Int>] { moments.parts }
+
+    package var momentByteCount: Int { memory.byteCount }
+
+    /// Sets sums[b] to the sum of squares of block b of `gradients`, for the blocks of `normBlockCount` values in this
+    /// rank's parts.
+    package borrowing func sumSquares(of gradients: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Double>) {
+        for part in parts {
+            for start in stride(from: part.lowerBound, to: part.upperBound, by: normBlockCount) {
+                sums[start / normBlockCount] = sumOfSquares(
+                    gradients + start, count: min(normBlockCount, part.upperBound - start))
+            }
+        }
+    }
+
+    /// The factor that clips gradients of global norm `norm`: min(1, clip / (norm + 1e-6)), or 1.
+    package static func gradientScale(norm: Double, clip: Double?) -> Float {
+        Float(clip.map { min(1, $0 / (norm + 1e-6)) } ?? 1)
+    }
+
+    /// Updates part `index` of `replica` from its gradients times `scale`; `step` counts from 0.
+    package borrowing func update(
+        part index: Int, of replica: borrowing Replica, step: Int, rate: Double, scale: Float
+    ) {
+        update(
+            part: index, of: replica.parameters.pointer, gradients: replica.gradients.pointer, step: step, rate: rate,
+            scale: scale)
+        replica.parametersChanged()
+    }
+
+    /// The same in flat buffers.
+    package borrowing func update(
+        part index: Int, of parameters: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>, step: Int,
+        rate: Double, scale: Float
+    ) {
+        for segment in segments[index] {
+            let start = segment.range.lowerBound
+            let (own, slopes) = (parameters + start, gradients + start)
+            let (first, count) = (moments.first + segment.position, segment.range.count)
+            let rate = rate * segment.rateFactor
+            switch rule {
+            case .adamW(let rule):
+                rule.update(
+                    own, gradients: slopes, firstMoments: first, secondMoments: moments.second + segment.position,
+                    count: count, step: step + 1, rate: rate, gradientScale: scale, decays: segment.decays)
+            case .lion(let rule):
+                rule.update(
+                    own, gradients: slopes, moments: first, count: count, rate: rate, gradientScale: scale,
+                    decays: segment.decays)
+            }
+        }
+    }
+}

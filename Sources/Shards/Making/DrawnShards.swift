@@ -1,0 +1,26 @@
+import Base
+import Foundation
+import Images
+import Kernels
+
+/// Shards of drawn images, to measure with where there are no others.
+package enum DrawnShards {
+    /// Writes a shard directory of `count` images to `path`, a seventh larger than `imageSize` as ImageNet's crops are (as far
+    /// as shards can be), so that reading them costs what theirs does. Throws `Failure` when something cannot be written.
+    package static func write(to path: String, count: Int, imageSize: Int, patchSize: Int) throws {
+        let most = min(PatchLimits.imageSize / patchSize, PatchLimits.patchesPerSide)
+        let side = min((imageSize * 8 / 7 + patchSize - 1) / patchSize, most)
+        let grid = try PatchGrid(imageSize: side * patchSize, patchSize: patchSize)
+        let source = "\(path)-images"
+        defer { try? FileManager.default.removeItem(atPath: source) }
+        try makeDirectory("\(source)/drawn")
+        for number in 0..<count {
+            let image = try Drawing.image(number: number, label: number % 10, side: grid.imageSize, seed: 0)
+            try DurableFile.write(
+                try JPEGEncoder.encode(image, subsampling: .halved), to: "\(source)/drawn/\(number).jpg")
+        }
+        _ = try Sharding.run(
+            source: ShardSource(source), output: path,
+            options: ShardingOptions(.patches(grid), shardSize: count, isStrict: true))
+    }
+}

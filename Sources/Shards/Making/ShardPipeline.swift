@@ -1,0 +1,178 @@
+import Base
+import Foundation
+import Images
+
+/// How far shards are made.
+package struct ShardingProgress: Sendable {
+    /// Images that are in shards or left out.
+    package internal(set) var done = 0
+    /// Images in all.
+    package internal(set) var total: Int
+    /// Bytes of the samples so far.
+    package internal(set) var bytes = 0
+}
+
+/// Makes shards: `jobs` threads read and decode images, and whichever of them comes next writes those that are ready,
+/// in their order. So the bytes do not depend on the number of threads.
+///
+/// A class, since all threads share it; everything that changes belongs to `condition` or to the thread that writes.
+final class ShardPipeline: @unchecked Sendable {
+    private let plan: ShardPlan
+    private let shards: [Int]
+    private let directory: String
+    private let jobs: Int
+    private let expected: [Int: ShardIndex.Shard]
+    private let whenDone: @Sendable (Int, ShardRecord) throws -> Void
+
+    private let condition = NSCondition()
+    /// Prepared samples that are not written; position p is in slot p mod the number of slots.
+    private var slots: [PreparedSample?]
+    /// Positions count the images of `shards`, one shard after the other.
+    private var taken = 0
+    private var isWriting = false
+    private var progress: ShardingProgress
+    private var failure: (any Error)?
+
+    // The shard under way, of the thread that writes.
+    private var writer: ShardWriter?
+    private var record = ShardRecord()
+
+    /// The shards `shards` of `plan` in increasing order, written into `directory`. `whenDone` gets each when it is on the disk.
+    /// A shard that does not become the file in `expected` is a failure.
+    init(
+        _ plan: ShardPlan, shards: [Int], directory: String, jobs: Int, expected: [Int: ShardIndex.Shard] = [:],
+        whenDone: @escaping @Sendable (Int, ShardRecord) throws -> Void
+    ) {
+        self.plan = plan
+        self.shards = shards
+        self.directory = directory
+        self.jobs = jobs
+        self.expected = expected
+        self.whenDone = whenDone
+        // Several images a thread even out that some take longer than others.
+        slots = Array(repeating: nil, count: 8 * jobs)
+        progress = ShardingProgress(total: shards.reduce(0) { $0 + plan.positions(of: $1).count })
+    }
+
+    /// Makes the shards; `report` is called now and then on the caller's thread, and at the end.
+    ///
+    /// Throws `Failure` when a shard cannot be written; those before it stay.
+    func run(report: (ShardingProgress) -> Void) throws {
+        let group = DispatchGroup()
+        for _ in 0..<jobs {
+            group.enter()
+            let thread = Thread { [self] in
+                work()
+                group.leave()
+            }
+            thread.stackSize = 8 << 20
+            thread.start()
+        }
+        var isRunning = true
+        while isRunning {
+            isRunning = group.wait(timeout: .now() + .milliseconds(100)) == .timedOut
+            report(condition.withLock { progress })
+        }
+        writer = nil
+        if let failure { throw failure }
+    }
+
+    private func work() {
+        condition.lock()
+        defer { condition.unlock() }
+        do {
+            var preparer = try SamplePreparer(plan.format)
+            while failure == nil {
+                let slot = progress.done % slots.count
+                if !isWriting, let sample = slots[slot].take() {
+                    try write(sample)
+                } else if taken < progress.total && taken - progress.done < slots.count {
+                    let position = taken
+                    taken += 1
+                    let sample = try unlocked { try preparer.prepare(item(at: position).item, of: plan.source) }
+                    slots[position % slots.count] = sample
+                    condition.broadcast()
+                } else if progress.done == progress.total {
+                    return
+                } else {
+                    condition.wait()
+                }
+            }
+        } catch {
+            failure = failure ?? error
+            condition.broadcast()
+        }
+    }
+
+    /// Writes the next sample and, after a shard's last, completes the shard, while another thread goes on writing.
+    private func write(_ sample: PreparedSample) throws {
+        let (shard, isLast, item) = item(at: progress.done)
+        isWriting = true
+        let byteCount = try unlocked { try append(sample, item: item, shard: shard) }
+        progress.done += 1
+        progress.bytes += byteCount
+        guard isLast else {
+            isWriting = false
+            condition.broadcast()
+            return
+        }
+        let complete = writer.take()
+        let completeRecord = record
+        record = ShardRecord()
+        isWriting = false
+        condition.broadcast()
+        condition.unlock()
+        defer { condition.lock() }
+        try finish(complete, completeRecord, shard: shard)
+    }
+
+    private func finish(_ writer: consuming ShardWriter?, _ record: ShardRecord, shard: Int) throws {
+        var record = record
+        switch consume writer {
+        case .some(let writer):
+            record.file = try writer.finish(expecting: expected[shard])
+        case .none:
+            guard expected[shard] == nil else {
+                throw Failure(
+                    "none of the images of \(ShardPlan.fileName(of: shard)) can be read any more",
+                    hint: "name the source as it was")
+            }
+        }
+        try whenDone(shard, record)
+    }
+
+    /// The bytes that went into the shard.
+    private func append(_ sample: PreparedSample, item: ShardSource.Item, shard: Int) throws -> Int {
+        let key = plan.source.key(of: item)
+        switch sample {
+        case .unreadable(let reason):
+            record.skipped.append(ShardRecord.Skipped(key: key, reason: reason))
+            return 0
+        case .sample(let bytes, let checksum, let statistics):
+            if writer == nil { writer = try startShard(shard) }
+            try writer?.append(bytes, checksum: checksum, label: item.label, key: key)
+            record.statistics.add(statistics)
+            return bytes.count
+        }
+    }
+
+    private func startShard(_ shard: Int) throws -> ShardWriter {
+        let path = (directory as NSString).appendingPathComponent(ShardPlan.fileName(of: shard))
+        let grid = if case .patches(let grid) = plan.format { grid } else { nil as PatchGrid? }
+        return try ShardWriter(path: path, grid: grid, capacity: plan.positions(of: shard).count)
+    }
+
+    private func item(at position: Int) -> (shard: Int, isLast: Bool, item: ShardSource.Item) {
+        let shard = shards[position / plan.recipe.shardSize]
+        let positions = plan.positions(of: shard)
+        let inPlan = positions.lowerBound + position % plan.recipe.shardSize
+        return (shard, inPlan == positions.upperBound - 1, plan.item(at: inPlan))
+    }
+
+    /// Runs `body` without the lock.
+    private func unlocked<Result: ~Copyable>(_ body: () throws -> Result) rethrows -> Result {
+        condition.unlock()
+        defer { condition.lock() }
+        return try body()
+    }
+}

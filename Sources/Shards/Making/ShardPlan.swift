@@ -1,0 +1,44 @@
+import Base
+
+/// Which images of a source go into which shard: shard k holds what is readable of the positions k * shardSize
+/// ..< (k + 1) * shardSize of the source's order or of its permutation. So a shard depends on the source and the recipe
+/// alone, not on who makes it or when.
+struct ShardPlan: Sendable {
+    let source: ShardSource
+    let recipe: ShardRecipe
+    let format: SampleFormat
+    private let permutation: KeyedPermutation?
+
+    /// Throws `Failure` when `recipe` is not one of this source or cannot be.
+    init(source: ShardSource, recipe: ShardRecipe) throws {
+        guard recipe.shardSize > 0 else {
+            throw Failure("a shard size of \(recipe.shardSize) is not positive", hint: "choose a size such as 1024")
+        }
+        let own = source.record
+        guard own == recipe.source else {
+            throw Failure(
+                "\(source.path) is not the source of the shards: it has \(own.images) images (checksum \(own.checksum)), "
+                    + "the source had \(recipe.source.images) (\(recipe.source.checksum))",
+                hint: "name the source as it was, with the same --within, --labels and --classes")
+        }
+        self.source = source
+        self.recipe = recipe
+        format = try recipe.format()
+        permutation = recipe.shuffle.map { KeyedPermutation(count: source.items.count, seed: $0, epoch: 0) }
+    }
+
+    /// The number of shards.
+    var shardCount: Int { (source.items.count - 1) / recipe.shardSize + 1 }
+
+    /// The positions of shard `shard`.
+    func positions(of shard: Int) -> Range<Int> {
+        let first = shard * recipe.shardSize
+        return first..<first + min(recipe.shardSize, source.items.count - first)
+    }
+
+    /// The image at `position`.
+    func item(at position: Int) -> ShardSource.Item { source.items[permutation?[position] ?? position] }
+
+    /// The name of the file of shard `shard`.
+    static func fileName(of shard: Int) -> String { "shard-\(zeroPadded(shard, to: 5)).h5" }
+}

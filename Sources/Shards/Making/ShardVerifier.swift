@@ -1,0 +1,152 @@
+import Base
+import Foundation
+
+/// Looks for everything that can be wrong with a directory of shards, and makes damaged shards again.
+package struct ShardVerifier: Sendable {
+    /// Something that is wrong.
+    package struct Problem: CustomStringConvertible, Sendable {
+        /// The position in the index of the shard that it is about; nil if it is about none of them.
+        package let shard: Int?
+        /// What is wrong and where.
+        package let description: String
+    }
+
+    /// The directory.
+    package let path: String
+    /// What it should hold.
+    package let index: ShardIndex
+    private let jobs: Int
+
+    /// The most damaged samples of a shard that are named one by one.
+    private static let namedSamples = 8
+
+    /// For the directory `path`, with `jobs` threads. Throws `Failure` when its index is missing or contradictory: then
+    /// nothing can be said of the rest.
+    package init(path: String, jobs: Int = ProcessInfo.processInfo.activeProcessorCount) throws {
+        self.path = path
+        self.jobs = max(1, jobs)
+        index = try ShardIndex.read(directory: path)
+    }
+
+    /// Everything that is wrong: sizes and checksums of files, their structure, labels, keys, and each sample's checksum;
+    /// files that the index does not know, and numbers in it that do not agree with the shards.
+    ///
+    /// `progress` is called now and then with the number of shards that are done.
+    package func problems(progress: (Int) -> Void = { _ in }) -> [Problem] {
+        var problems: [Problem] = []
+        var statistics = PixelStatistics()
+        for first in stride(from: 0, to: index.shards.count, by: jobs) {
+            let shards = Array(first..<min(first + jobs, index.shards.count))
+            for found in concurrentMap(shards, jobs: jobs, { check($0) }) {
+                problems += found.problems
+                statistics.add(found.statistics)
+            }
+            progress(shards.last.map { $0 + 1 } ?? 0)
+        }
+        if problems.isEmpty && index.encoding == .patches { problems += checkStatistics(statistics) }
+        return problems + checkSkipped() + checkFiles()
+    }
+
+    /// Makes the shards of `problems` again from `source`, byte for byte what they were.
+    ///
+    /// Returns their files' names. Throws `Failure` when the source is another one, or a shard becomes another file than the
+    /// index says; that one is then left as it was.
+    package func repair(
+        _ problems: [Problem], from source: ShardSource, progress: (ShardingProgress) -> Void = { _ in }
+    ) throws -> [String] {
+        guard let recipe = index.recipe else {
+            throw Failure(
+                "\(path) was made by a version that did not keep its options", hint: "shard the source again")
+        }
+        let plan = try ShardPlan(source: source, recipe: recipe)
+        let numbers = Dictionary(uniqueKeysWithValues: (0..<plan.shardCount).map { (ShardPlan.fileName(of: $0), $0) })
+        var expected: [Int: ShardIndex.Shard] = [:]
+        for shard in Set(problems.compactMap(\.shard)) {
+            let entry = index.shards[shard]
+            guard let number = numbers[entry.file] else {
+                throw Failure("\(path): \(entry.file) is none of the source's shards", hint: "shard the source again")
+            }
+            expected[number] = entry
+        }
+        try ShardPipeline(plan, shards: expected.keys.sorted(), directory: path, jobs: jobs, expected: expected) {
+            _, _ in
+        }
+        .run(report: progress)
+        return expected.values.map(\.file).sorted()
+    }
+}
+
+extension ShardVerifier {
+    private func check(_ shard: Int) -> (problems: [Problem], statistics: PixelStatistics) {
+        let entry = index.shards[shard]
+        let file = (path as NSString).appendingPathComponent(entry.file)
+        var found: [String] = []
+        var statistics = PixelStatistics()
+        do {
+            let (bytes, checksum) = try Checksum.ofFile(file)
+            guard bytes == entry.bytes else {
+                throw Failure("\(file) has \(bytes) bytes and should have \(entry.bytes)", hint: restoreHint)
+            }
+            if checksum != entry.checksum {
+                found.append("\(file) has the checksum \(checksum) and should have \(entry.checksum)")
+            }
+            let reader = try ShardReader(directory: path, shard: shard, index: index)
+            found += checkSamples(of: reader, keys: try reader.keys(), statistics: &statistics)
+        } catch {
+            found.append((error as? Failure)?.problem ?? "\(file): \(error)")
+        }
+        return (found.map { Problem(shard: shard, description: $0) }, statistics)
+    }
+
+    private func checkSamples(of reader: ShardReader, keys: [String], statistics: inout PixelStatistics) -> [String] {
+        var found: [String] = []
+        for sample in 0..<reader.count {
+            do {
+                let bytes = try reader.bytes(of: sample)
+                if index.encoding == .patches {
+                    statistics.add(PixelStatistics(bytes, valueCount: bytes.count))
+                }
+                let key = keys[sample]
+                let label = reader.label(sample: sample)
+                if label >= 0 && !key.hasPrefix(index.classes[label] + "/") {
+                    found.append(
+                        "sample \(sample) of \(reader.path) is \(key), but its label says \(index.classes[label])")
+                }
+            } catch {
+                found.append((error as? Failure)?.problem ?? "\(error)")
+            }
+        }
+        let limit = ShardVerifier.namedSamples
+        return found.count <= limit
+            ? found
+            : found.prefix(limit) + ["\(found.count - limit) more samples of \(reader.path) are damaged"]
+    }
+
+    private func checkStatistics(_ statistics: PixelStatistics) -> [Problem] {
+        let agree = zip(index.mean + index.std, statistics.mean + statistics.deviation).allSatisfy {
+            abs($0 - $1) < 1e-9
+        }
+        return agree
+            ? [] : [Problem(shard: nil, description: "\(path)/index.json: mean and std are not the pixels' own")]
+    }
+
+    private func checkSkipped() -> [Problem] {
+        guard let images = index.recipe?.source.images else { return [] }
+        let text = FileManager.default.contents(atPath: "\(path)/\(Sharding.skippedFileName)") ?? Data()
+        let listed = text.count { $0 == UInt8(ascii: "\n") }
+        let missing = images - index.total
+        guard listed != missing else { return [] }
+        return [
+            Problem(
+                shard: nil,
+                description: "\(path)/\(Sharding.skippedFileName) lists \(listed) images, but \(missing) are left out")
+        ]
+    }
+
+    private func checkFiles() -> [Problem] {
+        let known = Set(index.shards.map(\.file))
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        return names.sorted().filter { $0.hasSuffix(".h5") && !known.contains($0) }
+            .map { Problem(shard: nil, description: "\(path)/\($0) is not in index.json") }
+    }
+}

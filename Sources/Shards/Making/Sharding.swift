@@ -1,0 +1,174 @@
+import Base
+import Foundation
+
+/// The job of turning a source of images into a directory of shards: `begin`, `makeShards` in one or more parts, by one or
+/// more processes, and `conclude`. Without an index the directory is not complete; a job that was stopped goes on where it
+/// was when it is done again.
+package struct Sharding: Sendable {
+    /// What was done.
+    package struct Summary: Equatable, Sendable {
+        /// Samples written.
+        package let images: Int
+        /// Classes of the source.
+        package let classes: Int
+        /// Shard files written.
+        package let shards: Int
+        /// Images left out because they could not be read, listed in `skippedFileName`.
+        package let skipped: Int
+        /// Bytes of all shard files.
+        package let bytes: Int
+    }
+
+    /// The file in the output directory that lists what could not be read: key, tab, reason.
+    package static let skippedFileName = "skipped.txt"
+
+    private let plan: ShardPlan
+    private let output: String
+    private let options: ShardingOptions
+    private let unfinished: UnfinishedRun
+
+    /// The job of writing the images of `source` to the new or empty directory `output`.
+    ///
+    /// Throws `Failure` when the options cannot be.
+    package init(source: ShardSource, output: String, options: ShardingOptions) throws {
+        guard options.jobs > 0 else {
+            throw Failure("\(options.jobs) jobs are none", hint: "choose a number such as that of the cores")
+        }
+        self.plan = try ShardPlan(
+            source: source,
+            recipe: ShardRecipe(
+                options.format, shardSize: options.shardSize, shuffle: options.shuffle, source: source.record))
+        self.output = output
+        self.options = options
+        unfinished = UnfinishedRun(in: output)
+    }
+
+    /// Begins, makes and concludes all in one process.
+    @discardableResult
+    package static func run(
+        source: ShardSource, output: String, options: ShardingOptions, progress: (ShardingProgress) -> Void = { _ in }
+    ) throws -> Summary {
+        let job = try Sharding(source: source, output: output, options: options)
+        if try job.begin() { try job.makeShards(progress: progress) }
+        return try job.conclude()
+    }
+
+    /// Creates the output directory or takes one in which the same job was begun.
+    ///
+    /// False if the job was already concluded. Throws `Failure` when the directory cannot be used, holds anything else,
+    /// another job was begun in it, or its shards were damaged since it was concluded.
+    package func begin() throws -> Bool {
+        guard try complete() == nil else { return false }
+        let directory = try OutputDirectory(output, outside: plan.source.path) { unfinished.isOwn(entries: $0) }
+        do {
+            try unfinished.begin(plan.recipe)
+        } catch {
+            directory.remove()
+            throw error
+        }
+        return true
+    }
+
+    /// The index, if the job was already concluded. Throws `Failure` when shards were damaged since.
+    private func complete() throws -> ShardIndex? {
+        guard let index = try? ShardIndex.read(directory: output), index.recipe == plan.recipe else { return nil }
+        do {
+            return try ShardIndex.load(directory: output)
+        } catch let failure as Failure {
+            throw Failure(
+                failure.problem, hint: "make it again: crate verify \(output) --repair --source \(plan.source.path)")
+        }
+    }
+
+    /// Makes those of every `parts` shards that are number `part`, 0 ..< parts, except for what an earlier run has left
+    /// in good order.
+    ///
+    /// The result says what was made, and how many shards were kept. Throws `Failure` when the job was not begun or a
+    /// shard cannot be written; finished shards stay for another run.
+    @discardableResult
+    package func makeShards(
+        part: Int = 0, of parts: Int = 1, progress: (ShardingProgress) -> Void = { _ in }
+    ) throws -> (images: Int, keptShards: Int) {
+        try unfinished.join(plan.recipe)
+        let own = Array(stride(from: part, to: plan.shardCount, by: parts))
+        let isDone = concurrentMap(own, jobs: options.jobs) { isInGoodOrder($0) }
+        let pending = zip(own, isDone).filter { !$0.1 }.map(\.0)
+        let pipeline = ShardPipeline(plan, shards: pending, directory: output, jobs: options.jobs) { [unfinished] in
+            try unfinished.note($1, of: $0)
+        }
+        try pipeline.run(report: progress)
+        return (pending.reduce(0) { $0 + plan.positions(of: $1).count }, own.count - pending.count)
+    }
+
+    private func isInGoodOrder(_ shard: Int) -> Bool {
+        guard let record = unfinished.record(of: shard) else { return false }
+        guard let file = record.file else { return true }
+        return (try? Checksum.ofFile(path(file.file))).map { $0 == (file.bytes, file.checksum) } ?? false
+    }
+
+    /// Writes the list of what was left out and the index, when all shards are made.
+    ///
+    /// Throws `Failure` when nothing could be read, or something could not and that is strictly asked for; then the list
+    /// stays and the shards are removed.
+    package func conclude() throws -> Summary {
+        if let index = try complete() {
+            try unfinished.remove()
+            return summary(index)
+        }
+        var record = ShardRecord()
+        var shards: [ShardIndex.Shard] = []
+        for shard in 0..<plan.shardCount {
+            guard let done = unfinished.record(of: shard) else {
+                throw Failure("\(output) lacks \(ShardPlan.fileName(of: shard))", hint: "start the same command again")
+            }
+            if let file = done.file { shards.append(file) }
+            record.statistics.add(done.statistics)
+            record.skipped += done.skipped
+        }
+        if !record.skipped.isEmpty { try writeSkipped(record.skipped) }
+        do {
+            try demandSamples(skipped: record.skipped.count)
+        } catch {
+            for shard in shards { unlink(path(shard.file)) }
+            try unfinished.remove()
+            throw error
+        }
+        let index = ShardIndex(
+            recipe: plan.recipe, classes: plan.source.classes, mean: record.statistics.mean,
+            std: record.statistics.deviation, shards: shards)
+        try index.write(directory: output)
+        try unfinished.remove()
+        return summary(index)
+    }
+
+    private func demandSamples(skipped: Int) throws {
+        let count = plan.source.items.count
+        guard skipped < count else {
+            throw Failure(
+                "none of the \(count) files of \(plan.source.path) is a readable image",
+                hint: "see \(path(Sharding.skippedFileName)) for the reasons")
+        }
+        guard !options.isStrict || skipped == 0 else {
+            throw Failure(
+                "\(skipped) of \(count) files of \(plan.source.path) cannot be read",
+                hint: "see \(path(Sharding.skippedFileName)), mend or remove them, or leave --strict out")
+        }
+    }
+
+    private func writeSkipped(_ skipped: [ShardRecord.Skipped]) throws {
+        var text = ""
+        for file in skipped {
+            // A line is a file, whatever its name.
+            text += file.key.map { $0.isNewline || $0 == "\t" ? "?" : String($0) }.joined() + "\t" + file.reason + "\n"
+        }
+        try DurableFile.write([UInt8](text.utf8), to: path(Sharding.skippedFileName))
+    }
+
+    private func summary(_ index: ShardIndex) -> Summary {
+        Summary(
+            images: index.total, classes: index.classes.count, shards: index.shards.count,
+            skipped: plan.source.items.count - index.total, bytes: index.shards.reduce(0) { $0 + $1.bytes })
+    }
+
+    private func path(_ name: String) -> String { (output as NSString).appendingPathComponent(name) }
+}

@@ -1,0 +1,118 @@
+import Base
+import CHDF5
+import HDF5
+
+/// Datasets of an open shard file, opened only if they are of the expected shape and type.
+struct ShardContents {
+    let file: hid_t
+    let path: String
+
+    /// The dataset `name`, of shape `extents` and of a type equal to `type`. Throws `Failure` when it is not.
+    func open(_ name: String, extents: [Int], type: hid_t) throws -> HDF5Handle {
+        let failure = Failure("\(path) has no readable dataset /\(name)", hint: restoreHint)
+        let access = try HDF5Handle(
+            H5Pcreate(crate_h5_dataset_access()), closedBy: H5Pclose, orThrow: failure)
+        // A sample is a chunk and is read once: no cache, so that it goes straight to the caller's memory.
+        try check(H5Pset_chunk_cache(access.id, 1, 0, 1), orThrow: failure)
+        let dataset = try HDF5Handle(H5Dopen2(file, name, access.id), closedBy: H5Dclose, orThrow: failure)
+
+        let space = try HDF5Handle(H5Dget_space(dataset.id), closedBy: H5Sclose, orThrow: failure)
+        let rank = Int(H5Sget_simple_extent_ndims(space.id))
+        // HDF5 allows 32 dimensions at most.
+        guard rank >= 0, rank <= 32 else { throw failure }
+        var found = [hsize_t](repeating: 0, count: rank)
+        H5Sget_simple_extent_dims(space.id, &found, nil)
+        guard found == extents.map({ hsize_t($0) }) else {
+            throw Failure("\(path): /\(name) has shape \(found) and should have \(extents)", hint: restoreHint)
+        }
+
+        let stored = try HDF5Handle(H5Dget_type(dataset.id), closedBy: H5Tclose, orThrow: failure)
+        guard H5Tequal(stored.id, type) > 0 else {
+            throw Failure("\(path): /\(name) has the wrong type", hint: restoreHint)
+        }
+        return dataset
+    }
+
+    /// All values of the one-dimensional dataset `name`. Throws `Failure` when it does not hold `count` of `type`.
+    func values<Value: BitwiseCopyable>(_ name: String, count: Int, type: hid_t, zero: Value) throws -> [Value] {
+        let dataset = try open(name, extents: [count], type: type)
+        var values = [Value](repeating: zero, count: count)
+        try check(
+            H5Dread(dataset.id, type, crate_h5_whole_space(), crate_h5_whole_space(), crate_h5_default(), &values),
+            orThrow: Failure("cannot read /\(name) of \(path)", hint: restoreHint))
+        return values
+    }
+
+    /// The string at `position` of the dataset `name` of `count` strings. Throws `Failure` when there is none.
+    func string(_ name: String, at position: Int, count: Int) throws -> String {
+        let failure = Failure("cannot read /\(name) of \(path)", hint: restoreHint)
+        let type = try makeStringType(orThrow: failure)
+        let dataset = try open(name, extents: [count], type: type.id)
+        let space = try HDF5Handle(H5Dget_space(dataset.id), closedBy: H5Sclose, orThrow: failure)
+        let single = try makeSpace([1], orThrow: failure)
+        try check(
+            H5Sselect_hyperslab(space.id, H5S_SELECT_SET, [hsize_t(position)], nil, [1], nil), orThrow: failure)
+        var text: UnsafeMutablePointer<CChar>?
+        try check(
+            H5Dread(dataset.id, type.id, single.id, space.id, crate_h5_default(), &text), orThrow: failure)
+        defer { H5Dvlen_reclaim(type.id, single.id, crate_h5_default(), &text) }
+        guard let text else { throw failure }
+        return String(cString: text)
+    }
+
+    /// All strings of the one-dimensional dataset `name`. Throws `Failure` when there are not `count` of them.
+    func strings(_ name: String, count: Int) throws -> [String] {
+        let failure = Failure("cannot read /\(name) of \(path)", hint: restoreHint)
+        let type = try makeStringType(orThrow: failure)
+        let dataset = try open(name, extents: [count], type: type.id)
+        let space = try HDF5Handle(H5Dget_space(dataset.id), closedBy: H5Sclose, orThrow: failure)
+        var texts = [UnsafeMutablePointer<CChar>?](repeating: nil, count: count)
+        try check(
+            H5Dread(
+                dataset.id, type.id, crate_h5_whole_space(), crate_h5_whole_space(), crate_h5_default(), &texts),
+            orThrow: failure)
+        defer { H5Dvlen_reclaim(type.id, space.id, crate_h5_default(), &texts) }
+        return try texts.map { text in
+            guard let text else { throw failure }
+            return String(cString: text)
+        }
+    }
+
+    /// Where each of the `count` chunks of `dataset`, of the shape `extents` and one behind the other along the first
+    /// extent, begins in the file. Throws `Failure` when there are no such chunks, or they are filtered or lie outside of
+    /// the file's `bytes`.
+    func chunkStarts(
+        of dataset: borrowing HDF5Handle, named name: String, extents: [Int], count: Int, fileBytes bytes: Int
+    ) throws -> [Int] {
+        let failure = Failure("\(path): /\(name) is not stored in plain chunks of \(extents)", hint: restoreHint)
+        let creation = try HDF5Handle(H5Dget_create_plist(dataset.id), closedBy: H5Pclose, orThrow: failure)
+        var found = [hsize_t](repeating: 0, count: extents.count)
+        guard H5Pget_layout(creation.id) == H5D_CHUNKED,
+            Int(H5Pget_chunk(creation.id, Int32(extents.count), &found)) == extents.count,
+            found == extents.map({ hsize_t($0) }), H5Pget_nfilters(creation.id) == 0
+        else { throw failure }
+        let size = extents.reduce(1, *)
+        var origin = [hsize_t](repeating: 0, count: extents.count)
+        return try (0..<count).map { chunk in
+            origin[0] = hsize_t(chunk * extents[0])
+            var (mask, address, stored) = (UInt32(0), haddr_t(0), hsize_t(0))
+            try check(
+                H5Dget_chunk_info_by_coord(dataset.id, origin, &mask, &address, &stored), orThrow: failure)
+            guard mask == 0, stored == size, address != haddr_t.max, address <= UInt64(max(0, bytes - size)) else {
+                throw failure
+            }
+            return Int(address)
+        }
+    }
+
+    /// The values of a chunk of the one-dimensional `dataset`. Throws `Failure` when there are none or more than `largest`.
+    func chunkExtent(of dataset: borrowing HDF5Handle, named name: String, atMost largest: Int) throws -> Int {
+        let failure = Failure("\(path): /\(name) is not stored in chunks", hint: restoreHint)
+        let creation = try HDF5Handle(H5Dget_create_plist(dataset.id), closedBy: H5Pclose, orThrow: failure)
+        var extent: hsize_t = 0
+        guard H5Pget_layout(creation.id) == H5D_CHUNKED, H5Pget_chunk(creation.id, 1, &extent) == 1, extent > 0,
+            extent <= UInt64(largest)
+        else { throw failure }
+        return Int(extent)
+    }
+}

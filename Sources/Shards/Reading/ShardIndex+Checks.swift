@@ -1,0 +1,62 @@
+import Base
+import Foundation
+import Kernels
+
+extension ShardIndex {
+    /// Throws `Failure` where what is in the index, read from `path`, contradicts itself.
+    func checkContents(path: String) throws {
+        func demand(_ condition: Bool, _ problem: String) throws {
+            guard condition else { throw Failure("\(path): \(problem)", hint: indexHint) }
+        }
+        let sampleBytes: Int
+        switch encoding {
+        case .patches:
+            do {
+                sampleBytes = try grid().valueCount
+            } catch let failure as Failure {
+                throw Failure("\(path): \(failure.problem)", hint: indexHint)
+            }
+        case .jpeg:
+            try demand((0...PatchLimits.imageSize).contains(imageSize), "an image size of \(imageSize)")
+            // What a sample takes besides its JPEG file: offset, label, reference to its key, checksum.
+            sampleBytes = 36
+        }
+        try demand(mean.count == 3 && std.count == 3, "mean and std must have three values")
+        try demand(
+            mean.allSatisfy { (0...1).contains($0) } && std.allSatisfy { (0...1).contains($0) },
+            "mean and std must be in 0...1")
+        try demand(Set(classes).count == classes.count, "two classes have the same name")
+
+        var sum = 0
+        for shard in shards {
+            try demand(shard.isPlainName, "\"\(shard.file)\" is not a plain file name")
+            // Every sample takes its bytes in the file, so memory sized by the count is bounded by the file.
+            try demand(
+                shard.count > 0 && shard.bytes > 0 && shard.count <= shard.bytes / sampleBytes,
+                "\(shard.file) cannot hold \(shard.count) samples in \(shard.bytes) bytes")
+            let (next, overflows) = sum.addingReportingOverflow(shard.count)
+            try demand(!overflows, "there are too many samples")
+            sum = next
+        }
+        try demand(Set(shards.map(\.file)).count == shards.count, "two shards have the same file")
+        try demand(total == sum, "the total \(total) is not the sum of the shards' samples, \(sum)")
+    }
+}
+
+extension ShardIndex.Shard {
+    fileprivate var isPlainName: Bool {
+        !file.isEmpty && !file.hasPrefix(".") && !file.unicodeScalars.contains { $0 == "/" || $0.value < 32 }
+    }
+
+    /// Throws `Failure` where the shard's file is not in `directory` in its full size.
+    func checkFile(directory: String) throws {
+        let path = (directory as NSString).appendingPathComponent(file)
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw Failure("\(path) is missing", hint: restoreHint)
+        }
+        guard Int(status.st_size) == bytes else {
+            throw Failure("\(path) has \(status.st_size) bytes and should have \(bytes)", hint: restoreHint)
+        }
+    }
+}

@@ -1,0 +1,90 @@
+import Base
+import Images
+
+/// The binary version of CIFAR-10: batches of records of a label and the red, green and blue values of an image.
+enum CIFAR10 {
+    /// The side of an image in pixels.
+    static let side = 32
+    static let bytesPerRecord = 1 + 3 * side * side
+    static let namesFile = "batches.meta.txt"
+
+    static func isBatch(_ name: some StringProtocol) -> Bool {
+        name == "test_batch.bin" || (name.hasPrefix("data_batch_") && name.hasSuffix(".bin"))
+    }
+}
+
+extension SourceListing {
+    private struct Batch {
+        let name: String
+        let file: Int
+        let range: Range<Int>
+    }
+
+    /// The batches in the directory `path`; nil where there are none.
+    init?(cifar10 path: String, _ selection: ShardSource.Selection) throws {
+        let names = try directoryEntries(of: path).filter(\.isFile).map(\.name).sorted()
+        guard names.contains(where: { CIFAR10.isBatch($0) }) else { return nil }
+        self.init(kind: .cifar10)
+        var batches: [Batch] = []
+        for name in names where CIFAR10.isBatch(name) && name.hasPrefix(selection.within ?? "") {
+            let file = try SourceFile("\(path)/\(name)")
+            batches.append(Batch(name: name, file: files.count, range: 0..<file.size))
+            files.append(file)
+        }
+        let meta = names.contains(CIFAR10.namesFile) ? try SourceFile("\(path)/\(CIFAR10.namesFile)") : nil
+        try add(batches, names: try meta.map { try $0.bytes($0.size, at: 0) }, of: path)
+    }
+
+    /// The batches among the members of the archive `file`; nil where there are none.
+    init?(cifar10 members: [TarMember], of file: SourceFile, _ selection: ShardSource.Selection) throws {
+        guard members.contains(where: { CIFAR10.isBatch($0.path.last ?? "") }) else { return nil }
+        self.init(kind: .cifar10, files: [file])
+        let within = selection.within ?? ""
+        let batches = members.filter { member in
+            let name = member.path.last ?? ""
+            let isTaken = name.hasPrefix(within) || member.path.joined(separator: "/").hasPrefix(within)
+            return CIFAR10.isBatch(name) && isTaken
+        }
+        let meta = members.first { $0.path.last.map { $0 == CIFAR10.namesFile } ?? false }
+        try add(
+            batches.map { Batch(name: String($0.path.last ?? ""), file: 0, range: $0.range) },
+            names: try meta.map { try file.bytes($0.range.count, at: $0.range.lowerBound) }, of: file.path)
+    }
+
+    private mutating func add(_ batches: [Batch], names: [UInt8]?, of path: String) throws {
+        guard !batches.isEmpty, Set(batches.map { $0.name.hasPrefix("test") }).count == 1 else {
+            throw Failure(
+                "\(path) holds " + (batches.isEmpty ? "no batches of that name" : "both training and test batches"),
+                hint: "choose --within data_batch or --within test_batch")
+        }
+        guard let names else {
+            throw Failure(
+                "\(path) has no \(CIFAR10.namesFile), which names the classes", hint: "fetch CIFAR-10 again")
+        }
+        let classes = String(decoding: names, as: UTF8.self).split(whereSeparator: \.isNewline).map { String($0) }
+            .filter { !$0.isEmpty }
+        for batch in batches {
+            guard batch.range.count % CIFAR10.bytesPerRecord == 0 else {
+                throw Failure(
+                    "\(batch.name) of \(path) has \(batch.range.count) bytes, no multiple of \(CIFAR10.bytesPerRecord)",
+                    hint: "fetch it again")
+            }
+            let bytes = try files[batch.file].bytes(batch.range.count, at: batch.range.lowerBound)
+            for start in stride(from: 0, to: bytes.count, by: CIFAR10.bytesPerRecord) {
+                let number = start / CIFAR10.bytesPerRecord
+                guard bytes[start] < classes.count else {
+                    throw Failure(
+                        "image \(number) of \(batch.name) of \(path) has label \(bytes[start]) of \(classes.count) classes",
+                        hint: "fetch it again")
+                }
+                let name = batch.name.dropLast(".bin".count) + "-" + zeroPadded(number, to: 5)
+                images[classes[Int(bytes[start])], default: []].append(
+                    Image(
+                        name: String(name),
+                        place: .part(
+                            file: batch.file, offset: batch.range.lowerBound + start + 1,
+                            size: CIFAR10.bytesPerRecord - 1)))
+            }
+        }
+    }
+}

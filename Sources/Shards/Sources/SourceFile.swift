@@ -1,0 +1,93 @@
+import Base
+import CArchive
+import Foundation
+
+/// A file of a source that is read at any place by several threads at a time: as it is or, if it is compressed,
+/// decompressed in memory.
+final class SourceFile: Sendable {
+    /// The largest compressed file that is taken, decompressed; larger ones are to be decompressed first.
+    static let maximumDecompressedSize = 1 << 30
+
+    let path: String
+    /// The size in bytes, decompressed.
+    let size: Int
+    private let descriptor: Int32
+    private let decompressed: [UInt8]?
+
+    /// Throws `Failure` when the file cannot be read, is no regular file, or is compressed and too large.
+    init(_ path: String) throws {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw systemFailure("cannot open \(path)") }
+        var status = stat()
+        do {
+            guard fstat(descriptor, &status) == 0 else { throw systemFailure("cannot read \(path)") }
+            guard status.st_mode & S_IFMT == S_IFREG else {
+                throw Failure("\(path) is neither a file nor a directory", hint: "name a directory or a .tar file")
+            }
+            decompressed = try SourceFile.decompress(path)
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        self.path = path
+        self.descriptor = descriptor
+        size = decompressed?.count ?? Int(status.st_size)
+    }
+
+    deinit { close(descriptor) }
+
+    /// The `count` bytes from `offset` on. Throws `Failure` when the file ends before, or cannot be read.
+    func bytes(_ count: Int, at offset: Int) throws -> [UInt8] {
+        try [UInt8](unsafeUninitializedCapacity: count) { bytes, initialised in
+            initialised = try read(into: UnsafeMutableRawBufferPointer(bytes), at: offset)
+            guard initialised == count else {
+                throw Failure("\(path) ends before byte \(offset + count)", hint: "fetch the file again")
+            }
+        }
+    }
+
+    /// Reads from `offset` on until `target` is full or the file ends; the number of bytes read.
+    func read(into target: UnsafeMutableRawBufferPointer, at offset: Int) throws -> Int {
+        if let decompressed {
+            let part = decompressed.dropFirst(offset).prefix(target.count)
+            target.copyBytes(from: part)
+            return part.count
+        }
+        return try readBytes(into: target, from: descriptor, at: offset, path: path)
+    }
+
+    /// What is in the file if it is compressed, nil if it is not.
+    private static func decompress(_ path: String) throws -> [UInt8]? {
+        let archive = archive_read_new()
+        defer { archive_read_free(archive) }
+        for support in [
+            archive_read_support_filter_gzip, archive_read_support_filter_bzip2, archive_read_support_filter_xz,
+            archive_read_support_filter_zstd, archive_read_support_format_raw, archive_read_support_format_empty,
+        ] { _ = support(archive) }
+        var entry: OpaquePointer?
+        let isOpen = archive_read_open_filename(archive, path, 1 << 16) == ARCHIVE_OK
+        guard isOpen, archive_read_next_header(archive, &entry) == ARCHIVE_OK else { return nil }
+        guard archive_filter_code(archive, 0) != ARCHIVE_FILTER_NONE else { return nil }
+        var contents: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1 << 20)
+        while true {
+            let count = archive_read_data(archive, &piece, piece.count)
+            guard count >= 0 else {
+                throw Failure(
+                    "\(path) cannot be decompressed: \(archiveMessage(archive))", hint: "fetch the file again")
+            }
+            if count == 0 { return contents }
+            guard contents.count + count <= maximumDecompressedSize else {
+                throw Failure(
+                    "\(path) is compressed and holds more than \(maximumDecompressedSize) bytes",
+                    hint: "decompress it first: members of a large archive are read where they are")
+            }
+            contents += piece.prefix(count)
+        }
+    }
+}
+
+/// libarchive's own words about its last error.
+func archiveMessage(_ archive: OpaquePointer?) -> String {
+    archive_error_string(archive).map { String(cString: $0) } ?? "no reason given"
+}

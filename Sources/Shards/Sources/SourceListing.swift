@@ -1,0 +1,88 @@
+import Base
+import Foundation
+import Images
+
+/// The images of a source by class, as they were found.
+struct SourceListing {
+    struct Image {
+        let name: String
+        let place: ShardSource.Place
+    }
+
+    var kind: ShardSource.Kind
+    var files: [SourceFile] = []
+    /// The images of each class; a class may have none.
+    var images: [String: [Image]] = [:]
+    var classes: [String] { Array(images.keys) }
+
+    /// Finds out what is at `path` and lists it. Throws `Failure` as `ShardSource.init` does.
+    init(_ path: String, _ selection: ShardSource.Selection) throws {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw systemFailure("cannot open \(path)") }
+        if status.st_mode & S_IFMT != S_IFDIR {
+            self = try SourceListing(tar: path, selection)
+        } else if let batches = try SourceListing(cifar10: path, selection) {
+            self = batches
+        } else {
+            self = try SourceListing(folder: folderPath(path, selection))
+        }
+        guard selection.labels == nil || kind == .imagenetValidation else {
+            throw Failure(
+                "\(path) tells the classes of its images itself",
+                hint: "leave --labels out; it is for an archive of images without directories")
+        }
+        guard images.contains(where: { !$0.value.isEmpty }) else {
+            throw Failure("the \(images.count) classes of \(path) have no files", hint: "put the images into them")
+        }
+    }
+
+    init(kind: ShardSource.Kind, files: [SourceFile] = []) {
+        self.kind = kind
+        self.files = files
+    }
+
+    /// Classes are the sub-directories; their images are the regular files in them. Hidden entries, deeper directories
+    /// and files beside the classes are left alone. What a file holds is found out by opening it, not by its name.
+    private init(folder path: String) throws {
+        self.init(kind: .folder)
+        let classes = try directoryEntries(of: path).filter(\.isDirectory).map(\.name)
+        guard !classes.isEmpty else {
+            throw Failure(
+                "\(path) has no class directories", hint: "put the images into one sub-directory for each class")
+        }
+        for name in classes {
+            images[name] = try directoryEntries(of: path + "/" + name).filter(\.isFile)
+                .map { Image(name: $0.name, place: .file) }
+        }
+    }
+}
+
+struct DirectoryEntry {
+    let name: String
+    let isDirectory: Bool
+    let isFile: Bool
+}
+
+/// The entries of a directory that are not hidden; links count as what they lead to.
+func directoryEntries(of path: String) throws -> [DirectoryEntry] {
+    guard let directory = opendir(path) else { throw systemFailure("cannot list \(path)") }
+    defer { closedir(directory) }
+    var entries: [DirectoryEntry] = []
+    while true {
+        errno = 0
+        guard let found = readdir(directory) else {
+            guard errno == 0 else { throw systemFailure("cannot list \(path)") }
+            return entries
+        }
+        let name = withUnsafeBytes(of: &found.pointee.d_name) {
+            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        if name.hasPrefix(".") { continue }
+        var kind = UInt32(found.pointee.d_type)
+        if kind == UInt32(DT_LNK) || kind == UInt32(DT_UNKNOWN) {
+            var status = stat()
+            if stat(path + "/" + name, &status) == 0 { kind = UInt32(status.st_mode & S_IFMT) >> 12 }
+        }
+        entries.append(DirectoryEntry(name: name, isDirectory: kind == UInt32(DT_DIR), isFile: kind == UInt32(DT_REG)))
+    }
+}

@@ -1,0 +1,120 @@
+import Base
+import CArchive
+
+/// A regular file in a tar archive.
+struct TarMember: Sendable {
+    /// The components of its path, without "." and empty ones.
+    let path: [Substring]
+    /// Where its contents are in the file that the archive is in.
+    let range: Range<Int>
+}
+
+/// The regular files of the tar archive in the bytes `range` of `file`, in the order of the archive. `name` is what the
+/// archive is called in messages.
+///
+/// Reads headers only and seeks over contents. Hard links are what they link to; other links are left alone. Throws
+/// `Failure` when it is no tar archive, is damaged or cut short, or has sparse files.
+func listTar(_ file: SourceFile, range: Range<Int>, name: String) throws -> [TarMember] {
+    let archive = archive_read_new()
+    defer { archive_read_free(archive) }
+    let window = TarWindow(file: file, range: range)
+    func failure(_ problem: String) -> Failure {
+        window.failure ?? Failure("\(name) \(problem)", hint: "fetch or make the archive again")
+    }
+    archive_read_support_format_tar(archive)
+    let status = archive_read_open2(
+        archive, Unmanaged.passUnretained(window).toOpaque(), nil,
+        { _, window, block in
+            let window = Unmanaged<TarWindow>.fromOpaque(window!).takeUnretainedValue()
+            return window.read(block!)
+        },
+        { _, window, count in
+            Unmanaged<TarWindow>.fromOpaque(window!).takeUnretainedValue().skip(Int(count))
+        }, nil)
+    guard status == ARCHIVE_OK else { throw failure("is not a tar archive: \(archiveMessage(archive))") }
+
+    var members: [TarMember] = []
+    var byPath: [[Substring]: Int] = [:]
+    var hasLinks = false
+    var end = range.lowerBound
+    while true {
+        var entry: OpaquePointer?
+        let status = archive_read_next_header(archive, &entry)
+        if status == ARCHIVE_EOF { break }
+        guard status == ARCHIVE_OK || status == ARCHIVE_WARN else {
+            throw failure("is damaged or no tar archive: \(archiveMessage(archive))")
+        }
+        // What libarchive has consumed so far is the header.
+        let start = range.lowerBound + Int(archive_filter_bytes(archive, 0))
+        guard let text = archive_entry_pathname(entry) ?? archive_entry_pathname_utf8(entry) else {
+            throw failure("has a member whose name cannot be read")
+        }
+        let path = components(String(cString: text))
+        if let target = archive_entry_hardlink(entry) {
+            // Rare: only then are paths worth a table.
+            if !hasLinks { for (index, member) in members.enumerated() { byPath[member.path] = index } }
+            hasLinks = true
+            guard let index = byPath[components(String(cString: target))] else {
+                throw failure("has a link \(path.joined(separator: "/")) to what it does not hold")
+            }
+            members.append(TarMember(path: path, range: members[index].range))
+            continue
+        }
+        guard archive_entry_filetype(entry) == 0o100000 else { continue }
+        let size = Int(archive_entry_size(entry))
+        guard size >= 0, size <= range.upperBound - start else {
+            throw failure("is cut short: it ends inside of \(path.joined(separator: "/"))")
+        }
+        guard archive_entry_sparse_count(entry) == 0 else {
+            throw failure("stores \(path.joined(separator: "/")) as a sparse file")
+        }
+        if hasLinks { byPath[path] = members.count }
+        members.append(TarMember(path: path, range: start..<start + size))
+        end = start + (size + 511) / 512 * 512
+    }
+    if let failure = window.failure { throw failure }
+    guard range.upperBound >= end + 512 else { throw failure("is cut short: it has no end mark") }
+    return members
+}
+
+private func components(_ path: String) -> [Substring] {
+    path.split(separator: "/").filter { $0 != "." }
+}
+
+/// Hands an archive to libarchive block by block, small ones, since only headers are wanted.
+private final class TarWindow {
+    let file: SourceFile
+    let range: Range<Int>
+    var position: Int
+    var failure: Failure?
+    private let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 64)
+
+    init(file: SourceFile, range: Range<Int>) {
+        self.file = file
+        self.range = range
+        position = range.lowerBound
+    }
+
+    deinit { block.deallocate() }
+
+    /// The number of bytes of the next block, which `start` gets; -1 after a failure.
+    func read(_ start: UnsafeMutablePointer<UnsafeRawPointer?>) -> Int {
+        let wanted = UnsafeMutableRawBufferPointer(rebasing: block.prefix(range.upperBound - position))
+        do {
+            let count = try file.read(into: wanted, at: position)
+            position += count
+            start.pointee = UnsafeRawPointer(block.baseAddress)
+            return count
+        } catch {
+            failure = error as? Failure
+            return -1
+        }
+    }
+
+    /// The number of bytes skipped, at most `count`.
+    func skip(_ count: Int) -> Int64 {
+        let step = min(count, range.upperBound - position)
+        position += step
+        return Int64(step)
+    }
+}

@@ -1,0 +1,100 @@
+import Base
+import Checkpoints
+import Collectives
+import Foundation
+import Optimizers
+import Synchronization
+
+/// Writes checkpoints while training goes on: the state is copied, and a thread of each rank carries the copies to rank 0,
+/// which writes them. One checkpoint at a time. A class because two threads share it.
+final class CheckpointWriter: @unchecked Sendable {
+    /// How a checkpoint ended, on rank 0.
+    struct Outcome {
+        let step: Int
+        /// Nil where it is on the disk.
+        let failure: Failure?
+        let seconds: Double
+    }
+
+    private let model: StoredModel
+    private let batchSize: Int
+    private let store: CheckpointStore
+    private let retention: CheckpointRetention
+    private let partition: Partition
+    private let world: World
+    private let parameters: OwnedBuffer<Float>  // on rank 0
+    private let moments: MomentParts
+    private let momentMemory: Arena
+    private let room: OwnedBuffer<Float>  // of `MomentTransfer`
+    private let isRunning = Atomic<Bool>(false)
+    private let ended = DispatchSemaphore(value: 0)
+    private let outcomes = Mutex<[Outcome]>([])
+
+    /// Memory for copies of what `trainer` holds. Throws `Failure` when it is not to be had.
+    init(_ trainer: borrowing Trainer, store: CheckpointStore, retention: CheckpointRetention) throws {
+        let (own, layout) = (trainer.optimizer.moments, trainer.replica.model.layout)
+        var memory = Arena()
+        moments = try MomentParts(own.parts, kinds: own.kinds, in: &memory)
+        momentMemory = memory
+        parameters = try OwnedBuffer<Float>(count: trainer.world.rank == 0 ? layout.bufferCount : 0)
+        room = try OwnedBuffer<Float>(count: MomentTransfer.room(for: layout, trainer.world))
+        model = StoredModel(
+            trainer.replica.model, maskRatio: trainer.configuration.maskRatio,
+            normalisation: trainer.configuration.normalisation)
+        batchSize = trainer.configuration.batchSize
+        partition = trainer.partition
+        world = trainer.world
+        self.store = store
+        self.retention = retention
+    }
+
+    /// Whether a checkpoint is being written.
+    var isBusy: Bool { isRunning.load(ordering: .acquiring) }
+
+    /// Copies the state after `step` steps and begins to write it. Not while another is being written.
+    func start(_ trainer: borrowing Trainer, step: Int) {
+        precondition(!isBusy, "one checkpoint at a time")
+        let own = trainer.optimizer.moments
+        for kind in own.kinds { moments.values(kind).update(from: own.values(kind), count: own.count) }
+        parameters.pointer.update(from: trainer.replica.parameters.pointer, count: parameters.count)
+        isRunning.store(true, ordering: .releasing)
+        let thread = Thread { [self] in
+            var watch = Stopwatch()
+            let failure = write(step: step)
+            let outcome = Outcome(step: step, failure: failure, seconds: watch.lap())
+            if world.rank == 0 { outcomes.withLock { $0.append(outcome) } }
+            isRunning.store(false, ordering: .releasing)
+            ended.signal()
+        }
+        thread.name = "checkpoint"
+        thread.start()
+    }
+
+    /// Waits until the checkpoint that was started is written, or has failed.
+    func wait() {
+        while isBusy { ended.wait() }
+    }
+
+    /// What has ended since the last call. On rank 0.
+    func takeOutcomes() -> [Outcome] {
+        outcomes.withLock { outcomes in
+            defer { outcomes = [] }
+            return outcomes
+        }
+    }
+
+    private func write(step: Int) -> Failure? {
+        var transfer = MomentTransfer(model.model.layout, partition, own: moments, world: world, values: room.pointer)
+        defer { transfer.collectRest() }
+        guard world.rank == 0 else { return nil }
+        do {
+            try store.save(
+                parameters.pointer, of: model, step: step, samples: step * batchSize, kinds: moments.kinds
+            ) { _, _ in transfer.collect() }
+            store.prune(retention)
+            return nil
+        } catch {
+            return Failure(from: error)
+        }
+    }
+}

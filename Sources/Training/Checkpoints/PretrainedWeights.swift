@@ -1,0 +1,44 @@
+import Base
+import Checkpoints
+import CrateModel
+import Kernels
+
+/// A model whose parameters a classifier begins with.
+package struct PretrainedWeights: Sendable {
+    /// What `CheckpointStore.modelFile` makes of a run, a checkpoint or a file.
+    package let file: String
+    /// Whether the head begins with initial values where the file has one.
+    package let hasNewHead: Bool
+
+    /// The parameters in `file`.
+    package init(file: String, hasNewHead: Bool) {
+        self.file = file
+        self.hasNewHead = hasNewHead
+    }
+
+    /// The parameters of `model` that come from the file: all that it has under their names; only a head may be without.
+    /// Throws `Failure` where another one is missing or has another shape.
+    func parameters(of model: Model) throws -> [Parameter] {
+        let source = try CheckpointStore.description(ofModelFile: file).model
+        let shapes = Dictionary(uniqueKeysWithValues: source.layout.parameters.map { ($0.name, $0.shape) })
+        return try model.layout.parameters.filter { parameter in
+            let isHead = model.isHead(parameter)
+            if isHead && hasNewHead && source.classifier != nil { return false }
+            guard let shape = shapes[parameter.name] else {
+                if isHead { return false }
+                throw Failure("\(file) has no \(parameter.name)", hint: "give a model of the same kind")
+            }
+            if let theirs = source.classifier?.classes, isHead, shape != parameter.shape {
+                throw Failure(
+                    "\(file) tells \(theirs) classes apart, the shards have \(model.classifier?.classes ?? 0)",
+                    hint: "add --new-head to begin with a new head")
+            }
+            guard shape == parameter.shape else {
+                throw Failure(
+                    "\(parameter.name) of \(file) has shape \(shape), the model \(parameter.shape)",
+                    hint: "leave the size of images and patches as it was")
+            }
+            return true
+        }
+    }
+}

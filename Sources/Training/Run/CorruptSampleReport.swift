@@ -1,0 +1,21 @@
+import Foundation
+import Loader
+
+/// Warns of corrupt samples, each once, on the rank that met it.
+struct CorruptSampleReport {
+    private let rank: Int
+    private var told: Set<Int> = []
+    /// A set that is largely damaged fills no memory and no screen; what comes later is only counted in the log.
+    private static let limit = 1000
+
+    init(rank: Int) { self.rank = rank }
+
+    mutating func tell(_ substitutions: [Substitution]) {
+        for substitution in substitutions where told.count < Self.limit && told.insert(substitution.sample).inserted {
+            let text =
+                "crate: warning: rank \(rank): sample \(substitution.substitute) stands in for sample "
+                + "\(substitution.sample): \(substitution.damage)\n"
+            try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import Base
+import Checkpoints
+import Foundation
+
+extension RunDirectory {
+    /// Makes a run of `published` whose training has not begun, and returns the path of its checkpoint of step 0.
+    ///
+    /// `pretrain --resume` begins its schedule there; the options of an autoencoder need not be given again. Throws `Failure` where the
+    /// directory holds a run or checkpoints.
+    package func begin(from published: borrowing PublishedModel) throws -> String {
+        let checkpoint = try published.save(run: path)
+        guard published.model.classifier == nil else { return checkpoint }
+        let model = published.model.configuration
+        var options = [
+            "dim": "\(model.dim)", "depth": "\(model.depth)", "heads": "\(model.heads)",
+            "image-size": "\(model.imageSize)", "patch-size": "\(model.patchSize)", "lambda": "\(model.lambda)",
+            "mask-ratio": "\(published.stored.maskRatio)", "norm-pix": "\(model.normalisesTargets)",
+        ]
+        options["position-grid"] = model.positionGrid.map { "\($0)" }
+        try RunSettings(command: nil, options: options).write(run: path)
+        return checkpoint
+    }
+
+    /// Whether the directory holds what `crate import` leaves: a checkpoint of step 0, and nothing of a run yet.
+    var holdsImport: Bool {
+        checkpoints.paths().count == 1 && checkpoints.paths().first.flatMap(CheckpointStore.step) == 0
+    }
+
+    /// Imported weights go on with any recipe, but undamaged and with their own model. Pixels that are normalised with something
+    /// else than before are told of to `report`.
+    func demandImport(for configuration: TrainingConfiguration, report: (Failure) -> Void) throws {
+        let file = try CheckpointStore.modelFile(at: checkpoints.paths()[0]) { _ in }
+        let stored = try CheckpointStore.description(ofModelFile: file)
+        let (imported, normalisation) = (stored.model.configuration, stored.normalisation)
+        guard stored.model.classifier == nil else {
+            throw Failure("\(path) holds an imported classifier", hint: "change --run, or finetune from it")
+        }
+        guard imported == configuration.model else {
+            throw Failure(
+                "the weights imported into \(path) are of another model: \(imported.difference(from: configuration.model))",
+                hint: "leave the options of the model out; they are those of the import")
+        }
+        if normalisation != configuration.normalisation {
+            report(
+                Failure(
+                    "the weights imported into \(path) were trained with pixels normalised by a mean of \(normalisation.mean), "
+                        + "and this run takes \(configuration.normalisation.mean)",
+                    hint: "--normalise imagenet or dataset chooses"))
+        }
+    }
+}

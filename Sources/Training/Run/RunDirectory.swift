@@ -1,0 +1,146 @@
+import Base
+import Checkpoints
+import Foundation
+import Kernels
+import Reports
+import Shards
+
+/// A run on disk; `RunFile` says what lies in it.
+package struct RunDirectory: Sendable {
+    /// Its path.
+    package let path: String
+
+    /// The run at `path`, which need not exist yet.
+    package init(path: String) {
+        self.path = path
+    }
+
+    /// Its checkpoints.
+    package var checkpoints: CheckpointStore { CheckpointStore(run: path) }
+    var configurationPath: String { RunFile.configuration.path(in: path) }
+    var logPath: String { RunFile.log.path(in: path) }
+    var measuresPath: String { RunFile.measures.path(in: path) }
+    var tensorBoardPath: String { RunFile.tensorBoard.path(in: path) }
+
+    /// Writes the report anew from what is on the disk. Returns what kept it from being written, which is no reason to stop.
+    func refreshReport() -> String? {
+        do {
+            try RunReport(run: path).write(to: RunFile.report.path(in: path))
+            return nil
+        } catch {
+            return "the report is not written: \(Failure(from: error))"
+        }
+    }
+
+    /// Makes the directory ready for `configuration` and returns the checkpoint to go on from, if any.
+    ///
+    /// Throws `Failure` when it cannot be written, holds a run already and is not to be resumed, or holds a run of another
+    /// configuration, or checkpoints none of which can be read. Damaged ones get another name; that, and settings that have
+    /// changed, goes to `report`.
+    func prepare(
+        _ configuration: TrainingConfiguration, _ options: RunOptions, ranks: Int, report: (Failure) -> Void
+    ) throws -> (path: String, manifest: Manifest)? {
+        let manager = FileManager.default
+        guard !manager.fileExists(atPath: "\(path)/\(ShardIndex.fileName)") else {
+            throw Failure("\(path) holds shards", hint: "choose another directory for --run")
+        }
+        try makeDirectory()
+        let isUsed = try manager.fileExists(atPath: configurationPath) && RunSettings.read(run: path)?.isImport != true
+        let isImported = !isUsed && holdsImport
+        guard isUsed || ((checkpoints.paths().isEmpty || isImported) && !manager.fileExists(atPath: logPath)) else {
+            throw Failure(
+                "\(path) holds a log or checkpoints, but no \(RunFile.configuration.name) to say whose",
+                hint: "restore it, or change --run")
+        }
+        guard options.resumes || !(isUsed || isImported) else {
+            throw Failure("\(path) holds a run already", hint: "add --resume to go on with it, or change --run")
+        }
+        if isImported { try demandImport(for: configuration, report: report) }
+        let newest = isUsed || isImported ? try newestSound(report: report) : nil
+        if newest != nil && isUsed { try demandComparable(configuration, report: report) }
+        let (done, total) = (newest?.manifest.step ?? 0, configuration.schedule.totalSteps)
+        guard done <= total else {
+            throw Failure(
+                "\(path) holds \(done) steps already, more than the \(total) of this schedule",
+                hint: "raise --steps or --epochs")
+        }
+        var settings = options.settings
+        settings.options["virtual-ranks"] = "\(configuration.virtualRanks)"
+        settings.options["micro-batch"] = "\(configuration.microBatch)"
+        settings.resolved = try configuration.fields
+        try settings.write(run: path)
+        for file in [logPath, measuresPath] { try keepLines(of: file, through: newest?.manifest.step ?? -1) }
+        return newest
+    }
+
+    /// The newest checkpoint that can be read, nil where there is none at all. Newer ones, which cannot be, are set aside.
+    ///
+    /// Where none can be read, the cause may be another than damage, such as a disk that fails or a version that is newer: then
+    /// nothing is touched, and the `Failure` of the newest is thrown.
+    private func newestSound(report: (Failure) -> Void) throws -> (path: String, manifest: Manifest)? {
+        var unreadable: [(path: String, failure: Failure)] = []
+        let newest = checkpoints.newest { unreadable.append(($0, $1)) }
+        if newest == nil, let first = unreadable.first {
+            throw Failure(
+                first.failure.problem + (unreadable.count > 1 ? ", and no checkpoint before it can be read" : ""),
+                hint: "\(first.failure.hint), or begin a new --run")
+        }
+        for (path, failure) in unreadable {
+            let aside = checkpoints.setAside(path)
+            report(Failure("\(failure.problem); it is now \(aside)", hint: "the checkpoint before it is used"))
+        }
+        return newest
+    }
+
+    /// Keeps other processes from the run. Those of a job that was killed may take a moment to end; `say` is told of waiting for them.
+    package func lock(say: (String) -> Void) throws -> FileLock {
+        try makeDirectory()
+        return try FileLock(RunFile.lock.path(in: path), use: path, waitingUpTo: 10, say: say)
+    }
+
+    func makeDirectory() throws {
+        guard (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil,
+            access(path, W_OK | X_OK) == 0
+        else {
+            throw Failure("cannot write to the run directory \(path)", hint: "check its permissions, or change --run")
+        }
+    }
+
+    private func demandComparable(_ configuration: TrainingConfiguration, report: (Failure) -> Void) throws {
+        let (before, now) = (try storedFields(), try configuration.fields)
+        let names = Set(before.keys).union(now.keys).filter { before[$0] != now[$0] }.sorted()
+        func text(_ names: [String]) -> String {
+            names.map { "\($0) was \(before[$0] ?? "absent") and is now \(now[$0] ?? "absent")" }
+                .joined(separator: ", ")
+        }
+        let refused = names.filter { !TrainingConfiguration.changeable.contains($0) }
+        guard refused.isEmpty else {
+            throw Failure(
+                "the run in \(path) has another configuration: \(text(refused))",
+                hint: "resume with the options it was started with, or change --run")
+        }
+        if !names.isEmpty { report(Failure(text(names), hint: "the run goes on with it")) }
+    }
+
+    /// What the run was to compute; runs of version 0.1 have stored it as a configuration.
+    private func storedFields() throws -> [String: String] {
+        if let resolved = try RunSettings.read(run: path)?.resolved, !resolved.isEmpty { return resolved }
+        guard let data = FileManager.default.contents(atPath: configurationPath),
+            let stored = try? JSONDecoder().decode(TrainingConfiguration.self, from: data)
+        else {
+            throw Failure("\(configurationPath) is damaged", hint: "restore it, or change --run")
+        }
+        return try stored.fields
+    }
+
+    /// Drops a log's lines of later steps, which will be written again; of all steps for -1.
+    private func keepLines(of file: String, through step: Int) throws {
+        guard let data = FileManager.default.contents(atPath: file) else { return }
+        let lines = data.split(separator: UInt8(ascii: "\n")).filter { line in
+            guard let entry = try? JSONDecoder().decode(LogEntry.self, from: Data(line)) else { return false }
+            // Events keep their place in the story; they are not written again.
+            return entry.step.map { $0 <= step } ?? true
+        }
+        try DurableFile.write(lines.flatMap { $0 + [UInt8(ascii: "\n")] }, to: file)
+    }
+}

@@ -1,0 +1,53 @@
+import Base
+import Checkpoints
+import Foundation
+
+extension LogEntry {
+    /// The line of an evaluation after `step` steps; without the loss where that is not finite, since JSON has no such number.
+    init(_ result: Evaluation, _ configuration: TrainingConfiguration, after step: Int) {
+        self.init(step: step, epoch: configuration.epoch(after: step))
+        validationLoss = result.loss.isFinite ? result.loss : nil
+        validationTop1 = result.accuracy?.top1
+        validationTop5 = result.accuracy?.top5
+    }
+
+    /// The line of the step that makes `done`.
+    init(_ result: StepResult, _ configuration: TrainingConfiguration, saveSeconds: Double?, after done: Int) {
+        let seconds = result.seconds
+        self.init(step: done, epoch: configuration.epoch(after: done))
+        lr = configuration.schedule.rate(at: done - 1)
+        if result.isSkipped {
+            skipped = true
+        } else {
+            (loss, gradNorm) = (result.loss, result.gradientNorm)
+        }
+        imagesPerSecond = Double(configuration.batchSize) / seconds.total
+        dataSeconds = seconds[.data]
+        computeSeconds = seconds.passes + seconds[.optimizer]
+        communicationSeconds = seconds[.reduction]
+        if let slowest = result.slowest {
+            slowestRank = slowest.rank
+            (slowestDataSeconds, slowestComputeSeconds, slowestWaitSeconds) =
+                (slowest.data, slowest.compute, slowest.wait)
+        }
+        substituted = result.substituted > 0 ? result.substituted : nil
+        self.saveSeconds = saveSeconds
+    }
+}
+
+/// A file of JSON objects, one a line, such as `log.jsonl`; see `AppendingFile` for what happens on a full disk.
+struct RunLog {
+    private let file: AppendingFile
+    private let encoder = JSONEncoder()
+
+    init(path: String) throws {
+        file = try AppendingFile(path)
+        encoder.outputFormatting = [.sortedKeys]
+    }
+
+    /// Appends a line. Returns what is wrong the first time that lines cannot be written, nil otherwise; throws `Failure` when
+    /// more are kept than memory should hold.
+    func append(_ entry: some Encodable) throws -> Failure? {
+        try file.append(encoder.encode(entry) + [UInt8(ascii: "\n")])
+    }
+}

@@ -1,0 +1,220 @@
+import Base
+import Checkpoints
+import Collectives
+import CrateModel
+import Kernels
+import Loader
+
+/// A run under way: the trainer, and everything that evaluates it, logs it and saves it. Each method is one line of the training
+/// loop, and collective but for `say` and `end`.
+struct TrainingRun: ~Copyable {
+    private let configuration: TrainingConfiguration
+    private let options: RunOptions
+    private let world: World
+    private var trainer: Trainer
+    private let validation: BatchLoader?
+    /// On rank 0 alone, and never read: it is held as long as the run exists.
+    private let lock: FileLock?
+    /// On rank 0 alone.
+    private let log: RunLog?
+    private let telemetry: Telemetry
+    private(set) var checkpointer: Checkpointer
+    private var progress: Progress
+    private var corruptSamples: CorruptSampleReport
+    private var skipsInARow = 0
+    /// Steps that were done when the run began.
+    let start: Int
+    /// Steps with which it ends.
+    let last: Int
+
+    /// Everything that can be refused, all memory, and the parameters to begin with.
+    ///
+    /// Collective: all ranks have the run, or all throw the same `Failure`.
+    init(_ configuration: TrainingConfiguration, _ options: RunOptions, _ world: World) throws {
+        let isCoordinator = world.rank == 0
+        let trainer = try Trainer(
+            configuration, data: options.data, threads: options.threads, options.distribution,
+            onCorruption: options.onCorruption, world)
+        if let pretrained = options.pretrained {
+            try world.agree { _ = try pretrained.parameters(of: trainer.replica.model) }
+        }
+        let validation = try world.agree {
+            try options.validation.map { try configuration.makeLoader($0, options.onCorruption) }
+        }
+
+        let lock = try world.agree {
+            isCoordinator
+                ? try options.run.lock {
+                    var line = StatusLine(.standardOutput, isTerminal: false)
+                    line.say($0)
+                } : nil
+        }
+        var warnings: [Failure] = []
+        let resumed = try world.agree {
+            isCoordinator
+                ? try options.run.prepare(configuration, options, ranks: world.size) { warnings.append($0) } : nil
+        }
+        let log = try world.agree { isCoordinator ? try RunLog(path: options.run.logPath) : nil }
+        let start = world.broadcast(resumed?.manifest.step ?? 0, from: 0)
+        let total = configuration.schedule.totalSteps
+        let last = min(total, options.stopAfter.map { max($0, start) } ?? total)
+        try trainer.load(from: resumed?.path, pretrained: options.pretrained)
+
+        var progress = Progress(isTalking: isCoordinator, totalSteps: total, remaining: last - start)
+        for warning in warnings + trainer.loader.missing + (validation?.missing ?? []) {
+            progress.say("warning: \(warning)")
+        }
+        progress.say(summary(configuration, trainer.replica.model, ranks: world.size))
+        if !configuration.isIndependentOf(ranks: world.size) {
+            progress.say(
+                "\(configuration.virtualRanks) virtual ranks on \(world.size) ranks: other numbers of ranks round differently"
+            )
+        }
+        if let resumed { progress.say("going on from \(resumed.path)") }
+
+        let telemetry = try world.agree {
+            try Telemetry(options, configuration, trainer, validation: validation, start: start)
+        }
+        let checkpointer = try world.agree { try Checkpointer(trainer, options) }
+        if isCoordinator, let warning = Checkpointer.spaceWarning(trainer, options) {
+            progress.say("warning: \(warning)")
+        }
+        self.configuration = configuration
+        self.options = options
+        self.world = world
+        self.trainer = trainer
+        self.validation = validation
+        self.lock = lock
+        self.log = log
+        self.telemetry = telemetry
+        self.checkpointer = checkpointer
+        self.progress = progress
+        corruptSamples = CorruptSampleReport(rank: world.rank)
+        self.start = start
+        self.last = last
+    }
+
+    /// Reads ahead for the first step, and evaluates the model that a new run begins with.
+    mutating func begin() throws {
+        if start > 0 { try record(LogEntry(event: "went on from step \(start) on \(counted(world.size, "rank"))")) }
+        trainer.begin(at: start)
+        guard start == 0 else { return }
+        if world.rank == 0, let directory = options.validation { telemetry.showSamples(of: directory) }
+        try evaluate(after: 0, isEvaluation: true)
+    }
+
+    /// One optimiser step and its line in the log. `isStopping` is called after the passes.
+    ///
+    /// Throws, beside failures of the step, where too many steps in a row were skipped or too many checkpoints failed.
+    mutating func trainStep(_ step: Int, isStopping: () -> Bool) throws -> StepResult {
+        let (checkpointer, isCoordinator, done) = (checkpointer, world.rank == 0, step + 1)
+        let result = try trainer.trainStep(step) {
+            var requests = StepReport.Requests(isStopping: isStopping())
+            checkpointer.add(to: &requests, isCoordinator: isCoordinator)
+            return requests
+        }
+        let entry = LogEntry(
+            result, configuration, saveSeconds: self.checkpointer.takeHeldUpSeconds(), after: done)
+        try record(entry)
+        telemetry.noteStep(seconds: result.seconds.total)
+        corruptSamples.tell(result.substitutions)
+        progress.show(entry, seconds: result.seconds.total)
+        if result.isSkipped { say("warning: step \(done) is skipped: loss or gradients are not finite") }
+        if result.requests.hasGivenUp { try self.checkpointer.demandSuccess(world) }
+        skipsInARow = result.isSkipped ? skipsInARow + 1 : 0
+        guard skipsInARow <= options.distribution.maxSkips else {
+            throw Failure(
+                "\(skipsInARow) steps in a row up to step \(done) are not finite",
+                hint: "begin a new --run with a lower --lr")
+        }
+        return result
+    }
+
+    /// Evaluates if that is due after `step` steps, and measures the layers if that is.
+    mutating func evaluateIfDue(after step: Int) throws {
+        let isLast = step == configuration.schedule.totalSteps
+        try evaluate(
+            after: step, isEvaluation: isLast || configuration.isDue(every: options.evaluateEvery, after: step))
+    }
+
+    private mutating func evaluate(after step: Int, isEvaluation: Bool) throws {
+        if isEvaluation, let validation {
+            world.watchdog.begin(.evaluating, step: step)
+            let result = try Training.evaluate(
+                trainer.replica, loader: validation, chunk: configuration.microBatch, world: world)
+            try record(LogEntry(result, configuration, after: step))
+            say("\(result.text) after \(step) steps")
+        }
+        guard telemetry.isDue(after: step, isEvaluation: isEvaluation) else { return }
+        world.watchdog.begin(.evaluating, step: step)
+        var warnings: [String] = []
+        let entry = try telemetry.measure(trainer, step: step) { warnings.append("warning: \($0)") }
+        for warning in warnings { say(warning) }
+        if let entry { try record(entry) }
+    }
+
+    /// Writes the report anew if that is due after `step` steps, or the run ends with them.
+    mutating func reportIfDue(after step: Int, isLast: Bool) throws {
+        guard let epochs = options.reportEvery, isLast || configuration.isDue(every: epochs, after: step) else {
+            return
+        }
+        let (options, log, isCoordinator) = (options, log, world.rank == 0)
+        let text = try world.agree {
+            let text = isCoordinator ? options.run.refreshReport() : nil
+            if let text { _ = try log?.append(LogEntry(event: text)) }
+            return text
+        }
+        if let text { say("warning: \(text)") }
+    }
+
+    /// Begins a checkpoint if one is due after `step` steps; with the last of them (`isLast`) waits until it is written.
+    mutating func checkpointIfDue(_ requests: StepReport.Requests, after step: Int, isLast: Bool) throws {
+        world.watchdog.begin(.saving, step: step)
+        guard isLast else {
+            if let warning = try checkpointer.saveIfDue(trainer, requests, after: step) { say("warning: \(warning)") }
+            return
+        }
+        try checkpointer.saveAndWait(trainer, after: step)
+        try record()
+        try checkpointer.demandSuccess(world)
+    }
+
+    /// Prints a message on rank 0.
+    mutating func say(_ text: String) { progress.say(text) }
+
+    /// Prints what measuring the layers has cost, if anything.
+    mutating func sayCost() {
+        if let cost = telemetry.cost { say(cost) }
+    }
+
+    /// However the run ends: MPI must not be ended under the thread that sends a checkpoint.
+    mutating func end() {
+        checkpointer.wait()
+        progress.endLine()
+    }
+
+    /// Adds a line to the log, and what became of checkpoints since.
+    private mutating func record(_ entry: LogEntry? = nil) throws {
+        let events = checkpointer.takeEvents()
+        for event in events { say("warning: \(event)") }
+        let (log, telemetry) = (log, telemetry)
+        let failures = try world.agree {
+            for event in events { _ = try log?.append(LogEntry(event: event)) }
+            return try entry.map { [try log?.append($0), try telemetry.append($0)] } ?? []
+        }
+        for failure in failures { if let failure { say("warning: \(failure)") } }
+    }
+}
+
+private func summary(_ configuration: TrainingConfiguration, _ model: Model, ranks: Int) -> String {
+    let (schedule, shape) = (configuration.schedule, configuration.model)
+    let head = configuration.classification.map { ", \($0.labels.classes) classes" }
+    return String(
+        format:
+            "%@, %.1f M parameters (width %d, depth %d%@, %d heads), images of %d pixels in patches of %d, %d samples, "
+            + "%d steps of %d, peak lr %.2e",
+        counted(ranks, "rank"), Double(model.layout.parameterCount) / 1e6, shape.dim, shape.depth,
+        head ?? " + \(shape.decoderDepth)", shape.heads, shape.imageSize, shape.patchSize, configuration.sampleCount,
+        schedule.totalSteps,
+        configuration.batchSize, schedule.peak)
+}

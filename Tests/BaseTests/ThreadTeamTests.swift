@@ -1,0 +1,46 @@
+import Base
+import Testing
+
+@Suite struct ThreadTeamTests {
+    @Test(arguments: [1, 2, 5])
+    func everyThreadRunsOnceARun(count: Int) {
+        let team = ThreadTeam(count: count)
+        // A place each, and no lock: the thread sanitiser does not see Mutex, but what `run` itself orders.
+        let calls = UnsafeMutablePointer<Int>.allocate(capacity: count)
+        defer { calls.deallocate() }
+        calls.initialize(repeating: 0, count: count)
+        for _ in 0..<100 { team.run { thread in calls[thread] += 1 } }
+        #expect((0..<count).map { calls[$0] } == [Int](repeating: 100, count: count))
+    }
+
+    /// Each round every thread writes its number, and after the barrier all must read all numbers of that round.
+    @Test(arguments: [2, 3, 4])
+    func aBarrierSeparatesWhatIsBeforeFromWhatIsAfter(count: Int) {
+        let team = ThreadTeam(count: count)
+        let rounds = 300
+        let board = UnsafeMutablePointer<Int>.allocate(capacity: count)
+        defer { board.deallocate() }
+        let sums = UnsafeMutablePointer<Int>.allocate(capacity: count * rounds)
+        defer { sums.deallocate() }
+        team.run { thread in
+            for round in 0..<rounds {
+                board[thread] = round * thread
+                team.sync()
+                sums[thread * rounds + round] = (0..<count).reduce(0) { $0 + board[$1] }
+                team.sync()
+            }
+        }
+        let expected = (0..<rounds).map { $0 * count * (count - 1) / 2 }
+        for thread in 0..<count { #expect((0..<rounds).map { sums[thread * rounds + $0] } == expected) }
+    }
+
+    @Test(arguments: [1, 2, 3, 7], [0, 1, 16, 17, 384])
+    func partsAreTheWholeInOrder(count: Int, whole: Int) {
+        let team = ThreadTeam(count: count)
+        for grain in [1, 16] {
+            let parts = (0..<count).map { team.part($0, of: whole, grain: grain) }
+            #expect(parts.flatMap { Array($0) } == Array(0..<whole))
+            #expect(parts.allSatisfy { $0.isEmpty || $0.lowerBound % grain == 0 })
+        }
+    }
+}
