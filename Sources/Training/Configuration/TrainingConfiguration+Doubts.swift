@@ -2,7 +2,7 @@ import Foundation
 import Shards
 
 extension TrainingConfiguration {
-    /// What is allowed, but is seldom meant: a text for each, to be said before a run on the shards of `index` begins.
+    /// Warnings about settings that are valid but rarely intended, for a run on the shards of `index`.
     package func doubts(of index: ShardIndex) -> [String] {
         var texts: [String] = []
         if schedule.peak > 0, schedule.peak < 1e-5 {
