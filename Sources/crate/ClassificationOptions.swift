@@ -15,7 +15,8 @@ struct ClassificationOptions: ParsableArguments {
         help: ArgumentHelp(
             "Input of the head: the class token, or the mean over the patches.", valueName: "class|mean"))
     var pooling = Pooling.classToken
-    @Option(help: ArgumentHelp("Label smoothing: probability moved from the right class to all classes.", valueName: "x"))
+    @Option(
+        help: ArgumentHelp("Label smoothing: probability moved from the right class to all classes.", valueName: "x"))
     var labelSmoothing = 0.1
     @Option(
         help: ArgumentHelp(
@@ -28,7 +29,8 @@ struct ClassificationOptions: ParsableArguments {
     var layerDecay: Double?
     @Option(help: ArgumentHelp("Number of random operations per image, such as 2 (RandAugment).", valueName: "n"))
     var randAugment = 0
-    @Option(help: ArgumentHelp("Magnitude of these operations, 0 to \(RandomOperations.largestMagnitude).", valueName: "n"))
+    @Option(
+        help: ArgumentHelp("Magnitude of these operations, 0 to \(RandomOperations.largestMagnitude).", valueName: "n"))
     var magnitude = 14
     @Option(help: ArgumentHelp("Probability of erasing a rectangle of an image.", valueName: "x"))
     var erasing = 0.0

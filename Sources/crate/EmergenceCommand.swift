@@ -35,7 +35,8 @@ struct EmergenceCommand: ParsableCommand {
     var layer: Int?
     @Option(help: ArgumentHelp("Fraction of the attention that a mask covers.", valueName: "x"))
     var mass = 0.6
-    @Option(help: ArgumentHelp("Use random initial weights of this seed instead of the trained ones.", valueName: "seed"))
+    @Option(
+        help: ArgumentHelp("Use random initial weights of this seed instead of the trained ones.", valueName: "seed"))
     var random: UInt64?
     @Flag(help: "Print one JSON object per checkpoint.")
     var json = false

@@ -17,7 +17,8 @@ struct FeatureOptions: ParsableArguments {
         parsing: .upToNextOption,
         help: ArgumentHelp("Tokens to use: the mean of all patches, or the class token.", valueName: "mean|class"))
     var pooling = [Pooling.mean]
-    @Option(help: ArgumentHelp("Use random initial weights of this seed instead of the trained ones.", valueName: "seed"))
+    @Option(
+        help: ArgumentHelp("Use random initial weights of this seed instead of the trained ones.", valueName: "seed"))
     var random: UInt64?
 
     /// The model, with the weights that are asked for. Collective.

@@ -18,12 +18,12 @@ struct TrainingOptions: ParsableArguments {
         configuration: (ShardIndex, Precision, Int) throws -> TrainingConfiguration
     ) throws {
         let precision = run.speed.announcedPrecision(world)
-        let (configuration, doubts) = try world.agree {
+        let (configuration, warnings) = try world.agree {
             let index = try ShardIndex.read(directory: run.files.data)
             let configuration = try configuration(index, precision, world.size)
-            return (configuration, configuration.doubts(of: index))
+            return (configuration, configuration.warnings(for: index))
         }
-        if world.rank == 0 { for text in doubts { printError("warning: \(text)") } }
+        if world.rank == 0 { for text in warnings { printError("warning: \(text)") } }
         // All options but those that belong to one start.
         let settings = try GivenArguments.ofProcess.get()
             .settings(without: ["stop-after", "time-limit", "run", "resume", "config", "print-config", "debug"])

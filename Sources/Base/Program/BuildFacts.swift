@@ -34,7 +34,7 @@ package enum BuildFacts {
     }
 
     /// Throws if the program may use instructions that this processor lacks: it would end with SIGILL.
-    package static func demandProcessor() throws {
+    package static func requireProcessor() throws {
         let missing = instructionSets.filter { $0.isUsed && !$0.isThere }.map(\.name)
         guard !missing.isEmpty else { return }
         throw Failure(

@@ -120,7 +120,7 @@ package struct Sharding: Sendable {
         }
         if !record.skipped.isEmpty { try writeSkipped(record.skipped) }
         do {
-            try demandSamples(skipped: record.skipped.count)
+            try requireSamples(skipped: record.skipped.count)
         } catch {
             for shard in shards { unlink(path(shard.file)) }
             try unfinished.remove()
@@ -134,7 +134,7 @@ package struct Sharding: Sendable {
         return summary(index)
     }
 
-    private func demandSamples(skipped: Int) throws {
+    private func requireSamples(skipped: Int) throws {
         let count = plan.source.items.count
         guard skipped < count else {
             throw Failure(

@@ -46,7 +46,7 @@ package final class ShardReader {
     ///
     /// Throws `Failure` naming file and sample if it does not exist, cannot be read, or does not have its recorded checksum.
     package func read(sample: Int, into target: UnsafeMutablePointer<UInt8>) throws {
-        try demandSample(sample)
+        try requireSample(sample)
         try layout.forEachPiece(of: sample) { place, offset, count in
             try file.read(count, at: place, into: target + offset)
         }
@@ -58,7 +58,7 @@ package final class ShardReader {
 
     /// The patches (L, p * p * 3) or the JPEG file of a sample. Throws `Failure` as `read` does.
     package func bytes(of sample: Int) throws -> [UInt8] {
-        try demandSample(sample)
+        try requireSample(sample)
         let count = layout.byteCount(sample)
         return try [UInt8](unsafeUninitializedCapacity: count) { bytes, initialised in
             try read(sample: sample, into: bytes.baseAddress!)
@@ -68,7 +68,7 @@ package final class ShardReader {
 
     /// The source file of a sample, relative to the source. Throws `Failure` if the sample does not exist or its key cannot be read.
     package func key(sample: Int) throws -> String {
-        try demandSample(sample)
+        try requireSample(sample)
         return try ShardTables.withContents(of: path) { try $0.string("keys", at: sample, count: count) }
     }
 
@@ -77,7 +77,7 @@ package final class ShardReader {
         try ShardTables.withContents(of: path) { try $0.strings("keys", count: count) }
     }
 
-    private func demandSample(_ sample: Int) throws {
+    private func requireSample(_ sample: Int) throws {
         guard sample >= 0, sample < count else {
             throw Failure("\(path) has no sample \(sample), only \(count)", hint: "ask for one that is there")
         }

@@ -119,7 +119,7 @@ package struct ShardSource: Sendable {
         case .file:
             return .file(try ownFile(path + "/" + key(of: item)))
         case .part(let file, let offset, let size):
-            try demandReadable(size: size)
+            try requireReadable(size: size)
             do {
                 let bytes = try files[file].bytes(size, at: offset)
                 return kind == .cifar10 ? .planes(bytes) : .file(bytes)
@@ -141,7 +141,7 @@ package struct ShardSource: Sendable {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw unreadable() }
         let size = Int(status.st_size)
-        try demandReadable(size: size)
+        try requireReadable(size: size)
         return try [UInt8](unsafeUninitializedCapacity: size) { bytes, initialised in
             while initialised < size {
                 let count = read(descriptor, bytes.baseAddress! + initialised, size - initialised)
@@ -153,7 +153,7 @@ package struct ShardSource: Sendable {
         }
     }
 
-    private func demandReadable(size: Int) throws {
+    private func requireReadable(size: Int) throws {
         guard size <= 1 << 30 else { throw Failure("the file has \(size) bytes", hint: "leave it out") }
     }
 }

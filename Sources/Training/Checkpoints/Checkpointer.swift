@@ -41,7 +41,7 @@ struct Checkpointer {
         lastStart = ProcessInfo.processInfo.systemUptime
         if requests.isSaving { return "a checkpoint is still being written; that of step \(step) is left out" }
         var watch = Stopwatch()
-        try trainer.demandSound(step: step)
+        try trainer.requireSound(step: step)
         writer.start(trainer, step: step)
         heldUpSeconds = watch.lap()
         return nil
@@ -52,7 +52,7 @@ struct Checkpointer {
     /// Collective: all ranks return, or all throw because the state is not sound.
     func saveAndWait(_ trainer: borrowing Trainer, after step: Int) throws {
         writer.wait()
-        try trainer.demandSound(step: step)
+        try trainer.requireSound(step: step)
         writer.start(trainer, step: step)
         writer.wait()
     }
@@ -81,7 +81,7 @@ struct Checkpointer {
     }
 
     /// Throws the failure of the last checkpoint on all ranks, if it failed. Collective.
-    func demandSuccess(_ world: World) throws { try world.share(lastFailure) }
+    func requireSuccess(_ world: World) throws { try world.share(lastFailure) }
 
     /// A warning if the disk has no room for the checkpoints to come: those to keep, and one more before the oldest is removed.
     static func spaceWarning(_ trainer: borrowing Trainer, _ options: FileOptions) -> Failure? {

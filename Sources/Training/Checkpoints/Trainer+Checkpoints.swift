@@ -45,7 +45,7 @@ extension Trainer {
     }
 
     /// Throws if parameters are not finite or differ between ranks; such a state is never saved. Collective.
-    package func demandSound(step: Int) throws {
+    package func requireSound(step: Int) throws {
         let (parameters, count) = (replica.parameters.pointer, replica.parameters.count)
         let moments = optimizer.moments
         try world.agree {
@@ -60,6 +60,6 @@ extension Trainer {
         var fingerprints = [Double](repeating: 0, count: world.size)
         fingerprints[world.rank] = Double(fingerprint(parameters, count: count))
         world.sum(&fingerprints)
-        try demandEqual(fingerprints, after: step)
+        try requireEqual(fingerprints, after: step)
     }
 }

@@ -27,7 +27,7 @@ extension RunDirectory {
     }
 
     /// Imported weights can be trained with any recipe, but must be intact and of the same model. A different normalisation is reported.
-    func demandImport(for configuration: TrainingConfiguration, report: (Failure) -> Void) throws {
+    func requireImport(for configuration: TrainingConfiguration, report: (Failure) -> Void) throws {
         let file = try CheckpointStore.modelFile(at: checkpoints.paths()[0]) { _ in }
         let stored = try CheckpointStore.description(ofModelFile: file)
         let (imported, normalisation) = (stored.model.configuration, stored.normalisation)

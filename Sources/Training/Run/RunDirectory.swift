@@ -51,9 +51,9 @@ package struct RunDirectory: Sendable {
         guard resumes || !(isUsed || isImported) else {
             throw Failure("\(path) holds a run already", hint: "add --resume to go on with it, or change --run")
         }
-        if isImported { try demandImport(for: configuration, report: report) }
+        if isImported { try requireImport(for: configuration, report: report) }
         let newest = isUsed || isImported ? try newestSound(report: report) : nil
-        if newest != nil && isUsed { try demandComparable(configuration, report: report) }
+        if newest != nil && isUsed { try requireComparable(configuration, report: report) }
         let (done, total) = (newest?.manifest.step ?? 0, configuration.schedule.totalSteps)
         guard done <= total else {
             throw Failure(
@@ -102,7 +102,7 @@ package struct RunDirectory: Sendable {
         }
     }
 
-    private func demandComparable(_ configuration: TrainingConfiguration, report: (Failure) -> Void) throws {
+    private func requireComparable(_ configuration: TrainingConfiguration, report: (Failure) -> Void) throws {
         let (before, now) = (try storedFields(), try configuration.fields)
         let names = Set(before.keys).union(now.keys).filter { before[$0] != now[$0] }.sorted()
         func text(_ names: [String]) -> String {

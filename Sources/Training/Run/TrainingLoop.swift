@@ -76,7 +76,7 @@ private func requireAgreement(
         fields["validation shards"] =
             try options.files.validation.map { try ShardIndex.fingerprint(directory: $0) } ?? "none"
     }
-    try world.demandEqual(fields)
+    try world.requireEqual(fields)
 }
 
 /// Refuses validation shards with other classes than the training shards.

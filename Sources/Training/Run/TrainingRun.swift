@@ -128,7 +128,7 @@ struct TrainingRun: ~Copyable {
         corruptSamples.tell(result.substitutions)
         progress.show(entry, seconds: result.seconds.total)
         if result.isSkipped { say("warning: step \(done) is skipped: loss or gradients are not finite") }
-        if result.requests.hasGivenUp { try self.checkpointer.demandSuccess(world) }
+        if result.requests.hasGivenUp { try self.checkpointer.requireSuccess(world) }
         skipsInARow = result.isSkipped ? skipsInARow + 1 : 0
         guard skipsInARow <= options.ranks.maxSkips else {
             throw Failure(
@@ -184,7 +184,7 @@ struct TrainingRun: ~Copyable {
         }
         try checkpointer.saveAndWait(trainer, after: step)
         try record()
-        try checkpointer.demandSuccess(world)
+        try checkpointer.requireSuccess(world)
     }
 
     /// Prints a message on rank 0.

@@ -94,18 +94,18 @@ package struct StepReport: ~Copyable {
     }
 
     /// Throws if a rank's parameters changed during the passes, or differ from those of the others.
-    package func demandEqualParameters(step: Int) throws {
+    package func requireEqualParameters(step: Int) throws {
         for rank in 0..<ranks where self[rank, .before] != self[rank, .after] {
             throw Failure("the parameters of rank \(rank) changed in memory during step \(step + 1)", hint: memoryHint)
         }
-        try demandEqual((0..<ranks).map { self[$0, .before] }, after: step)
+        try requireEqual((0..<ranks).map { self[$0, .before] }, after: step)
     }
 }
 
 private let memoryHint = "test the memory of that rank's node, and go on from the last checkpoint with --resume"
 
 /// Throws if the fingerprint of a rank after `step` steps differs from that of the majority, or of rank 0.
-package func demandEqual(_ fingerprints: [Double], after step: Int) throws {
+package func requireEqual(_ fingerprints: [Double], after step: Int) throws {
     let counts = Dictionary(grouping: fingerprints, by: { $0 }).mapValues(\.count)
     let most = counts.values.max() ?? 0
     let expected = fingerprints.first { counts[$0] == most }

@@ -65,7 +65,7 @@ extension Trainer {
         world.sum(report.values.elements)
         clock.lap(.reduction)
         if report.any(.failed) { try world.share(failure) }
-        if isChecking { try report.demandEqualParameters(step: step) }
+        if isChecking { try report.requireEqualParameters(step: step) }
         let loss = report.losses.reduce(0, +) / (Double(configuration.batchSize) * Double(loader.lossTerms))
         let norm = report.squares.reduce(0, +).squareRoot()
         let isUsable = loss.isFinite && norm.isFinite && !report.any(.notFinite)

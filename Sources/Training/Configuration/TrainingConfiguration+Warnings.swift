@@ -3,7 +3,7 @@ import Shards
 
 extension TrainingConfiguration {
     /// Warnings about settings that are valid but rarely intended, for a run on the shards of `index`.
-    package func doubts(of index: ShardIndex) -> [String] {
+    package func warnings(for index: ShardIndex) -> [String] {
         var texts: [String] = []
         if schedule.peak > 0, schedule.peak < 1e-5 {
             let rate = String(format: "%.1e", schedule.peak)
