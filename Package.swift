@@ -52,6 +52,12 @@ let package = Package(
         library("Loader", ["Base", "Kernels", "Images", "Shards"]),
         library("Collectives", ["Base", "Kernels", "COpenMPI"]),
         library("Checkpoints", ["Base", "Kernels", "CrateModel", "Optimizers", "Images"]),
+        library(
+            "Settings",
+            [
+                "Base", "Kernels", "Shards", "Collectives", "Checkpoints",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         library("Probing", ["Base", "Kernels"]),
         library(
             "Analysis",
@@ -65,7 +71,7 @@ let package = Package(
             "Training",
             [
                 "Base", "Kernels", "CrateModel", "Optimizers", "Images", "Shards", "Loader", "Collectives",
-                "Checkpoints", "Analysis", "Reports",
+                "Checkpoints", "Settings", "Analysis", "Reports",
             ]),
         library(
             "Diagnostics",
@@ -77,7 +83,7 @@ let package = Package(
             name: "crate",
             dependencies: [
                 "CSignals", "Base", "Kernels", "CrateModel", "Optimizers", "Images", "HDF5", "Shards", "Loader",
-                "Collectives", "Checkpoints", "Probing", "Analysis", "Reports", "Training", "Diagnostics",
+                "Collectives", "Checkpoints", "Settings", "Probing", "Analysis", "Reports", "Training", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
             ],
@@ -116,7 +122,7 @@ let package = Package(
 
 // What needs neither mpirun nor the program, for Launch/sanitize and Tests/Emulation.
 if Context.environment["CRATE_WITHOUT_PROGRAM"] != nil {
-    let left = ["Training", "Diagnostics", "crate", "TrainingTests", "DiagnosticsTests", "CommandTests"]
+    let left = ["Settings", "Training", "Diagnostics", "crate", "TrainingTests", "DiagnosticsTests", "CommandTests"]
     package.targets.removeAll { left.contains($0.name) }
     package.products = []
     package.dependencies = []

@@ -55,7 +55,7 @@ package struct LoadedModel: ~Copyable {
     package var model: Model { replica.model }
 
     /// Throws `Failure` if the checkpoint is of a classifier.
-    package borrowing func demandAutoencoder() throws {
+    package borrowing func requireAutoencoder() throws {
         guard model.classifier == nil else {
             throw Failure("\(file) contains a classifier", hint: "give a checkpoint of crate pretrain")
         }
@@ -77,7 +77,7 @@ package struct LoadedModel: ~Copyable {
                     path: data, imageSize: configuration.imageSize, patchSize: configuration.patchSize,
                     normalisation: normalisation, maskRatio: maskRatio, labels: labels, seed: 0, capacity: capacity))
         }
-        try world.demandEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: data) }])
+        try world.requireEqual(["shards": try world.agree { try ShardIndex.fingerprint(directory: data) }])
         return loader
     }
 }

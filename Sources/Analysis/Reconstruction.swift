@@ -34,7 +34,7 @@ extension LoadedModel {
     package borrowing func reconstruct(
         _ pictures: [Picture], maskRatio: Double? = nil, seed: UInt64 = 0
     ) throws -> [Reconstruction] {
-        try demandAutoencoder()
+        try requireAutoencoder()
         let configuration = model.configuration
         let grid = try PatchGrid(imageSize: configuration.imageSize, patchSize: configuration.patchSize)
         let visible = try grid.visiblePatches(maskRatio: maskRatio ?? stored.maskRatio)

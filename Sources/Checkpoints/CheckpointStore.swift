@@ -118,7 +118,7 @@ package struct CheckpointStore: Sendable {
             for parameter in model.layout.parameters {
                 let name = "\(moment).\(parameter.name)"
                 try reader.read(name, shape: parameter.shape, into: values.pointer)
-                try demandFinite(values.pointer, parameter, name, reader.path)
+                try requireFinite(values.pointer, parameter, name, reader.path)
                 try moments(moment, parameter, values.pointer)
             }
         }

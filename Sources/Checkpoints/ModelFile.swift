@@ -66,7 +66,7 @@ extension CheckpointStore {
         for parameter in parameters {
             let values = buffer + parameter.offset
             try reader.read(parameter.name, shape: parameter.shape, into: values)
-            try demandFinite(values, parameter, parameter.name, path)
+            try requireFinite(values, parameter, parameter.name, path)
         }
     }
 }
@@ -81,7 +81,7 @@ func checkpointOrigin(ofModelFile path: String) -> [String: String]? {
     return ["run": run.lastPathComponent, "step": "\(manifest.step)"]
 }
 
-func demandFinite(
+func requireFinite(
     _ values: UnsafePointer<Float>, _ parameter: Parameter, _ name: String, _ path: String
 ) throws {
     guard allFinite(values, count: parameter.count) else {

@@ -32,7 +32,7 @@ extension PublishedModel {
         let isOwn = [StoredModel.configurationKey, StoredModel.classifierKey].contains { reader.metadata[$0] != nil }
         guard isOwn else {
             let model = try publishedModel(reader, settings)
-            try demandKeys(of: reader, model, optional: [])
+            try requireKeys(of: reader, model, optional: [])
             return try PublishedModel(
                 reader, StoredModel(model, maskRatio: 0.75, normalisation: .imageNet), imageSize: settings.imageSize)
         }
@@ -42,7 +42,7 @@ extension PublishedModel {
             throw Failure("\(path) was trained with \(heads) heads", hint: "omit --heads")
         }
         let model = try stored.model.with(lambda: settings.lambda, normalisesTargets: settings.normalisesTargets)
-        try demandKeys(of: reader, model, optional: model.untrainedShapes.map(\.name))
+        try requireKeys(of: reader, model, optional: model.untrainedShapes.map(\.name))
         return try PublishedModel(
             reader, StoredModel(model, maskRatio: stored.maskRatio, normalisation: stored.normalisation),
             imageSize: settings.imageSize)
@@ -62,7 +62,7 @@ extension PublishedModel {
     }
 }
 
-private func demandKeys(of reader: borrowing SafetensorsReader, _ model: Model, optional: [String]) throws {
+private func requireKeys(of reader: borrowing SafetensorsReader, _ model: Model, optional: [String]) throws {
     let shapes = model.layout.parameters.map { ($0.name, $0.shape) } + model.untrainedShapes.map { ($0.name, $0.shape) }
     let expected = Dictionary(uniqueKeysWithValues: shapes)
     let tensors = reader.tensors

@@ -31,7 +31,7 @@ extension World {
 extension World {
     /// Compares settings that must be equal on all ranks, keyed by name. Throws the same `Failure` on every rank,
     /// naming the lowest rank that differs from rank 0 and the setting.
-    package func demandEqual(_ own: [String: String]) throws {
+    package func requireEqual(_ own: [String: String]) throws {
         let names = own.keys.sorted()
         let text = names.map { "\($0)\u{0}\(own[$0]!)" }.joined(separator: "\u{0}")
         let fields = String(decoding: broadcast([UInt8](text.utf8), from: 0), as: UTF8.self)

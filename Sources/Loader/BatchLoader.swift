@@ -1,26 +1,26 @@
 import Base
 import Foundation
 
-/// Reads the micro-batches of a rank ahead, in one thread and bounded memory, so that whoever computes with them waits for
-/// none unless reading is slower than computing.
+/// Reads the micro-batches of a rank ahead, on one thread and in bounded memory, so that training waits only if reading is slower than
+/// computing.
 ///
-/// What a sample is depends on (seed, epoch, sample) alone, never on the rank, the batch, or what was read before.
-/// A class, since it ends its thread when nobody uses it any more.
+/// A sample is a function of (seed, epoch, sample), never of the rank, the batch, or earlier reads. A class because its end stops the
+/// thread.
 package final class BatchLoader {
-    /// Patches of an image that stay visible.
+    /// Visible patches per image.
     package let visiblePatches: Int
-    /// The terms that the loss of an image is the sum of: its hidden patches, or one with labels.
+    /// Terms of an image's loss: its hidden patches, or one with labels.
     package let lossTerms: Int
-    /// The number of samples.
+    /// Number of samples.
     package let count: Int
-    /// What is wrong with shards that are missing, where their samples are substituted.
+    /// Failures of missing shards whose samples are substituted.
     package let missing: [Failure]
     private let ring: BatchRing
 
     /// Opens the shard directory and starts the reading thread, which waits for `begin`.
     ///
-    /// Throws `Failure` when the directory is damaged, empty, or of another patch size, when the mask ratio hides none or
-    /// all of the patches, when the shards have another number of classes, or when memory is short.
+    /// Throws `Failure` if the directory is corrupt, empty, or of another patch size, if the mask ratio hides no or all patches, if the
+    /// number of classes differs, or if memory is short.
     package init(_ settings: LoaderSettings) throws {
         let reader = try BatchReader(settings)
         let ring = try BatchRing(
@@ -31,7 +31,7 @@ package final class BatchLoader {
         count = reader.count
         missing = reader.missing
         self.ring = ring
-        // The thread alone uses the reader from here on.
+        // From here on only the thread uses the reader.
         nonisolated(unsafe) let owned = reader
         let thread = Thread { owned.run(ring) }
         thread.name = "loader"
@@ -39,21 +39,21 @@ package final class BatchLoader {
         thread.start()
     }
 
-    /// Bytes of the micro-batches of `images` images that a loader keeps, of `patchCount` patches with `patchValues` values in all.
+    /// Bytes of a loader's ring for micro-batches of `images` images with `patchCount` patches of `patchValues` values in all.
     package static func byteCount(images: Int, patchValues: Int, patchCount: Int, classes: Int = 0) -> Int {
         BatchRing.byteCount(capacity: images, patchValues: patchValues, patchCount: patchCount, classes: classes)
     }
 
     deinit { ring.stop() }
 
-    /// Begins to read the micro-batches of `sequence`, whatever was read before.
+    /// Starts reading `sequence`, and drops what was read before.
     package func begin(_ sequence: BatchSequence, for purpose: SamplePurpose) { ring.begin(sequence, purpose) }
 
-    /// The next micro-batch of the sequence, nil behind its last; ends the use of the one before.
+    /// The next micro-batch, nil after the last; releases the previous one.
     ///
     /// Throws the `Failure` that the reading thread met at this micro-batch.
     package func next() throws -> LoadedBatch? { try ring.take() }
 
-    /// How many micro-batches are ready to be taken without waiting.
+    /// Micro-batches that can be taken without waiting.
     package var readyCount: Int { ring.readyCount }
 }

@@ -2,17 +2,16 @@ import Base
 import Images
 import Kernels
 
-/// What samples are read for.
 package enum SamplePurpose: Sendable {
-    /// Positions are those of the run's sample order; samples are cropped, flipped and masked at random.
+    /// Positions in the run's sample order; samples are cropped, flipped and masked at random.
     case training
-    /// Positions are samples; the crop is central, and the mask always the same.
+    /// Positions are samples; the crop is central, and the mask is always the same.
     case evaluation
 }
 
-/// Reads samples, frames them as the model sees them, and draws their masks; the work of the reading thread.
+/// Reads samples, frames them for the model and draws their masks, on the reading thread.
 ///
-/// What is drawn for a sample depends on (seed, epoch, sample) alone, never on the rank or the batch.
+/// What is drawn for a sample is a function of (seed, epoch, sample), never of the rank or the batch.
 final class BatchReader {
     let settings: LoaderSettings
     let input: PatchGrid
@@ -28,7 +27,7 @@ final class BatchReader {
 
     init(_ settings: LoaderSettings) throws {
         input = try PatchGrid(imageSize: settings.imageSize, patchSize: settings.patchSize)
-        // With labels nothing is hidden.
+        // With labels nothing is masked.
         let maskRatio = settings.labels == nil ? settings.maskRatio : nil
         visiblePatches = try maskRatio.map(input.visiblePatches) ?? input.patchCount
         images = try SampleImages(settings)
@@ -81,7 +80,7 @@ final class BatchReader {
         return substitutions
     }
 
-    /// Evaluation is not keyed by the run's seed, so that the losses of different runs compare.
+    /// Evaluation does not depend on the run's seed, so that losses of different runs are comparable.
     private func seed(_ purpose: SamplePurpose) -> UInt64 { purpose == .training ? settings.seed : 0 }
 
     private func drawHidden(
@@ -94,7 +93,7 @@ final class BatchReader {
         drawMask(patchCount: input.patchCount, visible: visiblePatches, using: &generator, into: mask)
     }
 
-    /// Reads `sample`, or what stands in for it, and writes it framed and augmented to `target`. Returns its class.
+    /// Reads `sample`, or its substitute, and writes it framed and augmented to `target`. Returns its class.
     private func prepare(
         _ purpose: SamplePurpose, _ epoch: Int, _ sample: Int, into target: UnsafeMutablePointer<Float>,
         _ substitutions: inout [Substitution]
@@ -111,8 +110,7 @@ final class BatchReader {
         return images.label
     }
 
-    /// Mixes the sample in `framed` with another one, which is drawn from (seed, epoch, sample), and takes the smoothing from its
-    /// `targets`.
+    /// Mixes the sample in `framed` with another one, drawn from (seed, epoch, sample), and smooths its `targets` accordingly.
     private func mix(
         _ labels: LabelSettings, _ epoch: Int, _ sample: Int, _ targets: UnsafeMutablePointer<Float>, _ label: Int,
         _ substitutions: inout [Substitution]
@@ -132,7 +130,7 @@ final class BatchReader {
         targets[otherLabel] += Float((1 - labels.smoothing) * (1 - mixing.share))
     }
 
-    /// Reads the first of the substitutes of `sample` that can be read.
+    /// Reads the first readable substitute of `sample`.
     private func substitute(for sample: Int, epoch: Int, seed: UInt64, damage: Failure) throws -> Substitution {
         var substitutes = Substitutes(for: sample, epoch: epoch, seed: seed, count: count)
         for _ in 0..<Substitutes.attempts {
@@ -145,7 +143,7 @@ final class BatchReader {
             "\(damage.problem), and none of \(Substitutes.attempts) other samples can be read", hint: damage.hint)
     }
 
-    /// Writes to `target` what is drawn for (epoch, sample) of the image that was read last.
+    /// Writes the augmentation that is drawn for (epoch, sample) of the last image read to `target`.
     private func frame(
         _ purpose: SamplePurpose, epoch: Int, sample: Int, into target: UnsafeMutablePointer<Float>
     ) throws {

@@ -3,24 +3,23 @@ import Foundation
 
 // N images of a micro-batch, L patches of the model's input, V = 3 p p values a patch, K classes.
 
-/// A micro-batch, ready for the model. Its memory is valid until the next one is taken.
+/// A micro-batch for the model. Its memory is valid until the next one is taken.
 package struct LoadedBatch {
     /// Normalised patches (N, L, V), values in (row, column, channel) order.
     package let patches: UnsafeMutablePointer<Float>
     /// Masks (N, L), 1 where hidden.
     package let mask: UnsafeMutablePointer<UInt8>
-    /// The classes of the samples (N), and the probability that each class should have (N, K). Without labels of no use.
+    /// Classes of the samples (N), and the target probability of each class (N, K). Unused without labels.
     package let labels: UnsafeMutablePointer<Int32>, targets: UnsafeMutablePointer<Float>
-    /// The positions of the samples.
     package let positions: Range<Int>
-    /// The samples among them that others stand in for.
+    /// Corrupt samples among them that were substituted.
     package let substitutions: [Substitution]
 }
 
-/// The micro-batches between the thread that reads them and the one that computes with them: a ring of slots, filled and
-/// emptied in order. Whoever has nothing to do sleeps. A class, since both threads share it.
+/// A ring of slots between the reading thread and the computing thread, filled and emptied in order. A thread without work sleeps. A
+/// class because both threads share it.
 final class BatchRing: @unchecked Sendable {
-    /// What the reading thread has to do next.
+    /// The reading thread's next work.
     struct Work {
         let purpose: SamplePurpose
         let positions: Range<Int>
@@ -33,7 +32,7 @@ final class BatchRing: @unchecked Sendable {
         case failed(Failure)
     }
 
-    /// One is computed with, one is being read, and two even out what takes longer than others.
+    /// One in use, one being read, and two to even out slow reads.
     static let slotCount = 4
 
     private let patches: OwnedBuffer<Float>  // (slots, N, L, V)
@@ -45,7 +44,7 @@ final class BatchRing: @unchecked Sendable {
     private let maskValues: Int
     private let targetValues: Int
 
-    // All below belong to whoever holds the lock. Batches taken <= batches handed out to be read.
+    // Everything below is guarded by the lock. Batches taken <= batches assigned to the reader.
     private let condition = NSCondition()
     private var sequence: (BatchSequence, SamplePurpose)?
     private var generation = 0
@@ -80,9 +79,9 @@ final class BatchRing: @unchecked Sendable {
 
     func targets(ofSlot slot: Int) -> UnsafeMutablePointer<Float> { targets.pointer + slot * targetValues }
 
-    // ---- the side of the one who computes ----
+    // ---- the computing thread ----
 
-    /// Lets the reading thread begin with `sequence`, whatever it was at.
+    /// Makes the reading thread start `sequence`, whatever it was reading.
     func begin(_ sequence: BatchSequence, _ purpose: SamplePurpose) {
         condition.lock()
         self.sequence = (sequence, purpose)
@@ -92,7 +91,7 @@ final class BatchRing: @unchecked Sendable {
         condition.unlock()
     }
 
-    /// Gives back the last micro-batch and waits for the next one; nil behind the last of the sequence.
+    /// Releases the last micro-batch and waits for the next one; nil after the last of the sequence.
     func take() throws -> LoadedBatch? {
         condition.lock()
         defer { condition.unlock() }
@@ -115,14 +114,14 @@ final class BatchRing: @unchecked Sendable {
         }
     }
 
-    /// How many micro-batches are read and not taken yet.
+    /// Micro-batches that are read and not yet taken.
     var readyCount: Int {
         condition.lock()
         defer { condition.unlock() }
         return filled - taken - (isHolding ? 1 : 0)
     }
 
-    /// Ends the reading thread, after what it is reading now.
+    /// Ends the reading thread after its current read.
     func stop() {
         condition.lock()
         isStopped = true
@@ -130,9 +129,9 @@ final class BatchRing: @unchecked Sendable {
         condition.unlock()
     }
 
-    // ---- the side of the one who reads ----
+    // ---- the reading thread ----
 
-    /// Waits for something to read; nil when the thread shall end.
+    /// Waits for work; nil if the thread is to end.
     func nextWork() -> Work? {
         condition.lock()
         defer { condition.unlock() }
@@ -150,11 +149,11 @@ final class BatchRing: @unchecked Sendable {
         return nil
     }
 
-    /// Says that `work` is done: its slot is filled, or there was a failure, which whoever takes it will get.
+    /// Completes `work`: its slot is filled, or has a failure for the thread that takes it.
     func finish(_ work: Work, _ result: Result<[Substitution], Failure>) {
         condition.lock()
         defer { condition.unlock() }
-        // The sequence may have been left for another one.
+        // The computing thread may have started another sequence.
         guard work.generation == generation else { return }
         switch result {
         case .success(let substitutions): outcomes[work.slot] = .ready(work.positions, substitutions)

@@ -1,4 +1,4 @@
-/// Which positions the micro-batches of a rank take, one micro-batch after the other, computed from their number.
+/// The positions of a rank's micro-batches, computed from their number.
 package struct BatchSequence: Equatable, Sendable {
     private let first: Int
     private let size: Int
@@ -6,8 +6,7 @@ package struct BatchSequence: Equatable, Sendable {
     private let stride: Int
     private let end: Int
 
-    /// Micro-batches of `size` positions below `end`: `sizesInARow` of them follow each other from `first` on, as many from
-    /// `first + stride` on, and so on.
+    /// Micro-batches of `size` positions below `end`: `sizesInARow` consecutive ones from `first`, then from `first + stride`, and so on.
     package init(first: Int, size: Int, sizesInARow: Int = 1, stride: Int, end: Int) {
         precondition(first >= 0 && size > 0 && sizesInARow > 0 && stride > 0)
         self.first = first
@@ -17,7 +16,7 @@ package struct BatchSequence: Equatable, Sendable {
         self.end = end
     }
 
-    /// The positions of micro-batch `number`; empty behind the last one.
+    /// The positions of micro-batch `number`; empty after the last one.
     package subscript(number: Int) -> Range<Int> {
         let start = first + number / sizesInARow * stride + number % sizesInARow * size
         return min(start, end)..<min(start + size, end)

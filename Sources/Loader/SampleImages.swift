@@ -2,25 +2,25 @@ import Base
 import Images
 import Shards
 
-/// The samples of a shard directory as images in memory, one at a time, however they are stored.
+/// Samples of a shard directory as images in memory, one at a time, independent of their encoding.
 struct SampleImages: ~Copyable {
-    /// The last image's columns.
+    /// Columns of the last image.
     private(set) var width = 0
-    /// The last image's rows.
+    /// Rows of the last image.
     private(set) var height = 0
-    /// The last image's class, -1 where it has none.
+    /// Class of the last image, -1 if unknown.
     private(set) var label = -1
-    /// The last image's values in (row, column, channel) order.
+    /// Pixels of the last image in (row, column, channel) order.
     var pixels: UnsafePointer<UInt8> { grid == nil ? decoder.pixels : UnsafePointer(image.pointer) }
 
     private var directory: ShardDirectory
-    /// Absent for JPEG.
+    /// Nil for JPEG.
     private let grid: PatchGrid?
     private var stored: OwnedBuffer<UInt8>  // one sample as stored
     private let image: OwnedBuffer<UInt8>  // one sample of patches, (S, S, 3)
     private var decoder: JPEGDecoder
 
-    /// Opens the shard directory of `settings`. Throws `Failure` when it is damaged, empty, or of another patch size.
+    /// Throws `Failure` if the directory is corrupt, empty, or of another patch size.
     init(_ settings: LoaderSettings) throws {
         let path = settings.path
         let directory = try ShardDirectory(path: path, onCorruption: settings.onCorruption)
@@ -44,21 +44,18 @@ struct SampleImages: ~Copyable {
     /// Whether all images are squares of one size.
     var areStoredSquare: Bool { directory.index.imageSize > 0 }
 
-    /// The number of samples.
     var count: Int { directory.count }
 
-    /// The number of classes.
     var classes: Int { directory.index.classes.count }
 
-    /// The path of the shards.
     var path: String { directory.path }
 
-    /// What is wrong with shards that are missing.
+    /// Failures of missing shards.
     var missing: [Failure] { directory.missing }
 
-    /// Reads sample `sample`, and returns what is wrong with it if it is damaged.
+    /// Reads sample `sample`; returns the failure if it is corrupt.
     ///
-    /// Throws what is not the sample's fault.
+    /// Throws if the fault is not the sample's.
     mutating func read(sample: Int) throws -> Failure? {
         let (shard, row): (ShardReader, Int)
         do {

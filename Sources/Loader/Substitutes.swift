@@ -1,19 +1,18 @@
 import Base
 
-/// A sample that another one stood in for.
+/// A corrupt sample and the sample that was used instead.
 package struct Substitution: Equatable, Sendable {
-    /// The sample that could not be read.
+    /// The corrupt sample.
     package let sample: Int
-    /// The sample that took its place.
+    /// The sample that replaced it.
     package let substitute: Int
-    /// What is wrong with it.
+    /// Why it is corrupt.
     package let damage: Failure
 }
 
-/// The samples that stand in for another one, in order: drawn from (seed, epoch, sample), so that they are the same on any
-/// number of ranks.
+/// Candidates to replace a corrupt sample, in order: drawn from (seed, epoch, sample), so they are the same on any number of ranks.
 struct Substitutes {
-    /// So many are tried; where half of the samples can be read, they fail together once in 10^19 times.
+    /// Candidates that are tried; if half of all samples are readable, all fail once in 10^19 times.
     static let attempts = 64
     private var generator: KeyedGenerator
     private let count: Int

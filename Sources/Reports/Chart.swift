@@ -1,87 +1,81 @@
 import Foundation
 
-/// A chart as the page's script draws it; every text is shown as it is, whatever it holds.
+/// A chart, drawn by the page's script; all text is shown literally.
 struct Chart: Encodable {
-    /// How it is drawn.
     enum Kind: String, Encodable {
-        /// A line a series.
+        /// One line per series.
         case lines
-        /// Areas on top of each other.
+        /// Stacked areas.
         case stack
-        /// A coloured field of `rows` by the points of the first series.
+        /// A heat map of `rows` by the points of the first series.
         case heat
     }
 
-    /// An axis.
     struct Axis: Encodable {
-        /// What is along it, with its unit.
+        /// Label with its unit.
         var title: String
-        /// Whether equal distances are equal ratios.
+        /// Whether it is logarithmic.
         var isLogarithmic = false
-        /// Whether it begins at 0.
+        /// Whether it starts at 0.
         var beginsAtZero = false
-        /// Whether only whole numbers are marked.
+        /// Whether only integers are marked.
         var isWhole = false
     }
 
     /// One line, one area, or one row of a heat map.
     struct Series: Encodable {
-        /// Its name.
         var name: String
-        /// Where its points are on the horizontal axis.
+        /// Horizontal positions of the points.
         var x: [Double]
-        /// Their values, none where the line breaks.
+        /// Nil where the line breaks.
         var y: [Double?]
-        /// How far the values behind each point spread.
+        /// The spread behind each point.
         var low: [Double?] = []
         var high: [Double?] = []
-        /// Whether `low` and `high` are a mark at each point rather than a band.
+        /// Whether `low` and `high` are error bars rather than a band.
         var hasBars = false
-        /// Whether points are marked.
         var hasPoints = false
-        /// Whether the line is dashed.
         var isDashed = false
-        /// Its colour: a number of the palette.
+        /// Index into the palette.
         var colour = 0
-        /// Its colour as a place from 0 to 1 between the ends of the ramp, instead of one of the palette.
+        /// Position from 0 to 1 on the colour ramp, instead of a palette colour.
         var ramp: Double?
     }
 
-    /// A value that is worth a line across.
+    /// A horizontal rule at a value.
     struct Rule: Encodable {
         var name: String
         var value: Double
     }
 
-    /// Something that happened at a place along the horizontal axis.
+    /// An event at a horizontal position.
     struct Mark: Encodable {
         var x: Double
         var text: String
     }
 
-    /// Its name in the page, for links and tests.
+    /// Its id in the page, for links and tests.
     var id: String
-    /// What it shows.
     var title: String
-    /// How it is to be read, in a sentence.
+    /// A sentence on how to read it.
     var note: String
     var kind = Kind.lines
     var x = Axis(title: "step")
     var y: Axis
     var series: [Series]
     var rules: [Rule] = []
-    /// What happened on the way.
+    /// Events.
     var marks: [Mark] = []
     /// Steps that a point stands for.
     var stepsPerPoint: Int?
-    /// Epochs of a step, where x is steps.
+    /// Epochs per step, if x is steps.
     var epochsPerStep: Double?
-    /// Whether it takes the width of two.
+    /// Whether it takes the width of two charts.
     var isWide = false
 }
 
 extension Chart.Axis {
-    /// An axis for `values`: logarithmic where they are positive and the greatest is more than `ratio` times the least.
+    /// An axis for `values`: logarithmic if they are positive and the maximum is more than `ratio` times the minimum.
     init(title: String, fitting values: [Double], ratio: Double) {
         let known = values.filter(\.isFinite)
         let (least, greatest) = (known.min() ?? 0, known.max() ?? 0)
@@ -90,20 +84,20 @@ extension Chart.Axis {
 }
 
 extension Chart.Series {
-    /// The series of `column`, its values times `scale`.
+    /// The series of `column`, scaled by `scale`.
     init(_ name: String, _ column: SampledColumn, scale: Double = 1, colour: Int = 0) {
         self.init(name: name, x: column.steps, y: shown(column.mean, scale), colour: colour)
         if column.low != column.high { (low, high) = (shown(column.low, scale), shown(column.high, scale)) }
     }
 }
 
-/// `values` times `scale`, with six digits, and none for what is not finite.
+/// `values` times `scale` with six digits, nil for values that are not finite.
 func shown(_ values: [Double], _ scale: Double = 1) -> [Double?] {
     values.map { value in
         let value = value * scale
         guard value.isFinite else { return nil }
         guard value != 0 else { return 0 }
-        // Powers of ten are exact up to 22, so that the result has no more digits than it needs.
+        // Powers of ten are exact up to 22, so the result has no more digits than needed.
         let exponent = 5 - Int(log10(abs(value)).rounded(.down))
         let power = pow(10, Double(abs(exponent)))
         let result = exponent < 0 ? (value / power).rounded() * power : (value * power).rounded() / power
@@ -111,7 +105,7 @@ func shown(_ values: [Double], _ scale: Double = 1) -> [Double?] {
     }
 }
 
-/// `charts` as JSON that a script element can hold, whatever their texts are.
+/// `charts` as JSON that is safe inside a script element.
 func embedded(_ charts: [Chart]) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]

@@ -2,26 +2,25 @@ import Base
 import Foundation
 import Images
 
-/// A value of a step as TensorBoard shows it. Tags of the form `group/name` are shown in groups.
+/// A value of a step in TensorBoard. Tags of the form `group/name` are grouped.
 package enum EventValue: Sendable {
     /// A point of a curve.
     case scalar(String, Double)
-    /// A picture.
     case image(String, Image)
-    /// A text, in Markdown.
+    /// Markdown.
     case text(String, String)
 }
 
-/// A file of events that TensorBoard reads, in the directory of one run (one name in TensorBoard's list).
+/// A TensorBoard event file in the directory of one run.
 ///
-/// A run that goes on writes a new file into the same directory; TensorBoard reads the files of a directory in the order of their
-/// names, which begin with the time. What cannot be written is kept for the next time, as `AppendingFile` does it.
+/// A resumed run writes a new file into the same directory; TensorBoard reads the files of a directory in the order of their names,
+/// which begin with the time. Data that cannot be written is kept and retried, as in `AppendingFile`.
 /// Formats: tensorflow/core/util/event.proto, framework/summary.proto, and the records of TFRecord.
 package struct EventFile {
     private let file: AppendingFile
 
-    /// Begins a file in `directory`, which is created where it is missing. TensorBoard forgets what earlier files of the
-    /// directory have from `purgeStep` on. Throws `Failure` when it cannot be written.
+    /// Starts a file in `directory`, creating it if needed. TensorBoard discards what earlier files of the directory have from `purgeStep`
+    /// on. Throws `Failure` if it cannot be written.
     package init(directory: String, purgeStep: Int) throws {
         guard (try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)) != nil
         else { throw Failure("cannot create \(directory)", hint: "check its permissions, or free some space") }
@@ -33,12 +32,12 @@ package struct EventFile {
         version.append(3, "brain.Event:2")
         var start = Self.event(step: purgeStep)
         start.append(7) { $0.append(1, 1) }  // session_log: START
-        // A disk that is full now may have room later.
+        // A full disk may have room later.
         for event in [version, start] { _ = try file.append(eventRecord(event.bytes)) }
     }
 
-    /// Appends the values of `step`. Returns what is wrong the first time that they cannot be written, nil otherwise; throws
-    /// `Failure` when more are kept than memory should hold, or an image is larger than PNG allows.
+    /// Appends the values of `step`. Returns the failure the first time that writing fails, otherwise nil; throws `Failure` when more is kept
+    /// than fits the limit, or an image is larger than PNG allows.
     package func append(step: Int, _ values: [EventValue]) throws -> Failure? {
         var summary = ProtobufMessage()
         for value in values { summary.append(1, try Self.message(value)) }
@@ -47,7 +46,7 @@ package struct EventFile {
         return try file.append(eventRecord(event.bytes))
     }
 
-    /// An event of `step`, now.
+    /// An event of `step` with the current time.
     private static func event(step: Int) -> ProtobufMessage {
         var event = ProtobufMessage()
         event.append(1, Date().timeIntervalSince1970)
@@ -55,7 +54,6 @@ package struct EventFile {
         return event
     }
 
-    /// A `Summary.Value`.
     private static func message(_ value: EventValue) throws -> ProtobufMessage {
         var message = ProtobufMessage()
         switch value {

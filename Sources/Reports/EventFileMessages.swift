@@ -1,9 +1,9 @@
-/// A message of protocol buffers as bytes, field after field. Events need no more than a few fields of five messages, so it is
-/// written here; the Swift package for protocol buffers is a hundred times larger and wants a compiler of its own.
+/// A protocol-buffer message as bytes, field by field. Events need a few fields of five messages, so it is written here; the Swift package
+/// for protocol buffers is a hundred times larger and needs a compiler of its own.
 struct ProtobufMessage {
     private(set) var bytes: [UInt8] = []
 
-    /// A whole number that is not negative.
+    /// An integer >= 0.
     mutating func append(_ field: Int, _ value: Int) {
         appendKey(field, wireType: 0)
         appendVarint(UInt64(value))
@@ -29,7 +29,7 @@ struct ProtobufMessage {
 
     mutating func append(_ field: Int, _ value: ProtobufMessage) { append(field, value.bytes) }
 
-    /// A message whose fields `body` appends.
+    /// A nested message whose fields `body` appends.
     mutating func append(_ field: Int, _ body: (inout ProtobufMessage) -> Void) {
         var message = ProtobufMessage()
         body(&message)
@@ -48,13 +48,13 @@ struct ProtobufMessage {
     }
 }
 
-/// `data` as a record of a TFRecord file: its length, the length's checksum, itself, its checksum.
+/// A TFRecord: length, checksum of the length, `data`, checksum of `data`.
 func eventRecord(_ data: [UInt8]) -> [UInt8] {
     let length = littleEndianBytes(UInt64(data.count))
     return length + littleEndianBytes(maskedChecksum(length)) + data + littleEndianBytes(maskedChecksum(data))
 }
 
-/// CRC-32C, turned and shifted: a checksum of data that holds checksums is not one of theirs then.
+/// A masked CRC-32C, so that the checksum of data that contains checksums is not one of theirs.
 private func maskedChecksum(_ bytes: [UInt8]) -> UInt32 {
     var value = ~UInt32(0)
     for byte in bytes { value = castagnoliTable[Int((value ^ UInt32(byte)) & 0xFF)] ^ (value >> 8) }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// `text` as HTML shows it, in an element or a quoted attribute: nothing of it is markup.
+/// `text` escaped for an HTML element or a quoted attribute.
 func escaped(_ text: String) -> String {
     var result = ""
     result.reserveCapacity(text.utf8.count)
@@ -12,7 +12,7 @@ func escaped(_ text: String) -> String {
         case "\"": result += "&quot;"
         case "'": result += "&#39;"
         case "\n", "\t": result.unicodeScalars.append(scalar)
-        // Controls, and marks that turn the direction of what follows them.
+        // Control characters and bidirectional marks.
         case "\u{0}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}":
             result += "\u{FFFD}"
         default: result.unicodeScalars.append(scalar)
@@ -21,7 +21,7 @@ func escaped(_ text: String) -> String {
     return result
 }
 
-/// `value` with at most so many digits that count, thousands apart.
+/// `value` with at most so many significant digits and thousands separators.
 func readable(_ value: Double, digits: Int = 4) -> String {
     guard value.isFinite else { return "–" }
     guard abs(value) < 1e15 else { return String(format: "%.3e", value) }
@@ -29,7 +29,7 @@ func readable(_ value: Double, digits: Int = 4) -> String {
     return String(format: "%.\(digits)g", value)
 }
 
-/// `count` with its thousands apart.
+/// `count` with thousands separators.
 func readable(whole count: Int) -> String {
     let digits = String(count.magnitude)
     var result = ""
@@ -40,7 +40,7 @@ func readable(whole count: Int) -> String {
     return (count < 0 ? "-" : "") + result
 }
 
-/// `seconds` in the unit that fits them.
+/// `seconds` in a suitable unit.
 func readable(seconds: Double) -> String {
     switch seconds {
     case ..<1: "\(readable(1000 * seconds, digits: 3)) ms"

@@ -1,15 +1,14 @@
-/// Something that did not go by plan.
+/// An event that was not planned.
 struct Incident: Equatable {
-    /// Where it happened: steps done, or a range of steps.
+    /// Steps done, or a range of steps.
     var place: String
-    /// What happened, in a sentence.
+    /// A sentence.
     var text: String
-    /// When, where it is known.
+    /// When it happened, if known.
     var time: String?
     /// Steps done when it happened, for the order; incidents without one come last.
     var step: Int?
 
-    /// An incident of the steps `first` to `last`.
     init(steps first: Int, to last: Int, _ text: String) {
         self.init(place: first == last ? "step \(first)" : "steps \(first) to \(last)", text: text, step: first)
     }
@@ -22,7 +21,7 @@ struct Incident: Equatable {
     }
 }
 
-/// Incidents of steps in a row, told as one.
+/// Consecutive incidents merged into one.
 struct IncidentRange {
     private(set) var found: [Incident] = []
     private var open: (first: Int, last: Int, total: Double)?
@@ -30,7 +29,7 @@ struct IncidentRange {
 
     init(text: @escaping (_ steps: Int, _ total: Double) -> String) { self.text = text }
 
-    /// Takes note of `amount` at `step`; steps rise.
+    /// `step` rises from call to call.
     mutating func note(step: Int, amount: Double = 1) {
         if let range = open, step == range.last + 1 {
             open = (range.first, step, range.total + amount)
@@ -40,7 +39,7 @@ struct IncidentRange {
         }
     }
 
-    /// Ends the range that is open.
+    /// Ends the open range.
     mutating func close() {
         guard let range = open else { return }
         found.append(Incident(steps: range.first, to: range.last, text(range.last - range.first + 1, range.total)))

@@ -1,18 +1,18 @@
 import Foundation
 
-/// A file with a JSON object a line, such as a log that is still being written.
+/// A JSON Lines file, such as a log that is still being written.
 enum JSONLines {
-    /// What could not be read of a file.
+    /// What could not be read.
     struct Damage: Equatable {
-        /// Lines that are no JSON object, but for a last one without its end.
+        /// Lines that are not JSON objects, except for an unterminated last line.
         var lines = 0
-        /// Whether the last line has no end and is no object.
+        /// Whether the last line is unterminated and not an object.
         var isCut = false
     }
 
     private static let newline = UInt8(ascii: "\n")
 
-    /// Calls `body` with the objects of the file at `path`, in the order of its lines; a file that cannot be opened has none.
+    /// Calls `body` with each object of the file, in order; a file that cannot be opened has none.
     static func read(_ path: String, _ body: ([String: JSONValue]) -> Void) -> Damage {
         guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe) else {
             return Damage()
@@ -39,8 +39,8 @@ enum JSONLines {
         }
     }
 
-    /// The fields of an object of nothing but numbers and `true`, as nearly all lines of a long log are; nil for any other, which
-    /// is left to the real decoder. A byte that ends a number must follow the line.
+    /// The fields of an object of only numbers and `true`, as nearly all lines of a long log are; nil for any other, which is left to the
+    /// general decoder. The line must be followed by a byte that ends a number.
     private static func flatNumbers(_ line: UnsafeRawBufferPointer) -> [String: JSONValue]? {
         guard let text = line.bindMemory(to: CChar.self).baseAddress, line.first == UInt8(ascii: "{") else {
             return nil

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Any JSON, for files whose writers may know more than this program, or less.
+/// Any JSON, for files with unknown or missing fields.
 enum JSONValue: Decodable, Equatable {
     case null
     case flag(Bool)
@@ -26,7 +26,6 @@ enum JSONValue: Decodable, Equatable {
         }
     }
 
-    /// The field `name` of an object.
     subscript(_ name: String) -> JSONValue? {
         if case .object(let fields) = self { fields[name] } else { nil }
     }
@@ -36,15 +35,14 @@ enum JSONValue: Decodable, Equatable {
         if case .number(let number) = self, number.isFinite { number } else { nil }
     }
 
-    /// A whole number from 0 up that is small enough to count with.
+    /// An integer >= 0 that is small enough to count with.
     var count: Int? { number.flatMap { $0 >= 0 && $0 <= 1e12 ? Int(exactly: $0) : nil } }
 
-    /// A text.
     var text: String? {
         if case .text(let text) = self { text } else { nil }
     }
 
-    /// A list; of anything else an empty one.
+    /// Empty for anything but a list.
     var list: [JSONValue] {
         if case .list(let list) = self { list } else { [] }
     }

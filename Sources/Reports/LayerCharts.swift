@@ -1,11 +1,11 @@
 import Analysis
 
-/// The charts of the white-box metrics: by layer, and over the steps of a run.
+/// Charts of the layers' metrics: by layer, and over the steps of a run.
 struct LayerCharts {
-    /// A metric, and how it is drawn.
+    /// A metric and how it is drawn.
     private struct Metric {
         var part = "encoder"
-        /// Its names in `measures.jsonl`, with what each is called where there are two.
+        /// Names in `measures.jsonl`, with labels if there are two.
         var names: [(field: String, label: String)]
         var title: String
         var note: String
@@ -51,7 +51,6 @@ struct LayerCharts {
     private let history: MetricsHistory
     private let epochsPerStep: Double?
 
-    /// The charts of `history`.
     init(_ history: MetricsHistory, epochsPerStep: Double?) {
         self.history = history
         self.epochsPerStep = epochsPerStep
@@ -60,7 +59,7 @@ struct LayerCharts {
     /// The first and the latest measurement by layer.
     var byLayer: [Chart] { Self.metrics.compactMap(curve) }
 
-    /// All measurements over the steps, a line a layer.
+    /// All measurements over the steps, one line per layer.
     var overSteps: [Chart] {
         Self.metrics.compactMap { progress($0) }
     }

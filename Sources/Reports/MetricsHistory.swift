@@ -1,8 +1,8 @@
 import Checkpoints
 
-/// What `measures.jsonl` tells of the layers of a run.
+/// The contents of `measures.jsonl`.
 struct MetricsHistory {
-    /// A number of a layer: its mean over images, and their standard deviation where it is known.
+    /// The mean of a metric over images, and its standard deviation if known.
     struct Value: Equatable {
         var mean: Double
         var deviation: Double?
@@ -12,24 +12,23 @@ struct MetricsHistory {
     struct Measurement {
         /// Steps done.
         var step: Int
-        /// By part (`encoder`, `decoder`) and name, one value a layer; none where it was not measured.
+        /// By part (`encoder`, `decoder`) and name, one value per layer; nil if not measured.
         var values: [String: [String: [Value?]]]
     }
 
-    /// The most layers that are read; a file may claim any number.
+    /// Bounds the number of layers that a file may claim.
     private static let layerLimit = 256
 
-    /// All measurements, by rising step.
+    /// In the order of the steps.
     private(set) var measurements: [Measurement] = []
-    /// What could not be read.
     private(set) var damage = JSONLines.Damage()
 
-    /// Reads the measures of the run directory `run`; where there are none, it is empty.
+    /// Reads the metrics of the run directory `run`; empty if there are none.
     init(run: String) {
         var measurements: [Measurement] = []
         damage = JSONLines.read(RunFile.measures.path(in: run)) { fields in
             guard let step = fields["step"]?.count else { return }
-            // A run that went back measured again.
+            // A resumed run may measure a step again.
             while let last = measurements.last, last.step >= step { measurements.removeLast() }
             let values = ["encoder", "decoder"].map { ($0, Self.columns(fields[$0]?.list ?? [])) }
             measurements.append(Measurement(step: step, values: Dictionary(uniqueKeysWithValues: values)))
@@ -37,7 +36,7 @@ struct MetricsHistory {
         self.measurements = measurements
     }
 
-    /// The measurements of `name` of `part`: those that have a value.
+    /// The measurements that have a value of `name` of `part`.
     func series(_ part: String, _ name: String) -> [(step: Int, layers: [Value?])] {
         measurements.compactMap { measurement in
             guard let layers = measurement.values[part]?[name] else { return nil }

@@ -1,17 +1,16 @@
 /// How often each rank was the slowest, over ranges of steps.
 struct RankShares {
-    /// Ranks that a chart shows at most.
+    /// The most ranks in a chart.
     static let rowLimit = 32
     private static let columnLimit = 60
 
-    /// A series a rank, by rank: the share of the steps of each range in %.
+    /// One series per rank: its share of the steps of each range in %.
     private(set) var rows: [Chart.Series] = []
-    /// Whether no rank is left out.
+    /// Whether all ranks are included.
     private(set) var isComplete = true
-    /// Steps of a range.
+    /// Steps per range.
     let width: Int
 
-    /// Counts the column `slowest_rank` of `table` in `range`.
     init(_ table: StepTable, in range: ClosedRange<Int>) {
         width = SampledColumn.width(of: range, limit: Self.columnLimit)
         var counts: [Int: [Int: Int]] = [:]

@@ -1,14 +1,13 @@
-/// A part of the page.
+/// A section of the page.
 struct ReportSection {
     /// For links.
     var id: String
-    /// Its heading.
     var title: String
     /// Markup.
     var body: String
 }
 
-/// The page around `sections`. `title` and `written` are texts, `charts` is JSON without `<`.
+/// The page around `sections`. `title` and `written` are text, `charts` is JSON without `<`.
 func document(title: String, sections: [ReportSection], charts: String, written: String) -> String {
     let links = sections.map { "<a href=\"#\($0.id)\">\(escaped($0.title))</a>" }.joined(separator: " ")
     let parts = sections.map { "<section id=\"\($0.id)\"><h2>\(escaped($0.title))</h2>\n\($0.body)\n</section>\n" }
@@ -18,7 +17,7 @@ func document(title: String, sections: [ReportSection], charts: String, written:
         PackageResources.page_js,
     ]
     let script = scripts.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")
-    // The policy keeps the promise that the page needs no network, whatever is in it.
+    // The policy ensures that the page makes no network requests, whatever it contains.
     return """
         <!doctype html>
         <html lang="en">

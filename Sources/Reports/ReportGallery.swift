@@ -2,22 +2,20 @@ import Base
 import Foundation
 import Images
 
-/// The pictures of a report.
 package struct ReportGallery {
-    /// Pictures of one kind, under one heading.
+    /// Pictures under one heading.
     private struct Group {
         var id, title, note: String
         var pictures: [(caption: String, png: [UInt8], width: Int)]
     }
 
     private var groups: [Group] = []
-    /// Why pictures are missing, in a sentence each.
+    /// Why pictures are missing, one sentence each.
     private(set) var remarks: [String] = []
 
-    /// No pictures.
     package init() {}
 
-    /// Adds `images` with their captions under a heading. Throws `Failure` where one cannot be encoded.
+    /// Adds `images` with their captions under a heading. Throws `Failure` if one cannot be encoded.
     package mutating func add(_ id: String, title: String, note: String, images: [(caption: String, image: Image)])
         throws
     {
@@ -26,15 +24,14 @@ package struct ReportGallery {
         groups.append(Group(id: id, title: title, note: note, pictures: pictures))
     }
 
-    /// How many pixels of the page a pixel of a picture of `width` takes to each side: small ones would not be seen.
+    /// The magnification of a picture of `width`, so that small ones are visible.
     private static func magnification(_ width: Int) -> Int { max(1, 320 / max(1, width)) }
 
-    /// Says in the report that pictures are missing, and why.
+    /// Notes in the report that pictures are missing, and why.
     package mutating func explain(missing pictures: String, _ failure: Failure) {
         remarks.append("No \(pictures): \(failure.problem).")
     }
 
-    /// The sections of the page.
     var sections: [ReportSection] {
         groups.map { group in
             let figures = group.pictures.map { picture in

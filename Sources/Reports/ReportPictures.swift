@@ -3,14 +3,14 @@ import Images
 import Shards
 
 extension ReportGallery {
-    /// The side of an image in the page at most: a photograph is smaller than the model sees it, so that the page stays small.
+    /// The largest side of an image in the page, which keeps the page small.
     private static let sideLimit = 128
     private static let gap = 2
 
-    /// Adds what the class token of `loaded` attends to in its last encoder block, for each head and their mean, in the same samples
-    /// as `addReconstructions`.
+    /// Adds the attention of the class token of `loaded` in its last encoder block, for each head and their mean, on the samples of
+    /// `addReconstructions`.
     ///
-    /// Throws `Failure` where a sample cannot be read.
+    /// Throws `Failure` if a sample cannot be read.
     package mutating func addAttention(_ loaded: borrowing LoadedModel, data: String, count: Int) throws {
         let pictures = try pictures(loaded, data, count)
         let maps = try loaded.attentionMaps(of: pictures, block: loaded.model.configuration.depth)
@@ -27,10 +27,10 @@ extension ReportGallery {
             })
     }
 
-    /// Adds what `loaded` makes of `count` samples of the shards in `data`, evenly spread over them, as many as there are at most
-    /// and as its memory was made for.
+    /// Adds reconstructions by `loaded` of up to `count` samples of the shards in `data`, evenly spaced; `count` is at most the capacity of the
+    /// replica.
     ///
-    /// Throws `Failure` where a sample cannot be read.
+    /// Throws `Failure` if a sample cannot be read.
     package mutating func addReconstructions(_ loaded: borrowing LoadedModel, data: String, count: Int) throws {
         let pictures = try pictures(loaded, data, count)
         let images = try zip(pictures, loaded.reconstruct(pictures)).map { picture, result in

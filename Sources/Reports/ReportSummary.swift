@@ -1,8 +1,8 @@
 import Checkpoints
 
-/// What a run came to, in a few numbers.
+/// The results of a run in a few numbers.
 struct ReportSummary {
-    /// A number with its name and what else is to be known of it.
+    /// A number with its name and a note.
     struct Tile {
         var name: String
         var value: String
@@ -12,7 +12,6 @@ struct ReportSummary {
     /// In the order in which they are shown.
     private(set) var tiles: [Tile] = []
 
-    /// The summary of `run`: of what it tells.
     init(_ run: RunRecord) {
         let table = run.history.table
         addProgress(run)
@@ -44,7 +43,7 @@ struct ReportSummary {
     private mutating func addLoss(_ table: StepTable) {
         let losses = table.column(.loss).filter(\.isFinite)
         if !losses.isEmpty {
-            // A single step says little.
+            // A single step is noisy.
             let last = losses.suffix(max(1, losses.count / 50))
             add(
                 "Training loss", readable(last.reduce(0, +) / Double(last.count)),

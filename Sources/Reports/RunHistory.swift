@@ -1,15 +1,15 @@
 import Checkpoints
 
-/// What `log.jsonl` and `incidents.jsonl` tell of a run.
+/// The contents of `log.jsonl` and `incidents.jsonl`.
 struct RunHistory {
     /// The numbers of all steps and evaluations.
     private(set) var table = StepTable()
-    /// What did not go by plan, in the order of the steps.
+    /// In the order of the steps.
     private(set) var incidents: [Incident] = []
-    /// Epochs of a step.
+    /// Epochs per step.
     private(set) var epochsPerStep: Double?
 
-    /// Reads the history of the run directory `run`. What is missing or cannot be read is no error, but is said.
+    /// Reads the history of the run directory `run`. Missing or unreadable parts are listed as incidents.
     init(run: String) {
         let damage = JSONLines.read(RunFile.log.path(in: run)) { add($0) }
         addRanges()
@@ -20,7 +20,7 @@ struct RunHistory {
                 Incident(
                     place: step.map { "after step \($0)" } ?? "", text: text, time: fields["time"]?.text, step: step))
         }
-        // The sort is stable: what is known in order stays so.
+        // The sort is stable, so equal steps keep their order.
         incidents.sort { ($0.step ?? .max) < ($1.step ?? .max) }
         for (name, damage) in [(RunFile.log.name, damage), (RunFile.incidents.name, supervised)] {
             if damage.lines > 0 {
@@ -44,7 +44,7 @@ struct RunHistory {
             guard let field = LogField(rawValue: name), let number = value.number else { continue }
             values[field] = number
         }
-        // Of a step and of its evaluation the same.
+        // A step and its evaluation have the same epoch.
         if let epoch = values[.epoch], step > 0 { epochsPerStep = epoch / Double(step) }
         (values[.step], values[.epoch]) = (nil, nil)
         if fields[LogField.skipped.rawValue] == .flag(true) { values[.skipped] = 1 }

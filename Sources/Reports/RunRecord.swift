@@ -2,20 +2,20 @@ import Base
 import Checkpoints
 import Foundation
 
-/// All that a run directory tells without its model being computed.
+/// Everything in a run directory that can be shown without computing the model.
 struct RunRecord {
-    /// The last part of its path.
+    /// The last component of its path.
     let name: String
-    /// None where they are missing or damaged.
+    /// Nil if missing or corrupt.
     let settings: RunSettings?
     let history: RunHistory
     let measures: MetricsHistory
-    /// The values of all tensors of the newest checkpoint; none where there is no readable one.
+    /// Number of values in the newest checkpoint's model; nil if none is readable.
     let parameterCount: Int?
-    /// Files that are there but cannot be read, and the like, in a sentence each.
+    /// Unreadable files and the like, one sentence each.
     private(set) var remarks: [String] = []
 
-    /// Reads the run at `path`. Throws `Failure` where there is no run; parts that are missing or damaged are no error.
+    /// Reads the run at `path`. Throws `Failure` if there is no run; missing or corrupt parts are not errors.
     init(path: String) throws {
         let manager = FileManager.default
         var isDirectory: ObjCBool = false
@@ -52,9 +52,9 @@ struct RunRecord {
 }
 
 extension RunSettings {
-    /// The number that `name` was resolved to.
+    /// The number that `name` resolved to.
     func number(_ name: String) -> Double? { resolved[name].flatMap(Double.init).flatMap { $0.isFinite ? $0 : nil } }
 
-    /// The same, where it is a whole number from 0 up that is small enough to count with.
+    /// The same if it is an integer >= 0 that is small enough to count with.
     func count(_ name: String) -> Int? { number(name).flatMap { $0 >= 0 && $0 <= 1e12 ? Int(exactly: $0) : nil } }
 }

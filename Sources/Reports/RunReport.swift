@@ -1,23 +1,22 @@
 import Base
 import Foundation
 
-/// A run as one HTML file that needs nothing else: charts, pictures, incidents, configuration.
+/// A run as one self-contained HTML file: charts, pictures, incidents, configuration.
 package struct RunReport {
     private let run: RunRecord
 
-    /// Reads the run at `path`. Throws `Failure` where there is no run; parts that are missing or damaged are no error, the report
-    /// shows what there is.
+    /// Reads the run at `path`. Throws `Failure` if there is no run; missing or corrupt parts are not errors.
     package init(run path: String) throws { run = try RunRecord(path: path) }
 
-    /// Writes the report, with the pictures of `gallery`, to `path`, whole or not at all. Throws `Failure` where that fails.
+    /// Writes the report with the pictures of `gallery` to `path` atomically. Throws `Failure` if that fails.
     package func write(_ gallery: ReportGallery = ReportGallery(), to path: String) throws {
         try DurableFile.write([UInt8](page(gallery).utf8), to: path)
     }
 
-    /// The shards that the run was evaluated on, or else trained on, as its arguments name them.
+    /// The shards that the run was evaluated on, or otherwise trained on, according to its options.
     package var shards: String? { run.settings?.options["validation"] ?? run.settings?.options["data"] }
 
-    /// The page, with the pictures of `gallery`.
+    /// The page with the pictures of `gallery`.
     package func page(_ gallery: ReportGallery = ReportGallery()) throws -> String {
         let training = TrainingCharts(run.history, clip: run.settings?.number("clip"))
         let layers = LayerCharts(run.measures, epochsPerStep: run.history.epochsPerStep)
@@ -71,7 +70,7 @@ package struct RunReport {
 
     private var configuration: String {
         guard let settings = run.settings else { return "<p>None is stored.</p>" }
-        // What was resolved, and the options that decide nothing of what is computed.
+        // The resolved settings, and options that do not affect what is computed.
         let all = settings.resolved.merging(settings.options) { resolved, _ in resolved }
         let rows = all.sorted { $0.key < $1.key }.map {
             "<tr><th>\(escaped($0.key))</th><td>\(escaped($0.value))</td></tr>"

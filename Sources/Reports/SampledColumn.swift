@@ -1,26 +1,25 @@
-/// A column of numbers over steps, thinned out to what a chart can show.
+/// A column of numbers over steps, reduced to what a chart can show.
 struct SampledColumn: Equatable {
-    /// Points of a chart at most; a wide chart has about as many pixels.
+    /// The most points of a chart; a wide chart has about as many pixels.
     static let pointLimit = 500
 
-    /// The steps of the points; the middle of the steps that a point stands for. NaN in `mean` where the line breaks.
+    /// Steps of the points: the middle of the range that a point stands for. NaN in `mean` breaks the line.
     private(set) var steps: [Double] = []
-    /// The means of the points' numbers.
+    /// Mean of each point's numbers.
     private(set) var mean: [Double] = []
-    /// The least and the greatest of the points' numbers.
+    /// Minimum and maximum of each point's numbers.
     private(set) var low: [Double] = []
     private(set) var high: [Double] = []
-    /// Steps that a point stands for.
+    /// Steps per point.
     let width: Int
 
-    /// Whether there is no number.
     var isEmpty: Bool { mean.allSatisfy(\.isNaN) }
 
-    /// Thins out `values`, NaN where there is none, over `steps`, which rise. Points stand for equal ranges of steps in `range`,
-    /// so that columns of the same range have the same points.
+    /// Reduces `values` (NaN if missing) over the rising `steps`. Points stand for equal ranges of steps in `range`, so columns of the same
+    /// range have the same points.
     ///
-    /// `isContinuous` says that a number is expected at every step: the line breaks where there is none. Otherwise, as for
-    /// evaluations, it goes on to the next.
+    /// `isContinuous` expects a number at every step and breaks the line where there is none. Otherwise, as for evaluations, the line
+    /// continues to the next.
     init(
         _ values: [Double], steps: [Int], range: ClosedRange<Int>, isContinuous: Bool,
         limit: Int = SampledColumn.pointLimit
@@ -42,14 +41,14 @@ struct SampledColumn: Equatable {
             if isContinuous && (isGap || count == 0) { addBreak(at: steps[first]) }
             guard count > 0 else { continue }
             let middle = Double(range.lowerBound + bucket * width) + Double(width - 1) / 2
-            // A lone number stays where it is.
+            // A single number keeps its step.
             append(
                 count == 1 ? Double(lastStep(values, steps, first..<row)) : middle, sum / Double(count), least, greatest
             )
         }
     }
 
-    /// The steps that each of `limit` points of `range` stands for.
+    /// Steps per point for at most `limit` points of `range`.
     static func width(of range: ClosedRange<Int>, limit: Int = SampledColumn.pointLimit) -> Int {
         (range.upperBound - range.lowerBound) / limit + 1
     }
@@ -62,7 +61,7 @@ struct SampledColumn: Equatable {
         steps[rows.last { values[$0].isFinite } ?? rows.lowerBound]
     }
 
-    /// A break before the first number would say nothing.
+    /// A break before the first number is meaningless.
     private mutating func addBreak(at step: Int) {
         if let last = mean.last, !last.isNaN { append(Double(step), .nan, .nan, .nan) }
     }

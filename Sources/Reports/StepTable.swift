@@ -1,27 +1,25 @@
 import Checkpoints
 
-/// Columns of numbers over steps that rise from row to row; NaN where a row has none.
+/// Columns of numbers over rising steps; NaN if a row has none.
 struct StepTable {
-    /// The steps done at each row.
+    /// Steps done at each row.
     private(set) var steps: [Int] = []
     private var columns: [LogField: [Double]] = [:]
 
-    /// Whether no row has a number in `name`.
     func isEmpty(_ name: LogField) -> Bool { columns[name]?.allSatisfy(\.isNaN) ?? true }
 
-    /// The numbers of column `name`, one a row.
+    /// One number per row.
     func column(_ name: LogField) -> [Double] {
         let values = columns[name] ?? []
         return values + [Double](repeating: .nan, count: steps.count - values.count)
     }
 
-    /// The last number of column `name`.
     func last(_ name: LogField) -> Double? { columns[name]?.last { !$0.isNaN } }
 
-    /// Adds `values` to the row of `step`: to the last one if that is of this step and has none of them, else to a new one.
+    /// Adds `values` to the row of `step`: to the last row if it is of this step and has none of them, otherwise to a new row.
     ///
-    /// Where the step is not beyond the last row's, the run has gone back to it: the rows from it on are dropped, and the result
-    /// is the step that the last of them had.
+    /// If the step is not after the last row's, the run was resumed from before it: later rows are dropped, and the result is the step of the
+    /// last of them.
     mutating func add(_ values: [LogField: Double], step: Int) -> Int? {
         let isSameRow = steps.last == step && values.keys.allSatisfy { !hasLast($0) }
         var abandoned: Int?
@@ -48,7 +46,7 @@ struct StepTable {
 }
 
 extension Array {
-    /// The first index whose element is `beyond`, of elements of which all before are not and all after are.
+    /// Binary search: the first index whose element is `beyond`, in a partitioned array.
     func partitioningIndex(_ beyond: (Element) -> Bool) -> Int {
         var (low, high) = (0, count)
         while low < high {

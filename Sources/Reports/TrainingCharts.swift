@@ -10,7 +10,7 @@ struct TrainingCharts {
     private let epochsPerStep: Double?
     private let range: ClosedRange<Int>
 
-    /// The charts of `history`, of a run that clips its gradients to the norm `clip`.
+    /// Charts of `history`, of a run that clips its gradients to the norm `clip`.
     init(_ history: RunHistory, clip: Double?) {
         table = history.table
         self.clip = clip
@@ -21,12 +21,10 @@ struct TrainingCharts {
         range = (table.steps.first ?? 0)...(table.steps.last ?? 0)
     }
 
-    /// Those that tell how well the model learns.
     var learning: [Chart] {
         [loss, accuracy, learningRate, gradientNorm].compactMap(\.self)
     }
 
-    /// Those that tell where the time goes.
     var time: [Chart] {
         [throughput, timeSplit, slowestRank, slowestRankTime].compactMap(\.self)
     }
@@ -93,7 +91,7 @@ struct TrainingCharts {
     }
 
     private var slowestRank: Chart? {
-        // One row too: the same rank at every step is what a reader has to see.
+        // Even a single row: a rank that is always the slowest is what a reader has to see.
         let ranks = RankShares(table, in: range)
         var chart = chart(
             "slowest-rank", "Slowest rank",
@@ -105,7 +103,7 @@ struct TrainingCharts {
         return chart
     }
 
-    // ---- their parts ----
+    // ---- parts ----
 
     private func column(_ name: LogField) -> SampledColumn? {
         guard !table.isEmpty(name) else { return nil }
@@ -129,7 +127,7 @@ struct TrainingCharts {
         -> Chart?
     {
         let known = parts.enumerated().filter { !table.isEmpty($0.element.column) }
-        // Areas lie on each other at every point: a step counts where all of them are known.
+        // Areas are stacked at every point: a step counts if all of them are known.
         let values = known.map { table.column($0.element.column) }
         let isWhole = table.steps.indices.map { row in values.allSatisfy { $0[row].isFinite } }
         let columns = values.map { column in
@@ -137,7 +135,7 @@ struct TrainingCharts {
                 zip(column, isWhole).map { $1 ? $0 : .nan }, steps: table.steps, range: range, isContinuous: true)
         }
         guard columns.contains(where: { !$0.isEmpty }) else { return nil }
-        // In milliseconds where a step takes less than a second.
+        // In milliseconds if a step takes less than a second.
         let isShort = columns.allSatisfy { ($0.mean.filter(\.isFinite).max() ?? 0) < 1 }
         let series = zip(known, columns).map { part, column in
             Chart.Series(

@@ -2,11 +2,12 @@ import Analysis
 import ArgumentParser
 import Base
 import Foundation
+import Settings
 
 struct AnalyzeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "analyze",
-        abstract: "Measure the layers of checkpoints: coding rate, sparsity and others, alone or under mpirun.",
+        abstract: "Measure the layers of checkpoints: coding rate, sparsity and more, alone or under mpirun.",
         discussion: """
             crate analyze --checkpoint runs/tiny --data shards/val
             mpirun -n 8 crate analyze --checkpoint runs/tiny/checkpoints/* \\
@@ -18,25 +19,25 @@ struct AnalyzeCommand: ParsableCommand {
         help: ArgumentHelp(
             "Runs, checkpoints, or .safetensors files that carry their configuration: one or more.", valueName: "path"))
     var checkpoint: [String]
-    @Option(help: ArgumentHelp("Shard directory whose samples are measured.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Shard directory with the samples to measure.", valueName: "dir"))
     var data: String
-    @Option(help: ArgumentHelp("Samples that are measured, evenly spread over all.", valueName: "n"))
+    @Option(help: ArgumentHelp("Number of samples to measure, evenly spaced.", valueName: "n"))
     var images = 64
-    @Option(help: ArgumentHelp("Fraction of the patches that is hidden (default: as in training).", valueName: "x"))
+    @Option(help: ArgumentHelp("Fraction of patches to mask (default: as in training).", valueName: "x"))
     var maskRatio: Double?
     @Option(
         help: ArgumentHelp(
             "Write the measures to this file, as a JSON array of one object a checkpoint.", valueName: "file"))
     var json: String?
     @Option(
-        help: ArgumentHelp("Write the measures to this file, as a CSV line for each block.", valueName: "file"))
+        help: ArgumentHelp("Write the metrics to this file, one CSV line per block.", valueName: "file"))
     var csv: String?
 
     @OptionGroup var speed: SpeedOptions
 
     func validate() throws {
         guard !checkpoint.isEmpty else { throw ValidationError("--checkpoint takes one path or more.") }
-        try demandCount("--images", images, upTo: 1_000_000)
+        try requireCount("--images", images, upTo: 1_000_000)
     }
 
     func run() throws {

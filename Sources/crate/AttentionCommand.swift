@@ -1,11 +1,12 @@
 import ArgumentParser
 import Base
 import Foundation
+import Settings
 
 struct AttentionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "attention",
-        abstract: "Draw what the class token attends to, head by head.",
+        abstract: "Draw the attention of the class token, head by head.",
         discussion: """
             Writes a PNG for each image: the image, then its map for each head and their mean, each on its own scale; below, what \
             is left of the image by the mask that keeps most of the attention. --values adds the attention of all heads to patches as \
@@ -17,9 +18,9 @@ struct AttentionCommand: ParsableCommand {
             """)
 
     @OptionGroup var pictures: PictureOptions
-    @Option(help: ArgumentHelp("Heads, counted from 1, with commas between them (default: all).", valueName: "list"))
+    @Option(help: ArgumentHelp("Heads, counted from 1, separated by commas (default: all).", valueName: "list"))
     var heads: String?
-    @Option(help: ArgumentHelp("Part of the attention that the mask keeps.", valueName: "x"))
+    @Option(help: ArgumentHelp("Fraction of the attention that the mask covers.", valueName: "x"))
     var mass = 0.6
     @OptionGroup(title: "Speed") var speed: SpeedOptions
 

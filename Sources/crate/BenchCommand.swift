@@ -5,13 +5,14 @@ import CrateModel
 import Diagnostics
 import Foundation
 import Kernels
+import Settings
 import Shards
 import Training
 
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
-        abstract: "Measure the rate of products and of training steps on this machine.",
+        abstract: "Measure matrix products and training steps on this machine.",
         discussion: """
             crate bench --model base --batch-size 32 --threads 2
             mpirun -n 2 crate bench --model tiny --batch-size 64 --json
@@ -21,35 +22,35 @@ struct BenchCommand: ParsableCommand {
 
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Masking") var masking: MaskingOptions
-    @Option(help: ArgumentHelp("Images of a step over all ranks.", valueName: "images"))
+    @Option(help: ArgumentHelp("Images per step over all ranks.", valueName: "images"))
     var batchSize = 32
     @Option(
         help: ArgumentHelp(
-            "Images of one pass on a rank (default: up to 8, or the number of threads).", valueName: "images"))
+            "Images per pass on a rank (default: up to 8, or the number of threads).", valueName: "images"))
     var microBatch: Int?
-    @Option(help: ArgumentHelp("Steps to measure, after one that is not counted.", valueName: "n"))
+    @Option(help: ArgumentHelp("Steps to measure, after one warm-up step.", valueName: "n"))
     var steps = 5
     @OptionGroup var speed: SpeedOptions
     @OptionGroup(title: "Ranks") var bucket: BucketOption
-    @Option(help: ArgumentHelp("Gradients between ranks: as they are, or rounded to bf16.", valueName: "fp32|bf16"))
+    @Option(help: ArgumentHelp("Format in which gradients are sent between ranks.", valueName: "fp32|bf16"))
     var wire = WireFormat.fp32
     @Flag(
         help:
             "Measure the exchange of gradients alone, beside MPI_Allreduce and the update of everything on every rank.")
     var exchange = false
-    @Flag(help: "Print one JSON object instead of the table.")
+    @Flag(help: "Print JSON instead of a table.")
     var json = false
     @Option(
-        help: ArgumentHelp("Measure only how fast the shards of this directory are read, as JSON.", valueName: "dir"))
+        help: ArgumentHelp("Only measure how fast the shards of this directory are read, as JSON.", valueName: "dir"))
     var loader: String?
     @Option(help: ArgumentHelp("Epochs to read with --loader.", valueName: "n"))
     var epochs = 3
 
     func validate() throws {
-        try demandCount("--steps", steps, upTo: 100_000)
-        try demandCount("--batch-size", batchSize, upTo: 1_000_000)
-        try demandCount("--micro-batch", microBatch ?? 1, upTo: 1_000_000)
-        try demandCount("--epochs", epochs, upTo: 100_000)
+        try requireCount("--steps", steps, upTo: 100_000)
+        try requireCount("--batch-size", batchSize, upTo: 1_000_000)
+        try requireCount("--micro-batch", microBatch ?? 1, upTo: 1_000_000)
+        try requireCount("--epochs", epochs, upTo: 100_000)
     }
 
     func run() throws {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Base
 import Checkpoints
 import Foundation
+import Settings
 import Training
 
 struct CheckpointCommand: ParsableCommand {
@@ -50,7 +51,7 @@ struct CheckpointCommand: ParsableCommand {
 
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Hold every file of every checkpoint against its checksum; exit code 1 where one is damaged.",
+            abstract: "Check every file of every checkpoint against its checksum; exit code 1 if one is corrupt.",
             discussion: "crate checkpoint verify runs/tiny")
         @OptionGroup var argument: RunArgument
 
@@ -72,20 +73,20 @@ struct CheckpointCommand: ParsableCommand {
 
     struct Prune: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Remove all but some checkpoints.",
+            abstract: "Remove checkpoints except those to keep.",
             discussion: """
                 crate checkpoint prune runs/tiny
                 crate checkpoint prune runs/tiny --keep 2 --keep-every 1000
                 """)
         @OptionGroup var argument: RunArgument
-        @Option(help: ArgumentHelp("Newest checkpoints that stay.", valueName: "n"))
+        @Option(help: ArgumentHelp("Number of newest checkpoints to keep.", valueName: "n"))
         var keep = 3
-        @Option(help: ArgumentHelp("Checkpoints of multiples of so many steps stay, too.", valueName: "steps"))
+        @Option(help: ArgumentHelp("Also keep checkpoints at multiples of this many steps.", valueName: "steps"))
         var keepEvery: Int?
 
         func validate() throws {
-            try demandCount("--keep", keep, upTo: 1_000_000)
-            try demandCount("--keep-every", keepEvery ?? 1, upTo: 1_000_000_000)
+            try requireCount("--keep", keep, upTo: 1_000_000)
+            try requireCount("--keep-every", keepEvery ?? 1, upTo: 1_000_000_000)
         }
 
         func run() throws {

@@ -3,6 +3,7 @@ import CrateModel
 import Images
 import Loader
 import Optimizers
+import Settings
 import Training
 
 extension Pooling: ExpressibleByArgument {}
@@ -12,28 +13,30 @@ extension OptimizerKind: ExpressibleByArgument {}
 struct ClassificationOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "What the head looks at: the class token, or the mean over the patches.", valueName: "class|mean"))
+            "Input of the head: the class token, or the mean over the patches.", valueName: "class|mean"))
     var pooling = Pooling.classToken
-    @Option(help: ArgumentHelp("What the right class gives up to be shared out over all.", valueName: "x"))
+    @Option(
+        help: ArgumentHelp("Label smoothing: probability moved from the right class to all classes.", valueName: "x"))
     var labelSmoothing = 0.1
     @Option(
         help: ArgumentHelp(
-            "How parameters follow their gradients (default: lion; adamw in finetune).", valueName: "adamw|lion"))
+            "The optimiser (default: lion; adamw in finetune).", valueName: "adamw|lion"))
     var optimizer: OptimizerKind?
     @Option(
         help: ArgumentHelp(
-            "What the learning rate is multiplied with from each layer to the one before it (default: 1; 0.75 in finetune).",
+            "Layer-wise learning-rate decay: factor from each layer to the one before it (default: 1; 0.75 in finetune).",
             valueName: "x"))
     var layerDecay: Double?
-    @Option(help: ArgumentHelp("Random operations on each image, such as 2 (RandAugment).", valueName: "n"))
+    @Option(help: ArgumentHelp("Number of random operations per image, such as 2 (RandAugment).", valueName: "n"))
     var randAugment = 0
-    @Option(help: ArgumentHelp("How strong they are, 0 to \(RandomOperations.largestMagnitude).", valueName: "n"))
+    @Option(
+        help: ArgumentHelp("Magnitude of these operations, 0 to \(RandomOperations.largestMagnitude).", valueName: "n"))
     var magnitude = 14
-    @Option(help: ArgumentHelp("Probability that a rectangle of an image is erased.", valueName: "x"))
+    @Option(help: ArgumentHelp("Probability of erasing a rectangle of an image.", valueName: "x"))
     var erasing = 0.0
-    @Option(help: ArgumentHelp("Parameter of mixup's shares, such as 0.8; 0 for none.", valueName: "x"))
+    @Option(help: ArgumentHelp("Mixup's alpha, such as 0.8; 0 disables it.", valueName: "x"))
     var mixup = 0.0
-    @Option(help: ArgumentHelp("Parameter of cutmix's shares, such as 1; 0 for none.", valueName: "x"))
+    @Option(help: ArgumentHelp("Cutmix's alpha, such as 1; 0 disables it.", valueName: "x"))
     var cutmix = 0.0
 
     func validate() throws {
@@ -52,7 +55,7 @@ struct ClassificationOptions: ParsableArguments {
         for (name, value, largest) in [
             ("--rand-augment", randAugment, 16), ("--magnitude", magnitude, RandomOperations.largestMagnitude),
         ] {
-            try demandCount(name, value, from: 0, upTo: largest)
+            try requireCount(name, value, from: 0, upTo: largest)
         }
     }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Diagnostics
 import Foundation
 import Optimizers
+import Settings
 
 struct CompareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

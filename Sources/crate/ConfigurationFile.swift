@@ -7,10 +7,10 @@ import Yams
 struct ConfigurationOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "YAML file of options, `batch-size: 512` for --batch-size 512; those on the command line win.",
+            "YAML file of options, such as `batch-size: 512`; the command line takes precedence.",
             valueName: "file"))
     var config: String?
-    @Flag(help: "Print all options as such a file, and do no more.")
+    @Flag(help: "Print all options as such a file, and exit.")
     var printConfig = false
 }
 

@@ -40,9 +40,9 @@ struct Crate: ParsableCommand {
         signal(SIGXFSZ, SIG_IGN)
         startSignalThread()
         do {
-            try BuildFacts.demandProcessor()
+            try BuildFacts.requireProcessor()
             let given = try GivenArguments.ofProcess.get()
-            try demandCommand(given.words.first)
+            try requireCommand(given.words.first)
             var command = try parse(given)
             if given.isPrinting {
                 if isRankZero { print(given.asFile, terminator: "") }
@@ -83,7 +83,7 @@ struct Crate: ParsableCommand {
     }
 
     /// Refuses a first word that is no subcommand, before its options are found to be unknown.
-    private static func demandCommand(_ word: String?) throws {
+    private static func requireCommand(_ word: String?) throws {
         let names = configuration.subcommands.compactMap { $0.configuration.commandName }
         guard let word, !word.hasPrefix("-"), word != "help", !names.contains(word) else { return }
         let nearest = names.min { editDistance($0, word) < editDistance($1, word) } ?? ""

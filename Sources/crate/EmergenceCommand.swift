@@ -2,11 +2,12 @@ import Analysis
 import ArgumentParser
 import Base
 import Foundation
+import Settings
 
 struct EmergenceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "emergence",
-        abstract: "Tell how well the class token's attention covers objects whose masks are known.",
+        abstract: "Measure how well the class token's attention covers objects with known masks.",
         discussion: """
             For each head, the mean over the images of intersection over union (IoU) of the objects with the patches that keep most \
             of the attention. The best head is chosen on every other image and judged on the rest; so is the blob, the patches \
@@ -22,21 +23,22 @@ struct EmergenceCommand: ParsableCommand {
         parsing: .upToNextOption,
         help: ArgumentHelp("Runs, checkpoints, or exports: one or more.", valueName: "path"))
     var checkpoint: [String]
-    @Option(help: ArgumentHelp("Directory of images, with directories below it.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Directory of images, searched recursively.", valueName: "dir"))
     var images: String
     @Option(
         help: ArgumentHelp(
             "Directory of their masks, of the same names, as PNG, white where an object is.", valueName: "dir"))
     var masks: String
-    @Option(help: ArgumentHelp("Images that are taken, evenly spread over all.", valueName: "n"))
+    @Option(help: ArgumentHelp("Number of images to use, evenly spaced.", valueName: "n"))
     var count = 200
     @Option(help: ArgumentHelp("Encoder block, counted from 1 (default: the last).", valueName: "n"))
     var layer: Int?
-    @Option(help: ArgumentHelp("Part of the attention that a mask keeps.", valueName: "x"))
+    @Option(help: ArgumentHelp("Fraction of the attention that a mask covers.", valueName: "x"))
     var mass = 0.6
-    @Option(help: ArgumentHelp("Take initial weights of this seed instead of the trained ones.", valueName: "seed"))
+    @Option(
+        help: ArgumentHelp("Use random initial weights of this seed instead of the trained ones.", valueName: "seed"))
     var random: UInt64?
-    @Flag(help: "Print one JSON object a checkpoint.")
+    @Flag(help: "Print one JSON object per checkpoint.")
     var json = false
     @OptionGroup(title: "Speed") var speed: SpeedOptions
 
@@ -52,7 +54,7 @@ struct EmergenceCommand: ParsableCommand {
     func validate() throws {
         guard !checkpoint.isEmpty else { throw ValidationError("--checkpoint takes one path or more.") }
         guard mass > 0, mass <= 1 else { throw ValidationError("--mass takes a number above 0 and up to 1.") }
-        try demandCount("--count", count, upTo: 1_000_000)
+        try requireCount("--count", count, upTo: 1_000_000)
     }
 
     func run() throws {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Base
+import Settings
 import Training
 
 struct EvaluateCommand: ParsableCommand {
@@ -18,7 +19,7 @@ struct EvaluateCommand: ParsableCommand {
     var checkpoint: String
     @Option(help: ArgumentHelp("Shard directory to evaluate on.", valueName: "dir"))
     var data: String
-    @Option(help: ArgumentHelp("Fraction of the patches that is hidden (default: as in training).", valueName: "x"))
+    @Option(help: ArgumentHelp("Fraction of patches to mask (default: as in training).", valueName: "x"))
     var maskRatio: Double?
 
     @OptionGroup var speed: SpeedOptions

@@ -19,13 +19,13 @@ struct ExportCommand: ParsableCommand {
     var checkpoint: String
     @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
     var output: String
-    @Option(help: ArgumentHelp("How values are stored.", valueName: "f32|bf16"))
+    @Option(help: ArgumentHelp("Data type of the stored values.", valueName: "f32|bf16"))
     var type = StoredType.f32
-    @Flag(help: "The encoder of a masked autoencoder alone, for fine-tuning.")
+    @Flag(help: "Write only the encoder of a masked autoencoder, for fine-tuning.")
     var encoder = false
-    @Flag(help: "A supervised CRATE, and nothing else.")
+    @Flag(help: "Require a supervised CRATE.")
     var classifier = false
-    @Option(help: ArgumentHelp("Side of the input, other than in training.", valueName: "pixels"))
+    @Option(help: ArgumentHelp("Side of the input in pixels (default: as in training).", valueName: "pixels"))
     var imageSize: Int?
 
     func validate() throws {

@@ -2,6 +2,7 @@ import Analysis
 import ArgumentParser
 import Collectives
 import CrateModel
+import Settings
 
 /// Whose features are taken, and where.
 struct FeatureOptions: ParsableArguments {
@@ -14,9 +15,10 @@ struct FeatureOptions: ParsableArguments {
     var layers = "norm"
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("Tokens: the mean of all patches, or the class token.", valueName: "mean|class"))
+        help: ArgumentHelp("Tokens to use: the mean of all patches, or the class token.", valueName: "mean|class"))
     var pooling = [Pooling.mean]
-    @Option(help: ArgumentHelp("Take initial weights of this seed instead of the trained ones.", valueName: "seed"))
+    @Option(
+        help: ArgumentHelp("Use random initial weights of this seed instead of the trained ones.", valueName: "seed"))
     var random: UInt64?
 
     /// The model, with the weights that are asked for. Collective.

@@ -1,12 +1,13 @@
 import ArgumentParser
 import HDF5
+import Settings
 import Shards
 import Training
 
 struct FeaturesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "features",
-        abstract: "Write what the encoder makes of every sample to an HDF5 file, alone or under mpirun.",
+        abstract: "Write the encoder's features of all samples to an HDF5 file, alone or under mpirun.",
         discussion: """
             crate features --checkpoint runs/tiny --data shards/val --output features.h5
             mpirun -n 8 crate features --checkpoint runs/tiny --data shards/train \\

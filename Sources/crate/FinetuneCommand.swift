@@ -20,7 +20,7 @@ struct FinetuneCommand: ParsableCommand {
         help: ArgumentHelp(
             "A run, one of its checkpoints, or a .safetensors file that carries its configuration.", valueName: "path"))
     var from: String
-    @Flag(help: "Begin with a new head, where the checkpoint has one for other classes.")
+    @Flag(help: "Start with a new head if the checkpoint's head is for other classes.")
     var newHead = false
     @Option(
         help: ArgumentHelp(
@@ -55,7 +55,7 @@ struct FinetuneCommand: ParsableCommand {
                     normalisation: training.recipe.normalise == nil
                         ? source.normalisation : training.recipe.normalisation(of: index),
                     precision: precision, ranks: ranks,
-                    threads: training.speed.threads)
+                    threads: training.run.speed.threads)
             }
         }
     }

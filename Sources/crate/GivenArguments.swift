@@ -39,7 +39,12 @@ struct GivenArguments {
                 throw Failure("\(run) holds no run", hint: "check --run, or begin one with --data")
             }
             let path = RunFile.configuration.path(in: run)
-            let words = try ConfigurationFile.arguments(stored?.options ?? [:], in: path, table)
+            // What was left open when the run was started, --debug chooses anew.
+            let defaults = RecipeDefaults.ofCommands[command]?.values ?? [:]
+            let options = (stored?.options ?? [:]).filter { name, value in
+                settled["debug"] == nil || value != table[name]?.defaultValue ?? defaults[name]
+            }
+            let words = try ConfigurationFile.arguments(options, in: path, table)
             given = Self.joined(words, given, table)
         }
         if settled["debug"] != nil { given = DebugDefaults.arguments(besides: table.values(in: given)) + given }

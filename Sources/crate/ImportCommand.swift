@@ -5,7 +5,7 @@ import Training
 struct ImportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import",
-        abstract: "Take published weights of CRATE-MAE or of the supervised CRATE as step 0 of a run.",
+        abstract: "Import published weights of CRATE-MAE or the supervised CRATE as step 0 of a run.",
         discussion: """
             crate import tiny.safetensors --run runs/tiny --heads 6 --lambda 0.5
             crate pretrain --resume --run runs/tiny --data shards/train
@@ -15,17 +15,17 @@ struct ImportCommand: ParsableCommand {
         help:
             "A .safetensors file with the keys of the published model; or a run, one of its checkpoints, or an export.")
     var file: String
-    @Option(name: .customLong("run"), help: ArgumentHelp("Run directory to make.", valueName: "dir"))
+    @Option(name: .customLong("run"), help: ArgumentHelp("Run directory to create.", valueName: "dir"))
     var directory: String
-    @Option(help: ArgumentHelp("Attention heads (default: as the file's metadata say).", valueName: "n"))
+    @Option(help: ArgumentHelp("Attention heads (default: from the file's metadata).", valueName: "n"))
     var heads: Int?
-    @Option(help: ArgumentHelp("Weight of the sparsity penalty (default: as the metadata say).", valueName: "x"))
+    @Option(help: ArgumentHelp("Weight of the sparsity penalty (default: from the metadata).", valueName: "x"))
     var lambda: Double?
     @Flag(
         inversion: .prefixedNo,
-        help: "Whether each target patch was standardised (default: as the metadata say, or not).")
+        help: "Whether target patches were standardised (default: from the metadata, or no).")
     var normPix: Bool?
-    @Option(help: ArgumentHelp("Side of the input, other than the weights'.", valueName: "pixels"))
+    @Option(help: ArgumentHelp("Side of the input in pixels (default: that of the weights).", valueName: "pixels"))
     var imageSize: Int?
 
     func run() throws {

@@ -9,7 +9,7 @@ import Training
 struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
-        abstract: "Tell what is in shards: counts, sizes, classes, pictures.",
+        abstract: "Show the contents of shards: counts, sizes, classes, pictures.",
         discussion: """
             crate inspect shards/train
             crate inspect shards/val --sheet sheet.png --samples 100
@@ -21,7 +21,7 @@ struct InspectCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write pictures of samples, side by side, to this PNG file.", valueName: "file"))
     var sheet: String?
 
-    @Option(help: "The samples on the sheet, evenly spread over all of them.")
+    @Option(help: "Number of samples on the sheet, evenly spaced.")
     var samples = 64
 
     func validate() throws {

@@ -8,11 +8,11 @@ extension ModelSize: ExpressibleByArgument {}
 struct ModelOptions: ParsableArguments {
     @Option(help: "Size: tiny, small, base or large.")
     var model = ModelSize.tiny
-    @Option(help: ArgumentHelp("Channels of a token, instead of the size's.", valueName: "n"))
+    @Option(help: ArgumentHelp("Token width, overriding the size.", valueName: "n"))
     var dim: Int?
-    @Option(help: ArgumentHelp("Blocks of the encoder and of the decoder, instead of the size's.", valueName: "n"))
+    @Option(help: ArgumentHelp("Blocks of encoder and decoder each, overriding the size.", valueName: "n"))
     var depth: Int?
-    @Option(help: ArgumentHelp("Attention heads, instead of the size's.", valueName: "n"))
+    @Option(help: ArgumentHelp("Attention heads, overriding the size.", valueName: "n"))
     var heads: Int?
     @Option(help: ArgumentHelp("Side of the input in pixels.", valueName: "pixels"))
     var imageSize = 224
@@ -23,7 +23,7 @@ struct ModelOptions: ParsableArguments {
     var lambda: Double?
     @Option(
         help: ArgumentHelp(
-            "Patches of a side on which imported weights were trained, where images have others now (default: those of the images).",
+            "Patches per side on which imported weights were trained, if the images have a different number.",
             valueName: "patches"))
     var positionGrid: Int?
 

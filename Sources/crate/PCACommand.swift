@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Settings
 
 struct PCACommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -4,6 +4,7 @@ import Base
 import Checkpoints
 import Collectives
 import Images
+import Settings
 
 /// What is drawn of images, and the numbers behind it.
 struct DrawnPictures {

@@ -3,11 +3,12 @@ import Base
 import CrateModel
 import Diagnostics
 import Kernels
+import Settings
 
 struct PlanCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
-        abstract: "Work out memory, time and communication of a run on a cluster, and how many nodes pay.",
+        abstract: "Estimate memory, time and communication of a run on a cluster, and how many nodes are worthwhile.",
         discussion: """
             mpirun -n 2 --map-by socket:PE=16 crate bench --model base \\
                 --batch-size 64 --threads 16 --json > bench.json
@@ -26,12 +27,12 @@ struct PlanCommand: ParsableCommand {
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Masking") var masking: MaskingOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions
-    @Option(help: ArgumentHelp("Images of the training set; not needed with --steps.", valueName: "n"))
+    @Option(help: ArgumentHelp("Images in the training set; not needed with --steps.", valueName: "n"))
     var images: Int?
     @OptionGroup(title: "Speed") var speed: SpeedOptions
     @OptionGroup(title: "Ranks") var bucket: BucketOption
     @OptionGroup(title: "Cluster") var cluster: ClusterOptions
-    @Flag(help: "Print one JSON object instead of the tables.")
+    @Flag(help: "Print JSON instead of tables.")
     var json = false
 
     /// Times the most epochs of a warm-up that is still within the limits of Int.
@@ -61,26 +62,26 @@ struct PlanCommand: ParsableCommand {
 struct ClusterOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Nodes, a power of two.", valueName: "n"))
     var nodes = 1
-    @Option(help: ArgumentHelp("Ranks of a node, a power of two.", valueName: "n"))
+    @Option(help: ArgumentHelp("Ranks per node, a power of two.", valueName: "n"))
     var ranksPerNode = 1
-    @Option(help: ArgumentHelp("Rate of bare products on one core.", valueName: "GFLOP/s"))
+    @Option(help: ArgumentHelp("Rate of matrix products on one core.", valueName: "GFLOP/s"))
     var gflops: Double?
     @Option(
         help: ArgumentHelp("Output of crate bench --json, instead of --gflops and --fraction.", valueName: "file"))
     var bench: String?
     @Option(
         help: ArgumentHelp(
-            "What passes reach of the rate of products (default: \(MeasuredRates.defaultProductFraction)).",
+            "Fraction of the rate of products that passes reach (default: \(MeasuredRates.defaultProductFraction)).",
             valueName: "x"))
     var fraction: Double?
-    @Option(help: ArgumentHelp("Speed of a node's link in each direction.", valueName: "Gbit/s"))
+    @Option(help: ArgumentHelp("Bandwidth of a node's link in each direction.", valueName: "Gbit/s"))
     var link = 10.0
     @Option(help: ArgumentHelp("Latency of a message between nodes.", valueName: "microseconds"))
     var latency = 20.0
     @Option(
-        help: ArgumentHelp("What a rank sends to another of its node while as much comes back.", valueName: "GB/s"))
+        help: ArgumentHelp("Bandwidth between two ranks of a node, in each direction at once.", valueName: "GB/s"))
     var nodeBandwidth = 1.0
-    @Option(help: ArgumentHelp("What a rank reads and writes in memory.", valueName: "GB/s"))
+    @Option(help: ArgumentHelp("Memory bandwidth of a rank.", valueName: "GB/s"))
     var memoryBandwidth = 10.0
 
     func validate() throws {

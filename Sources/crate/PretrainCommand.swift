@@ -39,7 +39,7 @@ struct PretrainCommand: ParsableCommand {
                     try model.configuration(normalisesTargets: masking.normPix), maskRatio: masking.maskRatio,
                     sampleCount: index.total, normalisation: try training.recipe.normalisation(of: index),
                     precision: precision, ranks: ranks,
-                    threads: training.speed.threads)
+                    threads: training.run.speed.threads)
             }
         }
     }
@@ -54,28 +54,28 @@ struct PretrainCommand: ParsableCommand {
             let modelConfiguration = try model.configuration(normalisesTargets: masking.normPix)
             let drawn = NSTemporaryDirectory() + "crate-debug-\(UUID().uuidString)"
             defer { try? FileManager.default.removeItem(atPath: drawn) }
-            let isDrawn = training.files.data == DebugDefaults.drawnData
+            let isDrawn = training.run.files.data == DebugDefaults.drawnData
             if isDrawn {
                 try DrawnShards.write(to: drawn, count: 16, imageSize: model.imageSize, patchSize: model.patchSize)
             }
-            let data = isDrawn ? drawn : training.files.data
+            let data = isDrawn ? drawn : training.run.files.data
             let index = try ShardIndex.read(directory: data)
             let configuration = try training.recipe.configuration(
                 modelConfiguration, maskRatio: masking.maskRatio, sampleCount: index.total,
                 normalisation: try training.recipe.normalisation(of: index),
-                precision: training.speed.announcedPrecision(world), ranks: training.recipe.virtualRanks ?? 1,
-                threads: training.speed.threads)
-            let store = RunDirectory(path: training.files.run).checkpoints
-            let newest = training.files.resume ? store.newest { printError("warning: \($1)") } : nil
-            guard newest != nil || !training.files.resume else {
+                precision: training.run.speed.announcedPrecision(world), ranks: training.recipe.virtualRanks ?? 1,
+                threads: training.run.speed.threads)
+            let store = RunDirectory(path: training.run.files.run).checkpoints
+            let newest = training.run.files.resume ? store.newest { printError("warning: \($1)") } : nil
+            guard newest != nil || !training.run.files.resume else {
                 throw Failure(
-                    "\(training.files.run) holds no checkpoint",
+                    "\(training.run.files.run) holds no checkpoint",
                     hint: "check --run, or leave --resume out for initial values")
             }
             print(isDrawn ? "images drawn for this, since there is no --data" : "shards of \(data)")
             try debugRun(
-                configuration, data: data, checkpoint: newest?.path, threads: training.speed.threads,
-                dump: RunFile.debug.path(in: training.files.run)
+                configuration, data: data, checkpoint: newest?.path, threads: training.run.speed.threads,
+                dump: RunFile.debug.path(in: training.run.files.run)
             ) { print($0) }
         }
     }

@@ -2,11 +2,12 @@ import Analysis
 import ArgumentParser
 import Foundation
 import Probing
+import Settings
 
 struct ProbeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "probe",
-        abstract: "Tell how well classes are told apart by the encoder's features, alone or under mpirun.",
+        abstract: "Measure how well the encoder's features separate classes, alone or under mpirun.",
         discussion: """
             crate probe --checkpoint runs/tiny --train shards/train --validation shards/val
             mpirun -n 8 crate probe --checkpoint runs/tiny --layers all --random 0 \\
@@ -17,13 +18,13 @@ struct ProbeCommand: ParsableCommand {
             """)
 
     @OptionGroup var features: FeatureOptions
-    @Option(help: ArgumentHelp("Labelled shards that the classifier is solved on.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Labelled shards to fit the classifier on.", valueName: "dir"))
     var train: String
-    @Option(help: ArgumentHelp("Labelled shards that it is judged on.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Labelled shards to evaluate it on.", valueName: "dir"))
     var validation: String
-    @Option(help: ArgumentHelp("Neighbours that vote; 0 leaves them out.", valueName: "n"))
+    @Option(help: ArgumentHelp("Number of nearest neighbours; 0 disables them.", valueName: "n"))
     var neighbours = 20
-    @Flag(help: "Print one JSON object a layer.")
+    @Flag(help: "Print one JSON object per layer.")
     var json = false
     @OptionGroup var speed: SpeedOptions
 

@@ -3,6 +3,7 @@ import Collectives
 import CrateModel
 import Images
 import Kernels
+import Settings
 import Shards
 import Training
 
@@ -15,7 +16,7 @@ enum NormalisationChoice: String, ExpressibleByArgument {
 struct RecipeOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Images of a step over all ranks (default: 4096; 2048 in train, 256 in finetune).", valueName: "images"))
+            "Images per step over all ranks (default: 4096; 2048 in train, 256 in finetune).", valueName: "images"))
     var batchSize: Int?
     @Option(
         help: ArgumentHelp(
@@ -29,13 +30,13 @@ struct RecipeOptions: ParsableArguments {
                 + "up to 8 or their number).",
             valueName: "images"))
     var microBatch: Int?
-    @Option(help: ArgumentHelp("Gradients between ranks: as they are, or rounded to bf16.", valueName: "fp32|bf16"))
+    @Option(help: ArgumentHelp("Format in which gradients are sent between ranks.", valueName: "fp32|bf16"))
     var wire = WireFormat.fp32
     @Option(
         help: ArgumentHelp(
             "Passes over the training set (default: 800; 150 in train, 200 in finetune).", valueName: "n"))
     var epochs: Int?
-    @Option(help: ArgumentHelp("Steps, instead of --epochs.", valueName: "n"))
+    @Option(help: ArgumentHelp("Number of steps, instead of --epochs.", valueName: "n"))
     var steps: Int?
     @Option(
         help: ArgumentHelp(
@@ -44,10 +45,10 @@ struct RecipeOptions: ParsableArguments {
     var blr: Double?
     @Option(help: ArgumentHelp("Peak learning rate, instead of --blr.", valueName: "x"))
     var lr: Double?
-    @Option(help: ArgumentHelp("Largest global norm of the gradients; 0 leaves them as they are.", valueName: "x"))
+    @Option(help: ArgumentHelp("Maximum global norm of the gradients; 0 disables clipping.", valueName: "x"))
     var clip = 1.0
     @Option(
-        help: ArgumentHelp("Epochs of linear warm-up (default: a twentieth of the run).", valueName: "epochs"))
+        help: ArgumentHelp("Epochs of linear warm-up (default: 5% of the run).", valueName: "epochs"))
     var warmupEpochs: Double?
     @Option(
         help: ArgumentHelp(
@@ -58,17 +59,17 @@ struct RecipeOptions: ParsableArguments {
             "Mean and deviation of the pixels: ImageNet's, or the data's (default: imagenet; the checkpoint's in finetune).",
             valueName: "imagenet|dataset"))
     var normalise: NormalisationChoice?
-    @Option(help: ArgumentHelp("Key of everything random.", valueName: "n"))
+    @Option(help: ArgumentHelp("Seed of all random numbers.", valueName: "n"))
     var seed: UInt64 = 0
 
     func validate() throws {
         guard epochs == nil || steps == nil else { throw ValidationError("Give --epochs or --steps, not both.") }
         guard blr == nil || lr == nil else { throw ValidationError("Give --blr or --lr, not both.") }
-        try demandCount("--batch-size", batchSize ?? 1, upTo: 1_000_000)
-        try demandCount("--micro-batch", microBatch ?? 1, upTo: 1_000_000)
-        try demandCount("--virtual-ranks", virtualRanks ?? 1, upTo: 1_000_000)
-        try demandCount("--epochs", epochs ?? 1, upTo: 1_000_000)
-        try demandCount("--steps", steps ?? 1, upTo: 1_000_000_000)
+        try requireCount("--batch-size", batchSize ?? 1, upTo: 1_000_000)
+        try requireCount("--micro-batch", microBatch ?? 1, upTo: 1_000_000)
+        try requireCount("--virtual-ranks", virtualRanks ?? 1, upTo: 1_000_000)
+        try requireCount("--epochs", epochs ?? 1, upTo: 1_000_000)
+        try requireCount("--steps", steps ?? 1, upTo: 1_000_000_000)
         let reals = [
             ("--blr", blr ?? 0), ("--lr", lr ?? 0), ("--clip", clip), ("--warmup-epochs", warmupEpochs ?? 0),
             ("--weight-decay", weightDecay ?? 0),
@@ -106,12 +107,5 @@ struct RecipeOptions: ParsableArguments {
             precision: precision, wire: wire, schedule: schedule, weightDecay: weightDecay ?? defaults.weightDecay,
             clip: clip > 0 ? clip : nil, maskRatio: maskRatio, classification: task, normalisation: normalisation,
             seed: seed, sampleCount: sampleCount)
-    }
-}
-
-/// The bounds keep products of these numbers, such as samples of a whole run, far from the limits of Int.
-func demandCount(_ option: String, _ value: Int, from least: Int = 1, upTo largest: Int) throws {
-    guard (least...largest).contains(value) else {
-        throw ValidationError("\(option) takes a whole number from \(least) to \(largest).")
     }
 }

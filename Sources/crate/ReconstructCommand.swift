@@ -3,13 +3,14 @@ import ArgumentParser
 import Base
 import Foundation
 import Images
+import Settings
 import Shards
 import Training
 
 struct ReconstructCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reconstruct",
-        abstract: "Draw what a model makes of images of which it sees a part.",
+        abstract: "Draw a model's reconstructions of partly masked images.",
         discussion: """
             Writes a PNG for each image: original, masked, and the hidden patches as the model predicts them; and prints the loss as \
             in training and the mean squared error of pixels from 0 to 1, both over the hidden patches.
@@ -27,17 +28,17 @@ struct ReconstructCommand: ParsableCommand {
     var output: String
     @Option(help: ArgumentHelp("Shard directory, instead of files.", valueName: "dir"))
     var data: String?
-    @Option(help: ArgumentHelp("Samples of the shards, evenly spread over all of them.", valueName: "n"))
+    @Option(help: ArgumentHelp("Number of samples of the shards, evenly spaced.", valueName: "n"))
     var samples = 8
-    @Option(help: ArgumentHelp("Fraction of the patches that is hidden (default: as in training).", valueName: "x"))
+    @Option(help: ArgumentHelp("Fraction of patches to mask (default: as in training).", valueName: "x"))
     var maskRatio: Double?
-    @Option(help: ArgumentHelp("Key of the masks; 0 gives those of evaluate.", valueName: "n"))
+    @Option(help: ArgumentHelp("Seed of the masks; 0 gives those of evaluate.", valueName: "n"))
     var seed: UInt64 = 0
     @OptionGroup(title: "Speed") var speed: SpeedOptions
 
     func validate() throws {
         guard images.isEmpty != (data == nil) else { throw ValidationError("Give image files or --data, one of both.") }
-        try demandCount("--samples", samples, upTo: 1_000_000)
+        try requireCount("--samples", samples, upTo: 1_000_000)
     }
 
     func run() throws {

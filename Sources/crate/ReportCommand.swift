@@ -6,6 +6,7 @@ import Collectives
 import Foundation
 import Kernels
 import Reports
+import Settings
 
 struct ReportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -27,10 +28,10 @@ struct ReportCommand: ParsableCommand {
             evaluated on).
             """, valueName: "dir"))
     var data: String?
-    @Option(help: ArgumentHelp("Samples to show; 0 for no pictures.", valueName: "n"))
+    @Option(help: ArgumentHelp("Number of samples to show; 0 for no pictures.", valueName: "n"))
     var samples = 6
 
-    func validate() throws { try demandCount("--samples", samples, from: 0, upTo: 100) }
+    func validate() throws { try requireCount("--samples", samples, from: 0, upTo: 100) }
 
     func run() throws {
         try runWithWorld { world in

@@ -30,7 +30,7 @@ struct ShardCommand: ParsableCommand {
     @Argument(help: "A directory or a tar archive.")
     var source: String
 
-    @Argument(help: "The directory to write: new, empty, or of the same command that was stopped.")
+    @Argument(help: "Output directory: new, empty, or left by the same command when it was interrupted.")
     var out: String
 
     @OptionGroup(title: "Source") var selection: SourceOptions
@@ -38,25 +38,25 @@ struct ShardCommand: ParsableCommand {
     @Option(help: "How samples are stored: patches (raw, quick to read) or jpeg (a tenth of the size).")
     var encoding = ShardIndex.Encoding.patches
 
-    @Option(help: "The side of the stored images in pixels.")
+    @Option(help: "Side of the stored images in pixels.")
     var imageSize = 256
 
-    @Option(help: "The side of a patch in pixels; divides the image size.")
+    @Option(help: "Side of a patch in pixels; must divide the image size.")
     var patchSize = 16
 
-    @Option(help: "The quality of JPEG files that are encoded, 1...100.")
+    @Option(help: "Quality of encoded JPEG files, 1...100.")
     var quality = 90
 
-    @Flag(help: "With jpeg: keep images in their size, and JPEG files as they are.")
+    @Flag(help: "With jpeg: keep the size of images, and JPEG files unchanged.")
     var keepOriginal = false
 
-    @Option(help: "The images of the source that go into a shard file.")
+    @Option(help: "Source images per shard file.")
     var shardSize = 1024
 
-    @Option(help: ArgumentHelp("Mix the images over the shards, by this key.", valueName: "seed"))
+    @Option(help: ArgumentHelp("Shuffle the images over the shards with this seed.", valueName: "seed"))
     var shuffle: UInt64?
 
-    @Option(help: "The threads of a rank that read and decode (default: the processors that it may use).")
+    @Option(help: "Threads per rank that read and decode (default: the processors available to it).")
     var jobs: Int?
 
     @Flag(help: "Fail, and keep no shards, if any file cannot be read.")

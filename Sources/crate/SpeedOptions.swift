@@ -1,19 +1,9 @@
 import Analysis
-import ArgumentParser
 import Collectives
 import Kernels
+import Settings
 
-extension Precision: ExpressibleByArgument {}
-
-/// What changes how fast a model is computed.
-struct SpeedOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Threads of a rank; give mpirun as many cores a rank.", valueName: "n"))
-    var threads = 1
-    @Option(help: ArgumentHelp("Precision of products; all else is fp32.", valueName: "fp32|bf16"))
-    var precision = Precision.fp32
-
-    func validate() throws { try demandCount("--threads", threads, upTo: 1024) }
-
+extension SpeedOptions {
     /// The precision; rank 0 warns where the processor gains nothing by it.
     func announcedPrecision(_ world: World? = nil) -> Precision {
         if precision == .bf16, !Precision.hasBFloat16Products, world?.rank ?? 0 == 0 {

@@ -8,7 +8,7 @@ import Kernels
 struct SynthesizeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "synthesize",
-        abstract: "Draw a labelled folder of images to try things out on.",
+        abstract: "Draw a labelled folder of images for experiments.",
         discussion: """
             Each class has its kind of shape, colours and texture. The same seed gives the same files: \
             OUT/class-00/00000.jpg and so on. --masks writes the shapes of each image as white on black, \
@@ -21,13 +21,13 @@ struct SynthesizeCommand: ParsableCommand {
     @Argument(help: "The directory to write; new or empty.")
     var out: String
 
-    @Option(help: "The images in all classes together.")
+    @Option(help: "Total number of images.")
     var images = 1000
 
-    @Option(help: "The classes.")
+    @Option(help: "Number of classes.")
     var classes = 10
 
-    @Option(help: "What all that is random depends on.")
+    @Option(help: "Seed of all random numbers.")
     var seed: UInt64 = 0
 
     @Option(help: "The side of an image in pixels.")

@@ -26,7 +26,7 @@ struct TrainCommand: ParsableCommand {
                     try model.configuration(.training, hasDecoder: false), .training, task: task,
                     sampleCount: index.total,
                     normalisation: try training.recipe.normalisation(of: index), precision: precision, ranks: ranks,
-                    threads: training.speed.threads)
+                    threads: training.run.speed.threads)
             }
         }
     }

@@ -1,41 +1,33 @@
 import ArgumentParser
 import Collectives
 import Kernels
+import Settings
 import Shards
 import Training
 
-/// What `pretrain`, `train` and `finetune` have in common: a run, whatever is trained in it.
+/// What `pretrain`, `train` and `finetune` have in common.
 struct TrainingOptions: ParsableArguments {
     @OptionGroup(title: "Configuration file") var file: ConfigurationOptions
-    @OptionGroup(title: "Data and run") var files: FileOptions
+    @OptionGroup var run: RunOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions
-    @OptionGroup(title: "Speed") var speed: SpeedOptions
-    @OptionGroup(title: "Ranks") var distribution: DistributionArguments
-    @OptionGroup(title: "Telemetry") var telemetry: TelemetryArguments
 
-    func validate() throws { try telemetry.demandValidation(files) }
-
-    /// Trains what `configuration` makes of the index of the training shards, the precision and the number of ranks, from
-    /// `pretrained`
-    /// or from initial values.
+    /// Trains the configuration that `configuration` makes of the index of the training shards, the precision and the number of
+    /// ranks, from `pretrained` or from initial values.
     func train(
         _ world: World, from pretrained: PretrainedWeights? = nil,
         configuration: (ShardIndex, Precision, Int) throws -> TrainingConfiguration
     ) throws {
-        let precision = speed.announcedPrecision(world)
-        let (configuration, doubts) = try world.agree {
-            let index = try ShardIndex.read(directory: files.data)
+        let precision = run.speed.announcedPrecision(world)
+        let (configuration, warnings) = try world.agree {
+            let index = try ShardIndex.read(directory: run.files.data)
             let configuration = try configuration(index, precision, world.size)
-            return (configuration, configuration.doubts(of: index))
+            return (configuration, configuration.warnings(for: index))
         }
-        if world.rank == 0 { for text in doubts { printError("warning: \(text)") } }
-        let options = RunOptions(
-            data: files.data, validation: files.validation, run: RunDirectory(path: files.run), pretrained: pretrained,
-            resumes: files.resume, settings: try files.settings, evaluateEvery: files.evaluateEvery,
-            saveEvery: files.saveEvery, retention: files.retention, saveFailures: files.saveFailures,
-            stopAfter: files.stopAfter, timeLimit: files.timeLimit.map { 60 * $0 }, threads: speed.threads,
-            onCorruption: files.onCorrupt, distribution: distribution.options,
-            telemetry: telemetry.options, reportEvery: files.reportEvery)
-        if try Training.train(configuration, options, world: world) == .stopped { throw stoppedEarly }
+        if world.rank == 0 { for text in warnings { printError("warning: \(text)") } }
+        // All options but those that belong to one start.
+        let settings = try GivenArguments.ofProcess.get()
+            .settings(without: ["stop-after", "time-limit", "run", "resume", "config", "print-config", "debug"])
+        let end = try Training.train(configuration, run, settings, from: pretrained, world: world)
+        if end == .stopped { throw stoppedEarly }
     }
 }

@@ -3,9 +3,6 @@ import Base
 import Collectives
 import Foundation
 
-/// The exit code of a run that was asked to stop, or ran out of time, and can go on: EX_TEMPFAIL of sysexits.h.
-let stoppedEarly = ExitCode(75)
-
 /// Starts MPI, runs `body`, and ends MPI on all ranks. A failure of `body`, which is the same on all ranks, is
 /// printed by rank 0 alone and ends all of them with exit code 1; an exit code
 /// that it throws is that of all ranks.

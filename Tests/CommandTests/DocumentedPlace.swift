@@ -45,15 +45,16 @@ struct DocumentedPlace {
         try Data(text.utf8).write(to: URL(fileURLWithPath: "\(path)/\(name)"))
     }
 
-    private func demand(_ result: CommandResult) throws { try #require(result.status == 0, "\(result.errors)") }
+    private func requireThat(_ result: CommandResult) throws { try #require(result.status == 0, "\(result.errors)") }
 
     private func shell(_ script: String) throws {
-        try demand(CommandTests.run(["bash", "-c", "set -e; cd '\(path)'; \(script)"]))
+        try requireThat(CommandTests.run(["bash", "-c", "set -e; cd '\(path)'; \(script)"]))
     }
 
     /// A folder of classes.
     private func images(_ name: String) throws {
-        try demand(crate(["synthesize", "\(path)/\(name)", "--images", "16", "--classes", "2", "--image-size", "40"]))
+        try requireThat(
+            crate(["synthesize", "\(path)/\(name)", "--images", "16", "--classes", "2", "--image-size", "40"]))
     }
 
     private func folder(_ name: String) throws {
@@ -65,14 +66,14 @@ struct DocumentedPlace {
         try folder("\(name)-images")
         try directory(name)
         for part in ["train", "val"] {
-            try demand(crate(["shard", "\(path)/\(name)-images/\(part)", "\(path)/\(name)/\(part)"] + options))
+            try requireThat(crate(["shard", "\(path)/\(name)-images/\(part)", "\(path)/\(name)/\(part)"] + options))
         }
     }
 
     /// A run with a checkpoint.
     private func run(_ name: String) throws {
         try shards("\(name)-shards", ["--image-size", "32", "--patch-size", "8"])
-        try demand(
+        try requireThat(
             crate([
                 "pretrain", "--data", "\(path)/\(name)-shards/train", "--run", "\(path)/\(name)", "--dim", "16",
                 "--depth",

@@ -14,14 +14,14 @@ import Testing
     func aStepAfterTheFirstAllocatesNothing(precision: Precision, threads: Int) throws {
         let configuration = try ModelConfiguration(
             imageSize: 32, patchSize: 8, dim: 48, depth: 2, heads: 3, normalisesTargets: true)
-        try demandNoAllocation(Model(configuration), precision, threads: threads)
+        try requireNoAllocation(Model(configuration), precision, threads: threads)
         for form in ClassifierForm.allCases {
             let classifier = try ClassifierConfiguration(configuration, form: form, pooling: .mean, classes: 10)
-            try demandNoAllocation(Model(classifier), precision, threads: threads)
+            try requireNoAllocation(Model(classifier), precision, threads: threads)
         }
     }
 
-    private func demandNoAllocation(_ model: Model, _ precision: Precision, threads: Int) throws {
+    private func requireNoAllocation(_ model: Model, _ precision: Precision, threads: Int) throws {
         let team = ThreadTeam(count: threads)
         let replica = try Replica(model, images: 4, precision: precision, team: team, isTrained: true)
         let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: 0.1))

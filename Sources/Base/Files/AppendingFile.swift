@@ -1,14 +1,14 @@
 import Foundation
 
-/// A file that only grows. What cannot be written, on a full disk say, is kept for the next time. A class, since what is kept
-/// changes under somebody who only appends.
+/// An append-only file. Data that cannot be written, for example on a full disk, is kept and retried with the next append. A class
+/// because appending changes what is kept.
 package final class AppendingFile {
     private let descriptor: Int32
     private let path: String
     private var pending: [UInt8] = []
     private var isFailing = false
 
-    /// Opens `path`, which is created where it is missing. Throws `Failure` with the system's reason.
+    /// Opens or creates `path`. Throws `Failure` with the system's reason.
     package init(_ path: String) throws {
         descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw systemFailure("cannot open \(path)") }
@@ -17,8 +17,8 @@ package final class AppendingFile {
 
     deinit { close(descriptor) }
 
-    /// Appends `bytes`. Returns what is wrong the first time that they cannot be written, nil otherwise; throws `Failure` when
-    /// more are kept than memory should hold.
+    /// Appends `bytes`. Returns the failure the first time that writing fails, otherwise nil; throws `Failure` when more data is kept
+    /// than fits the limit.
     package func append(_ bytes: some Sequence<UInt8>) throws -> Failure? {
         pending += bytes
         while !pending.isEmpty {

@@ -6,20 +6,16 @@ package struct Checksum: Equatable, Sendable {
     /// The checksum of the bytes seen so far.
     package private(set) var value: UInt32 = 0
 
-    /// The checksum of no bytes.
     package init() {}
 
-    /// The checksum of `bytes`.
     package init(of bytes: UnsafeRawBufferPointer) {
         update(bytes)
     }
 
-    /// The checksum of `bytes`.
     package init(of bytes: [UInt8]) {
         bytes.withUnsafeBytes { update($0) }
     }
 
-    /// Continues the checksum over `bytes`.
     package mutating func update(_ bytes: UnsafeRawBufferPointer) {
         guard let start = bytes.bindMemory(to: UInt8.self).baseAddress else { return }
         value = UInt32(truncatingIfNeeded: crc32_z(uLong(value), start, bytes.count))

@@ -1,17 +1,15 @@
 import Foundation
 
-/// Files that are there whole or not at all: written under a temporary name, synced, renamed.
+/// Atomic files: written under a temporary name, synced, then renamed.
 package enum DurableFile {
-    /// What the temporary name ends with. A file of this name is a leftover of a process that was stopped.
+    /// Suffix of the temporary name. Such a file is left over from an interrupted process.
     package static let partialSuffix = ".partial"
 
-    /// The name under which `path` is written before it is complete.
     package static func partialPath(of path: String) -> String { path + partialSuffix }
 
     /// Writes `bytes` to `path`: temporary name, sync, rename, sync of the directory.
     ///
-    /// Throws `Failure` with the system's reason; the temporary file is removed then, and a file that was at
-    /// `path` before is untouched.
+    /// Throws `Failure` with the system's reason; then the temporary file is removed, and an earlier file at `path` is unchanged.
     package static func write(_ bytes: [UInt8], to path: String) throws {
         try bytes.withUnsafeBytes { bytes in try write(to: path) { append in try append(bytes) } }
     }
@@ -47,9 +45,9 @@ package enum DurableFile {
         try rename(partial, to: path)
     }
 
-    /// Renames `source` to `destination` in one step, so that it survives a power cut afterwards.
+    /// Renames `source` to `destination` atomically and durably.
     ///
-    /// Throws `Failure` with the system's reason. When only the directory cannot be synced, the new name is there.
+    /// Throws `Failure` with the system's reason. If only syncing the directory fails, the file has its new name.
     package static func rename(_ source: String, to destination: String) throws {
         guard Foundation.rename(source, destination) == 0 else {
             throw systemFailure("cannot rename \(source) to \(destination)")
@@ -62,7 +60,7 @@ package enum DurableFile {
         let descriptor = open(path.isEmpty ? "." : path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw systemFailure("cannot open \(path)") }
         defer { close(descriptor) }
-        // Some network file systems refuse to sync a directory; their rename is durable by itself.
+        // Some network file systems cannot sync a directory; there a rename is durable by itself.
         guard fsync(descriptor) == 0 || errno == EINVAL else { throw systemFailure("cannot sync \(path)") }
     }
 

@@ -1,16 +1,16 @@
 import Foundation
 
-/// What becomes of asking for a lock without waiting for it.
+/// The result of a non-blocking lock request.
 package enum LockAnswer: Sendable {
-    /// The descriptor's owner has it until the descriptor is closed.
+    /// Held by the descriptor's owner until it is closed.
     case granted
-    /// Somebody else has it.
+    /// Held by another process.
     case refused
-    /// The file system gives no locks.
+    /// The file system has no locks.
     case unavailable
 }
 
-/// Asks for the lock on the file that is open as `descriptor`: for one holder alone, or for one that is shared with others.
+/// Requests an exclusive or a shared lock on the file that is open as `descriptor`.
 package func askForLock(on descriptor: Int32, isShared: Bool = false) -> LockAnswer {
     while flock(descriptor, (isShared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0 {
         if errno == EINTR { continue }
@@ -19,14 +19,14 @@ package func askForLock(on descriptor: Int32, isShared: Bool = false) -> LockAns
     return .granted
 }
 
-/// A lock on a file that one process holds at a time, until it ends, however it ends.
+/// A lock on a file, held by one process until it ends, however it ends.
 package struct FileLock: ~Copyable {
     private let descriptor: Int32
 
-    /// Takes the lock on `path`, which is created where it is missing; waits up to `seconds` for a process that has it, and tells
-    /// `say` so.
+    /// Takes the lock on `path`, creating the file if needed; waits up to `seconds` for the process that holds it, and reports the wait
+    /// to `say`.
     ///
-    /// Throws `Failure` when another process keeps it, which `use` says the purpose of. A file system without locks gives none.
+    /// Throws `Failure` if another process keeps it; `use` is what the lock is for. A file system without locks grants none.
     package init(_ path: String, use: String, waitingUpTo seconds: Double, say: (String) -> Void) throws {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw systemFailure("cannot open \(path)") }

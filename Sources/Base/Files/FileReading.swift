@@ -1,7 +1,7 @@
 import Foundation
 
-/// Reads the file `path`, which is open as `descriptor`, from byte `offset` on until `target` is full or the file ends. Returns the
-/// number of bytes; throws `Failure` with the system's reason.
+/// Reads from the open file `descriptor` at byte `offset` until `target` is full or the file ends; `path` is for messages. Returns the
+/// number of bytes. Throws `Failure` with the system's reason.
 package func readBytes(
     into target: UnsafeMutableRawBufferPointer, from descriptor: Int32, at offset: Int, path: String
 ) throws -> Int {

@@ -1,16 +1,14 @@
 import Foundation
 
-/// A directory that a command fills: it is new or empty when the command starts.
+/// The output directory of a command: new or empty when the command starts.
 package struct OutputDirectory: Sendable {
-    /// The directory as the caller named it.
     package let path: String
     private let isCreated: Bool
 
-    /// Creates the directory `path` with the directories above it, or takes an empty one that is there.
+    /// Creates the directory `path` and its parents, or accepts an empty one.
     ///
-    /// Throws `Failure` when it cannot be created, is not a directory, cannot be written, holds anything (unless `isOwn`
-    /// says that the command knows the entries as its own unfinished work), or lies inside the directory `source`, which
-    /// the command reads.
+    /// Throws `Failure` if it cannot be created or written, is not a directory, is not empty (unless `isOwn` recognises the entries as the
+    /// command's own unfinished work), or lies inside the input directory `source`.
     package init(_ path: String, outside source: String? = nil, isOwn: ([String]) -> Bool = { _ in false }) throws {
         let isCreated = try OutputDirectory.create(path)
         self.path = path
@@ -33,15 +31,13 @@ package struct OutputDirectory: Sendable {
         }
     }
 
-    /// The path of the file `name` in this directory.
     package func file(_ name: String) -> String { (path as NSString).appendingPathComponent(name) }
 
-    /// Removes the directory if this command created it and has left nothing in it.
+    /// Removes the directory if this command created it and it is empty.
     package func remove() {
         if isCreated { rmdir(path) }
     }
 
-    /// Whether the directory had to be created.
     private static func create(_ path: String) throws -> Bool {
         if mkdir(path, 0o755) == 0 { return true }
         let parent = (path as NSString).deletingLastPathComponent
@@ -68,7 +64,7 @@ package struct OutputDirectory: Sendable {
     }
 }
 
-/// Makes sure that the directory `path` is there, with those above it. Throws `Failure` where it cannot be made.
+/// Creates the directory `path` and its parents if needed. Throws `Failure` if that fails.
 package func makeDirectory(_ path: String) throws {
     guard (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil else {
         throw Failure("cannot create the directory \(path)", hint: "check its permissions and the space on the disk")

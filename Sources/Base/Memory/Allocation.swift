@@ -1,15 +1,15 @@
 import Foundation
 
-/// `count` zeroed elements: aligned to 64 bytes, from 4 MiB on to huge pages, padded with zeros to a whole vector.
+/// `count` zeroed elements, aligned to 64 bytes (to huge pages from 4 MiB on) and padded with zeros to a whole vector.
 ///
-/// Throws `Failure` when the memory is not to be had. The kernel would grant it all the same and stop the process when
-/// it is written, without a word; so what is free is looked up first.
+/// Throws `Failure` if the memory is not available. Free memory is checked first, because the kernel overcommits and would kill the
+/// process later, without a message.
 func allocateZeroed<Element: BitwiseCopyable>(
     _ count: Int, of type: Element.Type
 ) throws -> UnsafeMutablePointer<Element> {
     let padded = try paddedByteCount(count, of: type)
     let hugePage = 1 << 21
-    // More than, since a whole number of cache lines is padded with one more.
+    // Strictly more, because a whole number of cache lines is padded by one more.
     let isLarge = padded > 2 * hugePage
     let failure = Failure(
         "no memory for another \(padded / 1_048_576) MiB",
@@ -24,7 +24,7 @@ func allocateZeroed<Element: BitwiseCopyable>(
     return memory.bindMemory(to: Element.self, capacity: count)
 }
 
-/// What `count` elements take, with the zeros behind the last one. Throws `Failure` when no machine has that much.
+/// Bytes of `count` elements including padding. Throws `Failure` if that overflows.
 func paddedByteCount<Element>(_ count: Int, of type: Element.Type) throws -> Int {
     let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
     guard count >= 0, !overflow, bytes < Int.max / 2 else {

@@ -1,7 +1,7 @@
 import Foundation
 
-/// Bytes that this process can still take: what the machine has free, within the limits of the process's control group and of
-/// those around it, be they of version 2 or 1. Nil where the system does not say. `root` is the file system's, but for tests.
+/// Bytes that this process can still allocate: free memory within the limits of its control group and the enclosing ones (version 1
+/// or 2). Nil if unknown. `root` replaces the file system's root in tests.
 package func availableMemory(root: String = "") -> Int? {
     guard let kilobytes = field("MemAvailable", in: "\(root)/proc/meminfo") else { return nil }
     let groups = controlGroups(in: "\(root)/proc/self/cgroup").flatMap { version, path in
@@ -11,7 +11,7 @@ package func availableMemory(root: String = "") -> Int? {
     return (groups + [kilobytes * 1024]).min()
 }
 
-/// The groups that limit this process's memory, by version: lines of `number:controllers:path`, without controllers in version 2.
+/// The control groups that limit memory: lines of `number:controllers:path`; version 2 has no controllers.
 private func controlGroups(in file: String) -> [(version: Int, path: String)] {
     (text(file) ?? "").split(separator: "\n").compactMap { line in
         let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
@@ -21,7 +21,7 @@ private func controlGroups(in file: String) -> [(version: Int, path: String)] {
     }
 }
 
-/// `/a/b`, `/a` and the root, as an empty text. A container may see its own group as the root, whatever its path.
+/// `/a/b`, `/a` and the root as an empty string. A container may see its own group as the root.
 private func enclosing(_ path: String) -> [String] {
     let names = path.split(separator: "/")
     return (0...names.count).map { names.prefix($0).map { "/" + $0 }.joined() }
@@ -39,11 +39,11 @@ private func roomOfVersion1(_ group: String) -> Int? {
         cached: ["total_inactive_file", "total_active_file"], in: "\(group)/memory.stat")
 }
 
-/// Bytes below the limit of a control group; nil where it has none.
+/// Bytes below the limit of a control group; nil without a limit.
 private func room(limit: Int?, used: Int?, cached names: [String], in statistics: String) -> Int? {
-    // Version 1 writes a number that no machine reaches where there is no limit.
+    // Version 1 has a huge number if there is no limit.
     guard let limit, limit < 1 << 60, let used else { return nil }
-    // Cached files count as used, though the kernel gives them up when the memory is wanted.
+    // Cached files count as used, but the kernel frees them on demand.
     let cached = names.reduce(0) { $0 + (field($1, in: statistics) ?? 0) }
     return max(0, limit - used + cached)
 }
@@ -54,7 +54,6 @@ private func number(in path: String) -> Int? {
     text(path).flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
 }
 
-/// The number behind `name` in a file of names and numbers.
 private func field(_ name: String, in path: String) -> Int? {
     let line = text(path)?.split(separator: "\n").first { $0.hasPrefix(name + " ") || $0.hasPrefix(name + ":") }
     return line.flatMap { Int($0.split(separator: " ")[1]) }

@@ -1,17 +1,15 @@
 import Foundation
 
-/// Zeroed, aligned memory with one owner; freed when the owner goes.
+/// Zeroed, aligned memory with one owner, freed with it.
 ///
-/// Aligned to 64 bytes (a cache line, a full vector), from 4 MiB on to 2 MiB with huge pages asked for. The
-/// memory behind the last element is padded with zeros to a whole vector, so that a kernel may read and write
-/// the last vector in full.
+/// Aligned to 64 bytes (a cache line, a full vector), from 4 MiB on to 2 MiB with huge pages requested. Padded with zeros to a whole
+/// vector, so that kernels may load and store the last vector in full.
 package struct OwnedBuffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
-    /// The first element. Valid as long as the buffer lives.
+    /// Valid as long as the buffer exists.
     package let pointer: UnsafeMutablePointer<Element>
-    /// The number of elements.
     package let count: Int
 
-    /// Allocates `count` zeroed elements. Throws `Failure` when the memory is not to be had.
+    /// Throws `Failure` if the memory is not available.
     package init(count: Int) throws {
         pointer = try allocateZeroed(count, of: Element.self)
         self.count = count
@@ -19,33 +17,31 @@ package struct OwnedBuffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Send
 
     deinit { free(pointer) }
 
-    /// All bytes of the elements.
     package var bytes: UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: pointer, count: count * MemoryLayout<Element>.stride)
     }
 
-    /// All elements as a collection. Must not outlive the buffer.
+    /// Must not outlive the buffer.
     package var elements: UnsafeMutableBufferPointer<Element> {
         UnsafeMutableBufferPointer(start: pointer, count: count)
     }
 }
 
-/// Zeroed, aligned blocks that share one owner and are freed together; the memory of a whole model's pass.
+/// Zeroed, aligned blocks with one owner, freed together: the memory of a model's passes.
 package struct Arena: ~Copyable, @unchecked Sendable {
     private var blocks: [UnsafeMutableRawPointer] = []
     private let isCounting: Bool
-    /// What all blocks take, padding included.
+    /// Bytes of all blocks, including padding.
     package private(set) var byteCount = 0
 
-    /// An arena that holds nothing yet. One that `isCounting` adds up what it is asked for and has no memory to give: its
-    /// pointers must not be read or written.
+    /// An empty arena. With `isCounting` it only adds up sizes: its pointers must not be read or written.
     package init(isCounting: Bool = false) {
         self.isCounting = isCounting
     }
 
     deinit { for block in blocks { free(block) } }
 
-    /// `count` zeroed floats, aligned and padded as `OwnedBuffer` does it, valid as long as the arena lives.
+    /// `count` zeroed floats, aligned and padded like `OwnedBuffer`, valid as long as the arena exists.
     package mutating func floats(_ count: Int) throws -> UnsafeMutablePointer<Float> {
         let (total, overflow) = byteCount.addingReportingOverflow(try paddedByteCount(count, of: Float.self))
         guard !overflow else { throw Failure("\(count) elements too many", hint: "check the sizes asked for") }
@@ -55,6 +51,6 @@ package struct Arena: ~Copyable, @unchecked Sendable {
         return pointer
     }
 
-    /// Aligned as memory is, in the page that nobody may touch.
+    /// An aligned address in an unmapped page.
     private static var nowhere: UnsafeMutablePointer<Float> { UnsafeMutablePointer(bitPattern: 64)! }
 }

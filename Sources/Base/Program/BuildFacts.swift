@@ -1,11 +1,11 @@
 import CBuildFacts
 
-/// What the program was built for, and how that fits the processor that runs it.
+/// What the program was built for, and whether this processor can run it.
 package enum BuildFacts {
-    /// The processor's name that the compiler was given; `native` is the building machine's.
+    /// The compiler's name of the target processor; `native` is that of the building machine.
     package static let processor = String(cString: crate_build_processor())
 
-    /// The Swift compiler's version, as far as the language can ask for it.
+    /// The Swift compiler's version, as far as `#if swift` tells.
     package static let swift: String = {
         #if compiler(>=6.5)
             "6.5 or later"
@@ -18,24 +18,23 @@ package enum BuildFacts {
         #endif
     }()
 
-    /// Sets of vector instructions that matter here, from narrow to wide.
+    /// The relevant vector instruction sets, from narrow to wide.
     package struct InstructionSet: Sendable {
-        /// As processors call it.
+        /// Its name in /proc/cpuinfo.
         package let name: String
-        /// Whether the program may use it.
+        /// Whether the compiler may use it.
         package let isUsed: Bool
         /// Whether this processor has it.
         package let isThere: Bool
     }
 
-    /// See `InstructionSet`.
     package static let instructionSets = (0..<Int32(crate_instruction_sets)).map { index in
         let set = crate_instruction_set_at(index)
         return InstructionSet(name: String(cString: set.name), isUsed: set.is_used != 0, isThere: set.is_there != 0)
     }
 
-    /// Throws where the program may use instructions that this processor lacks: it would end with SIGILL, sooner or later.
-    package static func demandProcessor() throws {
+    /// Throws if the program may use instructions that this processor lacks: it would end with SIGILL.
+    package static func requireProcessor() throws {
         let missing = instructionSets.filter { $0.isUsed && !$0.isThere }.map(\.name)
         guard !missing.isEmpty else { return }
         throw Failure(

@@ -1,4 +1,4 @@
-/// `count` and `noun`, in the plural where there is not one: "1 rank", "2 ranks", "0 classes".
+/// "1 rank", "2 ranks", "0 classes".
 package func counted(_ count: Int, _ noun: String) -> String {
     guard count != 1 else { return "1 \(noun)" }
     return "\(count) \(noun)\(noun.hasSuffix("s") ? "es" : "s")"

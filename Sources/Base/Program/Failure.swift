@@ -1,13 +1,11 @@
-/// What went wrong, where, and what to do about it: the one error that a person gets to read.
+/// The one error type: what went wrong, where, and what to do about it.
 ///
 /// Printed as `PROBLEM; HINT`, on one line.
 package struct Failure: Error, CustomStringConvertible, Equatable, Sendable {
-    /// What is wrong and where, naming the file, option or value.
+    /// Names the file, option or value.
     package let problem: String
-    /// What the reader can do about it.
     package let hint: String
 
-    /// A failure from what is wrong and what to do about it.
     package init(_ problem: String, hint: String) {
         self.problem = problem
         self.hint = hint
@@ -20,18 +18,16 @@ package struct Failure: Error, CustomStringConvertible, Equatable, Sendable {
             ?? Failure("\(error)", hint: "check the arguments")
     }
 
-    /// Both parts on one line; control characters, which may come from a damaged file's names, are replaced.
+    /// `PROBLEM; HINT` on one line, with control characters (from file names, for example) replaced.
     package var description: String {
         String("\(problem); \(hint)".map { $0.isNewline || ($0.asciiValue ?? 32) < 32 ? "?" : $0 })
     }
 }
 
-/// What says nothing about the item at hand, so that leaving that out is no help: the file system fails, an archive was changed
-/// meanwhile, no descriptors or no memory are left.
+/// A fault that is not caused by the current item, so that skipping the item does not help: the file system fails, an archive was
+/// changed meanwhile, or descriptors or memory have run out.
 package struct MachineFailure: Error {
-    /// What a person gets to read.
     package let failure: Failure
 
-    /// `failure`, which is not the item's.
     package init(_ failure: Failure) { self.failure = failure }
 }

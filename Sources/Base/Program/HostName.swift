@@ -1,6 +1,6 @@
 import Foundation
 
-/// This machine's own name. Foundation's would ask name servers for it.
+/// The host name from the kernel; Foundation would query name servers.
 package func hostName() -> String {
     var name = [CChar](repeating: 0, count: 256)
     guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }

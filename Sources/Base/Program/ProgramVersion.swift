@@ -1,2 +1,2 @@
-/// The version of the program; ranks of different versions do not train together.
+/// Ranks of different versions do not train together.
 package let programVersion = "0.1.0"

@@ -1,4 +1,3 @@
-/// Seconds from one lap to the next.
 package struct Stopwatch {
     private var last = ContinuousClock.now
 

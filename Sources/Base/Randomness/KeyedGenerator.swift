@@ -1,10 +1,9 @@
 import Foundation
 
-/// A random generator whose stream is a function of its keys alone, so that what is drawn for a sample does
-/// not depend on which rank draws it or what was drawn before.
+/// A random generator whose stream is a function of its keys, so that what is drawn for a sample does not depend on the rank or on
+/// earlier draws.
 ///
-/// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014); the keys are folded
-/// in one by one through its finaliser.
+/// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014); each key is mixed in through its finaliser.
 package struct KeyedGenerator: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
@@ -22,13 +21,12 @@ package struct KeyedGenerator: RandomNumberGenerator, Sendable {
         case evaluationMask
         /// Drawn images; key: image.
         case drawing
-        /// Which samples stand in for one that is damaged; keys: epoch, sample.
+        /// Substitutes of a corrupt sample; keys: epoch, sample.
         case substitution
-        /// With what an image is mixed, and how; keys: epoch, sample.
+        /// The partner and method of mixing an image; keys: epoch, sample.
         case mixing
     }
 
-    /// The stream of `purpose` and its keys, at most two, under `seed`.
     package init(seed: UInt64, _ purpose: Purpose, _ first: Int? = nil, _ second: Int? = nil) {
         state = seed
         state = next() ^ purpose.rawValue
@@ -37,7 +35,6 @@ package struct KeyedGenerator: RandomNumberGenerator, Sendable {
         state = next()
     }
 
-    /// The next 64 random bits.
     package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         return KeyedGenerator.mixed(state)
@@ -61,14 +58,14 @@ package struct KeyedGenerator: RandomNumberGenerator, Sendable {
         range.lowerBound + (range.upperBound - range.lowerBound) * uniform()
     }
 
-    /// Uniform in 0 ..< bound (bound > 0). The bias, at most bound / 2^64, is of no consequence here.
+    /// Uniform in 0 ..< bound (bound > 0), with a negligible bias of at most bound / 2^64.
     package mutating func index(below bound: Int) -> Int {
         Int(next().multipliedFullWidth(by: UInt64(bound)).high)
     }
 }
 
 extension KeyedGenerator {
-    /// Normal with mean 0 and deviation 1, by the method of Box and Muller.
+    /// Standard normal, by the method of Box and Muller.
     package mutating func normal() -> Double {
         let radius = (-2 * log(1 - uniform())).squareRoot()
         return radius * cos(2 * .pi * uniform())

@@ -1,14 +1,13 @@
 /// A permutation of 0 ..< count that is a function of its key, computed position by position in constant memory.
 ///
-/// A balanced Feistel network of six rounds over the smallest even number of bits that holds `count`; values
-/// that fall outside are sent through again until they fall inside (cycle walking), which keeps it a bijection.
+/// A balanced Feistel network of six rounds over the smallest even number of bits that holds `count`; values out of range are mapped
+/// again until they are in range (cycle walking), which keeps it a bijection.
 /// Source: Black and Rogaway, Ciphers with Arbitrary Finite Domains (2002).
 package struct KeyedPermutation: Sendable {
     private let count: UInt64
     private let halfBits: UInt64
     private let roundKeys: [6 of UInt64]
 
-    /// The permutation of `count` (> 0) positions of epoch `epoch` under `seed`.
     package init(count: Int, seed: UInt64, epoch: Int) {
         precondition(count > 0)
         self.count = UInt64(count)
@@ -20,7 +19,6 @@ package struct KeyedPermutation: Sendable {
         }
     }
 
-    /// Where `position` (0 ..< count) is sent.
     package subscript(position: Int) -> Int {
         var value = UInt64(position)
         precondition(value < count)
@@ -28,7 +26,7 @@ package struct KeyedPermutation: Sendable {
         return Int(value)
     }
 
-    /// The position that is sent to `value` (0 ..< count): the inverse.
+    /// The inverse: the position that maps to `value`.
     package func position(of value: Int) -> Int {
         var position = UInt64(value)
         precondition(position < count)

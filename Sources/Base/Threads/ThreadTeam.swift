@@ -1,21 +1,21 @@
 import Foundation
 import Synchronization
 
-/// A fixed number of threads that run one function together, meeting at barriers.
+/// A fixed number of threads that run one function together and synchronise at barriers.
 ///
-/// The calling thread is thread 0; the others sleep between runs. A class, since all threads share its counters.
+/// The calling thread is thread 0; the others sleep between runs. A class because all threads share its counters.
 package final class ThreadTeam: @unchecked Sendable {
-    /// The number of threads, the caller included.
+    /// Including the caller.
     package let count: Int
 
     private let arrivals = Atomic<Int>(0)
     private let phase = Atomic<Int>(0)
     private let starts: [DispatchSemaphore]
     private let ends = DispatchSemaphore(value: 0)
-    // Written by the caller before the others start, read by them until the caller has met their ends.
+    // Written by the caller before the others start, read by them until they signal their end.
     private var job: ((Int) -> Void)?
 
-    /// Starts `count` - 1 threads, which live as long as the process.
+    /// Starts `count` - 1 threads, which run until the process ends.
     package init(count: Int) {
         precondition(count > 0)
         self.count = count
@@ -33,7 +33,7 @@ package final class ThreadTeam: @unchecked Sendable {
         }
     }
 
-    /// Calls `body` with every thread's number, 0 ..< count, each on its thread, and returns when all are done.
+    /// Calls `body` with each thread's number on that thread, and returns when all are done.
     package func run(_ body: (Int) -> Void) {
         guard count > 1 else { return body(0) }
         withoutActuallyEscaping(body) { body in
@@ -45,7 +45,7 @@ package final class ThreadTeam: @unchecked Sendable {
         }
     }
 
-    /// Waits inside `run` until all threads are here. What each wrote before is then visible to all.
+    /// A barrier inside `run`: what each thread wrote before is then visible to all.
     package func sync() {
         guard count > 1 else { return }
         let current = phase.load(ordering: .acquiring)
@@ -54,7 +54,7 @@ package final class ThreadTeam: @unchecked Sendable {
             phase.store(current &+ 1, ordering: .releasing)
             return
         }
-        // The threads do equal work, so the wait is short; but give the core away where threads outnumber cores.
+        // Threads do equal work, so the wait is short; but yield the core if there are more threads than cores.
         var spins = 0
         while phase.load(ordering: .acquiring) == current {
             spins &+= 1

@@ -36,7 +36,7 @@ package func benchmark(
     bucketBytes: Int, world: World
 ) throws -> BenchmarkResult {
     var trainer = try Trainer(
-        configuration, data: data, threads: threads, DistributionOptions(bucketBytes: bucketBytes), world)
+        configuration, data: data, threads: threads, bucketBytes: bucketBytes, world)
     try trainer.load(from: nil)
     trainer.begin(at: 0)
     let (model, format) = (configuration.model, configuration.precision.format)

@@ -24,9 +24,9 @@ package func debugRun(
     say(checkpoint.map { "parameters of \($0)" } ?? "initial parameters, seed \(configuration.seed)")
 
     say("\n1. values")
-    try demandFinite(session.findBadValue(), dump)
+    try requireFinite(session.findBadValue(), dump)
     let loss = session.computeGradients()
-    try demandFinite(session.findBadGradient(), dump)
+    try requireFinite(session.findBadGradient(), dump)
     let tensors = session.replica.tensors(images: session.images).count
     say("   batch, \(layout.parameters.count) parameters, \(tensors) outputs of layers and all gradients are finite")
     let bits = fingerprint(session.replica.gradients.pointer, count: layout.bufferCount)
@@ -81,11 +81,11 @@ private func overfit(
     var (first, last, seconds) = (0.0, 0.0, StepSeconds())
     say("   step  loss      gradient norm  seconds")
     for step in 0..<overfitSteps {
-        try demandFinite(session.findBadValue(), dump)
+        try requireFinite(session.findBadValue(), dump)
         clock.restart()
         last = session.computeGradients()
         fault?.apply(to: gradients, .nan, rank: 0, step: step)
-        try demandFinite(session.findBadGradient(), dump)
+        try requireFinite(session.findBadGradient(), dump)
         if step == 0 { first = last }
         let norm = sumOfSquares(gradients, count: count).squareRoot()
         var (stepSeconds, watch) = (clock.seconds, Stopwatch())
@@ -109,7 +109,7 @@ private func tellSeconds(_ seconds: StepSeconds, _ say: (String) -> Void) {
     }
 }
 
-private func demandFinite(_ bad: BadTensor?, _ directory: String) throws {
+private func requireFinite(_ bad: BadTensor?, _ directory: String) throws {
     guard let bad else { return }
     let path = try bad.dump(to: directory)
     throw Failure(bad.text, hint: "it is in \(path), together with its input if known")

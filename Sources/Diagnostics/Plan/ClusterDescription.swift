@@ -37,20 +37,20 @@ package struct ClusterDescription: Sendable {
 
     /// Throws `Failure` for values that are invalid or out of range.
     package func validate(nodes: Int) throws {
-        try demandPowerOfTwo("--nodes", nodes, upTo: 1 << 16)
-        try demandPowerOfTwo("--ranks-per-node", ranksPerNode, upTo: 1 << 10)
+        try requirePowerOfTwo("--nodes", nodes, upTo: 1 << 16)
+        try requirePowerOfTwo("--ranks-per-node", ranksPerNode, upTo: 1 << 10)
         guard (1...1024).contains(threads) else {
             throw Failure("\(threads) threads per rank are outside 1 to 1024", hint: "change --threads")
         }
-        try demand("--gflops", rates.productRate * 1e-9, from: 0.01, upTo: 1e5, "GFLOP/s a core")
-        try demand("--fraction", rates.productFraction, from: 0.01, upTo: 1.5, "of the product bound")
-        try demand("--link", linkBandwidth * 8e-9, from: 0.001, upTo: 1e5, "Gbit/s")
-        try demand("--latency", linkLatency * 1e6, from: 0, upTo: 1e6, "microseconds")
-        try demand("--node-bandwidth", nodeBandwidth * 1e-9, from: 0.01, upTo: 1e4, "GB/s")
-        try demand("--memory-bandwidth", memoryBandwidth * 1e-9, from: 0.01, upTo: 1e4, "GB/s")
+        try requireRange("--gflops", rates.productRate * 1e-9, from: 0.01, upTo: 1e5, "GFLOP/s a core")
+        try requireRange("--fraction", rates.productFraction, from: 0.01, upTo: 1.5, "of the product bound")
+        try requireRange("--link", linkBandwidth * 8e-9, from: 0.001, upTo: 1e5, "Gbit/s")
+        try requireRange("--latency", linkLatency * 1e6, from: 0, upTo: 1e6, "microseconds")
+        try requireRange("--node-bandwidth", nodeBandwidth * 1e-9, from: 0.01, upTo: 1e4, "GB/s")
+        try requireRange("--memory-bandwidth", memoryBandwidth * 1e-9, from: 0.01, upTo: 1e4, "GB/s")
     }
 
-    private func demandPowerOfTwo(_ option: String, _ value: Int, upTo largest: Int) throws {
+    private func requirePowerOfTwo(_ option: String, _ value: Int, upTo largest: Int) throws {
         guard value > 0, value <= largest, value & (value - 1) == 0 else {
             throw Failure(
                 "\(option) \(value) is no power of two from 1 to \(largest)",
@@ -58,7 +58,7 @@ package struct ClusterDescription: Sendable {
         }
     }
 
-    private func demand(
+    private func requireRange(
         _ option: String, _ value: Double, from least: Double, upTo largest: Double, _ unit: String
     ) throws {
         // Tolerates the rounding of unit conversions.

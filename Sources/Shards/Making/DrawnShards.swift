@@ -3,10 +3,10 @@ import Foundation
 import Images
 import Kernels
 
-/// Shards of drawn images, to measure with where there are no others.
+/// Shards of drawn images, for measurements without a data set.
 package enum DrawnShards {
-    /// Writes a shard directory of `count` images to `path`, a seventh larger than `imageSize` as ImageNet's crops are (as far
-    /// as shards can be), so that reading them costs what theirs does. Throws `Failure` when something cannot be written.
+    /// Writes a shard directory of `count` images to `path`. Images are 8/7 of `imageSize`, as ImageNet's are (within the limits of shards),
+    /// so that reading them costs the same. Throws `Failure` if something cannot be written.
     package static func write(to path: String, count: Int, imageSize: Int, patchSize: Int) throws {
         let most = min(PatchLimits.imageSize / patchSize, PatchLimits.patchesPerSide)
         let side = min((imageSize * 8 / 7 + patchSize - 1) / patchSize, most)

@@ -1,13 +1,12 @@
-/// Mean and standard deviation of each channel over all pixels, exact: sums of whole numbers.
+/// Mean and standard deviation of each channel over all pixels, from exact integer sums.
 struct PixelStatistics: Codable, Equatable, Sendable {
     private var count: UInt64 = 0
     private var sums = SIMD3<UInt64>()
     private var squares = SIMD3<UInt64>()
 
-    /// The statistics of no pixels.
     init() {}
 
-    /// The statistics of `valueCount` values in (pixel, channel) order.
+    /// From `valueCount` values in (pixel, channel) order.
     init(_ values: UnsafePointer<UInt8>, valueCount: Int) {
         count = UInt64(valueCount / 3)
         let source = UnsafeRawPointer(values)
@@ -40,7 +39,6 @@ struct PixelStatistics: Codable, Equatable, Sendable {
         }
     }
 
-    /// Takes in the pixels that `other` has seen.
     mutating func add(_ other: PixelStatistics) {
         count += other.count
         sums &+= other.sums
@@ -52,7 +50,7 @@ struct PixelStatistics: Codable, Equatable, Sendable {
         (0..<3).map { count == 0 ? 0 : Double(sums[$0]) / Double(count) / 255 }
     }
 
-    /// The standard deviation (over the pixels, not a sample's) of each channel in units of 0...1; 0 without pixels.
+    /// The population standard deviation of each channel in units of 0...1; 0 without pixels.
     var deviation: [Double] {
         (0..<3).map { channel in
             guard count > 0 else { return 0 }

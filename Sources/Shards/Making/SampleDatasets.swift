@@ -3,17 +3,17 @@ import CHDF5
 import HDF5
 import Images
 
-/// The bytes of a chunk of `/bytes`: large enough to be read quickly, small enough for the zeros at the end.
+/// Bytes of a chunk of `/bytes`: large enough for fast reads, small enough to waste little at the end.
 let bytesPerChunk = 1 << 20
 
-/// The dataset of the patches. One chunk a sample: it is written and read whole, without passing through a cache.
+/// The dataset of patches, one chunk per sample, written and read whole without a cache.
 func makePatches(file: hid_t, grid: PatchGrid, capacity: Int, orThrow failure: Failure) throws -> HDF5Handle {
     let space = try makeSpace([capacity, grid.patchCount, grid.valuesPerPatch], orThrow: failure)
     return try makeSamples(
         "patches", file: file, space: space, chunk: [1, grid.patchCount, grid.valuesPerPatch], orThrow: failure)
 }
 
-/// The dataset of the JPEG files, which grows.
+/// The extensible dataset of JPEG files.
 func makeBytes(file: hid_t, orThrow failure: Failure) throws -> HDF5Handle {
     let space = try HDF5Handle(
         H5Screate_simple(1, [0], [crate_h5_unlimited()]), closedBy: H5Sclose, orThrow: failure)

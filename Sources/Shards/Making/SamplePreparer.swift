@@ -1,26 +1,24 @@
 import Base
 import Images
 
-/// What is known of an image after it was read: a sample, or why there is none.
 enum PreparedSample: Sendable {
     case sample(bytes: [UInt8], checksum: UInt32, statistics: PixelStatistics)
     case unreadable(reason: String)
 }
 
-/// One thread's tools for turning images into samples.
+/// Turns images into samples, on one thread.
 struct SamplePreparer: ~Copyable {
     private let format: SampleFormat
     private var resampler: Resampler
 
-    /// Throws `Failure` when memory is short.
     init(_ format: SampleFormat) throws {
         self.format = format
         resampler = try Resampler()
     }
 
-    /// Reads, decodes and frames an image of `source`, and stores it in the format.
+    /// Reads, decodes and frames an image of `source`, and encodes it.
     ///
-    /// The statistics are those of the pixels before JPEG encoding. Throws `Failure` when the source itself cannot be read.
+    /// The statistics are those of the pixels before JPEG encoding. Throws `Failure` if the source itself cannot be read.
     mutating func prepare(_ item: ShardSource.Item, of source: ShardSource) throws -> PreparedSample {
         do {
             let contents = try source.contents(of: item)

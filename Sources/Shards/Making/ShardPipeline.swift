@@ -2,20 +2,18 @@ import Base
 import Foundation
 import Images
 
-/// How far shards are made.
 package struct ShardingProgress: Sendable {
-    /// Images that are in shards or left out.
+    /// Images that are in shards or were skipped.
     package internal(set) var done = 0
-    /// Images in all.
     package internal(set) var total: Int
     /// Bytes of the samples so far.
     package internal(set) var bytes = 0
 }
 
-/// Makes shards: `jobs` threads read and decode images, and whichever of them comes next writes those that are ready,
-/// in their order. So the bytes do not depend on the number of threads.
+/// Makes shards: `jobs` threads read and decode images, and whichever thread finds the next samples ready writes them in order. So the
+/// bytes do not depend on the number of threads.
 ///
-/// A class, since all threads share it; everything that changes belongs to `condition` or to the thread that writes.
+/// A class because all threads share it; mutable state is guarded by `condition` or owned by the writing thread.
 final class ShardPipeline: @unchecked Sendable {
     private let plan: ShardPlan
     private let shards: [Int]
@@ -25,20 +23,20 @@ final class ShardPipeline: @unchecked Sendable {
     private let whenDone: @Sendable (Int, ShardRecord) throws -> Void
 
     private let condition = NSCondition()
-    /// Prepared samples that are not written; position p is in slot p mod the number of slots.
+    /// Prepared samples that are not written yet; position p is in slot p mod the number of slots.
     private var slots: [PreparedSample?]
-    /// Positions count the images of `shards`, one shard after the other.
+    /// Positions count the images of `shards`, shard after shard.
     private var taken = 0
     private var isWriting = false
     private var progress: ShardingProgress
     private var failure: (any Error)?
 
-    // The shard under way, of the thread that writes.
+    // The shard in progress, owned by the writing thread.
     private var writer: ShardWriter?
     private var record = ShardRecord()
 
-    /// The shards `shards` of `plan` in increasing order, written into `directory`. `whenDone` gets each when it is on the disk.
-    /// A shard that does not become the file in `expected` is a failure.
+    /// Makes the shards `shards` of `plan`, in increasing order, in `directory`. `whenDone` is called for each when it is on the disk. A
+    /// shard that differs from its file in `expected` is a failure.
     init(
         _ plan: ShardPlan, shards: [Int], directory: String, jobs: Int, expected: [Int: ShardIndex.Shard] = [:],
         whenDone: @escaping @Sendable (Int, ShardRecord) throws -> Void
@@ -49,14 +47,14 @@ final class ShardPipeline: @unchecked Sendable {
         self.jobs = jobs
         self.expected = expected
         self.whenDone = whenDone
-        // Several images a thread even out that some take longer than others.
+        // Several images per thread even out differences in their duration.
         slots = Array(repeating: nil, count: 8 * jobs)
         progress = ShardingProgress(total: shards.reduce(0) { $0 + plan.positions(of: $1).count })
     }
 
-    /// Makes the shards; `report` is called now and then on the caller's thread, and at the end.
+    /// Makes the shards; `report` is called repeatedly on the caller's thread, and at the end.
     ///
-    /// Throws `Failure` when a shard cannot be written; those before it stay.
+    /// Throws `Failure` if a shard cannot be written; earlier ones stay.
     func run(report: (ShardingProgress) -> Void) throws {
         let group = DispatchGroup()
         for _ in 0..<jobs {
@@ -104,7 +102,7 @@ final class ShardPipeline: @unchecked Sendable {
         }
     }
 
-    /// Writes the next sample and, after a shard's last, completes the shard, while another thread goes on writing.
+    /// Writes the next sample. After the last one of a shard, completes the shard while another thread continues writing.
     private func write(_ sample: PreparedSample) throws {
         let (shard, isLast, item) = item(at: progress.done)
         isWriting = true
@@ -141,7 +139,6 @@ final class ShardPipeline: @unchecked Sendable {
         try whenDone(shard, record)
     }
 
-    /// The bytes that went into the shard.
     private func append(_ sample: PreparedSample, item: ShardSource.Item, shard: Int) throws -> Int {
         let key = plan.source.key(of: item)
         switch sample {
@@ -169,7 +166,7 @@ final class ShardPipeline: @unchecked Sendable {
         return (shard, inPlan == positions.upperBound - 1, plan.item(at: inPlan))
     }
 
-    /// Runs `body` without the lock.
+    /// Runs `body` with the lock released.
     private func unlocked<Result: ~Copyable>(_ body: () throws -> Result) rethrows -> Result {
         condition.unlock()
         defer { condition.lock() }

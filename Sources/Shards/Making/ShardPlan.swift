@@ -1,15 +1,14 @@
 import Base
 
-/// Which images of a source go into which shard: shard k holds what is readable of the positions k * shardSize
-/// ..< (k + 1) * shardSize of the source's order or of its permutation. So a shard depends on the source and the recipe
-/// alone, not on who makes it or when.
+/// Which images go into which shard: shard k has the readable ones of positions k * shardSize ..< (k + 1) * shardSize of the source's
+/// order or of its permutation. So a shard is a function of the source and the recipe alone.
 struct ShardPlan: Sendable {
     let source: ShardSource
     let recipe: ShardRecipe
     let format: SampleFormat
     private let permutation: KeyedPermutation?
 
-    /// Throws `Failure` when `recipe` is not one of this source or cannot be.
+    /// Throws `Failure` if `recipe` is invalid or of another source.
     init(source: ShardSource, recipe: ShardRecipe) throws {
         guard recipe.shardSize > 0 else {
             throw Failure("a shard size of \(recipe.shardSize) is not positive", hint: "choose a size such as 1024")
@@ -27,18 +26,14 @@ struct ShardPlan: Sendable {
         permutation = recipe.shuffle.map { KeyedPermutation(count: source.items.count, seed: $0, epoch: 0) }
     }
 
-    /// The number of shards.
     var shardCount: Int { (source.items.count - 1) / recipe.shardSize + 1 }
 
-    /// The positions of shard `shard`.
     func positions(of shard: Int) -> Range<Int> {
         let first = shard * recipe.shardSize
         return first..<first + min(recipe.shardSize, source.items.count - first)
     }
 
-    /// The image at `position`.
     func item(at position: Int) -> ShardSource.Item { source.items[permutation?[position] ?? position] }
 
-    /// The name of the file of shard `shard`.
     static func fileName(of shard: Int) -> String { "shard-\(zeroPadded(shard, to: 5)).h5" }
 }

@@ -2,33 +2,29 @@ import Base
 import Images
 import Kernels
 
-/// How images are turned into samples.
 package enum SampleFormat: Equatable, Sendable {
-    /// Decoded images of one size, cut into the patches of a grid.
+    /// Patches of decoded images of one size.
     case patches(PatchGrid)
-    /// Images of one size as JPEG files of a quality of 1...100.
+    /// JPEG files of one size and a quality of 1...100.
     case jpeg(imageSize: Int, quality: Int)
-    /// The source's JPEG files as they are; other images as JPEG files of their size and a quality of 1...100.
+    /// The source's JPEG files unchanged; other images as JPEG files of their size and a quality of 1...100.
     case original(quality: Int)
 }
 
-/// How a directory of shards is made: everything, besides what is in the source's files, that its bytes depend on.
+/// How a directory of shards is made: everything, except the contents of the source's files, that its bytes depend on.
 ///
-/// Kept in the index, so that a damaged shard can be made again, and beside the shards while a run is under way.
+/// Stored in the index, so that a corrupt shard can be made again, and next to the shards while a run is in progress.
 package struct ShardRecipe: Codable, Equatable, Sendable {
-    /// What the images are taken from.
     package struct Source: Codable, Equatable, Sendable {
-        /// The kind of source.
         package let kind: ShardSource.Kind
-        /// The part of the source that is taken; absent for all of it.
+        /// The selected part of the source; absent for all of it.
         package let within: String?
-        /// Images that it holds, readable or not.
+        /// Number of images, readable or not.
         package let images: Int
         /// CRC-32 over the classes and each image's label, key and, in an archive, size.
         package let checksum: UInt32
     }
 
-    /// How samples are stored.
     package let encoding: ShardIndex.Encoding
     /// The side of the stored images in pixels; 0 where images keep their size.
     package let imageSize: Int
@@ -36,14 +32,13 @@ package struct ShardRecipe: Codable, Equatable, Sendable {
     package let patchSize: Int?
     /// The quality of the JPEG files that are encoded; absent for patches.
     package let quality: Int?
-    /// Source images of a shard. A shard has fewer samples where some of them could not be read.
+    /// Source images per shard. A shard has fewer samples if some cannot be read.
     package let shardSize: Int
-    /// The key of the permutation in which images go into shards; absent where they keep the source's order.
+    /// The seed of the permutation of images; absent if they keep the source's order.
     package let shuffle: UInt64?
-    /// What the images are taken from.
     package let source: Source
 
-    /// The recipe that makes shards of `shardSize` images of `source` in `format`, mixed by `shuffle` if given.
+    /// Shards of `shardSize` images of `source` in `format`, shuffled with the seed `shuffle` if given.
     package init(_ format: SampleFormat, shardSize: Int, shuffle: UInt64?, source: Source) {
         switch format {
         case .patches(let grid):
@@ -58,7 +53,7 @@ package struct ShardRecipe: Codable, Equatable, Sendable {
         self.source = source
     }
 
-    /// How images are turned into samples. Throws `Failure` when the sizes, which may come from a file, cannot be.
+    /// Throws `Failure` if the sizes, which may come from a file, are invalid.
     package func format() throws -> SampleFormat {
         switch encoding {
         case .patches:

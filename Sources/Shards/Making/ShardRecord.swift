@@ -1,8 +1,7 @@
 import Base
 import Foundation
 
-/// What came out of a shard's images, written after the shard: a run that was stopped and started again keeps the
-/// shards that have one.
+/// The result of making one shard, written after it: an interrupted run that is started again keeps shards that have a record.
 struct ShardRecord: Codable, Sendable {
     /// An image that could not be read.
     struct Skipped: Codable, Sendable {
@@ -10,22 +9,21 @@ struct ShardRecord: Codable, Sendable {
         let reason: String
     }
 
-    /// The file; absent where none of the images could be read.
+    /// Absent if no image could be read.
     var file: ShardIndex.Shard?
     var statistics = PixelStatistics()
     var skipped: [Skipped] = []
 }
 
-/// The directory `unfinished` inside a shard directory: the recipe of the run that is under way and a record for each
-/// shard that is done. Removed when the index is there.
+/// The directory `unfinished` inside a shard directory: the recipe of the run in progress and a record for each completed shard.
+/// Removed when the index has been written.
 ///
-/// A class, since it holds a lock as long as it lives: the processes of a run share it, and no other run begins meanwhile.
+/// A class because it holds a lock as long as it exists: the processes of one run share it, and no other run can begin.
 final class UnfinishedRun: @unchecked Sendable {
     static let name = "unfinished"
     private let path: String
     private var lock: Int32 = -1
 
-    /// That of the shard directory `directory`.
     init(in directory: String) {
         path = (directory as NSString).appendingPathComponent(UnfinishedRun.name)
     }
@@ -34,12 +32,12 @@ final class UnfinishedRun: @unchecked Sendable {
         if lock >= 0 { close(lock) }
     }
 
-    /// Whether a shard directory with the entries `entries` is that of a run that was begun, be it only just.
+    /// Whether the entries `entries` are those of a shard directory in which a run was begun.
     func isOwn(entries: [String]) -> Bool {
         entries == [UnfinishedRun.name] || access(recipePath, F_OK) == 0
     }
 
-    /// Begins a run of `recipe`, or goes on with one. Throws `Failure` when another one was begun or is at work.
+    /// Begins or continues a run of `recipe`. Throws `Failure` if another one was begun or is in progress.
     func begin(_ recipe: ShardRecipe) throws {
         guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw systemFailure("cannot create \(path)") }
         try takeLock(isShared: false)
@@ -47,7 +45,7 @@ final class UnfinishedRun: @unchecked Sendable {
         try join(recipe)
     }
 
-    /// Takes part in a run of `recipe` that was begun. Throws `Failure` when none was, or another one.
+    /// Joins a run of `recipe` that was begun. Throws `Failure` if none was, or another one.
     func join(_ recipe: ShardRecipe) throws {
         guard let begun = read(ShardRecipe.self, from: recipePath) else {
             throw Failure("no run was begun in \(path)", hint: "check that all ranks see the same files")
@@ -63,19 +61,18 @@ final class UnfinishedRun: @unchecked Sendable {
     private func takeLock(isShared: Bool) throws {
         if lock < 0 { lock = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644) }
         guard lock >= 0 else { throw systemFailure("cannot create \(path)/lock") }
-        // Some file systems have no locks: go without.
+        // Some file systems have no locks; continue without.
         guard askForLock(on: lock, isShared: isShared) != .refused else {
             throw Failure("another process is at work in \(path)", hint: "wait until it is done, or stop it")
         }
     }
 
-    /// The record of shard `shard`, if that is done.
+    /// The record of shard `shard`, if it is completed.
     func record(of shard: Int) -> ShardRecord? { read(ShardRecord.self, from: recordPath(shard)) }
 
-    /// Notes that shard `shard` is done.
+    /// Records that shard `shard` is completed.
     func note(_ record: ShardRecord, of shard: Int) throws { try write(record, to: recordPath(shard)) }
 
-    /// Removes all of it.
     func remove() throws {
         guard access(path, F_OK) == 0 else { return }
         do {
@@ -88,7 +85,7 @@ final class UnfinishedRun: @unchecked Sendable {
     private var recipePath: String { path + "/recipe.json" }
     private func recordPath(_ shard: Int) -> String { "\(path)/\(ShardPlan.fileName(of: shard)).json" }
 
-    /// What the file holds; nil where it is missing or not whole, which is to do it again.
+    /// Nil if the file is missing or incomplete; then its work is repeated.
     private func read<Value: Decodable>(_ type: Value.Type, from path: String) -> Value? {
         guard let data = FileManager.default.contents(atPath: path) else { return nil }
         return try? JSONDecoder().decode(type, from: data)

@@ -1,37 +1,32 @@
 import Base
 import Foundation
 
-/// Looks for everything that can be wrong with a directory of shards, and makes damaged shards again.
+/// Finds all faults of a directory of shards, and makes corrupt shards again.
 package struct ShardVerifier: Sendable {
-    /// Something that is wrong.
     package struct Problem: CustomStringConvertible, Sendable {
-        /// The position in the index of the shard that it is about; nil if it is about none of them.
+        /// Position of the affected shard in the index; nil if none.
         package let shard: Int?
-        /// What is wrong and where.
         package let description: String
     }
 
-    /// The directory.
     package let path: String
-    /// What it should hold.
     package let index: ShardIndex
     private let jobs: Int
 
-    /// The most damaged samples of a shard that are named one by one.
+    /// Corrupt samples per shard that are listed individually.
     private static let namedSamples = 8
 
-    /// For the directory `path`, with `jobs` threads. Throws `Failure` when its index is missing or contradictory: then
-    /// nothing can be said of the rest.
+    /// Throws `Failure` if the index is missing or inconsistent: then nothing can be said about the shards.
     package init(path: String, jobs: Int = ProcessInfo.processInfo.activeProcessorCount) throws {
         self.path = path
         self.jobs = max(1, jobs)
         index = try ShardIndex.read(directory: path)
     }
 
-    /// Everything that is wrong: sizes and checksums of files, their structure, labels, keys, and each sample's checksum;
-    /// files that the index does not know, and numbers in it that do not agree with the shards.
+    /// All faults: sizes and checksums of files, their structure, labels, keys, each sample's checksum, files that are not in the index,
+    /// and numbers in the index that disagree with the shards.
     ///
-    /// `progress` is called now and then with the number of shards that are done.
+    /// `progress` is called repeatedly with the number of completed shards.
     package func problems(progress: (Int) -> Void = { _ in }) -> [Problem] {
         var problems: [Problem] = []
         var statistics = PixelStatistics()
@@ -47,10 +42,9 @@ package struct ShardVerifier: Sendable {
         return problems + checkSkipped() + checkFiles()
     }
 
-    /// Makes the shards of `problems` again from `source`, byte for byte what they were.
+    /// Makes the shards of `problems` again from `source`, byte for byte.
     ///
-    /// Returns their files' names. Throws `Failure` when the source is another one, or a shard becomes another file than the
-    /// index says; that one is then left as it was.
+    /// Returns their file names. Throws `Failure` if the source differs, or a shard does not match the index; that shard is then unchanged.
     package func repair(
         _ problems: [Problem], from source: ShardSource, progress: (ShardingProgress) -> Void = { _ in }
     ) throws -> [String] {

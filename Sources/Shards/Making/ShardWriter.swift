@@ -4,10 +4,10 @@ import Foundation
 import HDF5
 import Images
 
-/// Writes one shard file: under its temporary name until `finish`, removed when that is never reached.
+/// Writes one shard file under a temporary name until `finish`; removed if that is never reached.
 struct ShardWriter: ~Copyable {
     private let path: String
-    /// Absent for JPEG.
+    /// Nil for JPEG.
     private let grid: PatchGrid?
     private let capacity: Int
     private var file: HDF5Handle
@@ -16,15 +16,15 @@ struct ShardWriter: ~Copyable {
     private var labels: [Int64] = []
     private var keys: [String] = []
     private var checksums: [UInt32] = []
-    /// Where each JPEG file begins, and the last one's end.
+    /// Start of each JPEG file, and the end of the last.
     private var offsets: [Int64] = [0]
-    /// The bytes of JPEG files that do not fill a chunk yet.
+    /// JPEG bytes that do not fill a chunk yet.
     private var pending: [UInt8] = []
     private var isFinished = false
 
-    /// Starts the shard `path` of at most `capacity` samples, patches of `grid` or, without one, JPEG files.
+    /// Starts the shard `path` for at most `capacity` samples, patches of `grid` or, without one, JPEG files.
     ///
-    /// Throws `Failure` when the file cannot be created.
+    /// Throws `Failure` if the file cannot be created.
     init(path: String, grid: PatchGrid?, capacity: Int) throws {
         crate_h5_prepare()
         let failure = Failure("cannot create \(path)", hint: "check the directory and the free space")
@@ -55,15 +55,12 @@ struct ShardWriter: ~Copyable {
         if !isFinished { unlink(DurableFile.partialPath(of: path)) }
     }
 
-    /// The number of samples so far.
     var count: Int { labels.count }
-    /// Whether another sample has room.
     var isFull: Bool { count == capacity }
 
-    /// Appends a sample: its patches (L, p * p * 3) or JPEG file with their CRC-32, its label (-1 if it has none), and
-    /// its key.
+    /// Appends a sample: patches (L, p * p * 3) or a JPEG file with its CRC-32, its label (-1 for none), and its key.
     ///
-    /// Throws `Failure` when the shard is full or cannot be written.
+    /// Throws `Failure` if the shard is full or cannot be written.
     mutating func append(_ sample: [UInt8], checksum: UInt32, label: Int, key: String) throws {
         guard !isFull else { throw Failure("\(path) is full", hint: "start another shard") }
         crate_h5_prepare()
@@ -78,9 +75,9 @@ struct ShardWriter: ~Copyable {
         checksums.append(checksum)
     }
 
-    /// Completes the file, gives it its name, and returns its entry for the index.
+    /// Completes and renames the file, and returns its index entry.
     ///
-    /// Throws `Failure` when that fails, or when the file is not `expected`; the file is removed then.
+    /// Throws `Failure` and removes the file if that fails, or if it differs from `expected`.
     consuming func finish(expecting expected: ShardIndex.Shard? = nil) throws -> ShardIndex.Shard {
         crate_h5_prepare()
         let failure = writeFailure
@@ -125,14 +122,13 @@ extension ShardWriter {
             H5Dwrite_chunk(samples.id, crate_h5_default(), 0, offset, bytes.count, bytes), orThrow: writeFailure)
     }
 
-    /// Appends a JPEG file to those before it.
     private mutating func stream(_ bytes: [UInt8]) throws {
         pending += bytes
         offsets.append((offsets.last ?? 0) + Int64(bytes.count))
         while pending.count >= bytesPerChunk { try writePiece(bytesPerChunk) }
     }
 
-    /// Writes the first `count` pending bytes as the next chunk, of which the last is filled up with zeros.
+    /// Writes the first `count` pending bytes as the next chunk, padded with zeros.
     private mutating func writePiece(_ count: Int) throws {
         let start = Int(offsets.last ?? 0) - pending.count
         try check(H5Dset_extent(samples.id, [hsize_t(start + count)]), orThrow: writeFailure)

@@ -1,25 +1,22 @@
 import Base
 import Foundation
 
-/// The job of turning a source of images into a directory of shards: `begin`, `makeShards` in one or more parts, by one or
-/// more processes, and `conclude`. Without an index the directory is not complete; a job that was stopped goes on where it
-/// was when it is done again.
+/// Turns a source of images into a directory of shards: `begin`, `makeShards` in one or more parts by one or more processes, and
+/// `conclude`. A directory without an index is incomplete; an interrupted job continues when it is run again.
 package struct Sharding: Sendable {
-    /// What was done.
     package struct Summary: Equatable, Sendable {
         /// Samples written.
         package let images: Int
-        /// Classes of the source.
         package let classes: Int
         /// Shard files written.
         package let shards: Int
-        /// Images left out because they could not be read, listed in `skippedFileName`.
+        /// Images that could not be read, listed in `skippedFileName`.
         package let skipped: Int
         /// Bytes of all shard files.
         package let bytes: Int
     }
 
-    /// The file in the output directory that lists what could not be read: key, tab, reason.
+    /// Lists unreadable images in the output directory: key, tab, reason.
     package static let skippedFileName = "skipped.txt"
 
     private let plan: ShardPlan
@@ -27,9 +24,7 @@ package struct Sharding: Sendable {
     private let options: ShardingOptions
     private let unfinished: UnfinishedRun
 
-    /// The job of writing the images of `source` to the new or empty directory `output`.
-    ///
-    /// Throws `Failure` when the options cannot be.
+    /// Throws `Failure` if the options are invalid. `output` must be new or empty.
     package init(source: ShardSource, output: String, options: ShardingOptions) throws {
         guard options.jobs > 0 else {
             throw Failure("\(options.jobs) jobs are none", hint: "choose a number such as that of the cores")
@@ -43,7 +38,7 @@ package struct Sharding: Sendable {
         unfinished = UnfinishedRun(in: output)
     }
 
-    /// Begins, makes and concludes all in one process.
+    /// The whole job in one process.
     @discardableResult
     package static func run(
         source: ShardSource, output: String, options: ShardingOptions, progress: (ShardingProgress) -> Void = { _ in }
@@ -53,10 +48,10 @@ package struct Sharding: Sendable {
         return try job.conclude()
     }
 
-    /// Creates the output directory or takes one in which the same job was begun.
+    /// Creates the output directory, or accepts one in which the same job was begun.
     ///
-    /// False if the job was already concluded. Throws `Failure` when the directory cannot be used, holds anything else,
-    /// another job was begun in it, or its shards were damaged since it was concluded.
+    /// False if the job was already concluded. Throws `Failure` if the directory cannot be used, holds anything else, another job was begun
+    /// in it, or its shards have been corrupted since.
     package func begin() throws -> Bool {
         guard try complete() == nil else { return false }
         let directory = try OutputDirectory(output, outside: plan.source.path) { unfinished.isOwn(entries: $0) }
@@ -69,7 +64,7 @@ package struct Sharding: Sendable {
         return true
     }
 
-    /// The index, if the job was already concluded. Throws `Failure` when shards were damaged since.
+    /// The index if the job was already concluded. Throws `Failure` if shards have been corrupted since.
     private func complete() throws -> ShardIndex? {
         guard let index = try? ShardIndex.read(directory: output), index.recipe == plan.recipe else { return nil }
         do {
@@ -80,11 +75,10 @@ package struct Sharding: Sendable {
         }
     }
 
-    /// Makes those of every `parts` shards that are number `part`, 0 ..< parts, except for what an earlier run has left
-    /// in good order.
+    /// Makes every `parts`-th shard from `part` on, except those that an earlier run has completed.
     ///
-    /// The result says what was made, and how many shards were kept. Throws `Failure` when the job was not begun or a
-    /// shard cannot be written; finished shards stay for another run.
+    /// Returns what was made and how many shards were kept. Throws `Failure` if the job was not begun or a shard cannot be written;
+    /// completed shards stay for another run.
     @discardableResult
     package func makeShards(
         part: Int = 0, of parts: Int = 1, progress: (ShardingProgress) -> Void = { _ in }
@@ -106,10 +100,9 @@ package struct Sharding: Sendable {
         return (try? Checksum.ofFile(path(file.file))).map { $0 == (file.bytes, file.checksum) } ?? false
     }
 
-    /// Writes the list of what was left out and the index, when all shards are made.
+    /// Writes the list of skipped images and the index when all shards are made.
     ///
-    /// Throws `Failure` when nothing could be read, or something could not and that is strictly asked for; then the list
-    /// stays and the shards are removed.
+    /// Throws `Failure` if no image could be read, or in strict mode if any could not; then the list stays and the shards are removed.
     package func conclude() throws -> Summary {
         if let index = try complete() {
             try unfinished.remove()
@@ -127,7 +120,7 @@ package struct Sharding: Sendable {
         }
         if !record.skipped.isEmpty { try writeSkipped(record.skipped) }
         do {
-            try demandSamples(skipped: record.skipped.count)
+            try requireSamples(skipped: record.skipped.count)
         } catch {
             for shard in shards { unlink(path(shard.file)) }
             try unfinished.remove()
@@ -141,7 +134,7 @@ package struct Sharding: Sendable {
         return summary(index)
     }
 
-    private func demandSamples(skipped: Int) throws {
+    private func requireSamples(skipped: Int) throws {
         let count = plan.source.items.count
         guard skipped < count else {
             throw Failure(
@@ -158,7 +151,7 @@ package struct Sharding: Sendable {
     private func writeSkipped(_ skipped: [ShardRecord.Skipped]) throws {
         var text = ""
         for file in skipped {
-            // A line is a file, whatever its name.
+            // One line per file, whatever its name.
             text += file.key.map { $0.isNewline || $0 == "\t" ? "?" : String($0) }.joined() + "\t" + file.reason + "\n"
         }
         try DurableFile.write([UInt8](text.utf8), to: path(Sharding.skippedFileName))

@@ -7,10 +7,9 @@ package enum ContactSheet {
     package static let tileSide = 96
     private static let gap = 2
 
-    /// `count` samples of `directory`, as many as there are at most, evenly spread over all of them, row by row in a square
-    /// of white ground. `samples` are their numbers.
+    /// Up to `count` samples of `directory`, evenly spaced, row by row in a square on white. `samples` are their numbers.
     ///
-    /// Throws `Failure` when one cannot be read.
+    /// Throws `Failure` if one cannot be read.
     package static func image(of directory: inout ShardDirectory, count: Int) throws -> (image: Image, samples: [Int]) {
         let count = min(count, directory.count)
         guard count > 0 else { throw Failure("\(directory.path) holds no samples", hint: "shard some images") }

@@ -1,7 +1,7 @@
-/// What happens at a sample that cannot be read: its checksum fails, or its shard is missing, cut short or damaged.
+/// What to do at a corrupt sample: its checksum fails, or its shard is missing, truncated or corrupt.
 package enum CorruptionPolicy: String, Codable, CaseIterable, Sendable {
-    /// The run ends.
+    /// End the run.
     case stop
-    /// Another sample takes its place.
+    /// Use another sample instead.
     case substitute
 }

@@ -1,19 +1,18 @@
 import Base
 import Foundation
 
-/// The checksum that `index.json` carries of itself, so that a flipped bit in a number there is noticed, too: CRC-32 of the
-/// file without the line of the field.
+/// The checksum of `index.json` in the file itself, to detect a flipped bit in a number: CRC-32 of the file without that line.
 enum IndexChecksum {
     private static let start = Data("\n  \"indexChecksum\" : ".utf8)
 
-    /// `text`, a JSON object printed on several lines, with the field added in front.
+    /// `text`, a multi-line JSON object, with the field inserted first.
     static func added(to text: Data) -> Data {
         guard text.first == UInt8(ascii: "{") else { return text }
         let value = text.withUnsafeBytes { Checksum(of: $0).value }
         return text.prefix(1) + start + Data("\(value),".utf8) + text.dropFirst()
     }
 
-    /// Throws `Failure` when the file `path`, which holds `text`, carries a checksum and is not as it was written.
+    /// Throws `Failure` if the file `path` with the contents `text` has a checksum that does not match.
     static func check(_ text: Data, path: String) throws {
         guard let field = text.range(of: start) else { return }
         let digits = text[field.upperBound...].prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }

@@ -1,16 +1,14 @@
-/// Where the samples of a shard lie in its file: one behind the other in a sequence of bytes, cut into chunks.
+/// Where the samples of a shard are in its file: consecutive in a byte sequence that is divided into chunks.
 struct SampleLayout {
-    /// Where in the sequence each sample begins, and the last one's end.
+    /// Start of each sample in the sequence, and the end of the last.
     let offsets: [Int]
-    /// The bytes of a chunk.
     let chunkBytes: Int
-    /// Where in the file each chunk begins.
+    /// Start of each chunk in the file.
     let chunkStarts: [Int]
 
-    /// The bytes of a sample.
     func byteCount(_ sample: Int) -> Int { offsets[sample + 1] - offsets[sample] }
 
-    /// Calls `body` with each piece of sample `sample`: its place in the file, its place in the sample, its bytes.
+    /// Calls `body` with each piece of a sample: offset in the file, offset in the sample, bytes.
     func forEachPiece(of sample: Int, _ body: (Int, Int, Int) throws -> Void) rethrows {
         let (start, end) = (offsets[sample], offsets[sample + 1])
         var place = start
@@ -22,6 +20,6 @@ struct SampleLayout {
         }
     }
 
-    /// The bytes of the file that hold chunks.
+    /// Byte ranges of all chunks in the file.
     var extents: [Range<Int>] { chunkStarts.map { $0..<$0 + chunkBytes } }
 }

@@ -2,23 +2,23 @@ import Base
 import CHDF5
 import HDF5
 
-/// Datasets of an open shard file, opened only if they are of the expected shape and type.
+/// Datasets of an open shard file; opening one checks its shape and type.
 struct ShardContents {
     let file: hid_t
     let path: String
 
-    /// The dataset `name`, of shape `extents` and of a type equal to `type`. Throws `Failure` when it is not.
+    /// The dataset `name` of shape `extents` and type `type`. Throws `Failure` if it is not.
     func open(_ name: String, extents: [Int], type: hid_t) throws -> HDF5Handle {
         let failure = Failure("\(path) has no readable dataset /\(name)", hint: restoreHint)
         let access = try HDF5Handle(
             H5Pcreate(crate_h5_dataset_access()), closedBy: H5Pclose, orThrow: failure)
-        // A sample is a chunk and is read once: no cache, so that it goes straight to the caller's memory.
+        // A sample is one chunk and read once, so without a cache.
         try check(H5Pset_chunk_cache(access.id, 1, 0, 1), orThrow: failure)
         let dataset = try HDF5Handle(H5Dopen2(file, name, access.id), closedBy: H5Dclose, orThrow: failure)
 
         let space = try HDF5Handle(H5Dget_space(dataset.id), closedBy: H5Sclose, orThrow: failure)
         let rank = Int(H5Sget_simple_extent_ndims(space.id))
-        // HDF5 allows 32 dimensions at most.
+        // HDF5 allows at most 32 dimensions.
         guard rank >= 0, rank <= 32 else { throw failure }
         var found = [hsize_t](repeating: 0, count: rank)
         H5Sget_simple_extent_dims(space.id, &found, nil)
@@ -33,7 +33,7 @@ struct ShardContents {
         return dataset
     }
 
-    /// All values of the one-dimensional dataset `name`. Throws `Failure` when it does not hold `count` of `type`.
+    /// All values of the one-dimensional dataset `name`. Throws `Failure` unless it has `count` values of `type`.
     func values<Value: BitwiseCopyable>(_ name: String, count: Int, type: hid_t, zero: Value) throws -> [Value] {
         let dataset = try open(name, extents: [count], type: type)
         var values = [Value](repeating: zero, count: count)
@@ -43,7 +43,7 @@ struct ShardContents {
         return values
     }
 
-    /// The string at `position` of the dataset `name` of `count` strings. Throws `Failure` when there is none.
+    /// The string at `position` of the dataset `name` of `count` strings. Throws `Failure` if there is none.
     func string(_ name: String, at position: Int, count: Int) throws -> String {
         let failure = Failure("cannot read /\(name) of \(path)", hint: restoreHint)
         let type = try makeStringType(orThrow: failure)
@@ -60,7 +60,7 @@ struct ShardContents {
         return String(cString: text)
     }
 
-    /// All strings of the one-dimensional dataset `name`. Throws `Failure` when there are not `count` of them.
+    /// All strings of the one-dimensional dataset `name`. Throws `Failure` unless there are `count` of them.
     func strings(_ name: String, count: Int) throws -> [String] {
         let failure = Failure("cannot read /\(name) of \(path)", hint: restoreHint)
         let type = try makeStringType(orThrow: failure)
@@ -78,9 +78,8 @@ struct ShardContents {
         }
     }
 
-    /// Where each of the `count` chunks of `dataset`, of the shape `extents` and one behind the other along the first
-    /// extent, begins in the file. Throws `Failure` when there are no such chunks, or they are filtered or lie outside of
-    /// the file's `bytes`.
+    /// The file offset of each of the `count` chunks of `dataset`, of shape `extents` and consecutive along the first extent. Throws
+    /// `Failure` if chunks are missing, filtered, or outside of the file's `bytes`.
     func chunkStarts(
         of dataset: borrowing HDF5Handle, named name: String, extents: [Int], count: Int, fileBytes bytes: Int
     ) throws -> [Int] {
@@ -105,7 +104,7 @@ struct ShardContents {
         }
     }
 
-    /// The values of a chunk of the one-dimensional `dataset`. Throws `Failure` when there are none or more than `largest`.
+    /// The values of a chunk of the one-dimensional `dataset`. Throws `Failure` if there are none or more than `largest`.
     func chunkExtent(of dataset: borrowing HDF5Handle, named name: String, atMost largest: Int) throws -> Int {
         let failure = Failure("\(path): /\(name) is not stored in chunks", hint: restoreHint)
         let creation = try HDF5Handle(H5Dget_create_plist(dataset.id), closedBy: H5Pclose, orThrow: failure)

@@ -2,28 +2,26 @@ import Base
 import Foundation
 import Images
 
-/// All samples of a shard directory under one numbering, 0 ..< total in the order of the shards.
+/// All samples of a shard directory, numbered 0 ..< total in the order of the shards.
 ///
-/// Keeps a bounded number of shard files open; for one thread at a time.
+/// Keeps a bounded number of shard files open. For one thread at a time.
 package struct ShardDirectory {
-    /// The directory.
     package let path: String
-    /// What it holds.
     package let index: ShardIndex
     /// The first sample of each shard.
     private let firstSamples: [Int]
     private let openLimit: Int
     private var readers: [ShardReader?]
-    /// When each shard was last used, counted in uses.
+    /// The use count at the last use of each shard.
     private var lastUses: [Int]
     private var useCount = 0
     private var openCount = 0
 
-    /// What is wrong with shards that are missing or of another size, where that is not a failure.
+    /// Failures of shards that are missing or of another size, if they are to be substituted.
     package let missing: [Failure]
 
-    /// Loads and checks the index of `path`; at most `openLimit` shard files are open at a time. A sample of a missing shard
-    /// is a failure when it is read or, by `onCorruption`, at once.
+    /// Loads and checks the index of `path`; at most `openLimit` shard files are open at a time. A missing shard is a failure at once or, with
+    /// substitution, when one of its samples is read.
     ///
     /// Throws `Failure` as `ShardIndex.load` does.
     package init(
@@ -55,20 +53,19 @@ package struct ShardDirectory {
         lastUses = index.shards.map { _ in 0 }
     }
 
-    /// As many files as keep each shard of an ordinary set open, and leave most of what the system allows to others.
+    /// Enough to keep all shards of a typical data set open, and less than the system's limit.
     package static func raisedOpenLimit() -> Int {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 64 }
-        // Without much ado the soft limit may be raised to the hard one.
+        // The soft limit may be raised up to the hard limit.
         limit.rlim_cur = max(limit.rlim_cur, min(limit.rlim_max, 1 << 14))
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         return Int(min(2048, limit.rlim_cur / 4))
     }
 
-    /// The number of samples.
     package var count: Int { index.total }
 
-    /// Reads the patches (L, p * p * 3) of sample `sample` to `target`.
+    /// Reads the patches (L, p * p * 3) of sample `sample` into `target`.
     ///
     /// Throws `Failure` as `ShardReader.read` does.
     package mutating func read(sample: Int, into target: UnsafeMutablePointer<UInt8>) throws {
@@ -76,15 +73,13 @@ package struct ShardDirectory {
         try reader.read(sample: row, into: target)
     }
 
-    /// The classes of all samples, -1 where there is none.
-    ///
-    /// Throws `Failure` when a shard cannot be read.
+    /// The classes of all samples, -1 for none. Throws `Failure` if a shard cannot be read.
     package func labels() throws -> [Int] {
         var directory = self
         return try (0..<count).map { try directory.label(sample: $0) }
     }
 
-    /// The picture of sample `sample`. Throws `Failure` when it cannot be read or decoded.
+    /// Throws `Failure` if the sample cannot be read or decoded.
     package mutating func image(sample: Int) throws -> Image {
         let (reader, row) = try reader(of: sample)
         let bytes = try reader.bytes(of: row)
@@ -97,20 +92,19 @@ package struct ShardDirectory {
         return try Image(width: grid.imageSize, height: grid.imageSize, pixels: pixels)
     }
 
-    /// The class of sample `sample`, -1 if it has none. Throws `Failure` when its shard cannot be opened.
+    /// The class of a sample, -1 for none. Throws `Failure` if its shard cannot be opened.
     package mutating func label(sample: Int) throws -> Int {
         let (reader, row) = try reader(of: sample)
         return reader.label(sample: row)
     }
 
-    /// The path, relative to the source, of the file that `sample` was made of. Throws `Failure` when it cannot be
-    /// read.
+    /// The source file of a sample, relative to the source. Throws `Failure` if it cannot be read.
     package mutating func key(sample: Int) throws -> String {
         let (reader, row) = try reader(of: sample)
         return try reader.key(sample: row)
     }
 
-    /// The shard of a sample and the sample's row in it. `sample` must be in 0 ..< count.
+    /// The shard of a sample, which must be in 0 ..< count, and its row in it.
     package func location(of sample: Int) -> (shard: Int, row: Int) {
         var low = 0
         var high = firstSamples.count
@@ -121,7 +115,7 @@ package struct ShardDirectory {
         return (low, sample - firstSamples[low])
     }
 
-    /// The open shard of sample `sample`, and the sample's row in it.
+    /// The open shard of a sample, and its row in it.
     package mutating func reader(of sample: Int) throws -> (ShardReader, row: Int) {
         guard sample >= 0, sample < count else {
             throw Failure("\(path) has no sample \(sample), only \(count)", hint: "ask for one that is there")

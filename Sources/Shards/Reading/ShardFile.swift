@@ -1,15 +1,14 @@
 import Base
 import Foundation
 
-/// An open shard file, read at any place; closed when its owner goes.
+/// An open shard file with random access, closed with its owner.
 struct ShardFile: ~Copyable {
     let path: String
     private let descriptor: Int32
 
-    /// Opens the regular file `path` of `bytes` bytes. Throws `Failure` when it is not that, `MachineFailure` when
-    /// it cannot be said.
+    /// Opens the regular file `path` of `bytes` bytes. Throws `Failure` if it is not that, `MachineFailure` if that cannot be determined.
     init(path: String, bytes: Int) throws {
-        // Without waiting for anybody, whatever the name stands for; a regular file does not care.
+        // Non-blocking, in case the path is not a regular file; regular files ignore it.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             if [EMFILE, ENFILE, ENOMEM].contains(errno) {
@@ -29,7 +28,7 @@ struct ShardFile: ~Copyable {
 
     deinit { close(descriptor) }
 
-    /// Reads the `count` bytes from `offset` on to `target`. Throws `Failure` when the file ends before or cannot be read.
+    /// Reads `count` bytes from `offset` into `target`. Throws `Failure` if the file is shorter or cannot be read.
     borrowing func read(_ count: Int, at offset: Int, into target: UnsafeMutableRawPointer) throws {
         let bytes = UnsafeMutableRawBufferPointer(start: target, count: count)
         guard try readBytes(into: bytes, from: descriptor, at: offset, path: path) == count else {
@@ -37,7 +36,7 @@ struct ShardFile: ~Copyable {
         }
     }
 
-    /// CRC-32 of the bytes of `ranges`, one after the other.
+    /// CRC-32 of the bytes of `ranges`, in order.
     borrowing func checksum(of ranges: [Range<Int>]) throws -> UInt32 {
         let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 64)
         defer { piece.deallocate() }

@@ -3,9 +3,9 @@ import Foundation
 import Kernels
 
 extension ShardIndex {
-    /// Throws `Failure` where what is in the index, read from `path`, contradicts itself.
+    /// Throws `Failure` if the index, read from `path`, is inconsistent.
     func checkContents(path: String) throws {
-        func demand(_ condition: Bool, _ problem: String) throws {
+        func requireThat(_ condition: Bool, _ problem: String) throws {
             guard condition else { throw Failure("\(path): \(problem)", hint: indexHint) }
         }
         let sampleBytes: Int
@@ -17,29 +17,29 @@ extension ShardIndex {
                 throw Failure("\(path): \(failure.problem)", hint: indexHint)
             }
         case .jpeg:
-            try demand((0...PatchLimits.imageSize).contains(imageSize), "an image size of \(imageSize)")
-            // What a sample takes besides its JPEG file: offset, label, reference to its key, checksum.
+            try requireThat((0...PatchLimits.imageSize).contains(imageSize), "an image size of \(imageSize)")
+            // Bytes of a sample in addition to its JPEG file: offset, label, reference to its key, checksum.
             sampleBytes = 36
         }
-        try demand(mean.count == 3 && std.count == 3, "mean and std must have three values")
-        try demand(
+        try requireThat(mean.count == 3 && std.count == 3, "mean and std must have three values")
+        try requireThat(
             mean.allSatisfy { (0...1).contains($0) } && std.allSatisfy { (0...1).contains($0) },
             "mean and std must be in 0...1")
-        try demand(Set(classes).count == classes.count, "two classes have the same name")
+        try requireThat(Set(classes).count == classes.count, "two classes have the same name")
 
         var sum = 0
         for shard in shards {
-            try demand(shard.isPlainName, "\"\(shard.file)\" is not a plain file name")
-            // Every sample takes its bytes in the file, so memory sized by the count is bounded by the file.
-            try demand(
+            try requireThat(shard.isPlainName, "\"\(shard.file)\" is not a plain file name")
+            // Every sample takes bytes of the file, so memory that is sized by the count is bounded by the file.
+            try requireThat(
                 shard.count > 0 && shard.bytes > 0 && shard.count <= shard.bytes / sampleBytes,
                 "\(shard.file) cannot hold \(shard.count) samples in \(shard.bytes) bytes")
             let (next, overflows) = sum.addingReportingOverflow(shard.count)
-            try demand(!overflows, "there are too many samples")
+            try requireThat(!overflows, "there are too many samples")
             sum = next
         }
-        try demand(Set(shards.map(\.file)).count == shards.count, "two shards have the same file")
-        try demand(total == sum, "the total \(total) is not the sum of the shards' samples, \(sum)")
+        try requireThat(Set(shards.map(\.file)).count == shards.count, "two shards have the same file")
+        try requireThat(total == sum, "the total \(total) is not the sum of the shards' samples, \(sum)")
     }
 }
 
@@ -48,7 +48,7 @@ extension ShardIndex.Shard {
         !file.isEmpty && !file.hasPrefix(".") && !file.unicodeScalars.contains { $0 == "/" || $0.value < 32 }
     }
 
-    /// Throws `Failure` where the shard's file is not in `directory` in its full size.
+    /// Throws `Failure` unless the shard's file is in `directory` with its full size.
     func checkFile(directory: String) throws {
         let path = (directory as NSString).appendingPathComponent(file)
         var status = stat()

@@ -2,57 +2,51 @@ import Base
 import Foundation
 import Images
 
-/// `index.json`: what a directory of shards holds. Written last, so a directory without it is not complete.
+/// `index.json` of a directory of shards. Written last, so a directory without it is incomplete.
 package struct ShardIndex: Codable, Equatable, Sendable {
-    /// One shard file.
     package struct Shard: Codable, Equatable, Sendable {
         /// The file's name in the directory.
         package let file: String
-        /// Its samples.
+        /// Number of samples.
         package let count: Int
-        /// Its size in bytes.
+        /// Size of the file.
         package let bytes: Int
         /// CRC-32 of the whole file.
         package let checksum: UInt32
-        /// What is checked before the file is opened with libhdf5; absent in version 1.
+        /// Checked before libhdf5 opens the file; absent in version 1.
         package let structure: ShardStructure?
     }
 
-    /// How samples are stored.
     package enum Encoding: String, Codable, Sendable {
-        /// Decoded images of one size, cut into patches.
+        /// Patches of decoded images of one size.
         case patches
-        /// JPEG files.
         case jpeg
     }
 
-    /// The version of the format that this program writes. It reads version 1 too, which knows patches only.
+    /// The version that this program writes. It also reads version 1, which has patches only.
     package static let currentVersion = 2
-    /// The index's name in the directory.
     package static let fileName = "index.json"
 
-    /// The version of the format.
     package let formatVersion: Int
-    /// How samples are stored.
     package let encoding: Encoding
     /// The side of the stored images in pixels; 0 where they are JPEG files of any size.
     package let imageSize: Int
     /// The side of a patch in pixels; absent for JPEG.
     package let patchSize: Int?
-    /// The names of the classes; a label is an index into them.
+    /// A label is an index into the class names.
     package let classes: [String]
     /// The mean of each channel over all pixels, in units of 0...1.
     package let mean: [Double]
     /// The standard deviation of each channel over all pixels, in units of 0...1.
     package let std: [Double]
-    /// The samples of all shards.
+    /// Number of samples.
     package let total: Int
-    /// The shards in the order of the samples.
+    /// In the order of the samples.
     package let shards: [Shard]
-    /// How they were made; absent in version 1.
+    /// Absent in version 1.
     package let recipe: ShardRecipe?
 
-    /// The index of `shards` made by `recipe`; `mean` and `std` per channel in units of 0...1.
+    /// `mean` and `std` are per channel in units of 0...1.
     init(recipe: ShardRecipe, classes: [String], mean: [Double], std: [Double], shards: [Shard]) {
         formatVersion = ShardIndex.currentVersion
         encoding = recipe.encoding
@@ -66,7 +60,7 @@ package struct ShardIndex: Codable, Equatable, Sendable {
         self.recipe = recipe
     }
 
-    /// How the images are cut into patches. Throws `Failure` when they are not, or when the sizes do not fit each other.
+    /// Throws `Failure` for JPEG, or if the sizes are inconsistent.
     package func grid() throws -> PatchGrid {
         guard let patchSize else {
             throw Failure("the shards hold no patches", hint: "shard the source again with --encoding patches")
@@ -74,18 +68,18 @@ package struct ShardIndex: Codable, Equatable, Sendable {
         return try PatchGrid(imageSize: imageSize, patchSize: patchSize)
     }
 
-    /// Reads and checks the index of `directory`, including that every shard file is there in its full size.
+    /// Reads and checks the index of `directory`, and that every shard file has its full size.
     ///
-    /// Throws `Failure` naming the file that is missing, unreadable, of another version or contradictory.
+    /// Throws `Failure` naming the file that is missing, unreadable, of another version or inconsistent.
     package static func load(directory: String) throws -> ShardIndex {
         let index = try read(directory: directory)
         for shard in index.shards { try shard.checkFile(directory: directory) }
         return index
     }
 
-    /// Reads and checks the index of `directory` without looking at its shards.
+    /// Reads and checks the index of `directory` without its shards.
     ///
-    /// Throws `Failure` when it is missing, unreadable, of another version or contradictory.
+    /// Throws `Failure` if it is missing, unreadable, of another version or inconsistent.
     package static func read(directory: String) throws -> ShardIndex {
         let path = (directory as NSString).appendingPathComponent(fileName)
         guard access(path, R_OK) == 0 else {
@@ -96,7 +90,7 @@ package struct ShardIndex: Codable, Equatable, Sendable {
         do {
             let data = try Data(contentsOf: URL(fileURLWithPath: path))
             let decoder = JSONDecoder()
-            // Another version may have other fields: say that, and not which field is missing.
+            // Another version may have other fields: report the version and not a missing field.
             let head = try decoder.decode(Head.self, from: data)
             guard (1...currentVersion).contains(head.formatVersion) else {
                 throw Failure(
@@ -117,7 +111,7 @@ package struct ShardIndex: Codable, Equatable, Sendable {
         return index
     }
 
-    /// Writes the index into `directory`. Throws `Failure` when that fails.
+    /// Throws `Failure` if that fails.
     package func write(directory: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -126,7 +120,7 @@ package struct ShardIndex: Codable, Equatable, Sendable {
         try DurableFile.write([UInt8](text), to: path)
     }
 
-    /// The checksum of the index file, which holds those of all shards. Throws `Failure` when it cannot be read.
+    /// The checksum of the index file, which contains those of all shards. Throws `Failure` if it cannot be read.
     package static func fingerprint(directory: String) throws -> String {
         let path = (directory as NSString).appendingPathComponent(fileName)
         guard let data = FileManager.default.contents(atPath: path) else { throw systemFailure("cannot read \(path)") }
@@ -139,9 +133,9 @@ package struct ShardIndex: Codable, Equatable, Sendable {
     }
 }
 
-/// What helps when the index of a shard directory is damaged.
+/// The hint for a corrupt index.
 let indexHint = "restore it, or shard the source again"
 
-/// What helps when a shard is missing or damaged.
+/// The hint for a missing or corrupt shard.
 package let restoreHint =
     "restore the file, let crate verify --repair make it again, or train without it by --on-corrupt substitute"

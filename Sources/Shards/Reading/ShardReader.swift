@@ -1,24 +1,23 @@
 import Base
 import Foundation
 
-/// An open shard file. A class, because a cache of open files hands it out and closes it.
+/// An open shard file. A class because a cache of open files hands it out and closes it.
 ///
-/// libhdf5 is asked once where everything lies, after the checksum of all that it looks at; samples are then read from
-/// the file directly. For one thread at a time.
+/// libhdf5 is asked once where everything is, after the checksum of everything that it reads has been verified; samples are then read
+/// from the file directly. For one thread at a time.
 package final class ShardReader {
-    /// The shard file.
     package let path: String
-    /// The number of samples.
+    /// Number of samples.
     package let count: Int
     private let labels: [Int32]
     private let checksums: [UInt32]
     private let layout: SampleLayout
     private let file: ShardFile
 
-    /// Opens shard `shard` of `directory` and checks that it is what `index` says.
+    /// Opens shard `shard` of `directory` and checks it against `index`.
     ///
-    /// Throws `Failure` naming the file when it cannot be opened, is damaged outside of its samples, lacks a dataset or has
-    /// other shapes or types.
+    /// Throws `Failure` naming the file if it cannot be opened, is corrupt outside of its samples, or lacks a dataset of the right shape
+    /// and type.
     package init(directory: String, shard: Int, index: ShardIndex) throws {
         let entry = index.shards[shard]
         let path = (directory as NSString).appendingPathComponent(entry.file)
@@ -37,18 +36,17 @@ package final class ShardReader {
         self.file = file
     }
 
-    /// The class of sample `sample`, -1 where there is none. There must be such a sample.
+    /// The class of a sample, -1 for none. The sample must exist.
     package func label(sample: Int) -> Int { Int(labels[sample]) }
 
-    /// The bytes of sample `sample`. There must be such a sample.
+    /// Bytes of a sample, which must exist.
     package func byteCount(sample: Int) -> Int { layout.byteCount(sample) }
 
-    /// Reads sample `sample` of this shard to `target`: its patches (L, p * p * 3), or its JPEG file.
+    /// Reads a sample into `target`: its patches (L, p * p * 3), or its JPEG file.
     ///
-    /// Throws `Failure` naming the file and the sample when there is no such sample, it cannot be read, or its
-    /// bytes do not have the recorded checksum.
+    /// Throws `Failure` naming file and sample if it does not exist, cannot be read, or does not have its recorded checksum.
     package func read(sample: Int, into target: UnsafeMutablePointer<UInt8>) throws {
-        try demandSample(sample)
+        try requireSample(sample)
         try layout.forEachPiece(of: sample) { place, offset, count in
             try file.read(count, at: place, into: target + offset)
         }
@@ -58,9 +56,9 @@ package final class ShardReader {
         }
     }
 
-    /// The patches (L, p * p * 3) or the JPEG file of sample `sample`. Throws `Failure` as `read` does.
+    /// The patches (L, p * p * 3) or the JPEG file of a sample. Throws `Failure` as `read` does.
     package func bytes(of sample: Int) throws -> [UInt8] {
-        try demandSample(sample)
+        try requireSample(sample)
         let count = layout.byteCount(sample)
         return try [UInt8](unsafeUninitializedCapacity: count) { bytes, initialised in
             try read(sample: sample, into: bytes.baseAddress!)
@@ -68,20 +66,18 @@ package final class ShardReader {
         }
     }
 
-    /// The path of the file, relative to the source, that sample `sample` was made of.
-    ///
-    /// Throws `Failure` when there is no such sample or the key cannot be read.
+    /// The source file of a sample, relative to the source. Throws `Failure` if the sample does not exist or its key cannot be read.
     package func key(sample: Int) throws -> String {
-        try demandSample(sample)
+        try requireSample(sample)
         return try ShardTables.withContents(of: path) { try $0.string("keys", at: sample, count: count) }
     }
 
-    /// The keys of all samples, as `key(sample:)` gives them one by one. Throws `Failure` when they cannot be read.
+    /// The keys of all samples. Throws `Failure` if they cannot be read.
     package func keys() throws -> [String] {
         try ShardTables.withContents(of: path) { try $0.strings("keys", count: count) }
     }
 
-    private func demandSample(_ sample: Int) throws {
+    private func requireSample(_ sample: Int) throws {
         guard sample >= 0, sample < count else {
             throw Failure("\(path) has no sample \(sample), only \(count)", hint: "ask for one that is there")
         }

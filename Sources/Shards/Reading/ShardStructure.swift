@@ -3,15 +3,15 @@ import Images
 
 /// The bytes of a shard file that are not samples, which libhdf5 reads when it opens the file, and their checksum.
 ///
-/// A flipped bit there can lead libhdf5 astray, so the loader checks them before libhdf5 sees them: a few hundred
-/// kilobytes of a file. The bytes of the samples have a checksum each.
+/// A flipped bit there can mislead libhdf5, so the loader verifies them first: a few hundred kilobytes per file. Samples have a checksum
+/// each.
 package struct ShardStructure: Codable, Equatable, Sendable {
-    /// Where the samples lie: first byte and the byte behind the last of each piece, alternating, in ascending order.
+    /// The byte ranges of samples: start and end of each, alternating, in ascending order.
     package let samples: [Int]
     /// CRC-32 of all other bytes of the file.
     package let checksum: UInt32
 
-    /// What a file of `bytes` bytes holds besides its samples. Throws `Failure` when the pieces do not lie in the file.
+    /// Throws `Failure` if the ranges are not inside the `bytes` of the file.
     func rest(ofFile path: String, bytes: Int) throws -> [Range<Int>] {
         let bounds = [0] + samples + [bytes]
         guard samples.count % 2 == 0, zip(bounds, bounds.dropFirst()).allSatisfy({ $0 <= $1 }) else {
@@ -20,7 +20,7 @@ package struct ShardStructure: Codable, Equatable, Sendable {
         return stride(from: 0, to: bounds.count, by: 2).map { bounds[$0]..<bounds[$0 + 1] }
     }
 
-    /// Checks the bytes besides the samples. Throws `Failure` when they are damaged.
+    /// Throws `Failure` if the bytes other than samples are corrupt.
     func check(_ file: borrowing ShardFile, bytes: Int) throws {
         guard try file.checksum(of: rest(ofFile: file.path, bytes: bytes)) == checksum else {
             throw Failure("the structure of \(file.path) is damaged: wrong checksum", hint: restoreHint)
@@ -29,7 +29,6 @@ package struct ShardStructure: Codable, Equatable, Sendable {
 }
 
 extension ShardStructure {
-    /// The structure of the complete shard file `path` of `count` samples and `bytes` bytes.
     init(ofShard path: String, count: Int, bytes: Int, grid: PatchGrid?) throws {
         let layout = try ShardTables.withContents(of: path) { contents in
             try SampleLayout(contents, count: count, bytes: bytes, grid: grid)

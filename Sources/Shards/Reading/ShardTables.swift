@@ -4,13 +4,13 @@ import HDF5
 import Images
 import Synchronization
 
-/// What a shard file says about its samples.
+/// The tables of a shard file about its samples.
 struct ShardTables {
     let labels: [Int32]
     let checksums: [UInt32]
     let layout: SampleLayout
 
-    /// Reads the tables of the shard file `path`. Throws `Failure` when they are not what `entry` and `index` say.
+    /// Throws `Failure` if the tables of `path` do not match `entry` and `index`.
     init(path: String, entry: ShardIndex.Shard, index: ShardIndex) throws {
         self = try ShardTables.withContents(of: path) { contents in
             let labels = try contents.values("labels", count: entry.count, type: crate_h5_int64(), zero: Int64(0))
@@ -33,8 +33,7 @@ struct ShardTables {
         self.layout = layout
     }
 
-    /// Opens the shard file `path` with libhdf5 for `body`. One thread of the process at a time: not every libhdf5 is made
-    /// for more.
+    /// Opens the shard file `path` with libhdf5 for `body`. One thread at a time, because not every libhdf5 is thread-safe.
     static func withContents<Result>(of path: String, _ body: (ShardContents) throws -> Result) throws -> Result {
         try turn.withLock { _ in
             crate_h5_prepare()
@@ -52,7 +51,7 @@ struct ShardTables {
 extension SampleLayout {
     /// The layout of the `count` samples of a shard of `bytes` bytes: patches of `grid` or, without one, JPEG files.
     ///
-    /// Throws `Failure` when the datasets have other shapes or types, or lie outside of the file.
+    /// Throws `Failure` if the datasets have other shapes or types, or are outside of the file.
     init(_ contents: ShardContents, count: Int, bytes: Int, grid: PatchGrid?) throws {
         if let grid {
             let sample = [grid.patchCount, grid.valuesPerPatch]
@@ -63,7 +62,7 @@ extension SampleLayout {
                 offsets: (0...count).map { $0 * grid.valueCount }, chunkBytes: grid.valueCount, chunkStarts: starts)
         } else {
             let offsets = try contents.values("offsets", count: count + 1, type: crate_h5_int64(), zero: Int64(0))
-            // So a sample's size, by which memory is allocated, is bounded by that of the file.
+            // So a sample's size, by which memory is allocated, is bounded by the file's size.
             guard offsets.first == 0, zip(offsets, offsets.dropFirst()).allSatisfy({ $0 < $1 }),
                 let total = offsets.last, total <= bytes
             else { throw Failure("\(contents.path): /offsets contradict each other", hint: restoreHint) }

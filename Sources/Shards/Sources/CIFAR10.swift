@@ -1,7 +1,7 @@
 import Base
 import Images
 
-/// The binary version of CIFAR-10: batches of records of a label and the red, green and blue values of an image.
+/// The binary version of CIFAR-10: batches of records with a label and the red, green and blue values of an image.
 enum CIFAR10 {
     /// The side of an image in pixels.
     static let side = 32
@@ -20,7 +20,7 @@ extension SourceListing {
         let range: Range<Int>
     }
 
-    /// The batches in the directory `path`; nil where there are none.
+    /// The batches in the directory `path`; nil if none.
     init?(cifar10 path: String, _ selection: ShardSource.Selection) throws {
         let names = try directoryEntries(of: path).filter(\.isFile).map(\.name).sorted()
         guard names.contains(where: { CIFAR10.isBatch($0) }) else { return nil }
@@ -35,7 +35,7 @@ extension SourceListing {
         try add(batches, names: try meta.map { try $0.bytes($0.size, at: 0) }, of: path)
     }
 
-    /// The batches among the members of the archive `file`; nil where there are none.
+    /// The batches in the archive `file`; nil if none.
     init?(cifar10 members: [TarMember], of file: SourceFile, _ selection: ShardSource.Selection) throws {
         guard members.contains(where: { CIFAR10.isBatch($0.path.last ?? "") }) else { return nil }
         self.init(kind: .cifar10, files: [file])

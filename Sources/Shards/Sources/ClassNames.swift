@@ -2,11 +2,11 @@ import Base
 import Foundation
 import Kernels
 
-/// Lists of class names, whose order is that of the labels.
+/// Lists of class names in the order of the labels.
 package enum ClassNames {
-    /// The classes of `path`: an `index.json` of shards, or a text file of one name a line.
+    /// The classes of `path`: an `index.json` of shards, or a text file of one name per line.
     ///
-    /// Throws `Failure` when it cannot be read, holds none, or one of them twice.
+    /// Throws `Failure` if it cannot be read, is empty, or has a duplicate.
     package static func read(_ path: String) throws -> [String] {
         let names: [String]
         if (path as NSString).lastPathComponent == ShardIndex.fileName {
@@ -22,7 +22,7 @@ package enum ClassNames {
         return names
     }
 
-    /// `classes`, which must hold all of `names`, the classes of the source `path`. Throws `Failure` when they do not.
+    /// `classes`, which must contain all of `names`, the classes of the source `path`. Throws `Failure` if they do not.
     static func checked(_ classes: [String], hold names: [String], of path: String) throws -> [String] {
         let known = Set(classes)
         let unknown = names.filter { !known.contains($0) }
@@ -36,9 +36,9 @@ package enum ClassNames {
     }
 }
 
-/// The lines of a text file without white space around them, and without empty ones at its end.
+/// The trimmed lines of a text file, without empty ones at its end.
 ///
-/// Throws `Failure` when it cannot be read or has an empty line before others.
+/// Throws `Failure` if it cannot be read or has an empty line before others.
 func textLines(of path: String) throws -> [String] {
     guard let data = FileManager.default.contents(atPath: path) else { throw systemFailure("cannot read \(path)") }
     var lines = String(decoding: data, as: UTF8.self).split(
@@ -52,18 +52,18 @@ func textLines(of path: String) throws -> [String] {
     return lines
 }
 
-/// The labels of images that lie in no class directories: one line an image, a label alone (the images in the order of
-/// their names) or a file's name and its label. A label is the name of a class, or a number whose name a second file
-/// tells: its first line names number 1 or, where a label is 0, number 0.
+/// Labels of images without class directories: one line per image with a label alone (images sorted by name) or a file's name and its
+/// label. A label is a class name, or a number whose name is in a second file: its first line names number 1 or, if a label is 0,
+/// number 0.
 struct LabelFile {
     private let path: String
     private let labels: [String]
-    /// The file of each label; nil where they go by the order of the files' names.
+    /// The file of each label; nil if they follow the order of the file names.
     private let files: [String]?
 
-    /// Reads the labels of `path`; if they are numbers, their names are those of the file `names`.
+    /// Reads the labels of `path`; if they are numbers, their names are in the file `names`.
     ///
-    /// Throws `Failure` when a file cannot be read, lines are of different kinds, or numbers have no certain name.
+    /// Throws `Failure` if a file cannot be read, lines are of different kinds, or numbers have no certain name.
     init(_ path: String, names: String?) throws {
         let lines = try textLines(of: path).map { line in
             line.split(maxSplits: 1, whereSeparator: \.isWhitespace).map { $0.trimmingCharacters(in: .whitespaces) }
@@ -106,7 +106,7 @@ struct LabelFile {
         return numbers.map { names[least == 0 ? $0 : $0 - 1] }
     }
 
-    /// The class of each of `files`, which are sorted. Throws `Failure` when one has none.
+    /// The class of each of `files`, which are sorted. Throws `Failure` if one has none.
     func classes(ofFiles files: [String]) throws -> [String] {
         guard let named = self.files else {
             guard labels.count == files.count else {

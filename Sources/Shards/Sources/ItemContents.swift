@@ -1,13 +1,12 @@
 import Images
 
-/// What a source holds for an image.
+/// The contents of a source for one image.
 enum ItemContents {
-    /// An image file.
     case file([UInt8])
-    /// The red, green and blue values of an image of CIFAR-10's size, one channel after the other.
+    /// The red, green and blue values of an image of CIFAR-10's size, channel after channel.
     case planes([UInt8])
 
-    /// The decoded image. Throws `Failure` when it cannot be decoded.
+    /// Throws `Failure` if the image cannot be decoded.
     func image() throws -> Image {
         switch self {
         case .file(let bytes):
@@ -19,7 +18,7 @@ enum ItemContents {
         }
     }
 
-    /// The file, if it is a JPEG file.
+    /// Nil for other kinds of files.
     var jpegFile: [UInt8]? {
         if case .file(let bytes) = self, bytes.starts(with: [0xFF, 0xD8, 0xFF]) { bytes } else { nil }
     }

@@ -1,16 +1,15 @@
 import Base
 import Foundation
 
-/// The images to shard, each with a class: a folder, an archive, or the files of a known data set. Nothing is unpacked: an
-/// archive is listed once, and its members are read where they are.
+/// The images to shard, each with a class: a folder, an archive, or the files of a known data set. Archives are not unpacked: they are
+/// listed once, and their members are read in place.
 package struct ShardSource: Sendable {
-    /// How images are laid out in a source.
     package enum Kind: String, Codable, Sendable {
         /// <class>/<file> in a directory.
         case folder
         /// <class>/<file> in a tar archive, at any depth.
         case tar
-        /// A tar archive of one tar archive a class.
+        /// A tar archive with one tar archive per class.
         case imagenetTraining = "ilsvrc2012-train"
         /// A tar archive of images without directories, and a file with their labels.
         case imagenetValidation = "ilsvrc2012-val"
@@ -18,18 +17,18 @@ package struct ShardSource: Sendable {
         case cifar10
     }
 
-    /// What else it may take to know the images of a source and their classes.
+    /// What else is needed to find images and classes.
     package struct Selection: Sendable {
-        /// The part of the source to take: a directory in it, or the beginning of the names of CIFAR-10's batches.
+        /// The part of the source to use: a directory in it, or a prefix of the names of CIFAR-10's batches.
         package var within: String?
         /// The file with the labels of a `Kind.imagenetValidation`.
         package var labels: String?
-        /// The file with the name of each number, for labels that are numbers.
+        /// The file with the name of each number, if labels are numbers.
         package var labelNames: String?
-        /// The names of the classes in the order of the labels; by default those of the source, by their bytes.
+        /// Class names in the order of the labels; by default those of the source, sorted by their bytes.
         package var classes: [String]?
 
-        /// A selection of all of a source whose classes are known from itself.
+        /// Everything of a source that knows its classes.
         package init(
             within: String? = nil, labels: String? = nil, labelNames: String? = nil, classes: [String]? = nil
         ) {
@@ -40,16 +39,14 @@ package struct ShardSource: Sendable {
         }
     }
 
-    /// One image of the source.
     package struct Item: Sendable {
-        /// The position of its class in `classes`.
+        /// Index into `classes`.
         package let label: Int
         /// Its name in the class.
         package let name: String
         let place: Place
     }
 
-    /// Where an image's bytes are.
     enum Place: Sendable {
         /// In a file of its own, named by the image's key.
         case file
@@ -57,22 +54,19 @@ package struct ShardSource: Sendable {
         case part(file: Int, offset: Int, size: Int)
     }
 
-    /// The directory or file.
     package let path: String
-    /// How images are laid out in it.
     package let kind: Kind
-    /// The part that is taken; nil for all of it.
+    /// Nil for all of it.
     package let within: String?
-    /// The names of the classes.
     package let classes: [String]
-    /// The images, by the names of their classes and in them by their own, whose bytes are compared.
+    /// Sorted by class name, then by name, as bytes.
     package let items: [Item]
     private let files: [SourceFile]
 
     /// Lists the images of the directory or archive `path`.
     ///
-    /// Throws `Failure` when it is missing, unreadable or damaged, when it has no images, when its classes are not
-    /// certain or not among those of the selection, or when images of several parts, such as training and test, would be mixed.
+    /// Throws `Failure` if it is missing, unreadable or corrupt, has no images, has uncertain classes or classes outside of the selection,
+    /// or would mix several parts, such as training and test.
     package init(_ path: String, _ selection: Selection = Selection()) throws {
         let listing = try SourceListing(path, selection)
         self.path = listing.kind == .folder ? folderPath(path, selection) : path
@@ -98,10 +92,10 @@ package struct ShardSource: Sendable {
         self.items = items
     }
 
-    /// `class/name` of an item, the key under which it is stored.
+    /// The key of an item: `class/name`.
     package func key(of item: Item) -> String { classes[item.label] + "/" + item.name }
 
-    /// What the source is known by: see `ShardRecipe.Source`.
+    /// Identifies the source; see `ShardRecipe.Source`.
     var record: ShardRecipe.Source {
         var checksum = Checksum()
         func add(_ text: String) {
@@ -116,16 +110,16 @@ package struct ShardSource: Sendable {
         return ShardRecipe.Source(kind: kind, within: within, images: items.count, checksum: checksum.value)
     }
 
-    /// What the source holds for an item.
+    /// The contents of an item.
     ///
-    /// Throws `Failure` when there is no such file any more, it may not be read or has more than 1 GiB, and `MachineFailure`
-    /// when the file system fails or an archive was changed.
+    /// Throws `Failure` if the file is gone, unreadable or larger than 1 GiB, and `MachineFailure` if the file system fails or an archive
+    /// was changed.
     func contents(of item: Item) throws -> ItemContents {
         switch item.place {
         case .file:
             return .file(try ownFile(path + "/" + key(of: item)))
         case .part(let file, let offset, let size):
-            try demandReadable(size: size)
+            try requireReadable(size: size)
             do {
                 let bytes = try files[file].bytes(size, at: offset)
                 return kind == .cifar10 ? .planes(bytes) : .file(bytes)
@@ -147,7 +141,7 @@ package struct ShardSource: Sendable {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw unreadable() }
         let size = Int(status.st_size)
-        try demandReadable(size: size)
+        try requireReadable(size: size)
         return try [UInt8](unsafeUninitializedCapacity: size) { bytes, initialised in
             while initialised < size {
                 let count = read(descriptor, bytes.baseAddress! + initialised, size - initialised)
@@ -159,7 +153,7 @@ package struct ShardSource: Sendable {
         }
     }
 
-    private func demandReadable(size: Int) throws {
+    private func requireReadable(size: Int) throws {
         guard size <= 1 << 30 else { throw Failure("the file has \(size) bytes", hint: "leave it out") }
     }
 }

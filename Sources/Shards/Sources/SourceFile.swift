@@ -2,19 +2,18 @@ import Base
 import CArchive
 import Foundation
 
-/// A file of a source that is read at any place by several threads at a time: as it is or, if it is compressed,
-/// decompressed in memory.
+/// A file of a source with random access from several threads: in place or, if it is compressed, decompressed in memory.
 final class SourceFile: Sendable {
-    /// The largest compressed file that is taken, decompressed; larger ones are to be decompressed first.
+    /// The largest decompressed size of a compressed file; larger ones must be decompressed first.
     static let maximumDecompressedSize = 1 << 30
 
     let path: String
-    /// The size in bytes, decompressed.
+    /// Size after decompression.
     let size: Int
     private let descriptor: Int32
     private let decompressed: [UInt8]?
 
-    /// Throws `Failure` when the file cannot be read, is no regular file, or is compressed and too large.
+    /// Throws `Failure` if the file cannot be read, is not a regular file, or is compressed and too large.
     init(_ path: String) throws {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw systemFailure("cannot open \(path)") }
@@ -36,7 +35,7 @@ final class SourceFile: Sendable {
 
     deinit { close(descriptor) }
 
-    /// The `count` bytes from `offset` on. Throws `Failure` when the file ends before, or cannot be read.
+    /// `count` bytes from `offset`. Throws `Failure` if the file is shorter or cannot be read.
     func bytes(_ count: Int, at offset: Int) throws -> [UInt8] {
         try [UInt8](unsafeUninitializedCapacity: count) { bytes, initialised in
             initialised = try read(into: UnsafeMutableRawBufferPointer(bytes), at: offset)
@@ -46,7 +45,7 @@ final class SourceFile: Sendable {
         }
     }
 
-    /// Reads from `offset` on until `target` is full or the file ends; the number of bytes read.
+    /// Reads from `offset` until `target` is full or the file ends; returns the number of bytes.
     func read(into target: UnsafeMutableRawBufferPointer, at offset: Int) throws -> Int {
         if let decompressed {
             let part = decompressed.dropFirst(offset).prefix(target.count)
@@ -56,7 +55,7 @@ final class SourceFile: Sendable {
         return try readBytes(into: target, from: descriptor, at: offset, path: path)
     }
 
-    /// What is in the file if it is compressed, nil if it is not.
+    /// The decompressed contents, nil if the file is not compressed.
     private static func decompress(_ path: String) throws -> [UInt8]? {
         let archive = archive_read_new()
         defer { archive_read_free(archive) }
@@ -87,7 +86,7 @@ final class SourceFile: Sendable {
     }
 }
 
-/// libarchive's own words about its last error.
+/// libarchive's last error message.
 func archiveMessage(_ archive: OpaquePointer?) -> String {
     archive_error_string(archive).map { String(cString: $0) } ?? "no reason given"
 }

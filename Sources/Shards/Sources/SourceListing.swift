@@ -2,7 +2,7 @@ import Base
 import Foundation
 import Images
 
-/// The images of a source by class, as they were found.
+/// The images of a source by class.
 struct SourceListing {
     struct Image {
         let name: String
@@ -11,11 +11,11 @@ struct SourceListing {
 
     var kind: ShardSource.Kind
     var files: [SourceFile] = []
-    /// The images of each class; a class may have none.
+    /// A class may have none.
     var images: [String: [Image]] = [:]
     var classes: [String] { Array(images.keys) }
 
-    /// Finds out what is at `path` and lists it. Throws `Failure` as `ShardSource.init` does.
+    /// Detects what is at `path` and lists it. Throws `Failure` as `ShardSource.init` does.
     init(_ path: String, _ selection: ShardSource.Selection) throws {
         var status = stat()
         guard stat(path, &status) == 0 else { throw systemFailure("cannot open \(path)") }
@@ -41,8 +41,8 @@ struct SourceListing {
         self.files = files
     }
 
-    /// Classes are the sub-directories; their images are the regular files in them. Hidden entries, deeper directories
-    /// and files beside the classes are left alone. What a file holds is found out by opening it, not by its name.
+    /// Classes are the sub-directories, images the regular files in them. Hidden entries, deeper directories and files next to the classes
+    /// are ignored. The kind of a file is detected when it is opened, not by its name.
     private init(folder path: String) throws {
         self.init(kind: .folder)
         let classes = try directoryEntries(of: path).filter(\.isDirectory).map(\.name)
@@ -63,7 +63,7 @@ struct DirectoryEntry {
     let isFile: Bool
 }
 
-/// The entries of a directory that are not hidden; links count as what they lead to.
+/// Entries of a directory that are not hidden; links are followed.
 func directoryEntries(of path: String) throws -> [DirectoryEntry] {
     guard let directory = opendir(path) else { throw systemFailure("cannot list \(path)") }
     defer { closedir(directory) }

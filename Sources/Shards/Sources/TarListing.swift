@@ -3,17 +3,16 @@ import CArchive
 
 /// A regular file in a tar archive.
 struct TarMember: Sendable {
-    /// The components of its path, without "." and empty ones.
+    /// Components of its path, without "." and empty ones.
     let path: [Substring]
-    /// Where its contents are in the file that the archive is in.
+    /// Range of its contents in the archive's file.
     let range: Range<Int>
 }
 
-/// The regular files of the tar archive in the bytes `range` of `file`, in the order of the archive. `name` is what the
-/// archive is called in messages.
+/// The regular files of the tar archive in the bytes `range` of `file`, in order. `name` is the archive's name in messages.
 ///
-/// Reads headers only and seeks over contents. Hard links are what they link to; other links are left alone. Throws
-/// `Failure` when it is no tar archive, is damaged or cut short, or has sparse files.
+/// Reads headers only. Hard links are resolved; other links are ignored. Throws `Failure` if it is not a tar archive, is corrupt or
+/// truncated, or has sparse files.
 func listTar(_ file: SourceFile, range: Range<Int>, name: String) throws -> [TarMember] {
     let archive = archive_read_new()
     defer { archive_read_free(archive) }
@@ -44,14 +43,14 @@ func listTar(_ file: SourceFile, range: Range<Int>, name: String) throws -> [Tar
         guard status == ARCHIVE_OK || status == ARCHIVE_WARN else {
             throw failure("is damaged or no tar archive: \(archiveMessage(archive))")
         }
-        // What libarchive has consumed so far is the header.
+        // libarchive has consumed the header so far.
         let start = range.lowerBound + Int(archive_filter_bytes(archive, 0))
         guard let text = archive_entry_pathname(entry) ?? archive_entry_pathname_utf8(entry) else {
             throw failure("has a member whose name cannot be read")
         }
         let path = components(String(cString: text))
         if let target = archive_entry_hardlink(entry) {
-            // Rare: only then are paths worth a table.
+            // A table of paths is built only if there are hard links, which is rare.
             if !hasLinks { for (index, member) in members.enumerated() { byPath[member.path] = index } }
             hasLinks = true
             guard let index = byPath[components(String(cString: target))] else {
@@ -81,7 +80,7 @@ private func components(_ path: String) -> [Substring] {
     path.split(separator: "/").filter { $0 != "." }
 }
 
-/// Hands an archive to libarchive block by block, small ones, since only headers are wanted.
+/// Passes an archive to libarchive in small blocks, since only headers are read.
 private final class TarWindow {
     let file: SourceFile
     let range: Range<Int>
@@ -97,7 +96,7 @@ private final class TarWindow {
 
     deinit { block.deallocate() }
 
-    /// The number of bytes of the next block, which `start` gets; -1 after a failure.
+    /// The size of the next block, stored at `start`; -1 after a failure.
     func read(_ start: UnsafeMutablePointer<UnsafeRawPointer?>) -> Int {
         let wanted = UnsafeMutableRawBufferPointer(rebasing: block.prefix(range.upperBound - position))
         do {

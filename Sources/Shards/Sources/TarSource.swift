@@ -4,10 +4,10 @@ import Images
 // Sources in a tar archive.
 
 extension SourceListing {
-    /// Lists the archive at `path`: CIFAR-10's batches, images without directories if there are labels for them, one
-    /// archive a class, or <class>/<file>.
+    /// Lists the archive at `path`: CIFAR-10's batches, images without directories if there are labels, one archive per class, or
+    /// <class>/<file>.
     ///
-    /// Hidden members are left alone. Throws `Failure` as `ShardSource.init` does.
+    /// Hidden members are ignored. Throws `Failure` as `ShardSource.init` does.
     init(tar path: String, _ selection: ShardSource.Selection) throws {
         let file = try SourceFile(path)
         let members = try listTar(file, range: 0..<file.size, name: path).filter { member in
@@ -41,8 +41,8 @@ extension SourceListing {
         images[name, default: []].append(Image(name: String(member.path.last ?? ""), place: place))
     }
 
-    /// <class>/<file> below the directory that has most files so, among those of at least `depth` components. As in a folder, files beside the classes and deeper
-    /// ones are left alone; but other directories with classes are not, for those may be of the test set.
+    /// <class>/<file> below the directory that has the most such files, among those of at least `depth` components. As in a folder, files
+    /// next to the classes and deeper ones are ignored; other directories with classes are not, since they may be those of the test set.
     private mutating func addClasses(_ members: [TarMember], below depth: Int, of path: String) throws {
         var counts: [[Substring]: Int] = [:]
         for member in members where member.path.count >= depth + 2 { counts[member.path.dropLast(2), default: 0] += 1 }

@@ -5,13 +5,13 @@ import Foundation
 import Optimizers
 import Synchronization
 
-/// Writes checkpoints while training goes on: the state is copied, and a thread of each rank carries the copies to rank 0,
-/// which writes them. One checkpoint at a time. A class because two threads share it.
+/// Writes checkpoints while training continues: the state is copied, and a thread on each rank sends its copy to rank 0, which writes
+/// it. One checkpoint at a time. A class because two threads share it.
 final class CheckpointWriter: @unchecked Sendable {
-    /// How a checkpoint ended, on rank 0.
+    /// The result of a checkpoint, on rank 0.
     struct Outcome {
         let step: Int
-        /// Nil where it is on the disk.
+        /// Nil if it was written.
         let failure: Failure?
         let seconds: Double
     }
@@ -30,7 +30,7 @@ final class CheckpointWriter: @unchecked Sendable {
     private let ended = DispatchSemaphore(value: 0)
     private let outcomes = Mutex<[Outcome]>([])
 
-    /// Memory for copies of what `trainer` holds. Throws `Failure` when it is not to be had.
+    /// Memory for copies of the state of `trainer`. Throws `Failure` if the memory is not available.
     init(_ trainer: borrowing Trainer, store: CheckpointStore, retention: CheckpointRetention) throws {
         let (own, layout) = (trainer.optimizer.moments, trainer.replica.model.layout)
         var memory = Arena()
@@ -48,10 +48,9 @@ final class CheckpointWriter: @unchecked Sendable {
         self.retention = retention
     }
 
-    /// Whether a checkpoint is being written.
     var isBusy: Bool { isRunning.load(ordering: .acquiring) }
 
-    /// Copies the state after `step` steps and begins to write it. Not while another is being written.
+    /// Copies the state after `step` steps and starts writing it. Not while another checkpoint is being written.
     func start(_ trainer: borrowing Trainer, step: Int) {
         precondition(!isBusy, "one checkpoint at a time")
         let own = trainer.optimizer.moments
@@ -70,12 +69,12 @@ final class CheckpointWriter: @unchecked Sendable {
         thread.start()
     }
 
-    /// Waits until the checkpoint that was started is written, or has failed.
+    /// Waits until the current checkpoint is written or has failed.
     func wait() {
         while isBusy { ended.wait() }
     }
 
-    /// What has ended since the last call. On rank 0.
+    /// Checkpoints that ended since the last call, on rank 0.
     func takeOutcomes() -> [Outcome] {
         outcomes.withLock { outcomes in
             defer { outcomes = [] }

@@ -1,8 +1,10 @@
 import Base
+import Checkpoints
 import Collectives
 import Foundation
+import Settings
 
-/// When a run's checkpoints are written, which of them stay, and how many may fail. What writes them is `CheckpointWriter`.
+/// The checkpoint policy of a run: when, which to keep, how many may fail. `CheckpointWriter` does the writing.
 struct Checkpointer {
     private let interval: SaveInterval
     private let allowedFailures: Int
@@ -10,55 +12,55 @@ struct Checkpointer {
     private var lastStart = ProcessInfo.processInfo.systemUptime
     private var failuresInARow = 0
     private var lastFailure: Failure?
-    /// How long the slowest checkpoint took, on rank 0.
+    /// Duration of the slowest checkpoint, on rank 0.
     private(set) var longestSeconds = 0.0
     private var heldUpSeconds: Double?
 
-    /// Memory for copies of what `trainer` holds. Throws `Failure` when it is not to be had.
-    init(_ trainer: borrowing Trainer, _ options: RunOptions) throws {
+    /// Memory for copies of the state of `trainer`. Throws `Failure` if the memory is not available.
+    init(_ trainer: borrowing Trainer, _ options: FileOptions) throws {
         interval = options.saveEvery
         allowedFailures = options.saveFailures
-        writer = try CheckpointWriter(trainer, store: options.run.checkpoints, retention: options.retention)
+        writer = try CheckpointWriter(trainer, store: CheckpointStore(run: options.run), retention: options.retention)
     }
 
-    /// Adds what this rank requests of all others at the next step: `isCoordinator` alone looks at the clock.
+    /// Adds this rank's requests for the next step; only the coordinator looks at the clock.
     func add(to requests: inout StepReport.Requests, isCoordinator: Bool) {
         requests.isSaveDue = isCoordinator && isDueByClock
         requests.isSaving = writer.isBusy
         requests.hasGivenUp = failuresInARow > allowedFailures
     }
 
-    /// Begins the checkpoint of `step` steps if one is due. Returns a warning where the one before it is still being written.
+    /// Starts the checkpoint of `step` steps if one is due. Returns a warning if the previous one is still being written.
     ///
-    /// Collective: all ranks begin it, or all throw where the state is not sound.
+    /// Collective: all ranks start it, or all throw because the state is not sound.
     mutating func saveIfDue(
         _ trainer: borrowing Trainer, _ requests: StepReport.Requests, after step: Int
     ) throws -> String? {
         guard requests.isSaveDue || isDue(trainer.configuration, after: step) else { return nil }
-        // What is due by the clock is due again in as many minutes, not with every step.
+        // By the clock, the next one is due after the same number of minutes, not at the next step.
         lastStart = ProcessInfo.processInfo.systemUptime
         if requests.isSaving { return "a checkpoint is still being written; that of step \(step) is left out" }
         var watch = Stopwatch()
-        try trainer.demandSound(step: step)
+        try trainer.requireSound(step: step)
         writer.start(trainer, step: step)
         heldUpSeconds = watch.lap()
         return nil
     }
 
-    /// Writes the checkpoint of `step` steps when the one under way has ended, and waits for it.
+    /// Waits for the checkpoint in progress, then writes that of `step` steps and waits for it. `takeEvents` has the result.
     ///
-    /// Collective: all ranks return, or all throw where the state is not sound. What became of it is in `takeEvents`.
+    /// Collective: all ranks return, or all throw because the state is not sound.
     func saveAndWait(_ trainer: borrowing Trainer, after step: Int) throws {
         writer.wait()
-        try trainer.demandSound(step: step)
+        try trainer.requireSound(step: step)
         writer.start(trainer, step: step)
         writer.wait()
     }
 
-    /// Waits for the checkpoint under way.
+    /// Waits for the checkpoint in progress.
     func wait() { writer.wait() }
 
-    /// What went wrong with checkpoints that ended since the last call, on rank 0.
+    /// Failures of checkpoints that ended since the last call, on rank 0.
     mutating func takeEvents() -> [String] {
         writer.takeOutcomes().compactMap { outcome in
             lastFailure = outcome.failure
@@ -72,30 +74,29 @@ struct Checkpointer {
         }
     }
 
-    /// For how long a checkpoint has held up training since the last call, if one was begun.
+    /// How long a checkpoint delayed training since the last call, if one was started.
     mutating func takeHeldUpSeconds() -> Double? {
         defer { heldUpSeconds = nil }
         return heldUpSeconds
     }
 
-    /// Throws on all ranks the failure of the last checkpoint, if it failed. Collective.
-    func demandSuccess(_ world: World) throws { try world.share(lastFailure) }
+    /// Throws the failure of the last checkpoint on all ranks, if it failed. Collective.
+    func requireSuccess(_ world: World) throws { try world.share(lastFailure) }
 
-    /// A warning where the run's disk has no room for the checkpoints that are to come: as many as stay, and the one that is
-    /// written before the oldest goes.
-    static func spaceWarning(_ trainer: borrowing Trainer, _ options: RunOptions) -> Failure? {
+    /// A warning if the disk has no room for the checkpoints to come: those to keep, and one more before the oldest is removed.
+    static func spaceWarning(_ trainer: borrowing Trainer, _ options: FileOptions) -> Failure? {
         let size = trainer.replica.model.layout.parameterCount * (1 + trainer.optimizer.moments.kinds.count) * 4
-        let existing = options.run.checkpoints.paths().count
+        let existing = CheckpointStore(run: options.run).paths().count
         let coming = max(1, (options.retention.last ?? existing + 1) + 1 - existing)
-        let free = freeBytes(in: options.run.path)
+        let free = freeBytes(in: options.run)
         guard free < coming * size else { return nil }
         func mebibytes(_ bytes: Int) -> String { "\((bytes + (1 << 20) - 1) >> 20) MiB" }
         return Failure(
-            "\(counted(coming, "checkpoint")) of \(mebibytes(size)) are to come, and \(options.run.path) has \(mebibytes(free)) free",
+            "\(counted(coming, "checkpoint")) of \(mebibytes(size)) are to come, and \(options.run) has \(mebibytes(free)) free",
             hint: "free some, or lower --keep")
     }
 
-    /// Whether so many minutes have gone by; what is due by steps, all ranks know by themselves.
+    /// Whether the interval in minutes has passed; intervals in steps are known to all ranks.
     private var isDueByClock: Bool {
         guard case .minutes(let minutes) = interval else { return false }
         return ProcessInfo.processInfo.systemUptime - lastStart >= 60 * minutes

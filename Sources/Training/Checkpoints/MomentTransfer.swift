@@ -2,8 +2,8 @@ import Collectives
 import CrateModel
 import Optimizers
 
-/// Carries moments between the ranks that own them and rank 0, one parameter after the other, so that rank 0 needs the
-/// memory of one parameter only. All ranks go through all parameters of all moments, in the same order.
+/// Sends moments between their owners and rank 0, one parameter at a time, so that rank 0 needs memory for one parameter only. All ranks
+/// go through all parameters of all moments in the same order.
 package struct MomentTransfer: ~Copyable {
     private let world: World
     private let own: MomentParts
@@ -12,8 +12,8 @@ package struct MomentTransfer: ~Copyable {
     private let values: UnsafeMutablePointer<Float>
     private var carried = 0
 
-    /// A transfer from and to `own`, this rank's moments of `layout`. On rank 0 `values` has room for the largest parameter:
-    /// memory that could be refused now would leave the other ranks waiting.
+    /// A transfer between rank 0 and `own`, this rank's moments. On rank 0 `values` has room for the largest parameter; it is allocated
+    /// beforehand because a failure now would leave other ranks waiting.
     package init(
         _ layout: ParameterLayout, _ partition: Partition, own: MomentParts, world: World,
         values: UnsafeMutablePointer<Float>
@@ -25,7 +25,7 @@ package struct MomentTransfer: ~Copyable {
         parameters = layout.parameters
     }
 
-    /// Values that rank 0 needs room for, and none elsewhere.
+    /// Values that `values` needs room for: on rank 0 those of the largest parameter.
     package static func room(for layout: ParameterLayout, _ world: World) -> Int {
         world.rank == 0 ? layout.parameters.map(\.count).max() ?? 0 : 0
     }
@@ -47,7 +47,7 @@ package struct MomentTransfer: ~Copyable {
         return UnsafePointer(values)
     }
 
-    /// Gives the next parameter's moments, which rank 0 has at `source`, to their owners.
+    /// Sends the next parameter's moments from `source` on rank 0 to their owners.
     package mutating func distribute(_ source: UnsafePointer<Float>?) {
         forEachPiece { owner, moment, range, offset in
             if owner == world.rank {
@@ -64,20 +64,19 @@ package struct MomentTransfer: ~Copyable {
         carried += 1
     }
 
-    /// Collects what has not been collected, so that nobody waits.
+    /// Collects the remaining parameters, so that no rank waits.
     package mutating func collectRest() {
         while carried < own.kinds.count * parameters.count { _ = collect() }
     }
 
-    /// Distributes what has not been distributed: what comes from rank 0, which sends zeros when it has failed.
+    /// Distributes the remaining parameters; rank 0 sends zeros if it has failed.
     package mutating func distributeRest() {
         while carried < own.kinds.count * parameters.count {
             distribute(world.rank == 0 ? UnsafePointer(values) : nil)
         }
     }
 
-    /// Calls `body` with every owner's piece of the next parameter: owner, moment, place in the flat buffer, and place in
-    /// the parameter.
+    /// Calls `body` with every owner's piece of the next parameter: owner, moment, range in the flat buffer, offset in the parameter.
     private borrowing func forEachPiece(_ body: (Int, Moment, Range<Int>, Int) -> Void) {
         let moment = own.kinds[carried / parameters.count]
         let parameter = parameters[carried % parameters.count]

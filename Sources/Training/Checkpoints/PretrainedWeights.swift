@@ -3,21 +3,20 @@ import Checkpoints
 import CrateModel
 import Kernels
 
-/// A model whose parameters a classifier begins with.
+/// Weights that a classifier starts from.
 package struct PretrainedWeights: Sendable {
-    /// What `CheckpointStore.modelFile` makes of a run, a checkpoint or a file.
+    /// A model file; see `CheckpointStore.modelFile`.
     package let file: String
-    /// Whether the head begins with initial values where the file has one.
+    /// Whether the head is initialised anew even if the file has one.
     package let hasNewHead: Bool
 
-    /// The parameters in `file`.
     package init(file: String, hasNewHead: Bool) {
         self.file = file
         self.hasNewHead = hasNewHead
     }
 
-    /// The parameters of `model` that come from the file: all that it has under their names; only a head may be without.
-    /// Throws `Failure` where another one is missing or has another shape.
+    /// The parameters of `model` to read from the file: all, except that a head may be missing. Throws `Failure` if another parameter is
+    /// missing or has another shape.
     func parameters(of model: Model) throws -> [Parameter] {
         let source = try CheckpointStore.description(ofModelFile: file).model
         let shapes = Dictionary(uniqueKeysWithValues: source.layout.parameters.map { ($0.name, $0.shape) })

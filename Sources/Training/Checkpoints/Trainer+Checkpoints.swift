@@ -3,8 +3,8 @@ import Checkpoints
 import Kernels
 
 extension Trainer {
-    /// Fills parameters and moments from the checkpoint at `path`, which rank 0 alone reads, or with initial values and those of
-    /// `pretrained`. Collective: all ranks hold rank 0's parameters afterwards, or all throw.
+    /// Fills parameters and moments from the checkpoint at `path`, which only rank 0 reads, or with initial values and those of
+    /// `pretrained`. Collective: afterwards all ranks have the parameters of rank 0, or all throw.
     package func load(from path: String?, pretrained: PretrainedWeights? = nil) throws {
         let isCoordinator = world.rank == 0
         let isResuming = world.broadcast(path == nil ? 0 : 1, from: 0) == 1
@@ -44,8 +44,8 @@ extension Trainer {
         replica.parametersChanged()
     }
 
-    /// Throws where parameters are not finite or not the same on all ranks: such are never saved. Collective.
-    package func demandSound(step: Int) throws {
+    /// Throws if parameters are not finite or differ between ranks; such a state is never saved. Collective.
+    package func requireSound(step: Int) throws {
         let (parameters, count) = (replica.parameters.pointer, replica.parameters.count)
         let moments = optimizer.moments
         try world.agree {
@@ -60,6 +60,6 @@ extension Trainer {
         var fingerprints = [Double](repeating: 0, count: world.size)
         fingerprints[world.rank] = Double(fingerprint(parameters, count: count))
         world.sum(&fingerprints)
-        try demandEqual(fingerprints, after: step)
+        try requireEqual(fingerprints, after: step)
     }
 }

@@ -3,20 +3,16 @@ import Foundation
 import Loader
 import Optimizers
 
-/// What training a classifier decides beyond what every run does.
+/// Settings of training a classifier.
 package struct ClassificationTask: Codable, Equatable, Sendable {
-    /// How patches become tokens.
     package var form: ClassifierForm
-    /// What of the tokens the head looks at.
     package var pooling: Pooling
-    /// Classes, smoothing, and what is done to images.
+    /// Classes, smoothing and augmentation.
     package var labels: LabelSettings
-    /// How parameters follow their gradients.
     package var optimizer: OptimizerKind
-    /// What the learning rate is multiplied with from each layer to the one before it.
+    /// Factor on the learning rate from each layer to the one before it.
     package var layerDecay: Double
 
-    /// A task from its parts.
     package init(
         form: ClassifierForm, pooling: Pooling, labels: LabelSettings, optimizer: OptimizerKind, layerDecay: Double
     ) {

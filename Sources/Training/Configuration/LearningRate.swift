@@ -6,22 +6,19 @@ import Foundation
 ///     rate(s) = peak s / warmup                                          for s < warmup
 ///     rate(s) = peak / 2 (1 + cos(pi (s - warmup) / (total - warmup)))   from there on
 package struct LearningRate: Codable, Equatable, Sendable {
-    /// The highest rate, reached at the end of the warm-up.
+    /// The rate at the end of the warm-up.
     package let peak: Double
-    /// Steps of the warm-up.
     package let warmupSteps: Int
-    /// Steps of the whole run.
     package let totalSteps: Int
 
-    /// The schedule of a run of `totalSteps` steps.
     package init(peak: Double, warmupSteps: Int, totalSteps: Int) {
         self.peak = peak
         self.warmupSteps = warmupSteps
         self.totalSteps = totalSteps
     }
 
-    /// The schedule of `epochs` epochs of `sampleCount` samples in steps of `batchSize`, or of `steps` steps; warm-up is
-    /// `warmupEpochs` epochs, or a twentieth of the run. Throws `Failure` when there is nothing to do.
+    /// A schedule of `epochs` epochs of `sampleCount` samples in steps of `batchSize`, or of `steps` steps. Warm-up is `warmupEpochs`
+    /// epochs, or 5% of the run. Throws `Failure` if it does not fit.
     package init(
         peak: Double, epochs: Int?, steps: Int?, warmupEpochs: Double?, sampleCount: Int, batchSize: Int
     ) throws {
@@ -35,7 +32,7 @@ package struct LearningRate: Codable, Equatable, Sendable {
         self.init(peak: peak, warmupSteps: warmup, totalSteps: total)
     }
 
-    /// The rate of step `step`, counted from 0.
+    /// `step` counts from 0.
     package func rate(at step: Int) -> Double {
         if step < warmupSteps { return peak * Double(step) / Double(warmupSteps) }
         let progress = Double(step - warmupSteps) / Double(max(1, totalSteps - warmupSteps))

@@ -1,7 +1,7 @@
 import Foundation
 
 extension TrainingConfiguration {
-    /// Every setting as text, by the name of the option that decides it, where there is one.
+    /// Every setting as text, by the name of its option if there is one.
     package var fields: [String: String] {
         get throws {
             var fields: [String: String] = [:]
@@ -14,11 +14,10 @@ extension TrainingConfiguration {
         }
     }
 
-    /// Settings that a run may change on its way: how long it is, and how a batch is divided, which changes nothing but the
-    /// rounding of sums.
+    /// Settings that may change when a run is resumed: its length, and how a batch is divided, which only changes the rounding of sums.
     static let changeable: Set = ["steps", "warmup-steps", "micro-batch", "virtual-ranks"]
 
-    /// Settings that are not named as their option is.
+    /// Settings whose name differs from their option's.
     private static let names = [
         "normalisation.mean": "pixel-mean", "normalisation.deviation": "pixel-deviation", "schedule.peak": "lr",
         "schedule.totalSteps": "steps", "sampleCount": "samples",
@@ -33,7 +32,7 @@ extension TrainingConfiguration {
     }
 }
 
-/// A value as it is encoded, to be shown without a loss of digits.
+/// An encoded value as text, with all digits.
 private enum EncodedValue: Decodable {
     case leaf(String)
     case list([EncodedValue])

@@ -8,38 +8,35 @@ import Loader
 import Optimizers
 import Shards
 
-/// Everything that decides what a run computes; `fields` are stored with it.
+/// Everything that determines what a run computes; `fields` are stored with the run.
 package struct TrainingConfiguration: Codable, Equatable, Sendable {
-    /// The model; for a classifier its encoder.
+    /// For a classifier its encoder.
     package var model: ModelConfiguration
-    /// Samples of a step over all ranks.
+    /// Samples per step over all ranks.
     package var batchSize: Int
-    /// Parts of a step whose gradients are summed in a tree, the same parts on any number of ranks.
+    /// Parts of a step whose gradients are summed in a tree, the same on any number of ranks.
     package var virtualRanks: Int
     /// Samples of one forward and backward pass.
     package var microBatch: Int
-    /// The precision of products.
+    /// Of matrix products.
     package var precision: Precision
-    /// How gradients travel between virtual ranks.
+    /// Of gradients sent between virtual ranks.
     package var wire: WireFormat
-    /// The learning rate of every step, and the number of steps.
     package var schedule: LearningRate
     /// Decoupled weight decay.
     package var weightDecay: Double
-    /// Largest global norm of the gradients; nil leaves them as they are.
+    /// Maximum global norm of the gradients; nil disables clipping.
     package var clip: Double?
-    /// Fraction of the patches that is hidden; 0 for a classifier.
+    /// Fraction of patches that are masked; 0 for a classifier.
     package var maskRatio: Double
-    /// What a classifier is trained for; nil in pretraining.
+    /// Nil in pretraining.
     package var classification: ClassificationTask?
-    /// What pixels are normalised with.
     package var normalisation: Normalisation
-    /// All random numbers of the run are functions of it and of what they are for.
+    /// All random numbers are functions of the seed and of their purpose.
     package var seed: UInt64
     /// Samples of the training set.
     package var sampleCount: Int
 
-    /// A run from its parts.
     package init(
         model: ModelConfiguration, batchSize: Int, virtualRanks: Int, microBatch: Int, precision: Precision,
         wire: WireFormat, schedule: LearningRate,
@@ -63,23 +60,22 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
         self.sampleCount = sampleCount
     }
 
-    /// The model that is trained. Throws `Failure` where a classifier's configuration makes no sense.
+    /// Throws `Failure` if a classifier's configuration is invalid.
     package func makeModel() throws -> Model {
         guard let task = classification else { return try Model(model) }
         return try Model(
             ClassifierConfiguration(model, form: task.form, pooling: task.pooling, classes: task.labels.classes))
     }
 
-    /// The optimiser with its settings.
     package var rule: UpdateRule { classification?.rule(weightDecay: weightDecay) ?? .adamW(weightDecay: weightDecay) }
 
-    /// What the learning rate is multiplied with for `parameter` of `model`.
+    /// Factor on the learning rate for `parameter` of `model`.
     package func rateFactor(_ parameter: Parameter, of model: Model) -> Double {
         classification?.rateFactor(parameter, of: model) ?? 1
     }
 
-    /// Samples of a step of each virtual rank. Throws `Failure` when the batch does not divide into virtual ranks and
-    /// micro-batches, or the virtual ranks over `ranks` ranks.
+    /// Samples per step of each virtual rank. Throws `Failure` if the batch does not divide into virtual ranks and micro-batches, or the
+    /// virtual ranks over `ranks` ranks.
     package func samplesPerVirtualRank(ranks: Int) throws -> Int {
         guard virtualRanks > 0, virtualRanks % ranks == 0 else {
             throw Failure(
@@ -101,15 +97,15 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
         return samples
     }
 
-    /// Whether `ranks` ranks, on one thread each, compute the bits that any other number computes that is a power of two and
-    /// has a power of two of virtual ranks each.
+    /// Whether `ranks` ranks, with one thread each, compute the same bits as any other power of two of ranks that has a power of two of
+    /// virtual ranks each.
     package func isIndependentOf(ranks: Int) -> Bool {
         let share = virtualRanks / ranks
         return ranks & (ranks - 1) == 0 && share & (share - 1) == 0
     }
 
-    /// The micro-batch m that keeps `threads` threads busiest, so with the least ceil(m / threads) / m: of those that divide the
-    /// samples of a virtual rank and are at most `Replica.usefulImages`. Of equal ones the largest.
+    /// The micro-batch m with the least ceil(m / threads) / m, which keeps `threads` threads busiest, among the divisors of a virtual
+    /// rank's samples up to `Replica.usefulImages`; the largest of equals.
     package static func defaultMicroBatch(batchSize: Int, virtualRanks: Int, threads: Int) -> Int {
         let samples = max(1, batchSize / virtualRanks)
         let divisors = (1...min(Replica.usefulImages(threads: threads), samples)).filter { samples % $0 == 0 }
@@ -117,17 +113,17 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
         return divisors.reduce(1) { best, next in rounds(next) * best <= rounds(best) * next ? next : best }
     }
 
-    /// Whether something that happens every `epochs` epochs is due after `step` steps.
+    /// Whether an event with a period of `epochs` epochs is due after `step` steps.
     package func isDue(every epochs: Int, after step: Int) -> Bool {
         let period = sampleCount * epochs
         return step * batchSize / period > (step - 1) * batchSize / period
     }
 
-    /// The epoch, a fraction, after `step` steps.
+    /// Epochs, a fraction, after `step` steps.
     package func epoch(after step: Int) -> Double { Double(step * batchSize) / Double(sampleCount) }
 
-    /// The micro-batches that rank `rank` of `ranks` computes from step `step` on to the end of the schedule: its virtual
-    /// ranks' positions follow each other, and the next step's are a batch further.
+    /// The micro-batches of rank `rank` of `ranks` from step `step` to the end: the positions of its virtual ranks are consecutive, and
+    /// those of the next step are one batch further.
     package func batches(from step: Int, rank: Int, ranks: Int) -> BatchSequence {
         let share = batchSize / ranks
         return BatchSequence(
@@ -136,7 +132,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
             end: schedule.totalSteps * batchSize)
     }
 
-    /// A loader of the shards in `path` for this configuration's model. Throws `Failure` as `BatchLoader` does.
+    /// Throws `Failure` as `BatchLoader` does.
     package func makeLoader(_ path: String, _ onCorruption: CorruptionPolicy = .stop) throws -> BatchLoader {
         try BatchLoader(
             LoaderSettings(

@@ -1,11 +1,11 @@
 import Foundation
 import Loader
 
-/// Warns of corrupt samples, each once, on the rank that met it.
+/// Warns once about each corrupt sample, on the rank that met it.
 struct CorruptSampleReport {
     private let rank: Int
     private var told: Set<Int> = []
-    /// A set that is largely damaged fills no memory and no screen; what comes later is only counted in the log.
+    /// Bounds memory and output for a largely corrupt data set; further samples are only counted in the log.
     private static let limit = 1000
 
     init(rank: Int) { self.rank = rank }

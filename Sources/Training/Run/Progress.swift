@@ -2,7 +2,7 @@ import Base
 import Checkpoints
 import Foundation
 
-/// What rank 0 tells the person who watches: one line in place on a terminal, a line every few steps elsewhere.
+/// Progress output of rank 0: a line updated in place on a terminal, a line every few steps elsewhere.
 struct Progress {
     private var line = StatusLine(.standardOutput, isTerminal: isWatchedOnTerminal())
     private let isTalking: Bool
@@ -12,20 +12,19 @@ struct Progress {
     /// Since the last line.
     private var (images, seconds) = (0.0, 0.0)
 
-    /// Only rank 0 is `isTalking`. Of the `remaining` steps the first few and about fifty get a line of their own; so does each that
-    /// ends a minute or more after the last line.
+    /// Only rank 0 is `isTalking`. The first steps, about fifty of the `remaining` steps, and any step that ends a minute after the last line
+    /// get a line.
     init(isTalking: Bool, totalSteps: Int, remaining: Int) {
         self.isTalking = isTalking
         self.totalSteps = totalSteps
         linesEvery = max(5, remaining / 50)
     }
 
-    /// A message on a line of its own.
+    /// Prints a permanent line.
     mutating func say(_ text: String) {
         if isTalking { line.say(text) }
     }
 
-    /// The state after a step that took `seconds`.
     mutating func show(_ entry: LogEntry, seconds: Double) {
         guard isTalking else { return }
         secondsPerStep = secondsPerStep.map { 0.9 * $0 + 0.1 * seconds } ?? seconds
@@ -42,12 +41,12 @@ struct Progress {
         line.show(text)
     }
 
-    /// Ends the line in place, so that what follows, such as an error, starts on its own.
+    /// Ends the status line, so that later output starts on a new line.
     mutating func endLine() { line.end() }
 }
 
-/// Whether the standard output ends at a terminal. mpirun gives its processes a terminal of their own, whatever its
-/// output goes to; then its own output decides, where it runs on this machine.
+/// Whether standard output is a terminal. mpirun gives its processes pseudo-terminals; then its own output decides, if it runs on this
+/// host.
 private func isWatchedOnTerminal() -> Bool {
     guard isatty(STDOUT_FILENO) == 1 else { return false }
     guard ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_SIZE"] != nil else { return true }

@@ -3,10 +3,10 @@ import Checkpoints
 import Foundation
 
 extension RunDirectory {
-    /// Makes a run of `published` whose training has not begun, and returns the path of its checkpoint of step 0.
+    /// Creates a run from `published` weights before training, and returns the path of its checkpoint of step 0.
     ///
-    /// `pretrain --resume` begins its schedule there; the options of an autoencoder need not be given again. Throws `Failure` where the
-    /// directory holds a run or checkpoints.
+    /// `pretrain --resume` starts there, with the options of the model stored. Throws `Failure` if the directory holds a run or
+    /// checkpoints.
     package func begin(from published: borrowing PublishedModel) throws -> String {
         let checkpoint = try published.save(run: path)
         guard published.model.classifier == nil else { return checkpoint }
@@ -21,14 +21,13 @@ extension RunDirectory {
         return checkpoint
     }
 
-    /// Whether the directory holds what `crate import` leaves: a checkpoint of step 0, and nothing of a run yet.
+    /// Whether the directory holds the result of `crate import`: a checkpoint of step 0, and no run.
     var holdsImport: Bool {
         checkpoints.paths().count == 1 && checkpoints.paths().first.flatMap(CheckpointStore.step) == 0
     }
 
-    /// Imported weights go on with any recipe, but undamaged and with their own model. Pixels that are normalised with something
-    /// else than before are told of to `report`.
-    func demandImport(for configuration: TrainingConfiguration, report: (Failure) -> Void) throws {
+    /// Imported weights can be trained with any recipe, but must be intact and of the same model. A different normalisation is reported.
+    func requireImport(for configuration: TrainingConfiguration, report: (Failure) -> Void) throws {
         let file = try CheckpointStore.modelFile(at: checkpoints.paths()[0]) { _ in }
         let stored = try CheckpointStore.description(ofModelFile: file)
         let (imported, normalisation) = (stored.model.configuration, stored.normalisation)

@@ -5,24 +5,21 @@ import Kernels
 import Reports
 import Shards
 
-/// A run on disk; `RunFile` says what lies in it.
+/// A run on disk; see `RunFile`.
 package struct RunDirectory: Sendable {
-    /// Its path.
     package let path: String
 
-    /// The run at `path`, which need not exist yet.
     package init(path: String) {
         self.path = path
     }
 
-    /// Its checkpoints.
     package var checkpoints: CheckpointStore { CheckpointStore(run: path) }
     var configurationPath: String { RunFile.configuration.path(in: path) }
     var logPath: String { RunFile.log.path(in: path) }
     var measuresPath: String { RunFile.measures.path(in: path) }
     var tensorBoardPath: String { RunFile.tensorBoard.path(in: path) }
 
-    /// Writes the report anew from what is on the disk. Returns what kept it from being written, which is no reason to stop.
+    /// Writes the report from the files on disk. Returns a message if that fails, which does not stop the run.
     func refreshReport() -> String? {
         do {
             try RunReport(run: path).write(to: RunFile.report.path(in: path))
@@ -32,13 +29,12 @@ package struct RunDirectory: Sendable {
         }
     }
 
-    /// Makes the directory ready for `configuration` and returns the checkpoint to go on from, if any.
+    /// Prepares the directory for `configuration` and returns the checkpoint to resume from, if any.
     ///
-    /// Throws `Failure` when it cannot be written, holds a run already and is not to be resumed, or holds a run of another
-    /// configuration, or checkpoints none of which can be read. Damaged ones get another name; that, and settings that have
-    /// changed, goes to `report`.
+    /// Throws `Failure` if it cannot be written, holds a run that is not to be resumed, holds a run of another configuration, or only
+    /// unreadable checkpoints. Corrupt checkpoints are renamed; this, and changed settings, are passed to `report`.
     func prepare(
-        _ configuration: TrainingConfiguration, _ options: RunOptions, ranks: Int, report: (Failure) -> Void
+        _ configuration: TrainingConfiguration, _ given: RunSettings, resumes: Bool, report: (Failure) -> Void
     ) throws -> (path: String, manifest: Manifest)? {
         let manager = FileManager.default
         guard !manager.fileExists(atPath: "\(path)/\(ShardIndex.fileName)") else {
@@ -52,19 +48,19 @@ package struct RunDirectory: Sendable {
                 "\(path) holds a log or checkpoints, but no \(RunFile.configuration.name) to say whose",
                 hint: "restore it, or change --run")
         }
-        guard options.resumes || !(isUsed || isImported) else {
+        guard resumes || !(isUsed || isImported) else {
             throw Failure("\(path) holds a run already", hint: "add --resume to go on with it, or change --run")
         }
-        if isImported { try demandImport(for: configuration, report: report) }
+        if isImported { try requireImport(for: configuration, report: report) }
         let newest = isUsed || isImported ? try newestSound(report: report) : nil
-        if newest != nil && isUsed { try demandComparable(configuration, report: report) }
+        if newest != nil && isUsed { try requireComparable(configuration, report: report) }
         let (done, total) = (newest?.manifest.step ?? 0, configuration.schedule.totalSteps)
         guard done <= total else {
             throw Failure(
                 "\(path) holds \(done) steps already, more than the \(total) of this schedule",
                 hint: "raise --steps or --epochs")
         }
-        var settings = options.settings
+        var settings = given
         settings.options["virtual-ranks"] = "\(configuration.virtualRanks)"
         settings.options["micro-batch"] = "\(configuration.microBatch)"
         settings.resolved = try configuration.fields
@@ -73,10 +69,10 @@ package struct RunDirectory: Sendable {
         return newest
     }
 
-    /// The newest checkpoint that can be read, nil where there is none at all. Newer ones, which cannot be, are set aside.
+    /// The newest readable checkpoint, nil if there is none at all. Newer, unreadable ones are renamed.
     ///
-    /// Where none can be read, the cause may be another than damage, such as a disk that fails or a version that is newer: then
-    /// nothing is touched, and the `Failure` of the newest is thrown.
+    /// If none can be read, the cause may not be corruption, but for example a failing disk or a newer version: then nothing is changed,
+    /// and the `Failure` of the newest is thrown.
     private func newestSound(report: (Failure) -> Void) throws -> (path: String, manifest: Manifest)? {
         var unreadable: [(path: String, failure: Failure)] = []
         let newest = checkpoints.newest { unreadable.append(($0, $1)) }
@@ -92,7 +88,7 @@ package struct RunDirectory: Sendable {
         return newest
     }
 
-    /// Keeps other processes from the run. Those of a job that was killed may take a moment to end; `say` is told of waiting for them.
+    /// Locks the run against other processes. Those of a killed job may take a moment to end; the wait is reported to `say`.
     package func lock(say: (String) -> Void) throws -> FileLock {
         try makeDirectory()
         return try FileLock(RunFile.lock.path(in: path), use: path, waitingUpTo: 10, say: say)
@@ -106,7 +102,7 @@ package struct RunDirectory: Sendable {
         }
     }
 
-    private func demandComparable(_ configuration: TrainingConfiguration, report: (Failure) -> Void) throws {
+    private func requireComparable(_ configuration: TrainingConfiguration, report: (Failure) -> Void) throws {
         let (before, now) = (try storedFields(), try configuration.fields)
         let names = Set(before.keys).union(now.keys).filter { before[$0] != now[$0] }.sorted()
         func text(_ names: [String]) -> String {
@@ -122,7 +118,7 @@ package struct RunDirectory: Sendable {
         if !names.isEmpty { report(Failure(text(names), hint: "the run goes on with it")) }
     }
 
-    /// What the run was to compute; runs of version 0.1 have stored it as a configuration.
+    /// The resolved settings of the stored run; runs of version 0.1 stored a configuration instead.
     private func storedFields() throws -> [String: String] {
         if let resolved = try RunSettings.read(run: path)?.resolved, !resolved.isEmpty { return resolved }
         guard let data = FileManager.default.contents(atPath: configurationPath),
@@ -133,12 +129,12 @@ package struct RunDirectory: Sendable {
         return try stored.fields
     }
 
-    /// Drops a log's lines of later steps, which will be written again; of all steps for -1.
+    /// Drops log lines of later steps, which will be written again; -1 drops those of all steps.
     private func keepLines(of file: String, through step: Int) throws {
         guard let data = FileManager.default.contents(atPath: file) else { return }
         let lines = data.split(separator: UInt8(ascii: "\n")).filter { line in
             guard let entry = try? JSONDecoder().decode(LogEntry.self, from: Data(line)) else { return false }
-            // Events keep their place in the story; they are not written again.
+            // Events are kept; they are not written again.
             return entry.step.map { $0 <= step } ?? true
         }
         try DurableFile.write(lines.flatMap { $0 + [UInt8(ascii: "\n")] }, to: file)

@@ -3,7 +3,7 @@ import Checkpoints
 import Foundation
 
 extension LogEntry {
-    /// The line of an evaluation after `step` steps; without the loss where that is not finite, since JSON has no such number.
+    /// The line of an evaluation after `step` steps. A loss that is not finite is left out, since JSON cannot represent it.
     init(_ result: Evaluation, _ configuration: TrainingConfiguration, after step: Int) {
         self.init(step: step, epoch: configuration.epoch(after: step))
         validationLoss = result.loss.isFinite ? result.loss : nil
@@ -11,7 +11,7 @@ extension LogEntry {
         validationTop5 = result.accuracy?.top5
     }
 
-    /// The line of the step that makes `done`.
+    /// The line of the step after which `done` steps are done.
     init(_ result: StepResult, _ configuration: TrainingConfiguration, saveSeconds: Double?, after done: Int) {
         let seconds = result.seconds
         self.init(step: done, epoch: configuration.epoch(after: done))
@@ -35,7 +35,7 @@ extension LogEntry {
     }
 }
 
-/// A file of JSON objects, one a line, such as `log.jsonl`; see `AppendingFile` for what happens on a full disk.
+/// A JSON Lines file such as `log.jsonl`; see `AppendingFile` for a full disk.
 struct RunLog {
     private let file: AppendingFile
     private let encoder = JSONEncoder()
@@ -45,8 +45,8 @@ struct RunLog {
         encoder.outputFormatting = [.sortedKeys]
     }
 
-    /// Appends a line. Returns what is wrong the first time that lines cannot be written, nil otherwise; throws `Failure` when
-    /// more are kept than memory should hold.
+    /// Appends a line. Returns the failure the first time that writing fails, otherwise nil; throws `Failure` when more is kept than fits
+    /// the limit.
     func append(_ entry: some Encodable) throws -> Failure? {
         try file.append(encoder.encode(entry) + [UInt8(ascii: "\n")])
     }

@@ -5,14 +5,14 @@ import Foundation
 import Images
 import Reports
 
-/// What a run tells TensorBoard: two runs side by side, whose x axes are steps, and epochs times 1,000 as MAE has it, so that runs
-/// of different batch sizes compare.
+/// A run in TensorBoard: two runs side by side, one over steps and one over epochs times 1,000 (as in MAE), so that runs with different
+/// batch sizes are comparable.
 struct TensorBoardLog {
     private let bySteps: EventFile
     private let byEpochs: EventFile
     private let configuration: TrainingConfiguration
 
-    /// Begins new files after `start` steps; what earlier ones have of later steps no longer counts.
+    /// Starts new files after `start` steps; later steps in earlier files are discarded.
     init(_ configuration: TrainingConfiguration, path: String, start: Int) throws {
         self.configuration = configuration
         bySteps = try EventFile(directory: "\(path)/steps", purgeStep: start == 0 ? 0 : start + 1)
@@ -23,7 +23,6 @@ struct TensorBoardLog {
         _ = try bySteps.append(step: start, [.text("configuration", "```\n\(text)\n```")])
     }
 
-    /// Adds the curves' points of a line of the log.
     func append(_ entry: LogEntry) throws -> Failure? {
         let curves = [
             ("train/loss", entry.loss), ("train/lr", entry.lr), ("train/grad_norm", entry.gradNorm),
@@ -33,7 +32,7 @@ struct TensorBoardLog {
         return try append(entry.step, curves.compactMap { tag, value in value.map { .scalar(tag, $0) } })
     }
 
-    /// Adds the means of the metrics, a group of curves for each.
+    /// Adds the means of the metrics, one group of curves per metric.
     func append(_ measurement: LayerMeasurement) throws -> Failure? {
         var values: [EventValue] = []
         func add(_ name: String, _ block: Int, _ value: Double?) {
@@ -48,7 +47,6 @@ struct TensorBoardLog {
         return try append(measurement.step, values)
     }
 
-    /// Adds a picture.
     func append(_ image: Image, tag: String, step: Int) throws -> Failure? { try append(step, [.image(tag, image)]) }
 
     private func append(_ step: Int?, _ values: [EventValue]) throws -> Failure? {

@@ -2,30 +2,32 @@ import Base
 import Checkpoints
 import Collectives
 import Foundation
+import Settings
 import Shards
 
-/// How a run ended.
 package enum RunEnd: Sendable {
-    /// With the last step of the schedule, or the one it was told to stop after.
+    /// With the last step of the schedule, or of --stop-after.
     case finished
-    /// With a checkpoint, since it was asked to stop or its time was up.
+    /// With a checkpoint, because of a request to stop or the time limit.
     case stopped
 }
 
-/// Trains a model, a CRATE-MAE or a classifier, from its initial values, those of another model, or the run's newest checkpoint
-/// to the end of the schedule.
+/// Trains a CRATE-MAE or a classifier from initial values, pretrained weights, or the run's newest checkpoint to the end of the
+/// schedule.
 ///
 /// Collective: every rank computes its share of each batch; rank 0 alone writes the log and the checkpoints. All
 /// ranks return, or all throw the same `Failure`.
 package func train(
-    _ configuration: TrainingConfiguration, _ options: RunOptions, world: World
+    _ configuration: TrainingConfiguration, _ options: RunOptions, _ settings: RunSettings,
+    from pretrained: PretrainedWeights? = nil, world: World
 ) throws -> RunEnd {
-    var stop = StopSignal(timeLimit: options.timeLimit)
+    var stop = StopSignal(timeLimit: options.files.timeLimit.map { 60 * $0 })
+    let path = options.files.run
     let total = configuration.schedule.totalSteps
 
-    try demandAgreement(configuration, options, world)
+    try requireAgreement(configuration, options, settings, pretrained, world)
     startWatchdog(options, world)
-    var run = try TrainingRun(configuration, options, world)
+    var run = try TrainingRun(configuration, options, settings, from: pretrained, world)
     defer { run.end() }
     try run.begin()
 
@@ -48,31 +50,37 @@ package func train(
     guard !isStopping else { return .stopped }
     run.say(
         run.start == run.last
-            ? "nothing left to do: \(options.run.path) holds \(run.last) steps; --steps or --epochs can be more"
-            : "done: \(options.run.path) holds \(run.last) steps" + (run.last < total ? " of \(total)" : ""))
+            ? "nothing left to do: \(path) holds \(run.last) steps; --steps or --epochs can be more"
+            : "done: \(path) holds \(run.last) steps" + (run.last < total ? " of \(total)" : ""))
     return .finished
 }
 
-/// Refuses ranks that were started with something else than rank 0, before they wait for each other forever.
-private func demandAgreement(
-    _ configuration: TrainingConfiguration, _ options: RunOptions, _ world: World
+/// Refuses ranks that were started differently from rank 0, before they would wait for each other forever.
+private func requireAgreement(
+    _ configuration: TrainingConfiguration, _ options: RunOptions, _ settings: RunSettings,
+    _ pretrained: PretrainedWeights?, _ world: World
 ) throws {
-    var fields = options.shared.merging(try configuration.fields) { own, _ in own }
+    // Except for paths, and what concerns one process.
+    let local: Set = ["data", "validation", "run", "threads", "time-limit"]
+    var fields = settings.options.filter { !local.contains($0.key) }.merging(try configuration.fields) { $1 }
+    fields["from"] = pretrained?.file
+    fields["stop-after"] = options.files.stopAfter.map { "\($0)" }
     fields["program version"] = programVersion
     let layout = try world.agree { try configuration.makeModel().layout.parameters }.map {
         "\($0.name)\($0.shape)\($0.offset)"
     }
     fields["parameter layout"] = String(format: "%08x", Checksum(of: [UInt8](layout.joined().utf8)).value)
     try world.agree {
-        try demandSameClasses(configuration, options)
-        fields["training shards"] = try ShardIndex.fingerprint(directory: options.data)
-        fields["validation shards"] = try options.validation.map { try ShardIndex.fingerprint(directory: $0) } ?? "none"
+        try requireSameClasses(configuration, options.files)
+        fields["training shards"] = try ShardIndex.fingerprint(directory: options.files.data)
+        fields["validation shards"] =
+            try options.files.validation.map { try ShardIndex.fingerprint(directory: $0) } ?? "none"
     }
-    try world.demandEqual(fields)
+    try world.requireEqual(fields)
 }
 
-/// Refuses validation shards of other classes than those to train on: their labels would mean something else.
-private func demandSameClasses(_ configuration: TrainingConfiguration, _ options: RunOptions) throws {
+/// Refuses validation shards with other classes than the training shards.
+private func requireSameClasses(_ configuration: TrainingConfiguration, _ options: FileOptions) throws {
     guard configuration.classification != nil, let validation = options.validation else { return }
     let classes = try [options.data, validation].map { try ShardIndex.read(directory: $0).classes }
     guard classes[0] == classes[1] else {
@@ -83,10 +91,10 @@ private func demandSameClasses(_ configuration: TrainingConfiguration, _ options
 }
 
 private func startWatchdog(_ options: RunOptions, _ world: World) {
-    let (logPath, isCoordinator) = (options.run.logPath, world.rank == 0)
-    world.watchdog.start(options.distribution.limits) { text in
+    let (logPath, isCoordinator) = (RunDirectory(path: options.files.run).logPath, world.rank == 0)
+    world.watchdog.start(options.ranks.limits) { text in
         try? FileHandle.standardError.write(contentsOf: Data("crate: warning: \(text)\n".utf8))
-        // On any thread, so not through the log that the loop writes.
+        // Called on any thread, so not through the log of the loop.
         if isCoordinator { _ = try? RunLog(path: logPath).append(LogEntry(event: text)) }
     }
 }

@@ -4,47 +4,54 @@ import Collectives
 import CrateModel
 import Kernels
 import Loader
+import Settings
 
-/// A run under way: the trainer, and everything that evaluates it, logs it and saves it. Each method is one line of the training
-/// loop, and collective but for `say` and `end`.
+/// A run in progress: the trainer, and everything that evaluates, logs and saves it. Each method is one line of the training loop, and
+/// collective except `say` and `end`.
 struct TrainingRun: ~Copyable {
     private let configuration: TrainingConfiguration
     private let options: RunOptions
+    private let directory: RunDirectory
     private let world: World
     private var trainer: Trainer
     private let validation: BatchLoader?
-    /// On rank 0 alone, and never read: it is held as long as the run exists.
+    /// Only on rank 0; held as long as the run exists.
     private let lock: FileLock?
-    /// On rank 0 alone.
+    /// Only on rank 0.
     private let log: RunLog?
     private let telemetry: Telemetry
     private(set) var checkpointer: Checkpointer
     private var progress: Progress
     private var corruptSamples: CorruptSampleReport
     private var skipsInARow = 0
-    /// Steps that were done when the run began.
+    /// Steps done when the run starts.
     let start: Int
-    /// Steps with which it ends.
+    /// Steps done when it ends.
     let last: Int
 
-    /// Everything that can be refused, all memory, and the parameters to begin with.
+    /// Validates everything, allocates all memory, and loads the parameters.
     ///
     /// Collective: all ranks have the run, or all throw the same `Failure`.
-    init(_ configuration: TrainingConfiguration, _ options: RunOptions, _ world: World) throws {
-        let isCoordinator = world.rank == 0
+    init(
+        _ configuration: TrainingConfiguration, _ options: RunOptions, _ settings: RunSettings,
+        from pretrained: PretrainedWeights?, _ world: World
+    ) throws {
+        let (isCoordinator, files) = (world.rank == 0, options.files)
+        let directory = RunDirectory(path: files.run)
         let trainer = try Trainer(
-            configuration, data: options.data, threads: options.threads, options.distribution,
-            onCorruption: options.onCorruption, world)
-        if let pretrained = options.pretrained {
+            configuration, data: files.data, threads: options.speed.threads, bucketBytes: options.ranks.bucket.bytes,
+            checkEvery: options.ranks.checkEvery, onNonFinite: options.ranks.onNonFinite,
+            onCorruption: files.onCorrupt, world)
+        if let pretrained {
             try world.agree { _ = try pretrained.parameters(of: trainer.replica.model) }
         }
         let validation = try world.agree {
-            try options.validation.map { try configuration.makeLoader($0, options.onCorruption) }
+            try files.validation.map { try configuration.makeLoader($0, files.onCorrupt) }
         }
 
         let lock = try world.agree {
             isCoordinator
-                ? try options.run.lock {
+                ? try directory.lock {
                     var line = StatusLine(.standardOutput, isTerminal: false)
                     line.say($0)
                 } : nil
@@ -52,13 +59,13 @@ struct TrainingRun: ~Copyable {
         var warnings: [Failure] = []
         let resumed = try world.agree {
             isCoordinator
-                ? try options.run.prepare(configuration, options, ranks: world.size) { warnings.append($0) } : nil
+                ? try directory.prepare(configuration, settings, resumes: files.resume) { warnings.append($0) } : nil
         }
-        let log = try world.agree { isCoordinator ? try RunLog(path: options.run.logPath) : nil }
+        let log = try world.agree { isCoordinator ? try RunLog(path: directory.logPath) : nil }
         let start = world.broadcast(resumed?.manifest.step ?? 0, from: 0)
         let total = configuration.schedule.totalSteps
-        let last = min(total, options.stopAfter.map { max($0, start) } ?? total)
-        try trainer.load(from: resumed?.path, pretrained: options.pretrained)
+        let last = min(total, files.stopAfter.map { max($0, start) } ?? total)
+        try trainer.load(from: resumed?.path, pretrained: pretrained)
 
         var progress = Progress(isTalking: isCoordinator, totalSteps: total, remaining: last - start)
         for warning in warnings + trainer.loader.missing + (validation?.missing ?? []) {
@@ -73,14 +80,15 @@ struct TrainingRun: ~Copyable {
         if let resumed { progress.say("going on from \(resumed.path)") }
 
         let telemetry = try world.agree {
-            try Telemetry(options, configuration, trainer, validation: validation, start: start)
+            try Telemetry(options, directory, configuration, trainer, validation: validation, start: start)
         }
-        let checkpointer = try world.agree { try Checkpointer(trainer, options) }
-        if isCoordinator, let warning = Checkpointer.spaceWarning(trainer, options) {
+        let checkpointer = try world.agree { try Checkpointer(trainer, files) }
+        if isCoordinator, let warning = Checkpointer.spaceWarning(trainer, files) {
             progress.say("warning: \(warning)")
         }
         self.configuration = configuration
         self.options = options
+        self.directory = directory
         self.world = world
         self.trainer = trainer
         self.validation = validation
@@ -94,18 +102,18 @@ struct TrainingRun: ~Copyable {
         self.last = last
     }
 
-    /// Reads ahead for the first step, and evaluates the model that a new run begins with.
+    /// Starts reading ahead, and evaluates the initial model of a new run.
     mutating func begin() throws {
         if start > 0 { try record(LogEntry(event: "went on from step \(start) on \(counted(world.size, "rank"))")) }
         trainer.begin(at: start)
         guard start == 0 else { return }
-        if world.rank == 0, let directory = options.validation { telemetry.showSamples(of: directory) }
+        if world.rank == 0, let shards = options.files.validation { telemetry.showSamples(of: shards) }
         try evaluate(after: 0, isEvaluation: true)
     }
 
-    /// One optimiser step and its line in the log. `isStopping` is called after the passes.
+    /// One optimiser step and its log line. `isStopping` is called after the passes.
     ///
-    /// Throws, beside failures of the step, where too many steps in a row were skipped or too many checkpoints failed.
+    /// Throws if the step fails, or too many consecutive steps were skipped or checkpoints failed.
     mutating func trainStep(_ step: Int, isStopping: () -> Bool) throws -> StepResult {
         let (checkpointer, isCoordinator, done) = (checkpointer, world.rank == 0, step + 1)
         let result = try trainer.trainStep(step) {
@@ -120,9 +128,9 @@ struct TrainingRun: ~Copyable {
         corruptSamples.tell(result.substitutions)
         progress.show(entry, seconds: result.seconds.total)
         if result.isSkipped { say("warning: step \(done) is skipped: loss or gradients are not finite") }
-        if result.requests.hasGivenUp { try self.checkpointer.demandSuccess(world) }
+        if result.requests.hasGivenUp { try self.checkpointer.requireSuccess(world) }
         skipsInARow = result.isSkipped ? skipsInARow + 1 : 0
-        guard skipsInARow <= options.distribution.maxSkips else {
+        guard skipsInARow <= options.ranks.maxSkips else {
             throw Failure(
                 "\(skipsInARow) steps in a row up to step \(done) are not finite",
                 hint: "begin a new --run with a lower --lr")
@@ -130,11 +138,11 @@ struct TrainingRun: ~Copyable {
         return result
     }
 
-    /// Evaluates if that is due after `step` steps, and measures the layers if that is.
+    /// Evaluates and measures the layers if due after `step` steps.
     mutating func evaluateIfDue(after step: Int) throws {
         let isLast = step == configuration.schedule.totalSteps
         try evaluate(
-            after: step, isEvaluation: isLast || configuration.isDue(every: options.evaluateEvery, after: step))
+            after: step, isEvaluation: isLast || configuration.isDue(every: options.files.evaluateEvery, after: step))
     }
 
     private mutating func evaluate(after step: Int, isEvaluation: Bool) throws {
@@ -153,21 +161,21 @@ struct TrainingRun: ~Copyable {
         if let entry { try record(entry) }
     }
 
-    /// Writes the report anew if that is due after `step` steps, or the run ends with them.
+    /// Updates the report if due after `step` steps or if the run ends.
     mutating func reportIfDue(after step: Int, isLast: Bool) throws {
-        guard let epochs = options.reportEvery, isLast || configuration.isDue(every: epochs, after: step) else {
+        guard let epochs = options.files.reportEvery, isLast || configuration.isDue(every: epochs, after: step) else {
             return
         }
-        let (options, log, isCoordinator) = (options, log, world.rank == 0)
+        let (directory, log, isCoordinator) = (directory, log, world.rank == 0)
         let text = try world.agree {
-            let text = isCoordinator ? options.run.refreshReport() : nil
+            let text = isCoordinator ? directory.refreshReport() : nil
             if let text { _ = try log?.append(LogEntry(event: text)) }
             return text
         }
         if let text { say("warning: \(text)") }
     }
 
-    /// Begins a checkpoint if one is due after `step` steps; with the last of them (`isLast`) waits until it is written.
+    /// Starts a checkpoint if due after `step` steps; if the run ends (`isLast`), waits for it.
     mutating func checkpointIfDue(_ requests: StepReport.Requests, after step: Int, isLast: Bool) throws {
         world.watchdog.begin(.saving, step: step)
         guard isLast else {
@@ -176,24 +184,24 @@ struct TrainingRun: ~Copyable {
         }
         try checkpointer.saveAndWait(trainer, after: step)
         try record()
-        try checkpointer.demandSuccess(world)
+        try checkpointer.requireSuccess(world)
     }
 
     /// Prints a message on rank 0.
     mutating func say(_ text: String) { progress.say(text) }
 
-    /// Prints what measuring the layers has cost, if anything.
+    /// Prints the cost of measuring the layers, if any.
     mutating func sayCost() {
         if let cost = telemetry.cost { say(cost) }
     }
 
-    /// However the run ends: MPI must not be ended under the thread that sends a checkpoint.
+    /// MPI must not be finalised while a thread still sends a checkpoint.
     mutating func end() {
         checkpointer.wait()
         progress.endLine()
     }
 
-    /// Adds a line to the log, and what became of checkpoints since.
+    /// Adds a log line, and events of checkpoints since the last one.
     private mutating func record(_ entry: LogEntry? = nil) throws {
         let events = checkpointer.takeEvents()
         for event in events { say("warning: \(event)") }

@@ -5,14 +5,14 @@ import CrateModel
 import Kernels
 import Loader
 
-/// What a model achieves on a whole validation set.
+/// Results of a model on a whole validation set.
 package struct Evaluation: Sendable {
-    /// The mean loss over all samples.
+    /// Mean over all samples.
     package let loss: Double
-    /// The fractions of the samples whose class a classifier names first, and among its first five.
+    /// Top-1 and top-5 accuracy of a classifier.
     package let accuracy: (top1: Double, top5: Double)?
 
-    /// As it is printed everywhere.
+    /// As printed everywhere.
     package var text: String {
         let loss = "validation loss \(formatted(loss))"
         guard let accuracy else { return loss }
@@ -20,17 +20,16 @@ package struct Evaluation: Sendable {
     }
 }
 
-/// Evaluates all samples of `loader`, each framed and masked in a way that is always the same.
+/// Evaluates all samples of `loader` with a fixed crop and mask.
 ///
-/// The samples are cut into chunks of `chunk`, which go round the ranks; each sample's loss is then summed in the
-/// order of the samples, so that the result does not depend on the number of ranks. Collective: all ranks get the
-/// result, or all throw.
+/// Chunks of `chunk` samples are distributed over the ranks; the losses are then summed in the order of the samples, so the result does
+/// not depend on the number of ranks. Collective: all ranks get the result, or all throw.
 package func evaluate(
     _ replica: borrowing Replica, loader: BatchLoader, chunk: Int, world: World
 ) throws -> Evaluation {
     let (model, count) = (replica.model, loader.count)
     var losses = [Double](repeating: 0, count: count)
-    // How many classes a classifier takes for likelier than the sample's own.
+    // The rank of the right class among all classes, from 0.
     var ranks = [Double](repeating: 0, count: model.classifier == nil ? 0 : count)
     try world.agree {
         loader.begin(
@@ -56,21 +55,18 @@ package func evaluate(
         accuracy: model.classifier == nil ? nil : (share(1), share(5)))
 }
 
-/// What `evaluateCheckpoint` found.
 package struct CheckpointEvaluation: Sendable {
-    /// What the model achieves.
     package let result: Evaluation
-    /// The number of samples.
     package let samples: Int
-    /// The model file that was evaluated.
+    /// The evaluated model file.
     package let file: String
-    /// Damaged checkpoints that were passed over. Rank 0's alone.
+    /// Corrupt checkpoints that were skipped; only on rank 0.
     package let warnings: [Failure]
 }
 
-/// Evaluates the checkpoint that `path` means (see `CheckpointStore.modelFile`) on the shards in `data`.
+/// Evaluates the checkpoint that `path` denotes (see `CheckpointStore.modelFile`) on the shards in `data`.
 ///
-/// `maskRatio` nil takes the ratio of the training. Every rank reads the checkpoint. Collective: all ranks get the result, or all throw.
+/// `maskRatio` nil is that of the training. Every rank reads the checkpoint. Collective: all ranks get the result, or all throw.
 package func evaluateCheckpoint(
     _ path: String, data: String, maskRatio: Double?, precision: Precision, threads: Int, world: World
 ) throws -> CheckpointEvaluation {
@@ -82,5 +78,5 @@ package func evaluateCheckpoint(
         result: result, samples: loader.count, file: loaded.file, warnings: loaded.warnings)
 }
 
-/// A validation loss as it is printed everywhere; a NaN without its sign, which means nothing and differs between processors.
+/// A loss as printed everywhere; NaN without its sign, which differs between processors.
 package func formatted(_ loss: Double) -> String { String(format: "%.6f", loss.isNaN ? .nan : loss) }

@@ -8,7 +8,7 @@ package struct FaultInjection {
     private let kind: Kind
     private let rank, step: Int
 
-    /// Nil where no fault is asked for.
+    /// Nil if no fault is requested.
     package init?(_ text: String? = ProcessInfo.processInfo.environment["CRATE_INJECT_FAULT"]) {
         let parts = (text ?? "").split(separator: ":").map(String.init)
         guard parts.count == 3, let kind = Kind(rawValue: parts[0]), let rank = Int(parts[1]), let step = Int(parts[2])

@@ -3,32 +3,35 @@ import Collectives
 import CrateModel
 import Loader
 import Optimizers
+import Settings
 import Shards
 
-/// A rank's replica and all that it trains with; memory is allocated once.
+/// A rank's replica with everything that trains it; memory is allocated once.
 package struct Trainer: ~Copyable {
     package let configuration: TrainingConfiguration
     package let replica: Replica
     package let optimizer: Optimizer
     package let partition: Partition
     package let world: World
-    package let options: DistributionOptions
+    let checkEvery: Int
+    let onNonFinite: NonFinitePolicy
     package let loader: BatchLoader
     package let exchange: GradientExchange
     package let report: StepReport
-    /// This rank's corrupt samples of the step.
+    /// Corrupt samples of the step on this rank.
     var substitutions: [Substitution] = []
     let fault = FaultInjection()
 
-    /// A replica that trains on the shards in `data` on `threads` threads. Collective: all ranks have one, or all throw.
+    /// Trains on the shards in `data` on `threads` threads, and exchanges gradients in buckets of `bucketBytes`. Every `checkEvery` steps the
+    /// ranks compare their parameters; 0 for never. Collective: all ranks have a trainer, or all throw.
     package init(
-        _ configuration: TrainingConfiguration, data: String, threads: Int, _ options: DistributionOptions,
-        onCorruption: CorruptionPolicy = .stop, _ world: World
+        _ configuration: TrainingConfiguration, data: String, threads: Int, bucketBytes: Int, checkEvery: Int = 0,
+        onNonFinite: NonFinitePolicy = .stop, onCorruption: CorruptionPolicy = .stop, _ world: World
     ) throws {
         _ = try configuration.samplesPerVirtualRank(ranks: world.size)
         let model = try world.agree { try configuration.makeModel() }
         let partition = Partition(
-            count: model.layout.bufferCount, bucketCount: options.bucketBytes / 4, ranks: world.size)
+            count: model.layout.bufferCount, bucketCount: bucketBytes / 4, ranks: world.size)
         let loader = try world.agree { try configuration.makeLoader(data, onCorruption) }
         let replica = try world.agree {
             try Replica(
@@ -56,6 +59,7 @@ package struct Trainer: ~Copyable {
         self.report = report
         self.partition = partition
         self.world = world
-        self.options = options
+        self.checkEvery = checkEvery
+        self.onNonFinite = onNonFinite
     }
 }

@@ -4,41 +4,41 @@ import Kernels
 import Loader
 import Optimizers
 
-/// What one step found out; the same on all ranks, but for the seconds.
+/// The result of a step, the same on all ranks except for the seconds.
 package struct StepResult {
-    /// The mean loss over the global batch.
+    /// Mean over the global batch.
     package let loss: Double
-    /// The global norm of the gradients before clipping.
+    /// Global norm before clipping.
     package let gradientNorm: Double
-    /// Whether the step was left out, since its loss or gradients were not finite.
+    /// Whether nothing was updated because loss or gradients were not finite.
     package let isSkipped: Bool
-    /// What any rank requests.
+    /// Requests of any rank.
     package let requests: StepReport.Requests
-    /// The rank that worked longest, and its seconds of reading, computing and waiting; nil where there is one rank.
+    /// The rank that worked longest, with its seconds of reading, computing and waiting; nil with one rank.
     package let slowest: (rank: Int, data: Double, compute: Double, wait: Double)?
-    /// Samples of the global batch that others stood in for.
+    /// Substituted samples of the global batch.
     package let substituted: Int
-    /// This rank's share of them.
+    /// Those of this rank.
     package let substitutions: [Substitution]
-    /// Where this rank's time went.
+    /// Of this rank.
     package let seconds: StepSeconds
 }
 
 extension Trainer {
-    /// Begins to read ahead the samples of step `step`. Then `trainStep` takes the steps in order.
+    /// Starts reading ahead from step `step`; `trainStep` then takes the steps in order.
     package func begin(at step: Int) {
         loader.begin(configuration.batches(from: step, rank: world.rank, ranks: world.size), for: .training)
     }
 
-    /// One optimiser step: every rank's micro-batches forward and backward, the sum of the gradients over all ranks, which
-    /// overlaps the last backward pass, clipping, the update of the own parts, and the gathering of all parts.
+    /// One optimiser step: forward and backward passes over this rank's micro-batches, the sum of the gradients over all ranks, which
+    /// overlaps the last backward pass, clipping, the update of this rank's parts, and the gathering of all parts.
     /// Collective: all ranks do the step, or all throw and no parameter has changed. `requests` is called after the passes.
     package mutating func trainStep(
         _ step: Int, requests: () -> StepReport.Requests = { StepReport.Requests() }
     ) throws -> StepResult {
         let clock = replica.clock
         let (parameters, count) = (replica.parameters.pointer, replica.parameters.count)
-        let isChecking = world.size > 1 && options.checkEvery > 0 && (step + 1) % options.checkEvery == 0
+        let isChecking = world.size > 1 && checkEvery > 0 && (step + 1) % checkEvery == 0
         clock.restart()
         report.clear()
         substitutions.removeAll(keepingCapacity: true)
@@ -50,7 +50,7 @@ extension Trainer {
         let isFinite = exchange.finishReduction()
         clock.lap(.reduction)
 
-        // ---- what all ranks have to know ----
+        // ---- what all ranks must know ----
         optimizer.sumSquares(of: replica.gradients.pointer, into: report.squares.baseAddress!)
         if isChecking { report[world.rank, .after] = Double(fingerprint(parameters, count: count)) }
         clock.lap(.optimizer)
@@ -65,11 +65,11 @@ extension Trainer {
         world.sum(report.values.elements)
         clock.lap(.reduction)
         if report.any(.failed) { try world.share(failure) }
-        if isChecking { try report.demandEqualParameters(step: step) }
+        if isChecking { try report.requireEqualParameters(step: step) }
         let loss = report.losses.reduce(0, +) / (Double(configuration.batchSize) * Double(loader.lossTerms))
         let norm = report.squares.reduce(0, +).squareRoot()
         let isUsable = loss.isFinite && norm.isFinite && !report.any(.notFinite)
-        if !isUsable && options.onNonFinite == .stop { throw notFinite(step, loss, norm) }
+        if !isUsable && onNonFinite == .stop { throw notFinite(step, loss, norm) }
 
         // ---- update ----
         world.watchdog.begin(.updating, step: step + 1)
@@ -96,7 +96,7 @@ extension Trainer {
                 ), substituted: Int(report.sum(.substituted)), substitutions: substitutions, seconds: clock.seconds)
     }
 
-    /// The failure of a step that is not finite, which names the ranks that it came from.
+    /// Names the ranks with values that are not finite.
     private func notFinite(_ step: Int, _ loss: Double, _ norm: Double) -> Failure {
         let origin = report.any(.notFinite) ? " from \(report.ranks(with: .notFinite))" : ""
         return Failure(
@@ -106,8 +106,8 @@ extension Trainer {
         )
     }
 
-    /// Leaves this rank's gradients to the exchange, and its losses in the report. A rank that fails does not leave the
-    /// others waiting: it takes part in the exchange with what it has.
+    /// Hands this rank's gradients to the exchange, and its losses to the report. A rank that fails still takes part in the exchange, so the
+    /// others do not wait.
     private mutating func computeGradients(_ step: Int) -> Failure? {
         let (exchange, watchdog) = (exchange, world.watchdog)
         let ownRanks = configuration.virtualRanks / world.size
@@ -134,7 +134,7 @@ extension Trainer {
         }
     }
 
-    /// The gradients and the loss of one virtual rank. Calls `ready` as `completeBackward` does.
+    /// Gradients and loss of one virtual rank. Calls `ready` as `completeBackward` does.
     private mutating func computeLeaf(_ step: Int, _ virtualRank: Int, ready: (Int) -> Void) throws {
         let (images, share) = (configuration.microBatch, configuration.batchSize / configuration.virtualRanks)
         let gradientScale = 1 / (Double(configuration.batchSize) * Double(loader.lossTerms))
@@ -151,7 +151,7 @@ extension Trainer {
             let batch = replica.model.batch(loaded)
             replica.forward(batch)
             replica.loss(batch, gradientScale: Float(gradientScale))
-            // Not added in place, at which Swift 6.3.1 fails under the thread sanitiser.
+            // Not `+=`, which crashes Swift 6.3.1 under the thread sanitiser.
             report.losses[virtualRank] = replica.imageLosses.prefix(images).reduce(report.losses[virtualRank], +)
             if position + images < first + share {
                 replica.backward(batch)

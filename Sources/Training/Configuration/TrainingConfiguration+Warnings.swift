@@ -2,8 +2,8 @@ import Foundation
 import Shards
 
 extension TrainingConfiguration {
-    /// What is allowed, but is seldom meant: a text for each, to be said before a run on the shards of `index` begins.
-    package func doubts(of index: ShardIndex) -> [String] {
+    /// Warnings about settings that are valid but rarely intended, for a run on the shards of `index`.
+    package func warnings(for index: ShardIndex) -> [String] {
         var texts: [String] = []
         if schedule.peak > 0, schedule.peak < 1e-5 {
             let rate = String(format: "%.1e", schedule.peak)
