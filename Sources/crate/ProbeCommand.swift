@@ -3,6 +3,7 @@ import ArgumentParser
 import Foundation
 import Probing
 import Settings
+import Training
 
 struct ProbeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -25,3 +25,11 @@ func runWithWorld(_ body: (World) throws -> Void) throws {
 func printError(_ text: String) {
     try? FileHandle.standardError.write(contentsOf: Data("crate: \(text)\n".utf8))
 }
+
+/// Prints `value` as one JSON object on one line, its keys in snake case.
+func printJSON(_ value: some Encodable) throws {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.sortedKeys]
+    print(String(decoding: try encoder.encode(value), as: UTF8.self))
+}

@@ -1,4 +1,5 @@
 import CBuildFacts
+import Foundation
 
 /// What the program was built for, and whether this processor can run it.
 package enum BuildFacts {
@@ -41,4 +42,14 @@ package enum BuildFacts {
             "the program was built for a processor (\(processor)) with \(missing.joined(separator: ", ")), which this one lacks",
             hint: "build it with Launch/build --processor x86-64-v3, or on this machine")
     }
+}
+
+/// Ranks of different versions do not train together.
+package let programVersion = "0.1.0"
+
+/// The host name from the kernel; Foundation would query name servers.
+package func hostName() -> String {
+    var name = [CChar](repeating: 0, count: 256)
+    guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }
+    return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }

@@ -1,2 +1,0 @@
-/// Ranks of different versions do not train together.
-package let programVersion = "0.1.0"
