@@ -2,8 +2,8 @@ import Base
 import CHDF5
 import Foundation
 
-/// Writes an HDF5 file of features: a float32 dataset (n, D) for each name, and `/labels` int64 (n), -1 where there is none.
-/// It is under its temporary name until `finish`, and removed when that is never reached.
+/// Writes an HDF5 file of features: a float32 dataset (n, D) for each name, and `/labels` int64 (n), -1 for none. It has its temporary
+/// name until `finish`, and is removed if that is never reached.
 package struct FeatureFile: ~Copyable {
     private let path: String
     private let dim: Int
@@ -11,9 +11,9 @@ package struct FeatureFile: ~Copyable {
     private var datasets: [hid_t]
     private var isFinished = false
 
-    /// Starts the file `path` for `count` rows of `dim` values in each of the datasets `names`; `attributes` go to the root.
+    /// Starts the file `path` for `count` rows of `dim` values in each of the datasets `names`; `attributes` are those of the root.
     ///
-    /// Throws `Failure` when the file cannot be created.
+    /// Throws `Failure` if the file cannot be created.
     package init(path: String, names: [String], count: Int, dim: Int, attributes: [String: String]) throws {
         crate_h5_prepare()
         let failure = Failure("cannot create \(path)", hint: "check the directory and the free space")
@@ -49,9 +49,9 @@ package struct FeatureFile: ~Copyable {
         if !isFinished { unlink(DurableFile.partialPath(of: path)) }
     }
 
-    /// Writes the rows `samples` of every dataset; `rows` has the first row of each.
+    /// Writes the rows `samples` of every dataset; `rows` points to the first row of each.
     ///
-    /// Throws `Failure` when that fails, on a full disk say.
+    /// Throws `Failure` if that fails, for example on a full disk.
     package func write(_ samples: Range<Int>, _ rows: [UnsafePointer<Float>]) throws {
         crate_h5_prepare()
         for (dataset, rows) in zip(datasets, rows) {
@@ -66,7 +66,7 @@ package struct FeatureFile: ~Copyable {
         }
     }
 
-    /// Completes the file with the labels of all rows, and gives it its name.
+    /// Completes the file with the labels of all rows, and renames it.
     package mutating func finish(labels: [Int]) throws {
         crate_h5_prepare()
         let failure = writeFailure

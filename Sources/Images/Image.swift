@@ -2,19 +2,15 @@ import Base
 
 /// An image in memory: 8-bit sRGB values without alpha.
 package struct Image: Equatable, Sendable {
-    /// Columns.
     package let width: Int
-    /// Rows.
     package let height: Int
     /// `height * width * 3` values in (row, column, channel) order.
     package var pixels: [UInt8]
 
-    /// The most pixels an image may have: a header can claim any size, and memory follows the header.
+    /// A bound, because a header can claim any size, and memory follows the header.
     package static let maximumPixelCount = 1 << 28
 
-    /// An image of the given pixels; `pixels.count` must be `width * height * 3`.
-    ///
-    /// Throws `Failure` when it is not, or when the size is empty or beyond `maximumPixelCount`.
+    /// Throws `Failure` unless `pixels.count` is `width * height * 3`, or if the size is empty or beyond `maximumPixelCount`.
     package init(width: Int, height: Int, pixels: [UInt8]) throws {
         guard pixels.count == 3 * (try Image.pixelCount(width: width, height: height)) else {
             throw Failure(
@@ -26,9 +22,9 @@ package struct Image: Equatable, Sendable {
         self.pixels = pixels
     }
 
-    /// `width * height` of an image of `byteCount` bytes, of which each can hold at most `pixelsPerByte` pixels.
+    /// `width * height` of an image of `byteCount` bytes, each of which can hold at most `pixelsPerByte` pixels.
     ///
-    /// Throws `Failure` when the size is empty, beyond `maximumPixelCount`, or beyond what the bytes can hold.
+    /// Throws `Failure` if the size is empty, beyond `maximumPixelCount`, or beyond what the bytes can hold.
     static func pixelCount(width: Int, height: Int, byteCount: Int, pixelsPerByte: Int) throws -> Int {
         let count = try pixelCount(width: width, height: height)
         guard count / pixelsPerByte <= byteCount else {
@@ -37,7 +33,7 @@ package struct Image: Equatable, Sendable {
         return count
     }
 
-    /// `width * height`. Throws `Failure` when the size is empty or beyond `maximumPixelCount`.
+    /// Throws `Failure` if the size is empty or beyond `maximumPixelCount`.
     static func pixelCount(width: Int, height: Int) throws -> Int {
         let (count, overflow) = width.multipliedReportingOverflow(by: height)
         guard width > 0, height > 0, !overflow, count <= maximumPixelCount else {

@@ -1,8 +1,7 @@
 import Base
 import Kernels
 
-/// How a square image is cut into square patches: patches by row of the grid, values inside a patch in
-/// (row, column, channel) order.
+/// The division of a square image into square patches: patches by row of the grid, values of a patch in (row, column, channel) order.
 package struct PatchGrid: Equatable, Sendable {
     /// The image's side S in pixels.
     package let imageSize: Int
@@ -18,8 +17,7 @@ package struct PatchGrid: Equatable, Sendable {
     /// Values of an image, 3 S^2.
     package var valueCount: Int { imageSize * imageSize * 3 }
 
-    /// Throws `Failure` unless both sizes are positive, `patchSize` divides `imageSize` and that is at most
-    /// `PatchLimits.imageSize`.
+    /// Throws `Failure` unless both sizes are positive, `patchSize` divides `imageSize`, and that is at most `PatchLimits.imageSize`.
     package init(imageSize: Int, patchSize: Int) throws {
         guard (1...PatchLimits.imageSize).contains(imageSize) else {
             throw Failure(
@@ -35,7 +33,7 @@ package struct PatchGrid: Equatable, Sendable {
         self.patchSize = patchSize
     }
 
-    /// The patches that stay visible where `maskRatio` of them are hidden. Throws `Failure` where that leaves none or all.
+    /// Visible patches if `maskRatio` of them are masked. Throws `Failure` if that leaves none or all.
     package func visiblePatches(maskRatio: Double) throws -> Int {
         let visible =
             maskRatio > 0 && maskRatio < 1 ? visiblePatchCount(patchCount: patchCount, ratio: maskRatio) : 0

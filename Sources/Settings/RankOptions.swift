@@ -3,15 +3,14 @@ import Collectives
 
 extension WireFormat: ExpressibleByArgument {}
 
-/// What is done with a step whose loss or gradients are not finite.
+/// What to do if loss or gradients are not finite.
 package enum NonFinitePolicy: String, CaseIterable, Sendable, ExpressibleByArgument {
-    /// The run ends.
+    /// End the run.
     case stop
-    /// The step changes nothing.
+    /// Skip the update.
     case skip
 }
 
-/// How much of the gradients ranks exchange at once.
 package struct BucketOption: ParsableArguments {
     @Option(help: ArgumentHelp("Bucket size of the gradient exchange in MiB.", valueName: "mib"))
     package var bucketMb = 2.0

@@ -2,7 +2,7 @@ import ArgumentParser
 import Checkpoints
 import Shards
 
-/// The exit code of a run that saved its state because it was asked to stop or its time was up: EX_TEMPFAIL of sysexits.h.
+/// The exit code of a run that saved its state early, on request or because of the time limit: EX_TEMPFAIL of sysexits.h.
 package let stoppedEarly = ExitCode(75)
 
 extension CorruptionPolicy: ExpressibleByArgument {}
@@ -73,7 +73,7 @@ package struct FileOptions: ParsableArguments {
     }
 }
 
-/// From one checkpoint to the next.
+/// The interval between checkpoints.
 package enum SaveInterval: Equatable, Sendable, ExpressibleByArgument {
     case epochs(Int)
     case steps(Int)
@@ -97,7 +97,6 @@ package enum SaveInterval: Equatable, Sendable, ExpressibleByArgument {
         }
     }
 
-    /// How it is written on the command line.
     package var defaultValueDescription: String {
         switch self {
         case .epochs(let epochs): "\(epochs)"
@@ -107,7 +106,7 @@ package enum SaveInterval: Equatable, Sendable, ExpressibleByArgument {
     }
 }
 
-/// What every run has, whatever is trained in it: all but its recipe and its model.
+/// What every run has, whatever it trains: everything except recipe and model.
 package struct RunOptions: ParsableArguments {
     @OptionGroup(title: "Data and run") package var files: FileOptions
     @OptionGroup(title: "Speed") package var speed: SpeedOptions

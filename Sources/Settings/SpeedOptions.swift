@@ -3,7 +3,6 @@ import Kernels
 
 extension Precision: ExpressibleByArgument {}
 
-/// How fast a model is computed.
 package struct SpeedOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Threads per rank; give mpirun as many cores per rank.", valueName: "n"))
     package var threads = 1
@@ -15,7 +14,7 @@ package struct SpeedOptions: ParsableArguments {
     package func validate() throws { try requireCount("--threads", threads, upTo: 1024) }
 }
 
-/// The bounds keep products of these numbers, such as samples of a whole run, far from the limits of Int.
+/// The bounds keep products of these numbers, such as the samples of a whole run, far from overflow.
 package func requireCount(_ option: String, _ value: Int, from least: Int = 1, upTo largest: Int) throws {
     guard (least...largest).contains(value) else {
         throw ValidationError("\(option) takes a whole number from \(least) to \(largest).")

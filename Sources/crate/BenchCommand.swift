@@ -62,9 +62,6 @@ struct BenchCommand: ParsableCommand {
         try runWithWorld { world in
             let modelConfiguration = try world.agree { try model.configuration(normalisesTargets: masking.normPix) }
             if exchange { return try measureExchange(modelConfiguration, world) }
-            var recipe = try RecipeOptions.parse(["--steps", "\(steps + 2)", "--batch-size", "\(batchSize)"])
-            recipe.microBatch = microBatch
-            recipe.wire = wire
             let data = NSTemporaryDirectory() + "crate-bench-\(UUID().uuidString)"
             defer { try? FileManager.default.removeItem(atPath: data) }
             let sampleCount = 64
@@ -72,10 +69,14 @@ struct BenchCommand: ParsableCommand {
                 try DrawnShards.write(
                     to: data, count: sampleCount, imageSize: model.imageSize, patchSize: model.patchSize)
             }
-            let configuration = try recipe.configuration(
-                modelConfiguration, maskRatio: masking.maskRatio, sampleCount: sampleCount, normalisation: .imageNet,
-                precision: speed.announcedPrecision(world),
-                ranks: world.size, threads: speed.threads)
+            let configuration = TrainingConfiguration(
+                model: modelConfiguration, batchSize: batchSize, virtualRanks: world.size,
+                microBatch: microBatch
+                    ?? TrainingConfiguration.defaultMicroBatch(
+                        batchSize: batchSize, virtualRanks: world.size, threads: speed.threads),
+                precision: speed.announcedPrecision(world), wire: wire,
+                schedule: LearningRate(peak: 1e-5, warmupSteps: 0, totalSteps: steps + 2), weightDecay: 0.1, clip: 1,
+                maskRatio: masking.maskRatio, normalisation: .imageNet, seed: 0, sampleCount: sampleCount)
             let result = try benchmark(
                 configuration, data: data, threads: speed.threads, steps: steps,
                 bucketBytes: bucket.bytes, world: world)

@@ -16,12 +16,12 @@ struct CheckpointCommand: ParsableCommand {
             """,
         subcommands: [List.self, Verify.self, Prune.self])
 
-    /// The run that all of them work on.
+    /// The run of all subcommands.
     struct RunArgument: ParsableArguments {
         @Argument(help: ArgumentHelp("Run directory.", valueName: "run"))
         var run: String
 
-        /// Its checkpoints, of which there must be one.
+        /// Throws `Failure` if the run has no checkpoint.
         func store() throws -> CheckpointStore {
             let store = CheckpointStore(run: run)
             guard !store.paths().isEmpty else {

@@ -9,7 +9,7 @@ import Training
 extension Pooling: ExpressibleByArgument {}
 extension OptimizerKind: ExpressibleByArgument {}
 
-/// What training a classifier decides beyond what every run does.
+/// Settings of training a classifier.
 struct ClassificationOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -47,7 +47,7 @@ struct ClassificationOptions: ParsableArguments {
             guard (0...1).contains(value) else { throw ValidationError("\(name) takes a number from 0 to 1.") }
         }
         for (name, value) in [("--mixup", mixup), ("--cutmix", cutmix)] {
-            // Smaller ones leave nothing to mix, larger ones take long to draw.
+            // Smaller values leave nothing to mix, larger ones take long to draw.
             guard value == 0 || (0.05...4).contains(value) else {
                 throw ValidationError("\(name) takes 0, or a number from 0.05 to 4.")
             }
@@ -59,7 +59,6 @@ struct ClassificationOptions: ParsableArguments {
         }
     }
 
-    /// The task of telling `classes` classes apart.
     func task(_ form: ClassifierForm, classes: Int, _ defaults: RecipeDefaults) -> ClassificationTask {
         let augmentation = Augmentation(
             operations: randAugment, magnitude: randAugment > 0 ? magnitude : 0, erasing: erasing, mixup: mixup,

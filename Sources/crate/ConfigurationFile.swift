@@ -3,7 +3,7 @@ import Base
 import Foundation
 import Yams
 
-/// How a command is given its options by a file. What is done with them happens before they are parsed: see `GivenArguments`.
+/// How a command reads options from a file; `GivenArguments` applies them before parsing.
 struct ConfigurationOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -14,18 +14,17 @@ struct ConfigurationOptions: ParsableArguments {
     var printConfig = false
 }
 
-/// A YAML file of options: a mapping of their names, without dashes, to their values; a flag is true or false.
+/// A YAML file of options: a mapping of names without dashes to values; a flag is true or false.
 struct ConfigurationFile {
-    /// Its path.
     let path: String
-    /// Each option's arguments, in the order of the file.
+    /// Arguments of each option, in the order of the file.
     let options: [(name: String, arguments: [String])]
 
-    /// What such a file may not say.
+    /// Options that a file may not contain.
     private static let ownNames = ["config", "print-config"]
 
-    /// Reads `path` for a command with the options of `table`. Throws `Failure` with the key where one is unknown or has no
-    /// value that it could take.
+    /// Reads `path` for a command with the options of `table`. Throws `Failure` with the key if one is unknown or has an invalid kind of
+    /// value.
     init(_ path: String, _ table: OptionTable) throws {
         self.path = path
         guard let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int, size < 1 << 20,
@@ -59,7 +58,7 @@ struct ConfigurationFile {
         }
     }
 
-    /// The words of the command line for the stored `options` of the file `path`. Throws `Failure` where one is unknown.
+    /// Arguments for the stored `options` of the file `path`. Throws `Failure` if one is unknown.
     static func arguments(_ options: [String: String], in path: String, _ table: OptionTable) throws -> [String] {
         try options.sorted { $0.key < $1.key }.flatMap { name, value in
             guard let entry = table[name], !table.isOpposite(entry) else { throw unknown(name, in: path, table) }
@@ -92,7 +91,7 @@ struct ConfigurationFile {
             hint: isNear ? "did you mean `\(nearest)`?" : "the options are those of `--help`, without dashes")
     }
 
-    /// The failure of the one option that the parser refuses by itself, if there is one.
+    /// The failure of the first option that the parser refuses on its own, if any.
     func failure(of command: String, _ table: OptionTable) -> Failure? {
         let required = table.required.map { "--\($0)=x" }
         for (name, arguments) in options {
@@ -107,7 +106,7 @@ struct ConfigurationFile {
     }
 }
 
-/// The least number of characters to insert, remove or replace that makes `second` of `first`.
+/// Levenshtein distance.
 func editDistance(_ first: String, _ second: String) -> Int {
     let (first, second) = (Array(first), Array(second))
     var row = Array(0...second.count)

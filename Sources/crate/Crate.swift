@@ -35,7 +35,7 @@ struct Crate: ParsableCommand {
         ])
 
     static func main() {
-        // A reader that goes away, such as `| head`, is no reason to stop; a file that may not grow is an error of the write.
+        // A closed pipe, as by `| head`, must not end the program; exceeding a file-size limit is a write error.
         signal(SIGPIPE, SIG_IGN)
         signal(SIGXFSZ, SIG_IGN)
         startSignalThread()
@@ -50,14 +50,14 @@ struct Crate: ParsableCommand {
                 try command.run()
             }
         } catch let failure as Failure {
-            // Every rank meets the same mistake; a file that is missing, only those of one node.
+            // Every rank meets the same error; a missing file only those of one node.
             if !isFirstOfNode { waitForAnotherToSay() }
             printError("error: \(failure)")
             exit(withError: ExitCode(1))
         } catch let code as ExitCode {
             exit(withError: code)
         } catch {
-            // Under mpirun every rank meets the same error of the command line, or all print the same help.
+            // Under mpirun every rank meets the same command-line error, or prints the same help.
             if !isRankZero {
                 guard exitCode(for: error) != .success else { exit() }
                 waitForAnotherToSay()
@@ -66,11 +66,11 @@ struct Crate: ParsableCommand {
         }
     }
 
-    /// mpirun ends the job when a rank exits with an error, before others have said theirs. So a rank that is not the one to say what
-    /// all have met waits for that end; when it does not come, the mistake is this rank's alone.
+    /// mpirun ends the job when a rank exits with an error, before others have printed theirs. So a rank that is not to print a common error
+    /// waits for that end; if it does not come, the error is this rank's alone.
     private static func waitForAnotherToSay() { sleep(2) }
 
-    /// The program's version, what it was built for, and the libraries that it runs with.
+    /// Version, build target and libraries.
     private static var versionText: String {
         let products = ProductLibraries.current
         let sets = BuildFacts.instructionSets.filter(\.isUsed).map(\.name).joined(separator: " ")
@@ -82,7 +82,7 @@ struct Crate: ParsableCommand {
             """
     }
 
-    /// Refuses a first word that is no subcommand, before its options are found to be unknown.
+    /// Refuses an unknown subcommand before its options are reported as unknown.
     private static func requireCommand(_ word: String?) throws {
         let names = configuration.subcommands.compactMap { $0.configuration.commandName }
         guard let word, !word.hasPrefix("-"), word != "help", !names.contains(word) else { return }
@@ -93,7 +93,7 @@ struct Crate: ParsableCommand {
             hint: isNear ? "did you mean `crate \(nearest)`?" : "see `crate --help`")
     }
 
-    /// The command with its options. Throws `Failure` with the file and the key where one of a file is at fault.
+    /// Throws `Failure` with file and key if an option of a file is invalid.
     private static func parse(_ given: GivenArguments) throws -> ParsableCommand {
         do {
             return try parseAsRoot(given.words + given.standIns)
@@ -108,7 +108,7 @@ struct Crate: ParsableCommand {
     private static var isRankZero: Bool { isFirst("OMPI_COMM_WORLD_RANK") }
     private static var isFirstOfNode: Bool { isFirst("OMPI_COMM_WORLD_LOCAL_RANK") }
 
-    /// Whether mpirun has given the number 0, or there is no mpirun.
+    /// Whether mpirun assigned the number 0, or there is no mpirun.
     private static func isFirst(_ variable: String) -> Bool {
         ProcessInfo.processInfo.environment[variable] ?? "0" == "0"
     }

@@ -1,9 +1,9 @@
-/// What `pretrain --debug` takes for options that are not given: a model and a batch that a core is through with in seconds.
+/// Defaults of `pretrain --debug`: a model and a batch that a core handles in seconds.
 enum DebugDefaults {
-    /// Stands for drawn images, which are shards only as long as the program runs.
+    /// Stands for drawn images, whose shards exist only while the program runs.
     static let drawnData = "(drawn images)"
 
-    /// The arguments for what `given` leaves open, by names of options. What belongs together is left open together.
+    /// Arguments for options that are not `given`. Options of a group are defaulted together.
     static func arguments(besides given: [String: String]) -> [String] {
         let groups: [(unless: [String], arguments: [String])] = [
             (["run"], ["--run=Checkpoints/debug"]),

@@ -42,7 +42,7 @@ struct ExportCommand: ParsableCommand {
     }
 }
 
-/// Throws `Failure` where `output` is the file `input`.
+/// Throws `Failure` if `output` and `input` are the same file.
 private func refuse(_ output: String, ifSameAs input: String) throws {
     func identity(_ path: String) -> [UInt64]? {
         var information = stat()

@@ -4,7 +4,7 @@ import Collectives
 import CrateModel
 import Settings
 
-/// Whose features are taken, and where.
+/// Which features to compute, and of which model.
 struct FeatureOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A run, one of its checkpoints, or a .safetensors file.", valueName: "path"))
     var checkpoint: String
@@ -21,7 +21,7 @@ struct FeatureOptions: ParsableArguments {
         help: ArgumentHelp("Use random initial weights of this seed instead of the trained ones.", valueName: "seed"))
     var random: UInt64?
 
-    /// The model, with the weights that are asked for. Collective.
+    /// Collective.
     func load(_ speed: SpeedOptions, _ world: World) throws -> LoadedModel {
         try speed.load(checkpoint, random: random, world)
     }

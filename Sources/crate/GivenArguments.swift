@@ -2,21 +2,20 @@ import Base
 import Checkpoints
 import Foundation
 
-/// What the program was started with, options from files put in front of those that were given, which win.
+/// The arguments of the program, with options from files in front of the given ones, which take precedence.
 struct GivenArguments {
-    /// Without the program's name; the subcommand first.
+    /// The subcommand and its arguments.
     let words: [String]
-    /// The options of the subcommand.
     let table: OptionTable?
     /// The file of --config.
     let file: ConfigurationFile?
 
-    /// Those of this process; read once, so that a file that changes meanwhile means one thing.
+    /// Read once, so that a file that changes meanwhile is read consistently.
     static let ofProcess = Result { try GivenArguments(Array(CommandLine.arguments.dropFirst())) }
 
-    /// With `arguments`, all but the program's name. Throws `Failure` where --config names no such file.
+    /// `arguments` are without the program's name. Throws `Failure` if --config names no such file.
     init(_ arguments: [String]) throws {
-        // Nearly all commands are as they are given, and need no table.
+        // Most commands use no file, and need no table.
         let usesFile = arguments.contains { Self.fileOptions.contains(String($0.prefix { $0 != "=" })) }
         guard let command = arguments.first, usesFile, let table = OptionTable(command: command),
             table["config"] != nil
@@ -39,7 +38,7 @@ struct GivenArguments {
                 throw Failure("\(run) holds no run", hint: "check --run, or begin one with --data")
             }
             let path = RunFile.configuration.path(in: run)
-            // What was left open when the run was started, --debug chooses anew.
+            // --debug replaces stored values that are defaults.
             let defaults = RecipeDefaults.ofCommands[command]?.values ?? [:]
             let options = (stored?.options ?? [:]).filter { name, value in
                 settled["debug"] == nil || value != table[name]?.defaultValue ?? defaults[name]
@@ -59,17 +58,17 @@ struct GivenArguments {
         table.arguments(earlier, givingWayTo: later) + later
     }
 
-    /// Whether the options are only to be printed.
+    /// Whether to print the options only.
     var isPrinting: Bool { table?.values(in: words)["print-config"] != nil }
 
-    /// Where the options are only to be printed, values for those that would have to be given, which the parser asks for.
+    /// With --print-config, values for required options that are missing.
     var standIns: [String] {
         guard isPrinting, let table else { return [] }
         let values = table.values(in: words)
         return table.required.filter { values[$0] == nil }.map { "--\($0)=x" }
     }
 
-    /// The settings to store with a run: the subcommand, and all options with a value but `names`, which belong to one start.
+    /// The settings to store with a run: the subcommand, and all options with a value except `names`, which belong to one start.
     func settings(without names: Set<String>) -> RunSettings {
         guard let command = words.first, let table = table ?? OptionTable(command: command) else {
             return RunSettings(command: words.first, options: [:])
@@ -79,7 +78,7 @@ struct GivenArguments {
         return RunSettings(command: command, options: Dictionary(uniqueKeysWithValues: values))
     }
 
-    /// The value of an option: as given, or else its default, unless another option takes its place.
+    /// The given value of an option, or its default unless another option takes its place.
     private func value(of entry: OptionTable.Entry, _ table: OptionTable, _ command: String) -> String? {
         let values = table.values(in: Array(words.dropFirst()))
         if let given = values[entry.name] { return given }
@@ -88,8 +87,7 @@ struct GivenArguments {
         return entry.defaultValue ?? RecipeDefaults.ofCommands[command]?.values[entry.name]
     }
 
-    /// All options with their values, or those that they have where nothing is said, as a file that --config reads; what has no
-    /// value is a comment.
+    /// All options with their values or defaults, as a file that --config reads; options without a value are comments.
     var asFile: String {
         guard let table, let command = words.first else { return "" }
         var lines = ["# crate \(command) --config FILE"]
@@ -108,7 +106,7 @@ struct GivenArguments {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    /// `text` as one YAML value.
+    /// `text` as a YAML scalar.
     private static func scalar(_ text: String) -> String {
         let isPlain = text.wholeMatch(of: /[A-Za-z0-9.\/][A-Za-z0-9.\/_+-]*/) != nil && text.lowercased() != "null"
         guard !isPlain, let quoted = try? JSONEncoder().encode(text) else { return text }

@@ -5,7 +5,6 @@ import Images
 import Shards
 import Training
 
-/// `crate inspect`: what is in a directory of shards.
 struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",

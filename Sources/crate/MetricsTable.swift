@@ -2,7 +2,7 @@ import Analysis
 import Base
 import Foundation
 
-/// The measures of one or several checkpoints as people and other programs read them.
+/// The metrics of one or several checkpoints as tables and CSV.
 struct MetricsTable {
     private let measurements: [LayerMeasurement]
 
@@ -10,7 +10,7 @@ struct MetricsTable {
         self.measurements = measurements
     }
 
-    /// A measure by its name, and its value in a block.
+    /// A metric's name, and its value in a block.
     private typealias Column = (name: String, value: (LayerMeasurement, Int) -> Spread?)
 
     private var columns: [Column] {
@@ -21,7 +21,7 @@ struct MetricsTable {
         return columns
     }
 
-    /// For one checkpoint a row a block and a column a measure; for several a table a measure and a column a checkpoint.
+    /// For one checkpoint a row per block and a column per metric; for several a table per metric and a column per checkpoint.
     func print() {
         for (index, measurement) in measurements.enumerated() {
             let step = measurement.step.map { ", step \($0)" } ?? ""
@@ -29,7 +29,7 @@ struct MetricsTable {
         }
         let columns = columns
         if measurements.count == 1 {
-            // Two tables, so that a line fits a screen.
+            // Two tables, to fit a screen.
             for part in [columns[..<5], columns[5...]] {
                 printTable("", part.map { column in (column.name, { column.value(measurements[0], $0) }) })
             }
@@ -61,7 +61,7 @@ struct MetricsTable {
             ? String(format: "%.4g", value.mean) : String(format: "%.4g +- %.2g", value.mean, value.std)
     }
 
-    /// A line for each checkpoint and block: its file, its step, images, block from 1 on, and each measure's mean and deviation.
+    /// A line per checkpoint and block: file, step, images, block (from 1), and mean and deviation of each metric.
     var csv: String {
         let columns = columns
         let numbers = Set(EncoderMetric.ofWeights.map(\.rawValue))

@@ -4,7 +4,6 @@ import Training
 
 extension ModelSize: ExpressibleByArgument {}
 
-/// What a model is made of.
 struct ModelOptions: ParsableArguments {
     @Option(help: "Size: tiny, small, base or large.")
     var model = ModelSize.tiny
@@ -27,7 +26,7 @@ struct ModelOptions: ParsableArguments {
             valueName: "patches"))
     var positionGrid: Int?
 
-    /// The model, with the lambda of `defaults` where none is given.
+    /// `defaults` has the lambda if none is given.
     func configuration(
         _ defaults: RecipeDefaults = .pretraining, hasDecoder: Bool = true, normalisesTargets: Bool = false
     ) throws -> ModelConfiguration {
@@ -39,7 +38,7 @@ struct ModelOptions: ParsableArguments {
     }
 }
 
-/// What is hidden from a masked autoencoder, and what it is asked for.
+/// Masking and targets of a masked autoencoder.
 struct MaskingOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Fraction of patches to mask.", valueName: "x"))
     var maskRatio = 0.75

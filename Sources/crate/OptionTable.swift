@@ -1,9 +1,8 @@
 import ArgumentParser
 import Foundation
 
-/// The options of one subcommand, as the argument parser itself describes them.
+/// The options of a subcommand, as described by the argument parser.
 struct OptionTable {
-    /// One option or flag.
     struct Entry: Decodable {
         struct Name: Decodable {
             let kind, name: String
@@ -14,7 +13,7 @@ struct OptionTable {
         let abstract, defaultValue, sectionTitle: String?
         let isOptional: Bool
 
-        /// The long name, without dashes.
+        /// The long name without dashes.
         var name: String { names?.first { $0.kind == "long" }?.name ?? "" }
         var isFlag: Bool { kind == "flag" }
     }
@@ -32,9 +31,9 @@ struct OptionTable {
     /// In the order of the help.
     let entries: [Entry]
 
-    /// The options of `command`; nil where there is no such subcommand.
+    /// Nil if there is no such subcommand.
     init?(command: String) {
-        // The description is the parser's own, made for tools that write documentation; its version is pinned.
+        // The parser's own description for documentation tools; its version is pinned.
         guard let description = try? JSONDecoder().decode(Description.self, from: Data(Crate._dumpHelp().utf8)),
             let found = description.command.subcommands?.first(where: { $0.commandName == command })
         else { return nil }
@@ -43,7 +42,6 @@ struct OptionTable {
 
     subscript(name: String) -> Entry? { entries.first { $0.names?.contains { $0.name == name } ?? false } }
 
-    /// The names of the options that have to be given.
     var required: [String] { entries.filter { !$0.isOptional && $0.kind == "option" }.map(\.name) }
 
     /// Whether `entry` is the `--no-` form of another flag.
@@ -51,19 +49,18 @@ struct OptionTable {
         entry.name.hasPrefix("no-") && self[String(entry.name.dropFirst(3))] != nil
     }
 
-    /// What stays of `arguments` when options that `later` says otherwise are taken out: of two options that exclude each
-    /// other, or of a flag and its opposite, the later one counts.
+    /// `arguments` without options that `later` overrides: of two options that exclude each other, or of a flag and its opposite, the later
+    /// one counts.
     func arguments(_ arguments: [String], givingWayTo later: [String]) -> [String] {
         let names = Set(split(later).compactMap(\.name))
         return split(arguments).filter { part in !rivals(part.name).contains { names.contains($0) } }.flatMap(\.words)
     }
 
-    /// `arguments` without the options `names`.
     func arguments(_ arguments: [String], without names: Set<String>) -> [String] {
         split(arguments).filter { !names.contains($0.name ?? "") }.flatMap(\.words)
     }
 
-    /// The last value of each option in `arguments`; that of a flag is "true".
+    /// The last value of each option in `arguments`; "true" for a flag.
     func values(in arguments: [String]) -> [String: String] {
         var values: [String: String] = [:]
         for part in split(arguments) {
@@ -75,7 +72,7 @@ struct OptionTable {
         return values
     }
 
-    /// `arguments` cut into options with their values, and what is no option.
+    /// `arguments` split into options with their values, and other words.
     private func split(_ arguments: [String]) -> [(name: String?, words: [String])] {
         var parts: [(name: String?, words: [String])] = []
         var isValue = false
@@ -96,7 +93,7 @@ struct OptionTable {
         return parts
     }
 
-    /// Whether `values` say of another option what makes `name` mean nothing.
+    /// Whether `values` has an option that excludes `name`.
     func hasRival(_ name: String, in values: [String: String]) -> Bool { rivals(name).contains { values[$0] != nil } }
 
     private func rivals(_ name: String?) -> [String] {

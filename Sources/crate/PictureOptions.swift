@@ -6,15 +6,15 @@ import Collectives
 import Images
 import Settings
 
-/// What is drawn of images, and the numbers behind it.
+/// Pictures and the numbers behind them.
 struct DrawnPictures {
-    /// A picture for each image.
+    /// One per image.
     let sheets: [Image]
-    /// What the numbers are called, their extents, and they themselves.
+    /// Name, extents and values.
     let values: (name: String, shape: [Int], elements: [Float])
 }
 
-/// Images that a model is shown, and where pictures of what it makes of them go.
+/// Input images, and where pictures go.
 struct PictureOptions: ParsableArguments {
     @Argument(help: "JPEG or PNG files.")
     var images: [String]
@@ -37,8 +37,7 @@ struct PictureOptions: ParsableArguments {
     @Flag(help: "Also write the numbers that the pictures show, as values.safetensors.")
     var values = false
 
-    /// Writes what `body` makes of the images in the layer, a PNG for each, and prints their paths. Rank 0 works, the others wait.
-    /// Collective.
+    /// Writes the pictures that `body` makes, one PNG per image, and prints their paths. Rank 0 works, the others wait. Collective.
     func draw(
         _ speed: SpeedOptions, _ world: World, _ body: (borrowing LoadedModel, [Picture], Int) throws -> DrawnPictures
     ) throws {
@@ -50,7 +49,7 @@ struct PictureOptions: ParsableArguments {
             }
             let block = layer ?? loaded.model.configuration.depth
             let drawn = try body(loaded, pictures, block)
-            // Only now, so that an image that is none, or a layer that is not there, leaves nothing behind.
+            // Only now, so that an invalid image or layer leaves nothing behind.
             let directory = try OutputDirectory(output)
             defer { directory.remove() }
             for (index, (picture, sheet)) in zip(pictures, drawn.sheets).enumerated() {

@@ -35,7 +35,7 @@ struct PlanCommand: ParsableCommand {
     @Flag(help: "Print JSON instead of tables.")
     var json = false
 
-    /// Times the most epochs of a warm-up that is still within the limits of Int.
+    /// Multiplied by the most warm-up epochs, it is still within the limits of Int.
     private static let mostImages = 4_000_000_000
 
     func run() throws {
@@ -89,7 +89,7 @@ struct ClusterOptions: ParsableArguments {
         guard fraction == nil || bench == nil else { throw ValidationError("Give --fraction or --bench, not both.") }
     }
 
-    /// A core's rate of products, and the fraction of it that passes reach.
+    /// The product rate of a core, and the fraction of it that passes reach.
     func rates(_ model: ModelConfiguration, _ precision: Precision) throws -> MeasuredRates {
         if let bench { return try MeasuredRates(benchmark: bench, model: model, precision: precision) }
         return MeasuredRates(

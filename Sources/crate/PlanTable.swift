@@ -3,7 +3,7 @@ import Diagnostics
 import Foundation
 import Kernels
 
-/// A plan as people read it.
+/// A plan as text.
 struct PlanTable {
     let plan: ScalingPlan
     let threads: Int

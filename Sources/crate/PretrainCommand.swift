@@ -44,7 +44,7 @@ struct PretrainCommand: ParsableCommand {
         }
     }
 
-    /// What --debug does.
+    /// `--debug`.
     private func look() throws {
         try runWithWorld { world in
             guard world.size == 1 else {

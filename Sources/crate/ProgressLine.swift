@@ -3,7 +3,7 @@ import Collectives
 import Foundation
 import Kernels
 
-/// How far a command is, on standard error: one line kept up to date on a terminal, a line now and then elsewhere.
+/// Progress on standard error: a line updated in place on a terminal, an occasional line elsewhere.
 struct ProgressLine {
     private let unit: String
     private let start = ContinuousClock.now
@@ -17,25 +17,25 @@ struct ProgressLine {
         postponeReport()
     }
 
-    /// Of work that all ranks have about equal shares of: rank 0 tells of its own, the others are silent.
+    /// For work divided equally over the ranks: rank 0 reports its own, the others are silent.
     init(unit: String, of world: World) {
         self.init(unit: world.size == 1 ? unit : "\(unit) on rank 0 of \(world.size)")
         isSilent = world.rank > 0
     }
 
-    /// The seconds since the line was made.
+    /// Seconds since the line was made.
     var seconds: Double {
         let elapsed = ContinuousClock.now - start
         return Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
     }
 
-    /// Runs `work` and clears the line afterwards, whether it throws or not, so that what follows starts on its own.
+    /// Runs `work` and clears the line afterwards, even if it throws.
     mutating func during<Result>(_ work: (inout ProgressLine) throws -> Result) rethrows -> Result {
         defer { line.clear() }
         return try work(&self)
     }
 
-    /// Shows `done` of `total` and, if given, the bytes that came of them, if it is time to.
+    /// Shows `done` of `total` and, if given, the bytes produced, when it is time.
     mutating func report(_ done: Int, of total: Int, bytes: Int? = nil) {
         guard !isSilent, ContinuousClock.now >= nextReport else { return }
         postponeReport()
@@ -50,5 +50,4 @@ struct ProgressLine {
     }
 }
 
-/// `value` with one digit behind the point.
 func decimal(_ value: Double) -> String { String(format: "%.1f", value) }

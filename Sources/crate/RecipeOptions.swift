@@ -7,7 +7,7 @@ import Settings
 import Shards
 import Training
 
-/// Whose statistics pixels are normalised with.
+/// The statistics that pixels are normalised with.
 enum NormalisationChoice: String, ExpressibleByArgument {
     case imagenet, dataset
 }

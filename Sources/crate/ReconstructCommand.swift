@@ -43,7 +43,7 @@ struct ReconstructCommand: ParsableCommand {
 
     func run() throws {
         try runWithWorld { world in
-            // Pictures at a time: what is decoded has no bound but this.
+            // Pictures at a time: bounds the memory of decoded images.
             let chunk = 4
             let loaded = try speed.load(checkpoint, images: chunk, world)
             try world.agree {

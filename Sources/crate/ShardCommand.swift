@@ -8,7 +8,6 @@ import Training
 
 extension ShardIndex.Encoding: ExpressibleByArgument {}
 
-/// `crate shard`: a source of images becomes a directory of HDF5 shards.
 struct ShardCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "shard",

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Shards
 
-/// The options that name the part of a source.
+/// The part of a source.
 struct SourceOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -24,7 +24,7 @@ struct SourceOptions: ParsableArguments {
     }
 }
 
-/// The options that tell the labels of images that lie in no class directories.
+/// Labels of images without class directories.
 struct LabelOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(

@@ -4,7 +4,7 @@ import Kernels
 import Settings
 
 extension SpeedOptions {
-    /// The precision; rank 0 warns where the processor gains nothing by it.
+    /// The precision; rank 0 warns if the processor has no bf16 products.
     func announcedPrecision(_ world: World? = nil) -> Precision {
         if precision == .bf16, !Precision.hasBFloat16Products, world?.rank ?? 0 == 0 {
             printError(
@@ -13,8 +13,8 @@ extension SpeedOptions {
         return precision
     }
 
-    /// The model that `path` means, for up to `images` images at a time (see `LoadedModel`), with initial weights of seed
-    /// `random` where that is given. Rank 0 warns of damaged checkpoints that were passed over. Collective.
+    /// The model that `path` denotes (see `LoadedModel`), with initial weights of seed `random` if given. Rank 0 warns of corrupt checkpoints
+    /// that were skipped. Collective.
     func load(
         _ path: String, images: Int? = nil, imageSize: Int? = nil, stride: Int? = nil, random: UInt64? = nil,
         _ world: World

@@ -4,7 +4,6 @@ import Foundation
 import Images
 import Kernels
 
-/// `crate synthesize`: a labelled folder of drawn images, for trying things out without a data set.
 struct SynthesizeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "synthesize",
@@ -69,7 +68,7 @@ struct SynthesizeCommand: ParsableCommand {
                 + "\(Int(Double(images) / max(line.seconds, 1e-9))) images/s")
     }
 
-    /// Not synced: what is lost in a power cut is drawn again.
+    /// Not synced: files lost in a power cut are drawn again.
     private func write(_ bytes: [UInt8], to path: String) throws {
         guard let file = fopen(path, "wb") else { throw systemFailure("cannot create \(path)") }
         let written = fwrite(bytes, 1, bytes.count, file)

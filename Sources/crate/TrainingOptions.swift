@@ -11,8 +11,8 @@ struct TrainingOptions: ParsableArguments {
     @OptionGroup var run: RunOptions
     @OptionGroup(title: "Recipe") var recipe: RecipeOptions
 
-    /// Trains the configuration that `configuration` makes of the index of the training shards, the precision and the number of
-    /// ranks, from `pretrained` or from initial values.
+    /// Trains the configuration that `configuration` makes of the training shards' index, the precision and the number of ranks, from
+    /// `pretrained` or initial values.
     func train(
         _ world: World, from pretrained: PretrainedWeights? = nil,
         configuration: (ShardIndex, Precision, Int) throws -> TrainingConfiguration
@@ -24,7 +24,7 @@ struct TrainingOptions: ParsableArguments {
             return (configuration, configuration.warnings(for: index))
         }
         if world.rank == 0 { for text in warnings { printError("warning: \(text)") } }
-        // All options but those that belong to one start.
+        // Without options that belong to one start.
         let settings = try GivenArguments.ofProcess.get()
             .settings(without: ["stop-after", "time-limit", "run", "resume", "config", "print-config", "debug"])
         let end = try Training.train(configuration, run, settings, from: pretrained, world: world)

@@ -3,7 +3,6 @@ import Base
 import Shards
 import Training
 
-/// `crate verify`: whether a directory of shards is what it should be.
 struct VerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",

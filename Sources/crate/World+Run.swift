@@ -3,9 +3,8 @@ import Base
 import Collectives
 import Foundation
 
-/// Starts MPI, runs `body`, and ends MPI on all ranks. A failure of `body`, which is the same on all ranks, is
-/// printed by rank 0 alone and ends all of them with exit code 1; an exit code
-/// that it throws is that of all ranks.
+/// Starts MPI, runs `body`, and finalises MPI on all ranks. Rank 0 prints a failure of `body`, which is the same on all ranks, and all exit
+/// with code 1; an exit code that `body` throws is that of all ranks.
 func runWithWorld(_ body: (World) throws -> Void) throws {
     let world = try World.start()
     do {
@@ -21,12 +20,12 @@ func runWithWorld(_ body: (World) throws -> Void) throws {
     world.finish()
 }
 
-/// Prints `text` on the error output, with the program's name in front.
+/// Prints `text` on standard error, prefixed with the program's name.
 func printError(_ text: String) {
     try? FileHandle.standardError.write(contentsOf: Data("crate: \(text)\n".utf8))
 }
 
-/// Prints `value` as one JSON object on one line, its keys in snake case.
+/// Prints `value` as one line of JSON with snake-case keys.
 func printJSON(_ value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase

@@ -5,7 +5,7 @@ import Foundation
 ///
 /// Source: Zhong et al., Random Erasing Data Augmentation (arXiv 1708.04896).
 package enum RandomErasing {
-    /// Erases, with `probability`, a rectangle of `image` (S, S, 3) that is drawn from `generator`.
+    /// Erases, with `probability`, a rectangle of `image` (S, S, 3) drawn from `generator`.
     package static func apply(
         to image: UnsafeMutablePointer<Float>, side: Int, probability: Double, colour: SIMD3<Float>,
         using generator: inout KeyedGenerator

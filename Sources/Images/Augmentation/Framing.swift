@@ -2,16 +2,11 @@ import Foundation
 
 /// A rectangle of pixels, of an image or of a resized image.
 package struct Crop: Equatable, Sendable {
-    /// The first column.
     package let x: Int
-    /// The first row.
     package let y: Int
-    /// Columns.
     package let width: Int
-    /// Rows.
     package let height: Int
 
-    /// The rectangle of `width` x `height` pixels whose first pixel is in column `x`, row `y`.
     package init(x: Int, y: Int, width: Int, height: Int) {
         self.x = x
         self.y = y
@@ -38,10 +33,8 @@ package struct Framing: Equatable, Sendable {
     package let height: Int
     /// The part of the resized crop that is kept; only this part is computed.
     package let window: Crop
-    /// Whether the output is mirrored left to right.
     package let isFlipped: Bool
 
-    /// All of `crop`, resized to `side` x `side`.
     package init(crop: Crop, side: Int, isFlipped: Bool = false) {
         self.init(
             crop: crop, width: side, height: side, window: Crop(x: 0, y: 0, width: side, height: side),
@@ -72,17 +65,17 @@ package struct Framing: Equatable, Sendable {
             window: .central(side: kept, ofWidth: resizedWidth, height: resizedHeight), isFlipped: false)
     }
 
-    /// What evaluation sees of a stored square image of side `stored`: its central square of side
-    /// max(side, round(7/8 stored)), or all of it where it is smaller than `side`, resized to `side`.
+    /// The evaluation crop of a stored square image of side `stored`: its central square of side max(side, round(7/8 stored)), or all of
+    /// it if it is smaller than `side`, resized to `side`.
     ///
-    /// 256 stored and 224 asked for need no resampling; 32 and 32 take the whole image.
+    /// 256 stored and 224 requested need no resampling; 32 and 32 use the whole image.
     package static func evaluation(stored: Int, side: Int) -> Framing {
         let kept = min(stored, max(side, (stored * 7 + 4) / 8))
         return Framing(crop: .central(side: kept, ofWidth: stored, height: stored), side: side)
     }
 
-    /// What evaluation sees of an image of any size: resized so that its shorter side is round(8/7 side), of which the
-    /// central square of `side` is kept: torchvision's `Resize(256)` and `CenterCrop(224)`.
+    /// The evaluation crop of an image of any size: resized so that its shorter side is round(8/7 side), of which the central square of
+    /// `side` is kept: torchvision's `Resize(256)` and `CenterCrop(224)`.
     package static func evaluation(width: Int, height: Int, side: Int) -> Framing {
         shortSide(ofWidth: width, height: height, to: (side * 8 + 3) / 7, keeping: side)
     }

@@ -1,18 +1,18 @@
 import Base
 import Foundation
 
-/// How an image is mixed with another one: mixup adds them up, cutmix pastes a rectangle.
+/// How an image is mixed with another one: mixup adds them, cutmix pastes a rectangle.
 ///
 /// Sources: Zhang et al., mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412); Yun et al., CutMix: Regularization
 /// Strategy to Train Strong Classifiers with Localizable Features (arXiv 1905.04899).
 package struct Mixing: Equatable, Sendable {
     /// The share of the image itself, in its pixels and in its targets.
     package let share: Double
-    /// What is pasted from the other image; nil where they are added up.
+    /// The pasted rectangle; nil for mixup.
     package let rectangle: Crop?
 
-    /// Draws from `generator` how an image of `side` x `side` is mixed: a share from Beta(a, a), and for cutmix a rectangle of
-    /// 1 - share of the image around a place anywhere in it; where it ends outside, the share is larger than was drawn.
+    /// Draws the mixing of an image of `side` x `side`: a share from Beta(a, a), and for cutmix a rectangle of 1 - share of the image with
+    /// its centre anywhere; where it is clipped by the border, the share is larger than the one drawn.
     package static func draw(
         _ augmentation: Augmentation, side: Int, using generator: inout KeyedGenerator
     ) -> Mixing {

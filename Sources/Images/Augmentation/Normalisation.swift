@@ -1,17 +1,17 @@
 import Base
 
-/// What pixels are normalised with: (x - mean) / deviation of each channel, in units of 0...1.
+/// Normalisation of pixels: (x - mean) / deviation of each channel, in units of 0...1.
 package struct Normalisation: Codable, Equatable, Sendable {
-    /// The mean of red, green and blue.
+    /// Of red, green and blue.
     package let mean: [Double]
-    /// The standard deviation of red, green and blue.
+    /// Of red, green and blue.
     package let deviation: [Double]
 
-    /// The statistics of ImageNet's pixels that published models are trained with.
+    /// ImageNet's statistics, which published models are trained with.
     package static let imageNet = Normalisation(
         uncheckedMean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225])
 
-    /// Throws `Failure` unless there are three finite values each, the deviations above zero.
+    /// Throws `Failure` unless there are three finite values each and the deviations are positive.
     package init(mean: [Double], deviation: [Double]) throws {
         guard mean.count == 3, deviation.count == 3, mean.allSatisfy(\.isFinite),
             deviation.allSatisfy({ $0.isFinite && $0 >= 1e-4 })
@@ -28,8 +28,6 @@ package struct Normalisation: Codable, Equatable, Sendable {
         self.deviation = deviation
     }
 
-    /// The mean as a vector.
     package var means: SIMD3<Float> { SIMD3(Float(mean[0]), Float(mean[1]), Float(mean[2])) }
-    /// The standard deviation as a vector.
     package var deviations: SIMD3<Float> { SIMD3(Float(deviation[0]), Float(deviation[1]), Float(deviation[2])) }
 }

@@ -7,26 +7,24 @@ import Foundation
 ///
 /// Source: Cubuk et al., RandAugment: Practical Automated Data Augmentation with a Reduced Search Space (arXiv 1909.13719).
 package struct RandomOperations: ~Copyable {
-    /// The largest magnitude.
     package static let largestMagnitude = 30
     private let side: Int
     private let copy: OwnedBuffer<Float>
 
-    /// The operations, by what they change.
     package enum Operation: Int, CaseIterable, Sendable {
-        /// Move pixels, or nothing; what comes from outside of the image is grey.
+        /// Geometric operations, and none; pixels from outside of the image are grey.
         case identity, shearX, shearY, translateX, translateY, rotate
-        /// Change values where they are.
+        /// Operations on values.
         case brightness, colour, contrast, sharpness, posterise, solarise, stretch, equalise
     }
 
-    /// Operations on images of `side` x `side`. Throws `Failure` when memory is short.
+    /// Throws `Failure` if memory is short.
     package init(side: Int) throws {
         self.side = side
         copy = try OwnedBuffer<Float>(count: 3 * side * side)
     }
 
-    /// Does to `image` the `count` operations that are drawn from `generator`. With m = magnitude / 30: shear 0.3 m, translation
+    /// Applies `count` operations drawn from `generator` to `image`. With m = magnitude / 30: shear 0.3 m, translation
     /// 0.45 m of the side, rotation by 30 m degrees, blends with 1 +- 0.9 m, 8 - 4 m bits kept, inverted above 255 (1 - m).
     package borrowing func apply(
         to image: UnsafeMutablePointer<Float>, count: Int, magnitude: Int, using generator: inout KeyedGenerator
@@ -39,7 +37,7 @@ package struct RandomOperations: ~Copyable {
         }
     }
 
-    /// Does `operation` to `image`, with m = `strength` and the direction `sign` where it has one.
+    /// Applies `operation` with m = `strength` and the direction `sign`, if it has one.
     package borrowing func apply(
         _ operation: Operation, _ strength: Float, sign: Float, to image: UnsafeMutablePointer<Float>
     ) {

@@ -1,16 +1,16 @@
 import Base
 import Foundation
 
-/// Draws a part of an image at random: area uniform in 0.2...1 of the image's, ratio of width to height log-uniform
-/// in 3/4...4/3, position uniform, mirrored with probability 1/2.
+/// A random crop: area uniform in 0.2...1 of the image's, ratio of width to height log-uniform in 3/4...4/3, position uniform, mirrored
+/// with probability 1/2.
 ///
 /// Up to ten draws are tried until one fits into the image; if none does, the central part with the nearest
-/// allowed ratio is taken. This is torchvision's `RandomResizedCrop(scale: (0.2, 1))` with `RandomHorizontalFlip`.
+/// allowed ratio is used. This is torchvision's `RandomResizedCrop(scale: (0.2, 1))` with `RandomHorizontalFlip`.
 package enum RandomResizedCrop {
     private static let area = 0.2...1.0
     private static let ratio = 3.0 / 4...4.0 / 3
 
-    /// Draws from `generator` how an image of `width` x `height` becomes one of `side` x `side`.
+    /// How an image of `width` x `height` becomes one of `side` x `side`.
     package static func draw(width: Int, height: Int, side: Int, using generator: inout KeyedGenerator) -> Framing {
         let crop = crop(width: width, height: height, using: &generator)
         return Framing(crop: crop, side: side, isFlipped: generator.uniform() < 0.5)

@@ -2,10 +2,10 @@ import Base
 
 /// Decodes JPEG and PNG.
 package enum ImageDecoder {
-    /// The image that `bytes` hold, whatever the file was called: the first bytes tell JPEG from PNG.
+    /// The image in `bytes`; the first bytes tell JPEG from PNG.
     ///
-    /// Grey becomes RGB, alpha is dropped. Throws `Failure` when the bytes are of another kind, damaged or cut
-    /// short, or claim more than `Image.maximumPixelCount` pixels.
+    /// Grey becomes RGB, alpha is dropped. Throws `Failure` if the bytes are of another kind, corrupt or truncated, or claim more than
+    /// `Image.maximumPixelCount` pixels.
     package static func decode(_ bytes: UnsafeRawBufferPointer) throws -> Image {
         if bytes.starts(with: [0xFF, 0xD8, 0xFF]) {
             var decoder = try JPEGDecoder()
@@ -17,13 +17,13 @@ package enum ImageDecoder {
             hint: "replace the file or leave it out")
     }
 
-    /// The image that `bytes` hold; see `decode(_: UnsafeRawBufferPointer)`.
+    /// See `decode(_: UnsafeRawBufferPointer)`.
     package static func decode(_ bytes: [UInt8]) throws -> Image {
         try bytes.withUnsafeBytes { try decode($0) }
     }
 }
 
-/// What is thrown for an image whose data cannot be decoded.
+/// The failure of an image whose data cannot be decoded.
 func undecodable(_ reason: String) -> Failure {
     Failure(reason, hint: "replace the file or leave it out")
 }

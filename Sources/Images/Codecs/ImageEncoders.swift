@@ -2,17 +2,16 @@ import Base
 import CPNG
 import CTurboJPEG
 
-/// Encodes JPEG.
 package enum JPEGEncoder {
-    /// How finely colour is stored beside brightness.
+    /// Chroma subsampling.
     package enum Subsampling: Sendable {
-        /// 4:4:4, colour at every pixel.
+        /// 4:4:4.
         case none
-        /// 4:2:0, colour at half the resolution in both directions.
+        /// 4:2:0.
         case halved
     }
 
-    /// `image` as JPEG of `quality` 1...100. Throws `Failure` when the image is larger than JPEG allows.
+    /// `quality` is 1...100. Throws `Failure` if the image is larger than JPEG allows.
     package static func encode(_ image: Image, quality: Int = 95, subsampling: Subsampling = .halved) throws -> [UInt8]
     {
         guard let handle = tjInitCompress() else {
@@ -36,9 +35,8 @@ package enum JPEGEncoder {
     }
 }
 
-/// Encodes PNG.
 package enum PNGEncoder {
-    /// `image` as an 8-bit RGB PNG. Throws `Failure` when the image is larger than libpng allows.
+    /// An 8-bit RGB PNG. Throws `Failure` if the image is larger than libpng allows.
     package static func encode(_ image: Image) throws -> [UInt8] {
         var writer = png_image()
         writer.version = png_uint_32(PNG_IMAGE_VERSION)

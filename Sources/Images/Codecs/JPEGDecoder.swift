@@ -3,9 +3,9 @@ import CTurboJPEG
 
 /// A TurboJPEG decompressor with its default, accurate transforms.
 ///
-/// Keeps its memory: after the largest image no call allocates any more, but for what the library itself allocates.
+/// Keeps its memory: after the largest image only the library itself allocates.
 package struct JPEGDecoder: ~Copyable {
-    /// What the header of an image says.
+    /// The header of an image.
     private struct Header {
         let width: Int32
         let height: Int32
@@ -15,11 +15,11 @@ package struct JPEGDecoder: ~Copyable {
     }
 
     private var handle: tjhandle
-    /// Whether the last image was not decoded without a word of complaint.
+    /// Whether TurboJPEG reported a warning or an error for the last image.
     private var isTainted = false
     private var buffer: OwnedBuffer<UInt8>
 
-    /// Throws `Failure` when there is no memory for a decompressor.
+    /// Throws `Failure` if memory is short.
     package init() throws {
         let buffer = try OwnedBuffer<UInt8>(count: 0)
         handle = try JPEGDecoder.start()
@@ -28,12 +28,12 @@ package struct JPEGDecoder: ~Copyable {
 
     deinit { tjDestroy(handle) }
 
-    /// The pixels of the last image that was decoded by `decode(_:)`, (row, column, channel).
+    /// The pixels of the last image decoded by `decode(_:)`, (row, column, channel).
     package var pixels: UnsafePointer<UInt8> { UnsafePointer(buffer.pointer) }
 
     /// Decodes `bytes` to `pixels` and returns the image's size.
     ///
-    /// Throws `Failure` when the bytes are damaged or cut short, or claim more than `Image.maximumPixelCount` pixels.
+    /// Throws `Failure` if the bytes are corrupt or truncated, or claim more than `Image.maximumPixelCount` pixels.
     package mutating func decode(_ bytes: UnsafeRawBufferPointer) throws -> (width: Int, height: Int) {
         let header = try header(of: bytes)
         let count = header.pixelCount * (header.hasFourInks ? 4 : 3)
@@ -42,7 +42,7 @@ package struct JPEGDecoder: ~Copyable {
         return (Int(header.width), Int(header.height))
     }
 
-    /// The image that `bytes` hold. Throws `Failure` as `decode(_:)` does.
+    /// Throws `Failure` as `decode(_:)` does.
     mutating func image(_ bytes: UnsafeRawBufferPointer) throws -> Image {
         let header = try header(of: bytes)
         let count = header.pixelCount
@@ -65,7 +65,7 @@ package struct JPEGDecoder: ~Copyable {
         return Header(
             width: width, height: height, isClean: status == 0,
             hasFourInks: colours == TJCS_CMYK.rawValue || colours == TJCS_YCCK.rawValue,
-            // Each block of 8 x 8 pixels takes a bit at least.
+            // Each block of 8 x 8 pixels takes at least a bit.
             pixelCount: try Image.pixelCount(
                 width: Int(width), height: Int(height), byteCount: bytes.count, pixelsPerByte: 8 * 64))
     }
@@ -88,10 +88,10 @@ package struct JPEGDecoder: ~Copyable {
 
     private var message: String { String(cString: tjGetErrorStr2(handle)) }
 
-    /// What is wrong with the image after a failed call; nil after a warning that is harmless.
+    /// The failure after a failed call; nil after a harmless warning.
     ///
-    /// After a warning the image is there, but where the data ended early its rest is grey. Only the first of several
-    /// warnings is kept, so after another one the end marker is looked for as well: a whole file has it behind the start of
+    /// After a warning the image is decoded, but its rest is grey if the data ended early. Only the first of several
+    /// warnings is kept, so after another one the end marker is searched as well: an intact file has it after the start of
     /// its last scan.
     private func rejection(of bytes: UnsafeRawBufferPointer) -> Failure? {
         guard isWarning else { return undecodable(message) }
@@ -109,8 +109,7 @@ package struct JPEGDecoder: ~Copyable {
         return false
     }
 
-    /// A new decompressor in place of the old one: after damaged data TurboJPEG 2.1 goes on in the middle of a header and
-    /// rejects the next image, too.
+    /// Replaces the decompressor: after corrupt data TurboJPEG 2.1 continues in the middle of a header and rejects the next image, too.
     private mutating func restart() throws {
         let fresh = try JPEGDecoder.start()
         tjDestroy(handle)

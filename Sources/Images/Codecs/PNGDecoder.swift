@@ -13,7 +13,7 @@ func decodePNG(_ bytes: UnsafeRawBufferPointer) throws -> Image {
     }
     let width = Int(reader.width)
     let height = Int(reader.height)
-    // Deflate makes at most 1032 bytes of one, and a pixel takes a bit at least.
+    // Deflate expands a byte to at most 1032, and a pixel takes at least a bit.
     let count = try Image.pixelCount(
         width: width, height: height, byteCount: bytes.count, pixelsPerByte: 8 * 1032)
     reader.format = UInt32(PNG_FORMAT_FLAG_COLOR | PNG_FORMAT_FLAG_ALPHA)
@@ -23,7 +23,7 @@ func decodePNG(_ bytes: UnsafeRawBufferPointer) throws -> Image {
         guard png_image_finish_read(&reader, nil, values.baseAddress!, 0, nil) != 0 else {
             throw undecodable(message(of: reader))
         }
-        // In place: a value's new position is never behind its old one.
+        // In place: a value never moves to a later position.
         for pixel in 0..<count {
             values[3 * pixel] = values[4 * pixel]
             values[3 * pixel + 1] = values[4 * pixel + 1]
@@ -34,7 +34,7 @@ func decodePNG(_ bytes: UnsafeRawBufferPointer) throws -> Image {
     return try Image(width: width, height: height, pixels: pixels)
 }
 
-/// libpng's own words about its last error.
+/// libpng's last error message.
 func message(of image: png_image) -> String {
     withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
 }

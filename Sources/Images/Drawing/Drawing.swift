@@ -6,14 +6,14 @@ import Foundation
 /// The class decides the kind of shape, the family of colours and the texture; everything else is drawn at random.
 /// In an image, a unit of length is its side, and y points down.
 package enum Drawing {
-    /// Image `number` of class `label`, `side` x `side` pixels. A function of its arguments alone.
+    /// Image `number` of class `label`, `side` x `side` pixels: a function of its arguments.
     ///
-    /// Throws `Failure` when `side` is not positive or beyond what an image may have.
+    /// Throws `Failure` if `side` is not positive or too large.
     package static func image(number: Int, label: Int, side: Int, seed: UInt64) throws -> Image {
         try scene(number: number, label: label, side: side, seed: seed).image
     }
 
-    /// The image of `image(number:label:side:seed:)`, and its shapes without their shadows as white on black.
+    /// The image of `image(number:label:side:seed:)`, and its shapes without their shadows, white on black.
     package static func scene(number: Int, label: Int, side: Int, seed: UInt64) throws -> (image: Image, shapes: Image)
     {
         let pixelCount = try Image.pixelCount(width: side, height: side)
@@ -37,7 +37,7 @@ package enum Drawing {
         )
     }
 
-    /// The canvas (values in 0...1) as bytes, with a camera's mild noise.
+    /// The canvas (values in 0...1) as bytes, with mild noise.
     private static func developed(_ canvas: [SIMD3<Float>], using generator: inout KeyedGenerator) -> [UInt8] {
         let amplitude = Float(generator.uniform(in: 0.5...3)) / 128
         return [UInt8](unsafeUninitializedCapacity: canvas.count * 3) { pixels, initialised in
@@ -59,14 +59,13 @@ package enum Drawing {
 
 /// What all images of a class have in common.
 struct DrawingStyle {
-    /// What fills the ground.
     enum Texture: Int, CaseIterable {
         case gradient, stripes, checks, clouds, ripples
     }
 
     let outline: ShapeOutline.Kind
     let texture: Texture
-    /// The middle of the shapes' hues, in 0..<1; the ground's lie opposite.
+    /// The mean hue of the shapes, in 0..<1; the ground's is opposite.
     let hue: Double
 
     init(label: Int) {

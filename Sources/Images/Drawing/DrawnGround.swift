@@ -1,12 +1,12 @@
 import Base
 import Foundation
 
-/// The ground of a drawn image: two colours mixed by a texture, lit from one side, with a little roughness.
+/// The ground of a drawn image: two colours mixed by a texture, lit from one side, slightly rough.
 struct DrawnGround {
     private let texture: DrawingStyle.Texture
     private let colours: (SIMD3<Float>, SIMD3<Float>)
     private let light: SIMD2<Float>
-    /// Where the texture points, its waves a side, and where it starts.
+    /// Direction, waves per side and phase of the texture.
     private let direction: SIMD2<Float>
     private let frequency: Float
     private let origin: SIMD2<Float>
@@ -90,6 +90,5 @@ struct ValueNoise {
     }
 }
 
-/// The scalar product.
 @inline(__always)
 func dot(_ a: SIMD2<Float>, _ b: SIMD2<Float>) -> Float { a.x * b.x + a.y * b.y }

@@ -1,16 +1,16 @@
 import Base
 import Foundation
 
-/// A shape of a drawn image: an outline in some place, size and turn, lit from one side, with a soft shadow.
+/// A shape of a drawn image: an outline with place, size and rotation, lit from one side, with a soft shadow.
 struct DrawnShape {
     private let outline: ShapeOutline
     private let centre: SIMD2<Float>
     private let radius: Float
-    /// (cosine, sine) of the turn.
+    /// (cosine, sine) of the rotation.
     private let turn: SIMD2<Float>
     private let fill: SIMD3<Float>
     private let light: SIMD2<Float>
-    /// How far the shadow falls and how wide its edge is, in radii.
+    /// Offset of the shadow and width of its edge, in radii.
     private let shadowReach: Float
     private let shadowSoftness: Float
 
@@ -29,11 +29,11 @@ struct DrawnShape {
         shadowSoftness = Float(generator.uniform(in: 0.1...0.35))
     }
 
-    /// Paints shadow and shape over what is on the canvas (`side` x `side`, by rows), and the shape in white on `shapes`, RGB.
+    /// Paints shadow and shape on the canvas (`side` x `side`, by rows), and the shape in white on `shapes`, RGB.
     func paint(on canvas: inout [SIMD3<Float>], shapes: inout [UInt8], side: Int) {
         let pixel = 1 / Float(side)
         let halfPixel = 0.5 * pixel / radius
-        // All of shape and shadow lies within this distance of the centre, in rows or columns.
+        // Shape and shadow are within this distance of the centre, in rows or columns.
         let reach = radius * (1 + shadowReach + shadowSoftness)
         let rows = range(about: centre.y, reach: reach, side: side)
         let columns = range(about: centre.x, reach: reach, side: side)

@@ -1,14 +1,13 @@
 import Foundation
 
-/// The outline of a shape about the origin, inside the unit circle, as a signed distance.
+/// The outline of a shape around the origin, inside the unit circle, as a signed distance.
 struct ShapeOutline {
-    /// The shapes that are drawn.
     enum Kind: CaseIterable {
         case disc, square, triangle, ring, star, cross, crescent, hexagon
     }
 
     private let kind: Kind
-    /// The corners of shapes that have some, in order.
+    /// The corners of polygons, in order.
     private let corners: [SIMD2<Float>]
 
     init(_ kind: Kind) {

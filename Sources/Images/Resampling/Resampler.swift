@@ -3,14 +3,14 @@ import Base
 /// Resizes with a separable antialiased bicubic filter, columns first, rounding to 8 bits between the passes, as
 /// Pillow and torchvision (antialias) do on 8-bit images.
 ///
-/// Keeps its tables and scratch memory: after the largest image no call allocates any more.
+/// Keeps its tables and scratch memory: after the largest image nothing is allocated.
 package struct Resampler: ~Copyable {
     private var firstPass: RowResampler
     private var rows: ResamplingTable
 
-    /// A resampler without scratch memory yet. Throws `Failure` when there is no memory at all.
+    /// Throws `Failure` if memory is short.
     package init() throws {
-        // Locals first: a throw must not leave the resampler half made.
+        // Locals first, so that a throw leaves nothing half initialised.
         let firstPass = try RowResampler()
         let rows = try ResamplingTable()
         self.firstPass = firstPass
@@ -64,7 +64,6 @@ package struct Resampler: ~Copyable {
         }
     }
 
-    /// `framing` of `image` as an image.
     package mutating func resample(_ image: Image, framing: Framing) throws -> Image {
         let side = (width: framing.window.width, height: framing.window.height)
         let count = 3 * (try Image.pixelCount(width: side.width, height: side.height))

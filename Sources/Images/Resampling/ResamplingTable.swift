@@ -1,11 +1,11 @@
 import Base
 import Kernels
 
-/// For each output position along one axis: which inputs it is made of, and their weights as fixed-point numbers.
+/// For each output position along one axis: its inputs and their fixed-point weights.
 ///
-/// Output i lies at c = (i + 1/2) s of the input, s = input / output. Input j has the weight
+/// Output i is at c = (i + 1/2) s of the input, s = input / output. Input j has the weight
 /// cubicKernel((j + 1/2 - c) / max(s, 1)), a = -1/2, divided by the sum of all: reducing widens the kernel, so that no
-/// input is left out. Memory grows with the largest table asked for and is kept.
+/// input is skipped. Memory grows to the largest table and is kept.
 struct ResamplingTable: ~Copyable {
     /// Weights are whole multiples of 2^-22: 8 bits of value, 2 of overshoot and sign fill 32 bits.
     static let fractionBits: Int32 = 22
@@ -20,7 +20,7 @@ struct ResamplingTable: ~Copyable {
     private(set) var inputs = 0..<0
 
     init() throws {
-        // Locals first: a throw must not leave the table half made.
+        // Locals first, so that a throw leaves nothing half initialised.
         let starts = try OwnedBuffer<Int32>(count: 0)
         let counts = try OwnedBuffer<Int32>(count: 0)
         let weights = try OwnedBuffer<Int32>(count: 0)

@@ -1,6 +1,6 @@
 import Base
 
-/// The first pass of a `Resampler`: brings rows to their final width. Four rows at a time, since a pixel of four rows is a vector.
+/// The first pass of a `Resampler`: resizes rows to their final width. Four rows at a time, because a pixel of four rows is a vector.
 struct RowResampler: ~Copyable {
     private var columns: ResamplingTable
     /// Four source rows side by side: 16 bytes a column, (row, RGB and one unused byte).
@@ -11,7 +11,7 @@ struct RowResampler: ~Copyable {
     private(set) var stride = 0
 
     init() throws {
-        // Locals first: a throw must not leave it half made.
+        // Locals first, so that a throw leaves nothing half initialised.
         let columns = try ResamplingTable()
         let staged = try OwnedBuffer<SIMD16<UInt8>>(count: 0)
         let output = try OwnedBuffer<UInt8>(count: 0)
