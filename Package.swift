@@ -33,7 +33,6 @@ let package = Package(
     ],
     targets: [
         systemLibrary("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
-        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         systemLibrary("COpenMPI", pkgConfig: "ompi-c", debian: "libopenmpi-dev"),
         systemLibrary("CHDF5", pkgConfig: "hdf5", debian: "libhdf5-dev"),
         systemLibrary("CTurboJPEG", pkgConfig: "libturbojpeg", debian: "libturbojpeg0-dev"),
@@ -42,8 +41,9 @@ let package = Package(
         systemLibrary("CArchive", pkgConfig: "libarchive", debian: "libarchive-dev"),
         .systemLibrary(name: "CBuildFacts"),
         .target(name: "CSignals"),
+        .target(name: "CKernels"),
         library("Base", ["CBuildFacts", "CZlib"]),
-        library("Kernels", ["Base", "COpenBLAS", "COneDNN"]),
+        library("Kernels", ["Base", "COpenBLAS", "CKernels"]),
         library("CrateModel", ["Base", "Kernels"]),
         library("Optimizers", ["Base", "Kernels", "CrateModel"]),
         library("Images", ["Base", "Kernels", "CTurboJPEG", "CPNG"]),
@@ -91,7 +91,7 @@ let package = Package(
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
         tests("BaseTests", ["TestSupport", "Base"]),
-        tests("KernelsTests", ["Base", "Kernels", "Optimizers"]),
+        tests("KernelsTests", ["Base", "CKernels", "Kernels", "Optimizers"]),
         tests("ImagesTests", ["TestSupport", "Base", "Images", "Kernels"], resources: [.copy("Fixtures")]),
         tests(
             "ShardsTests",

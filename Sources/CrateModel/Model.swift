@@ -27,7 +27,7 @@ package struct Model: Sendable {
     private init(_ configuration: ModelConfiguration, _ classifier: ClassifierConfiguration?) throws {
         // Lays out the layers for a micro-batch of one image, without allocating memory.
         var builder = try LayerBuilder(
-            configuration, images: 1, .float32, threads: 1, arena: Arena(isCounting: true))
+            configuration, images: 1, .float32, .packed, threads: 1, arena: Arena(isCounting: true))
         let network = try Network(configuration, classifier, in: &builder)
         self.configuration = configuration
         self.classifier = classifier

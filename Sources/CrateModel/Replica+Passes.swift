@@ -63,13 +63,12 @@ extension Replica {
     private borrowing func prepareIfNeeded() {
         guard !isPrepared.pointer.pointee else { return }
         runThreads(capacity) { network, pass in
-            let scratch = pass.scratch.derivation(of: pass.thread)
             let (encoder, decoder) = (network.encoder, network.head.blocks)
             for index in stride(from: pass.thread, to: encoder.count + decoder.count, by: pass.team.count) {
                 let block = index < encoder.count ? encoder[index] : decoder[index - encoder.count]
-                block.prepare(pass.parameters, into: pass.prepared, scratch: scratch)
+                block.prepare(pass)
             }
-            if pass.thread == 0 { network.embedding.prepare(pass.parameters, into: pass.prepared, scratch: scratch) }
+            if pass.thread == 0 { network.embedding.prepare(pass) }
             pass.prepared.copy(
                 pass.team.part(pass.thread, of: pass.prepared.layout.copied.count), from: pass.parameters)
         }

@@ -8,6 +8,7 @@ import Kernels
 package struct Replica: ~Copyable {
     package let model: Model
     package let precision: Precision
+    package let products: ProductBackend
     /// One flat buffer of `model.layout`. Call `parametersChanged` after writing to it.
     package let parameters: OwnedBuffer<Float>
     /// Same layout as the parameters; empty unless the replica is trained.
@@ -31,11 +32,14 @@ package struct Replica: ~Copyable {
 
     /// A replica with zeroed parameters for micro-batches of up to `images` images. Without `isTrained` it has no
     /// gradients and cannot run a backward pass. Throws `Failure` if memory is short.
-    package init(_ model: Model, images: Int, precision: Precision, team: ThreadTeam, isTrained: Bool) throws {
+    package init(
+        _ model: Model, images: Int, precision: Precision, products: ProductBackend = .fastest, team: ThreadTeam,
+        isTrained: Bool
+    ) throws {
         let parameters = try OwnedBuffer<Float>(count: model.layout.bufferCount)
         let gradients = try OwnedBuffer<Float>(count: isTrained ? model.layout.bufferCount : 0)
         var builder = try LayerBuilder(
-            model.configuration, images: images, precision.format, threads: team.count, arena: Arena())
+            model.configuration, images: images, precision.format, products, threads: team.count, arena: Arena())
         let network = try Network(model.configuration, model.classifier, in: &builder)
         let shape = builder.shape
         let (scratch, prepared, _) = try builder.finish(model.configuration)
@@ -44,6 +48,7 @@ package struct Replica: ~Copyable {
         let isPrepared = try OwnedBuffer<Bool>(count: 1)
         self.model = model
         self.precision = precision
+        self.products = products
         self.parameters = parameters
         self.gradients = gradients
         capacity = images

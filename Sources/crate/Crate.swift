@@ -77,7 +77,7 @@ struct Crate: ParsableCommand {
         return """
             crate \(programVersion)
             built with Swift \(BuildFacts.swift) for \(BuildFacts.processor) (\(sets.isEmpty ? "no wide vectors" : sets))
-            OpenBLAS \(products.openBLAS) (\(products.kernel)), oneDNN \(products.oneDNN) (\(products.instructions)), \
+            kernels for \(products.kernels), OpenBLAS \(products.openBLAS) (\(products.openBLASKernel)), \
             \(World.mpiVersion), HDF5 \(hdf5Version().text)
             """
     }

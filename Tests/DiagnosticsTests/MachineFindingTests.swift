@@ -52,7 +52,7 @@ import Testing
         expect(.bad, "MPI", "rank 1 on node-a has Open MPI v9") { $0.mpi = "Open MPI v9" }
         expect(.bad, "program", "rank 1") { $0.program = "9.9" }
         expect(.bad, "processor", "node-a lacks avx512f") { $0.usedInstructions = ["avx2", "avx512f"] }
-        expect(.poor, "libraries", "rank 1") { $0.products.kernel = "another" }
+        expect(.poor, "libraries", "rank 1") { $0.products.kernels = "another" }
         expect(.poor, "load", "other programs keep 1.5 of 4 processors of node-a busy") { $0.busyProcessors = 1.5 }
         expect(.poor, "memory", "512 MiB") { $0.memoryBytes = 1 << 30 }
         expect(.bad, "memory", "64 MiB") { $0.memoryBytes = 128 << 20 }

@@ -20,31 +20,6 @@ import Testing
         }
     }
 
-    /// Factors in every format and results in both formats, compared with the naive product of the rounded factors.
-    @Test(arguments: productFormats, [(3, 5, 7), (33, 17, 20), (16, 96, 40), (50, 48, 197)])
-    func productsOfFactorsMatchTheNaiveVersion(_ format: OperandFormat, extents: (Int, Int, Int)) throws {
-        let (m, n, k) = extents
-        for (aTransposed, bTransposed) in [(false, false), (true, false), (false, true)] {
-            let a = try OperandBuffer(Values(m * k, key: 1).floats, format)
-            let b = try OperandBuffer(Values(k * n, key: 2).floats, format)
-            let aView = aTransposed ? Matrix(a.operand, k, m).transposed : Matrix(a.operand, m, k)
-            let bView = bTransposed ? Matrix(b.operand, n, k).transposed : Matrix(b.operand, k, n)
-            let aGrid = aTransposed ? Grid(k, m, a.doubles).transposed : Grid(m, k, a.doubles)
-            let bGrid = bTransposed ? Grid(n, k, b.doubles).transposed : Grid(k, n, b.doubles)
-            let product = (aGrid * bGrid).values
-
-            let before = Values(m * n, key: 3)
-            let sum = try buffer(before.floats)
-            // Twice, because the second product reuses the cached primitive.
-            for _ in 0..<2 { multiply(aView, bView, into: Matrix(sum.pointer, m, n), isAdding: true) }
-            #expect(relativeError(copy(sum), zip(before.doubles, product).map { $0 + 2 * $1 }) < 1e-6)
-            let factor = try OperandBuffer(count: m * n, format)
-            multiply(aView, bView, into: Matrix(factor.operand, m, n))
-            #expect(relativeError(factor.doubles, product) < tolerance(format, fp32: 1e-6))
-            if format != .float32 { #expect(factor.doubles.allSatisfy { nearestBFloat16($0) == $0 }) }
-        }
-    }
-
     @Test func emptySumIsZero() throws {
         let (a, b) = (Values(1, key: 1), Values(1, key: 2))
         let left = try buffer(a.floats)

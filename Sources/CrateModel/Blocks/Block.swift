@@ -17,9 +17,8 @@ protocol Block {
     /// Turns d from the gradient of z' into the gradient of z, and adds the gradients of the parameters.
     func backward(_ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass)
 
-    /// Writes the weights derived from parameters to `prepared`. `scratch`: D D floats.
-    func prepare(
-        _ parameters: UnsafeMutablePointer<Float>, into prepared: PreparedWeights, scratch: UnsafeMutablePointer<Float>)
+    /// Packs the weights derived from parameters. Called by one thread.
+    func prepare(_ pass: Pass)
 
     /// Completes the gradients after the last micro-batch. Called by all threads; afterwards the first thread sees all
     /// gradients.
@@ -45,9 +44,7 @@ protocol Block {
 }
 
 extension Block {
-    func prepare(
-        _ parameters: UnsafeMutablePointer<Float>, into prepared: PreparedWeights, scratch: UnsafeMutablePointer<Float>
-    ) {}
+    func prepare(_ pass: Pass) {}
 
     func completeGradients(_ pass: Pass) {
         pass.sync()

@@ -28,7 +28,7 @@ struct DecoderBlock: Block {
 
     func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) {
         norm.forward(z, pass)
-        multiply(pass.tokens(norm.output), pass.matrix(dictionary).transposed, into: pass.tokens(synthesised))
+        multiply(pass.tokens(norm.output), pass.prepared.forward(dictionary), into: pass.tokens(synthesised))
         mssa.forward(synthesised, pass)
     }
 
@@ -38,7 +38,7 @@ struct DecoderBlock: Block {
         let upstream = pass.factor(d, in: pass.scratch.upstream)
         pass.sync()
         pass.addGradient(of: dictionary, upstream, norm.output)
-        multiply(pass.tokens(upstream), pass.matrix(dictionary), into: pass.tokens(pass.scratch.product))
+        multiply(pass.tokens(upstream), pass.prepared.backward(dictionary), into: pass.tokens(pass.scratch.product))
         pass.sync()
         norm.backward(pass.scratch.product, x: z, pass, into: d, isAdding: false)
     }

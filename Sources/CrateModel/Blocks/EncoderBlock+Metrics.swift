@@ -39,7 +39,7 @@ extension EncoderBlock {
         let normed = pass.own(pass.scratch.second)
         layerNorm(norm.rows(of: mssa.sum, under: mssa.norm, pass), epsilon: mssa.norm.epsilon, into: normed)
         multiply(
-            Matrix(normed, pass.rows, pass.dim), pass.matrix(mssa.subspaces).transposed,
+            Matrix(normed, pass.rows, pass.dim), pass.prepared.forward(mssa.subspaces),
             into: pass.tokens(pass.scratch.first))
         codingRates(Operand(x), .codingRateAfter)
     }

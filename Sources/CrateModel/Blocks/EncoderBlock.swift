@@ -38,7 +38,7 @@ struct EncoderBlock: Block {
         pass.lap(.mssa)
         norm.forward(mssa.sum, pass)
         ista(
-            pass.own(norm.output), norm.rows(of: mssa.sum, pass), map: pass.prepared.operand(map), step: step,
+            pass.own(norm.output), norm.rows(of: mssa.sum, pass), map: pass.prepared.forward(map), step: step,
             into: pass.own(output))
         pass.lap(.ista)
     }
@@ -47,7 +47,8 @@ struct EncoderBlock: Block {
     func backward(_ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass) {
         let (factor, product) = (pass.factorMemory(for: d), pass.scratch.product)
         istaBackward(
-            pass.own(d), map: pass.prepared.operand(map), y: pass.own(output), rows: pass.rows, dim: pass.dim,
+            pass.own(d), transposedMap: pass.prepared.backward(map), y: pass.own(output), rows: pass.rows,
+            dim: pass.dim,
             factor: pass.own(factor), product: pass.own(product))
         pass.sync()
         pass.addGradient(of: map, norm.output, factor)
@@ -59,10 +60,14 @@ struct EncoderBlock: Block {
     }
 
     /// G from W.
-    func prepare(
-        _ parameters: UnsafeMutablePointer<Float>, into prepared: PreparedWeights, scratch: UnsafeMutablePointer<Float>
-    ) {
-        istaMap(parameters + map.offset, step: step, dim: map.inputs, into: prepared.operand(map), scratch: scratch)
+    func prepare(_ pass: Pass) {
+        let values = pass.ownDerivation
+        istaMap(
+            pass.parameters + map.offset, step: step, dim: map.inputs, into: values, scratch: pass.products,
+            pass.prepared.backend)
+        // x G, where a weight is multiplied as x W^T.
+        pass.prepared.forward(map).pack(values, isTransposed: false)
+        pass.prepared.backward(map).pack(values, isTransposed: true)
     }
 
     /// dW from dG, in place.
@@ -74,7 +79,8 @@ struct EncoderBlock: Block {
         istaMapBackwardSum(gradient, rows: rows, dim: dim, into: pass.derivation)
         pass.sync()
         istaMapBackward(
-            gradient, dictionary: pass.parameters + map.offset, step: step, rows: rows, dim: dim, sum: pass.derivation)
+            gradient, dictionary: pass.parameters + map.offset, step: step, rows: rows, dim: dim, sum: pass.derivation,
+            scratch: pass.products, pass.prepared.backend)
         pass.sync()
         pass.lap(.ista)
     }

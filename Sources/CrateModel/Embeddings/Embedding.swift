@@ -9,9 +9,8 @@ protocol Embedding {
     /// Adds the gradients of the parameters given dz (N, T, D), which may be overwritten.
     func backward(_ dz: UnsafeMutablePointer<Float>, _ batch: PatchBatch, _ pass: Pass)
 
-    /// Writes the weights derived from parameters to `prepared`. `scratch`: V floats.
-    func prepare(
-        _ parameters: UnsafePointer<Float>, into prepared: PreparedWeights, scratch: UnsafeMutablePointer<Float>)
+    /// Packs the weights derived from parameters. Called by one thread.
+    func prepare(_ pass: Pass)
 
     /// See `NormLayer.collectGradients`.
     func collectGradients(_ pass: Pass)

@@ -50,7 +50,7 @@ struct NormalisedEmbedding: Embedding {
         }
         firstNorm.forward(values, pass)
         multiply(
-            pass.tokens(firstNorm.output, width: valueCount), pass.matrix(weight).transposed,
+            pass.tokens(firstNorm.output, width: valueCount), pass.prepared.forward(weight),
             into: pass.tokens(embedded))
         let own = pass.own(embedded)
         addRow(own, bias: pass.parameters + bias, sign: 1, rows: pass.rows, dim: dim, into: own)
@@ -81,7 +81,8 @@ struct NormalisedEmbedding: Embedding {
         pass.sync()
         pass.addGradient(of: weight, upstream, firstNorm.output)
         pass.addBiasGradient(bias, dz)
-        multiply(pass.tokens(upstream), pass.matrix(weight), into: pass.tokens(gradient, width: valueCount))
+        multiply(
+            pass.tokens(upstream), pass.prepared.backward(weight), into: pass.tokens(gradient, width: valueCount))
         firstNorm.backward(Operand(gradient), x: values, pass, into: gradient, isAdding: false)
     }
 
@@ -92,9 +93,7 @@ struct NormalisedEmbedding: Embedding {
             to: pass.gradients + offset + part.lowerBound)
     }
 
-    func prepare(
-        _ parameters: UnsafePointer<Float>, into prepared: PreparedWeights, scratch: UnsafeMutablePointer<Float>
-    ) {}
+    func prepare(_ pass: Pass) {}
 
     func collectGradients(_ pass: Pass) {
         firstNorm.collectGradients(pass)

@@ -41,7 +41,7 @@ struct PatchEmbedding: Embedding {
         let embedded = pass.own(pass.scratch.first)
         multiply(
             Matrix(values + images.lowerBound * patchCount * valueCount, visible, valueCount),
-            Matrix(pass.prepared.operand(weight), dim, valueCount).transposed, into: Matrix(embedded, visible, dim))
+            pass.prepared.forward(weight), into: Matrix(embedded, visible, dim))
         addRow(embedded, bias: pass.parameters + bias, sign: 1, rows: visible, dim: dim, into: embedded)
         var next = embedded
         positions.withUnsafeBufferPointer { positions in
@@ -81,22 +81,21 @@ struct PatchEmbedding: Embedding {
             let first = pass.team.part(thread, of: batch.images)
             let visible = visibleCount(batch, first)
             let rows = upstream + (first.lowerBound * (patchCount + 1) * dim + part.lowerBound)
-            multiply(
+            addProduct(
                 Matrix(rows, visible, part.count, stride: dim).transposed,
-                Matrix(values + first.lowerBound * patchCount * valueCount, visible, valueCount), into: gradient,
-                isAdding: true)
+                Matrix(values + first.lowerBound * patchCount * valueCount, visible, valueCount), to: gradient,
+                scratch: pass.products, pass.prepared.backend)
         }
     }
 
     /// Reorders the columns of the weight to the order of V.
-    func prepare(
-        _ parameters: UnsafePointer<Float>, into prepared: PreparedWeights, scratch: UnsafeMutablePointer<Float>
-    ) {
+    func prepare(_ pass: Pass) {
+        let values = pass.ownDerivation
         for d in 0..<dim {
-            let stored = parameters + weight.offset + d * valueCount
-            for v in 0..<valueCount { scratch[v] = stored[storedColumn(v)] }
-            convert(scratch, count: valueCount, into: prepared.operand(weight) + d * valueCount)
+            let (stored, row) = (pass.parameters + weight.offset + d * valueCount, values + d * valueCount)
+            for v in 0..<valueCount { row[v] = stored[storedColumn(v)] }
         }
+        pass.prepared.pack(weight, values)
     }
 
     func collectGradients(_ pass: Pass) {}

@@ -57,7 +57,7 @@ struct ClassifierHead: Head {
         let images = pass.ofImages
         norm.forward(pooled, images)
         multiply(
-            images.tokens(norm.output), pass.matrix(weight).transposed, into: images.tokens(logits, width: classes))
+            images.tokens(norm.output), pass.prepared.forward(weight), into: images.tokens(logits, width: classes))
         let own = images.own(logits, width: classes)
         addRow(own, bias: pass.parameters + bias, sign: 1, rows: images.rows, dim: classes, into: own)
         pass.lap(.loss)
@@ -81,7 +81,7 @@ struct ClassifierHead: Head {
         pass.sync()
         images.addGradient(of: weight, upstream, norm.output)
         images.addBiasGradient(bias, logits, width: classes)
-        multiply(images.tokens(upstream, width: classes), pass.matrix(weight), into: images.tokens(gradient))
+        multiply(images.tokens(upstream, width: classes), pass.prepared.backward(weight), into: images.tokens(gradient))
         norm.backward(Operand(gradient), x: pooled, images, into: gradient, isAdding: false)
         let (dim, tokens) = (pass.dim, pass.shape.tokens)
         pass.own(d).update(repeating: 0, count: pass.rows * dim)

@@ -53,7 +53,7 @@ struct DecoderHead: Head {
         // The predictions reuse the memory of the embedding's patches.
         pass.sync()
         multiply(
-            pass.tokens(decoderNorm.output), pass.matrix(weight).transposed,
+            pass.tokens(decoderNorm.output), pass.prepared.forward(weight),
             into: pass.tokens(predictions, width: valueCount))
         let own = pass.own(predictions, width: valueCount)
         addRow(own, bias: pass.parameters + bias, sign: 1, rows: pass.rows, dim: valueCount, into: own)
@@ -83,7 +83,8 @@ struct DecoderHead: Head {
         pass.addGradient(of: weight, upstream, decoderNorm.output)
         pass.addBiasGradient(bias, predictions, width: valueCount)
         multiply(
-            pass.tokens(upstream, width: valueCount), pass.matrix(weight), into: pass.tokens(pass.scratch.product))
+            pass.tokens(upstream, width: valueCount), pass.prepared.backward(weight),
+            into: pass.tokens(pass.scratch.product))
         decoderNorm.backward(pass.scratch.product, x: blocks.last?.output ?? normed, pass, into: d, isAdding: false)
         pass.lap(.loss)
         for index in blocks.indices.reversed() {

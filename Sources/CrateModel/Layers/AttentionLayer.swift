@@ -40,7 +40,7 @@ struct AttentionLayer {
     /// Computes y into `sum`.
     func forward(_ x: UnsafeMutablePointer<Float>, _ pass: Pass) {
         norm.forward(x, pass)
-        multiply(pass.tokens(norm.output), pass.matrix(subspaces).transposed, into: pass.tokens(u))
+        multiply(pass.tokens(norm.output), pass.prepared.forward(subspaces), into: pass.tokens(u))
         subspaceAttention(
             pass.own(u), probabilities: ownProbabilities(pass), output: pass.own(attended), sign: sign,
             scratch: pass.head, shape: pass.shape)
@@ -51,7 +51,7 @@ struct AttentionLayer {
             pass.own(x), bias: pass.parameters + output.bias, sign: sign, rows: pass.rows, dim: pass.dim,
             into: pass.own(sum))
         multiply(
-            pass.tokens(attended), pass.matrix(output.weight).transposed, into: pass.tokens(sum), isAdding: true)
+            pass.tokens(attended), pass.prepared.forward(output.weight), into: pass.tokens(sum), isAdding: true)
     }
 
     /// Turns d from the gradient of y into the gradient of x:
@@ -66,7 +66,7 @@ struct AttentionLayer {
         pass.sync()
         if let output {
             dAttended = pass.scratch.first(upstream.format)
-            multiply(pass.tokens(upstream), pass.matrix(output.weight), into: pass.tokens(dAttended))
+            multiply(pass.tokens(upstream), pass.prepared.backward(output.weight), into: pass.tokens(dAttended))
             pass.addGradient(of: output.weight, upstream, attended)
             pass.addBiasGradient(output.bias, d, sign: sign)
         }
@@ -76,7 +76,7 @@ struct AttentionLayer {
             sign: sign, scratch: pass.head, shape: pass.shape)
         pass.sync()
         pass.addGradient(of: subspaces, du, norm.output)
-        multiply(pass.tokens(du), pass.matrix(subspaces), into: pass.tokens(pass.scratch.product))
+        multiply(pass.tokens(du), pass.prepared.backward(subspaces), into: pass.tokens(pass.scratch.product))
         norm.backward(pass.scratch.product, x: x, pass, into: d, isAdding: true)
     }
 

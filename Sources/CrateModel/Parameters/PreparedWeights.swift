@@ -7,69 +7,64 @@ struct Weight: Sendable {
     let offset: Int
     let outputs: Int
     let inputs: Int
-    /// Its index in the derived or in the copied weights.
+    /// Its first element in the prepared weights.
     fileprivate let place: Int
-    /// Whether products use values derived from the parameter instead of the parameter.
-    fileprivate let isDerived: Bool
+
+    /// Rounded up to whole cache lines.
+    fileprivate var forwardCount: Int { (PackedMatrix.count(depth: inputs, columns: outputs) + 31) / 32 * 32 }
+    fileprivate var backwardCount: Int { (PackedMatrix.count(depth: outputs, columns: inputs) + 31) / 32 * 32 }
 }
 
-/// The layout of a model's prepared weights: first the derived ones, then the copied ones.
+/// The layout of a model's prepared weights.
 struct PreparedLayout: Sendable {
-    private var derivedCount = 0
-    private var copiedCount = 0
-    /// The weights that are only converted to the format of factors.
+    /// Elements of all weights.
+    private(set) var count = 0
+    /// The weights that are packed as they are; a layer packs those that it derives from a parameter.
     private(set) var copied: [Weight] = []
 
     mutating func append(_ offset: Int, _ outputs: Int, _ inputs: Int, isDerived: Bool = false) -> Weight {
-        let count = (outputs * inputs + 31) / 32 * 32
-        let weight = Weight(
-            offset: offset, outputs: outputs, inputs: inputs, place: isDerived ? derivedCount : copiedCount,
-            isDerived: isDerived)
-        if isDerived {
-            derivedCount += count
-        } else {
-            copiedCount += count
-            copied.append(weight)
-        }
+        let weight = Weight(offset: offset, outputs: outputs, inputs: inputs, place: count)
+        count += weight.forwardCount + weight.backwardCount
+        if !isDerived { copied.append(weight) }
         return weight
-    }
-
-    /// The number of elements in `format`. In fp32 only derived weights are stored; products use the other parameters
-    /// directly.
-    func count(_ format: OperandFormat) -> Int { derivedCount + (format == .float32 ? 0 : copiedCount) }
-
-    fileprivate func place(of weight: Weight) -> Int {
-        weight.isDerived ? weight.place : derivedCount + weight.place
     }
 }
 
-/// The weights in the form used by products: derived from the parameters, or in the format of factors. Prepared once
-/// per step.
+/// The weights as right factors of the products of forward and backward passes, packed once per step.
 struct PreparedWeights {
     let layout: PreparedLayout
+    let backend: ProductBackend
     private let memory: Operand
 
-    init(_ layout: PreparedLayout, _ format: OperandFormat, in arena: inout Arena) throws {
+    init(
+        _ layout: PreparedLayout, _ format: OperandFormat, _ backend: ProductBackend, in arena: inout Arena
+    ) throws {
         self.layout = layout
-        memory = try arena.operands(layout.count(format), format)
+        self.backend = backend
+        memory = try arena.operands(layout.count, format)
     }
 
     var format: OperandFormat { memory.format }
 
-    func operand(_ weight: Weight) -> Operand { memory + layout.place(of: weight) }
-
-    /// (outputs, inputs).
-    func matrix(_ weight: Weight, parameters: UnsafeMutablePointer<Float>) -> Matrix {
-        let isParameter = format == .float32 && !weight.isDerived
-        return Matrix(
-            isParameter ? Operand(parameters + weight.offset) : operand(weight), weight.outputs, weight.inputs)
+    /// W^T (inputs, outputs), for y = x W^T.
+    func forward(_ weight: Weight) -> PackedMatrix {
+        PackedMatrix(memory + weight.place, depth: weight.inputs, columns: weight.outputs, backend)
     }
 
-    /// Converts the weights `part` of `layout.copied` to the format of factors.
+    /// W (outputs, inputs), for dx = dy W.
+    func backward(_ weight: Weight) -> PackedMatrix {
+        PackedMatrix(
+            memory + (weight.place + weight.forwardCount), depth: weight.outputs, columns: weight.inputs, backend)
+    }
+
+    /// Packs W (outputs, inputs) for both passes.
+    func pack(_ weight: Weight, _ values: UnsafePointer<Float>) {
+        forward(weight).pack(values, isTransposed: true)
+        backward(weight).pack(values, isTransposed: false)
+    }
+
+    /// Packs the weights `part` of `layout.copied`.
     func copy(_ part: Range<Int>, from parameters: UnsafePointer<Float>) {
-        guard format != .float32 else { return }
-        for weight in layout.copied[part] {
-            convert(parameters + weight.offset, count: weight.outputs * weight.inputs, into: operand(weight))
-        }
+        for weight in layout.copied[part] { pack(weight, parameters + weight.offset) }
     }
 }

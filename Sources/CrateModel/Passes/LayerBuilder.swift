@@ -11,6 +11,7 @@ struct LayerBuilder: ~Copyable {
     let shape: AttentionShape
     /// The format of factors, the inputs of products.
     let format: OperandFormat
+    let backend: ProductBackend
     let threads: Int
     /// The embedding's patches, reused for an autoencoder's predictions, (M, V).
     let patchValues: UnsafeMutablePointer<Float>
@@ -20,12 +21,15 @@ struct LayerBuilder: ~Copyable {
 
     /// Throws `Failure` if memory is short.
     init(
-        _ configuration: ModelConfiguration, images: Int, _ format: OperandFormat, threads: Int, arena: consuming Arena
+        _ configuration: ModelConfiguration, images: Int, _ format: OperandFormat, _ backend: ProductBackend,
+        threads: Int,
+        arena: consuming Arena
     ) throws {
         shape = AttentionShape(
             images: images, tokens: configuration.tokenCount, heads: configuration.heads,
             headDim: configuration.headDim)
         self.format = format
+        self.backend = backend
         self.threads = threads
         var arena = arena
         patchValues = try arena.floats(images * configuration.tokenCount * configuration.patchValueCount)
@@ -65,7 +69,7 @@ struct LayerBuilder: ~Copyable {
         let activations = arena.byteCount
         let scratch = try Scratch(configuration, shape, format, threads: threads, in: &arena)
         let scratchBytes = arena.byteCount - activations
-        let weights = try PreparedWeights(prepared, format, in: &arena)
+        let weights = try PreparedWeights(prepared, format, backend, in: &arena)
         let bytes = ReplicaBytes(
             activations: activations, scratch: scratchBytes,
             preparedWeights: arena.byteCount - activations - scratchBytes)
@@ -87,7 +91,8 @@ extension ReplicaBytes {
     /// The bytes for a replica with these arguments, computed without allocating. Throws `Failure` on integer overflow.
     package init(_ model: Model, images: Int, precision: Precision, threads: Int) throws {
         var builder = try LayerBuilder(
-            model.configuration, images: images, precision.format, threads: threads, arena: Arena(isCounting: true))
+            model.configuration, images: images, precision.format, .packed, threads: threads,
+            arena: Arena(isCounting: true))
         _ = try Network(model.configuration, model.classifier, in: &builder)
         self = try builder.finish(model.configuration).bytes
     }

@@ -27,8 +27,12 @@ struct Pass {
     var allRows: Int { allImages * shape.tokens }
     /// This thread's scratch for one head.
     var head: UnsafeMutablePointer<Float> { scratch.heads + thread * shape.scratchCount }
+    /// This thread's scratch for `addProduct`.
+    var products: UnsafeMutablePointer<Float> { scratch.products + thread * productScratchCount }
     /// Scratch for values derived from a weight, shared by all threads.
     var derivation: UnsafeMutablePointer<Float> { scratch.derivation(of: 0) }
+    /// Scratch for values that this thread derives from a weight, (D, D) or (D, V).
+    var ownDerivation: UnsafeMutablePointer<Float> { scratch.derivation(of: thread) }
 
     /// This thread's rows of the matrix (M, width) at `pointer`; `width` nil is D.
     func own(_ pointer: UnsafeMutablePointer<Float>, width: Int? = nil) -> UnsafeMutablePointer<Float> {
@@ -67,8 +71,6 @@ struct Pass {
         return pass
     }
 
-    func matrix(_ weight: Weight) -> Matrix { prepared.matrix(weight, parameters: parameters) }
-
     /// Waits for the other threads: afterwards their writes are visible and their inputs may be overwritten.
     func sync() { team.sync() }
 
@@ -81,11 +83,11 @@ struct Pass {
     func addGradient(of weight: Weight, _ dy: Operand, _ x: Operand) {
         let part = team.part(thread, of: weight.outputs, grain: 16)
         guard !part.isEmpty else { return }
-        multiply(
+        addProduct(
             Matrix(dy + part.lowerBound, allRows, part.count, stride: weight.outputs).transposed,
             Matrix(x, allRows, weight.inputs),
-            into: Matrix(gradients + weight.offset + part.lowerBound * weight.inputs, part.count, weight.inputs),
-            isAdding: true)
+            to: Matrix(gradients + weight.offset + part.lowerBound * weight.inputs, part.count, weight.inputs),
+            scratch: products, prepared.backend)
     }
 
     /// This thread's part of the gradient of the bias at `offset`: db += sign (sum of all rows of dy (M, width)).
@@ -110,7 +112,8 @@ struct Scratch {
     let predictionGradient: Operand
     /// One head's matrices for each thread.
     fileprivate let heads: UnsafeMutablePointer<Float>
-    private let derivations: UnsafeMutablePointer<Float>  // (threads, D, D), or (threads, V) if that is larger
+    fileprivate let products: UnsafeMutablePointer<Float>
+    private let derivations: UnsafeMutablePointer<Float>  // (threads, D, D), or (threads, D, V) if that is larger
     private let derivationCount: Int
 
     init(
@@ -118,13 +121,14 @@ struct Scratch {
         in arena: inout Arena
     ) throws {
         let (rows, dim, valueCount) = (shape.images * shape.tokens, shape.dim, configuration.patchValueCount)
-        derivationCount = max(dim * dim, valueCount)
+        derivationCount = dim * max(dim, valueCount)
         derivations = try arena.floats(threads * derivationCount)
         first = try arena.floats(rows * dim)
         second = try arena.operands(rows * dim, format)
         upstream = try arena.operands(format == .float32 ? 0 : rows * dim, format)
         predictionGradient = try arena.operands(format == .float32 ? 0 : rows * valueCount, format)
         heads = try arena.floats(threads * shape.scratchCount)
+        products = try arena.floats(threads * productScratchCount)
     }
 
     func first(_ format: OperandFormat) -> Operand { Operand(first, format) }

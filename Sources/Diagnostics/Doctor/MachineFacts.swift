@@ -14,7 +14,7 @@ package struct MachineFacts: Codable, Equatable, Sendable {
     package var allowedProcessors: [Int] = [], hostProcessors = 0
     /// Instruction sets that the program uses, and those of the processor.
     package var usedInstructions: [String] = [], availableInstructions: [String] = []
-    /// OpenBLAS and oneDNN.
+    /// CKernels and OpenBLAS.
     package var products: ProductLibraries
     package var hdf5 = "", hdf5IsThreadSafe = false
     /// Free memory in bytes: the smaller of the host's and that of the process's control group.

@@ -5,17 +5,15 @@ import Kernels
 
 func libraries(_ ranks: [MachineFacts], _ first: MachineFacts) -> [MachineFinding] {
     let products = first.products
-    let blas = "OpenBLAS \(products.openBLAS), kernels for \(products.kernel), single-threaded"
-    let oneDNN =
-        "oneDNN \(products.oneDNN) with \(products.instructions), \(products.hasBFloat16 ? "" : "no ")bf16 products"
+    let kernels = "for \(products.kernels), \(products.hasBFloat16 ? "" : "no ")bf16 products"
+    let blas = "OpenBLAS \(products.openBLAS), kernels for \(products.openBLASKernel), single-threaded"
     let hasAVX2 = first.availableInstructions.contains("avx2")
-    let isNarrow = ["prescott", "core2", "generic", "nehalem"].contains(products.kernel.lowercased())
-    let isHeldBack = products.instructions == "narrower than avx2"
+    let isNarrow = ["prescott", "core2", "generic", "nehalem"].contains(products.openBLASKernel.lowercased())
     var found = [
         MachineFinding(
             "BLAS", blas, isNarrow && hasAVX2 ? .poor : .good,
             "unset OPENBLAS_CORETYPE, or install an OpenBLAS with DYNAMIC_ARCH"),
-        MachineFinding("oneDNN", oneDNN, isHeldBack && hasAVX2 ? .poor : .good, "unset DNNL_MAX_CPU_ISA"),
+        MachineFinding("kernels", kernels, products.isSlow && hasAVX2 ? .poor : .good, "unset CRATE_KERNELS"),
     ]
     if let odd = ranks.firstIndex(where: { $0.products != products }) {
         found.append(

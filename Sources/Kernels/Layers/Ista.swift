@@ -14,15 +14,17 @@ package struct IstaStep: Equatable, Sendable {
 /// G = eta (W - W^T W), so that x + eta (x - x W^T) W = x + x G. This replaces two products per gradient step by one,
 /// at the cost of one (D, D) by (D, D) product per optimiser step.
 ///
-/// dictionary (W), map (G) and scratch are (D, D) and must not overlap.
+/// dictionary (W) and map (G) are (D, D) and must not overlap. `scratch`: `productScratchCount` floats.
 package func istaMap(
-    _ dictionary: UnsafeMutablePointer<Float>, step: IstaStep, dim: Int, into map: Operand,
-    scratch: UnsafeMutablePointer<Float>
+    _ dictionary: UnsafeMutablePointer<Float>, step: IstaStep, dim: Int, into map: UnsafeMutablePointer<Float>,
+    scratch: UnsafeMutablePointer<Float>, _ backend: ProductBackend
 ) {
     let weight = Matrix(dictionary, dim, dim)
-    scale(dictionary, by: step.size, count: dim * dim, into: scratch)
-    multiply(weight.transposed, weight, into: Matrix(scratch, dim, dim), scale: -step.size, isAdding: true)
-    convert(scratch, count: dim * dim, into: map)
+    map.update(repeating: 0, count: dim * dim)
+    addProduct(weight.transposed, weight, to: Matrix(map, dim, dim), scratch: scratch, backend)
+    for (i, lanes) in Vectors(dim * dim) {
+        store((load(dictionary + i, lanes) - load(map + i, lanes)) * step.size, map + i, lanes)
+    }
 }
 
 /// First part of the backward pass of `istaMap`: writes `rows` of dG + dG^T to `sum`. Both are (D, D), without overlap.
@@ -38,17 +40,18 @@ package func istaMapBackwardSum(
 
 /// Second part, after all rows of `sum` are complete: replaces `rows` of dG by those of dW = eta (dG - W (dG + dG^T)).
 ///
-/// gradient (dG, then dW), dictionary (W) and sum are (D, D) and must not overlap.
+/// gradient (dG, then dW), dictionary (W) and sum are (D, D) and must not overlap. `scratch`: `productScratchCount` floats.
 package func istaMapBackward(
     _ gradient: UnsafeMutablePointer<Float>, dictionary: UnsafeMutablePointer<Float>, step: IstaStep,
-    rows: Range<Int>, dim: Int, sum: UnsafeMutablePointer<Float>
+    rows: Range<Int>, dim: Int, sum: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>,
+    _ backend: ProductBackend
 ) {
-    guard !rows.isEmpty else { return }
-    let own = gradient + rows.lowerBound * dim
-    scale(own, by: step.size, count: rows.count * dim, into: own)
-    multiply(
+    let (own, count) = (gradient + rows.lowerBound * dim, rows.count * dim)
+    scale(own, by: -1, count: count, into: own)
+    addProduct(
         Matrix(dictionary + rows.lowerBound * dim, rows.count, dim), Matrix(sum, dim, dim),
-        into: Matrix(own, rows.count, dim), scale: -step.size, isAdding: true)
+        to: Matrix(own, rows.count, dim), scratch: scratch, backend)
+    scale(own, by: -step.size, count: count, into: own)
 }
 
 /// y = relu(x + eta (x - x W^T) W - eta lambda) = relu(x + x G - eta lambda), where x is the output of a layer norm.
@@ -56,10 +59,10 @@ package func istaMapBackward(
 /// x (M, D) and map (G, see `istaMap`) have the same format. The skip connection uses the unrounded x, recomputed from
 /// `rows`. y is (M, D).
 package func ista(
-    _ x: Operand, _ rows: NormalisedRows, map: Operand, step: IstaStep, into y: UnsafeMutablePointer<Float>
+    _ x: Operand, _ rows: NormalisedRows, map: PackedMatrix, step: IstaStep, into y: UnsafeMutablePointer<Float>
 ) {
     let dim = rows.dim
-    multiply(Matrix(x, rows.rows, dim), Matrix(map, dim, dim), into: Matrix(y, rows.rows, dim))
+    multiply(Matrix(x, rows.rows, dim), map, into: Matrix(y, rows.rows, dim))
     let threshold = step.size * step.lambda
     for index in 0..<rows.rows {
         let row = rows.row(index)
@@ -74,9 +77,11 @@ package func ista(
 /// Backward pass of `ista`: e = dy * [y > 0], dx = e + e G^T. The caller computes the gradient of G, x^T e, because it
 /// is a sum over the rows of all threads.
 ///
-/// dy is overwritten with e, and `product` with e G^T. `factor` (M, D) receives e in the format of `map`; it may be dy.
+/// dy is overwritten with e, and `product` with e G^T. `factor` (M, D) receives e in the format of `transposedMap`, which
+/// is G^T; it may be dy.
 package func istaBackward(
-    _ dy: UnsafeMutablePointer<Float>, map: Operand, y: UnsafePointer<Float>, rows: Int, dim: Int, factor: Operand,
+    _ dy: UnsafeMutablePointer<Float>, transposedMap: PackedMatrix, y: UnsafePointer<Float>, rows: Int, dim: Int,
+    factor: Operand,
     product: Operand
 ) {
     let count = rows &* dim
@@ -84,5 +89,5 @@ package func istaBackward(
         store(load(dy + i, lanes).replacing(with: 0, where: load(y + i, lanes) .<= 0), dy + i, lanes)
     }
     if factor.memory != UnsafeMutableRawPointer(dy) { convert(dy, count: count, into: factor) }
-    multiply(Matrix(factor, rows, dim), Matrix(map, dim, dim).transposed, into: Matrix(product, rows, dim))
+    multiply(Matrix(factor, rows, dim), transposedMap, into: Matrix(product, rows, dim))
 }

@@ -1,5 +1,4 @@
 import Base
-import COneDNN
 
 /// The precision of matrix products. All other operations use fp32.
 package enum Precision: String, CaseIterable, Codable, Sendable {
@@ -16,7 +15,7 @@ package enum Precision: String, CaseIterable, Codable, Sendable {
     }
 
     /// Whether the processor has bf16 instructions. If not, factors are still rounded, and products run at fp32 speed.
-    package static let hasBFloat16Products = crate_dnnl_has_bf16()
+    package static let hasBFloat16Products = KernelSet.current.hasBFloat16Products
 }
 
 package enum OperandFormat: Sendable {
@@ -102,18 +101,19 @@ struct BFloat16: OperandElement {
 
     @inline(__always)
     static func load(_ source: UnsafePointer<BFloat16>, _ lanes: Int) -> Vector {
-        var halves = SIMD16<UInt16>.zero
+        // The upper halves of floats: shuffles, since the conversion of integers is not inlined.
+        var halves = SIMD32<UInt16>.zero
         if lanes >= 16 {
-            halves = UnsafeRawPointer(source).loadUnaligned(as: SIMD16<UInt16>.self)
+            halves.oddHalf = UnsafeRawPointer(source).loadUnaligned(as: SIMD16<UInt16>.self)
         } else {
-            for lane in 0..<lanes { halves[lane] = source[lane].bits }
+            for lane in 0..<lanes { halves[2 &* lane &+ 1] = source[lane].bits }
         }
-        return unsafeBitCast(SIMD16<UInt32>(truncatingIfNeeded: halves) &<< 16, to: Vector.self)
+        return unsafeBitCast(halves, to: Vector.self)
     }
 
     @inline(__always)
     static func store(_ vector: Vector, _ destination: UnsafeMutablePointer<BFloat16>, _ lanes: Int) {
-        let halves = SIMD16<UInt16>(truncatingIfNeeded: roundedBits(vector) &>> 16)
+        let halves = unsafeBitCast(roundedBits(vector), to: SIMD32<UInt16>.self).oddHalf
         if lanes >= 16 {
             UnsafeMutableRawPointer(destination).storeBytes(of: halves, as: SIMD16<UInt16>.self)
         } else {

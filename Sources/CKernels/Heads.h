@@ -1,0 +1,201 @@
+// N images, T tokens, H heads, P channels a head, D = H P. E and W are T and P, rounded up to 16.
+//
+// A head is computed for a strip of rows at a time, whose scores stay in the L1 cache from the product that makes them to
+// the one that uses them.
+#pragma once
+#include "Products.h"
+#include "Transposes.h"
+
+enum { strip_rows = 4 * tile_rows };
+
+/// A thread's memory for one head, and where the head is.
+typedef struct {
+    crate_elements elements;
+    int tokens, extent, head_dim, width;
+    ptrdiff_t dim;
+    /// Bytes of a row of (N T, D) and of E elements; steps of a sum over the channels and over the tokens.
+    ptrdiff_t dim_bytes, extent_bytes;
+    int channel_steps, token_steps;
+    /// Whether the channels are an odd number of bf16.
+    bool has_half;
+    uint32_t *transposed;  // U^T, (P, E) or (P / 2, E) pairs
+    uint32_t *values;      // U, (T, W) or (T / 2, W) pairs
+    uint32_t *upstream;    // sign dO, as U
+    float *result;         // a strip of O or dU, (24, W)
+    float *scores;         // forward a strip of S, (24, E); backward dS, (E, E)
+    uint32_t *weights;     // bf16, backward: A, (E / 2, E) pairs
+    uint32_t *gradient;    // bf16, backward: dS + dS^T, (E, E / 2)
+} head;
+
+INLINE head head_in(float *scratch, crate_elements elements, crate_attention_shape shape) {
+    head h;
+    h.elements = elements;
+    h.tokens = shape.tokens;
+    h.extent = up_to_16(h.tokens);
+    h.head_dim = shape.head_dim;
+    h.width = up_to_16(h.head_dim);
+    h.dim = (ptrdiff_t)shape.heads * shape.head_dim;
+    h.dim_bytes = h.dim * size_of(elements);
+    h.extent_bytes = h.extent * size_of(elements);
+    h.has_half = elements == crate_bfloat16 && h.head_dim % 2 != 0;
+    h.channel_steps = steps_of(elements, h.head_dim) - h.has_half;
+    h.token_steps = steps_of(elements, h.tokens);
+    const ptrdiff_t matrix = (ptrdiff_t)h.extent * h.width, square = (ptrdiff_t)h.extent * h.extent;
+    h.transposed = (uint32_t *)scratch;
+    h.values = h.transposed + matrix;
+    h.upstream = h.values + matrix;
+    h.result = (float *)(h.upstream + matrix);
+    h.scores = h.result + strip_rows * h.width;
+    const bool is_bf16 = elements == crate_bfloat16;
+    h.weights = is_bf16 ? (uint32_t *)h.scores + square : NULL;
+    h.gradient = is_bf16 ? h.weights + square / 2 : (uint32_t *)h.scores;
+    return h;
+}
+
+/// U^T from the head's columns of U, (N T, D), as the right factor of a sum over channels.
+INLINE void transpose_head(const head *h, const uint32_t *source) {
+    transpose_words(source, h->dim_bytes, h->tokens, h->channel_steps, h->transposed, h->extent);
+    if (!h->has_half) return;
+    uint32_t *last = h->transposed + h->channel_steps * h->extent;
+    for (int token = 0; token < h->extent; ++token)
+        last[token] = token < h->tokens ? ((const uint16_t *)source)[token * h->dim + h->head_dim - 1] : 0;
+}
+
+/// `sign` times the head's columns of a matrix (N T, D), as the right factor of a sum over tokens.
+INLINE void pack_head(const head *h, const uint32_t *source, float sign, uint32_t *target) {
+    for (int column = 0; column < h->width; column += 16) {
+        const int left = h->head_dim - column;
+        for (int step = 0; step < h->token_steps; ++step) {
+            uint32_t *place = target + step * h->width + column;
+            if (h->elements == crate_bfloat16) {
+                const ptrdiff_t first = 2 * step * h->dim + column;
+                const lanes second =
+                    2 * step + 1 < h->tokens ? load_factor(h->elements, source, first + h->dim, left) : splat(0);
+                store_words(place, pairs_of(load_factor(h->elements, source, first, left) * sign, second * sign));
+            } else {
+                store((float *)place, load_factor(h->elements, source, step * h->dim + column, left) * sign);
+            }
+        }
+    }
+}
+
+/// Writes sign * result, `rows` of it, to the head's columns of a matrix (N T, D).
+INLINE void store_result(const head *h, int rows, float sign, uint32_t *target) {
+    for (int row = 0; row < rows; ++row)
+        for (int column = 0; column < h->width; column += 16)
+            store_factor(
+                h->elements, target, row * h->dim + column, load(h->result + row * h->width + column) * sign,
+                h->head_dim - column);
+}
+
+/// C (rows, E) = A U^T for rows of a matrix (N T, D).
+INLINE void multiply_scores(const head *h, const uint32_t *a, int rows, float *scores) {
+    const factors f = {a, h->dim_bytes, 4, h->transposed, h->extent, h->channel_steps, h->has_half};
+    multiply_tiles(h->elements, &f, 1, rows, (destination){scores, h->extent, h->extent, false, crate_float32});
+}
+
+/// Rows of S become rows of A = softmax(scale S), in `probabilities`; padding becomes zero. One pass after the other over
+/// all rows, so that no row waits for the maximum or the sum of its own.
+INLINE void softmax(const head *h, int rows, float scale, uint32_t *probabilities) {
+    const int extent = h->extent;
+    float largest[strip_rows], inverse[strip_rows];
+    for (int row = 0; row < rows; ++row) {
+        float *line = h->scores + row * extent;
+        for (int j = h->tokens; j < extent; ++j) line[j] = -INFINITY;
+        lanes maximum = load(line);
+        for (int j = 16; j < extent; j += 16) maximum = larger_of_two(load(line + j), maximum);
+        largest[row] = largest_lane(maximum);
+    }
+    for (int row = 0; row < rows; ++row) {
+        float *line = h->scores + row * extent;
+        lanes total = splat(0);
+        for (int j = 0; j < extent; j += 16) {
+            const lanes x = exponential((load(line + j) - largest[row]) * scale);
+            store(line + j, x);
+            total += x;
+        }
+        inverse[row] = 1 / sum_of_lanes(total);
+    }
+    for (int row = 0; row < rows; ++row)
+        for (int j = 0; j < extent; j += 16)
+            store_factor(
+                h->elements, probabilities, row * extent + j, load(h->scores + row * extent + j) * inverse[row], 16);
+}
+
+INLINE void attend(
+    crate_elements elements, const void *u, void *probabilities, void *output, float sign, float *scratch,
+    crate_attention_shape shape) {
+    const head h = head_in(scratch, elements, shape);
+    const float scale = 1 / sqrtf((float)h.head_dim);
+    for (int index = 0; index < shape.images * shape.heads; ++index) {
+        const ptrdiff_t corner = index / shape.heads * h.tokens * h.dim + index % shape.heads * h.head_dim;
+        const uint32_t *own = at(elements, u, corner);
+        uint32_t *weights = at(elements, probabilities, (ptrdiff_t)index * h.extent * h.extent);
+        transpose_head(&h, own);
+        pack_head(&h, own, 1, h.values);
+        for (int top = 0; top < h.tokens; top += strip_rows) {
+            const int rows = h.tokens - top < strip_rows ? h.tokens - top : strip_rows;
+            uint32_t *strip = at(elements, weights, top * h.extent);
+            multiply_scores(&h, at(elements, own, top * h.dim), rows, h.scores);
+            softmax(&h, rows, scale, strip);
+            const factors f = {strip, h.extent_bytes, 4, h.values, h.width, h.token_steps, false};
+            multiply_tiles(elements, &f, 1, rows, (destination){h.result, h.width, h.width, false, crate_float32});
+            store_result(&h, rows, sign, at(elements, output, corner + top * h.dim));
+        }
+    }
+}
+
+/// Rows of dA, at `line`, become rows of dS = scale A (dA - rowsum(A dA)).
+INLINE void softmax_backward(const head *h, float *scores, int rows, float scale, const uint32_t *probabilities) {
+    const int extent = h->extent;
+    float shift[strip_rows];
+    for (int row = 0; row < rows; ++row) {
+        const float *line = scores + row * extent;
+        lanes projection = splat(0);
+        for (int j = 0; j < extent; j += 16)
+            projection += load(line + j) * load_factor(h->elements, probabilities, row * extent + j, 16);
+        shift[row] = sum_of_lanes(projection);
+    }
+    for (int row = 0; row < rows; ++row) {
+        float *line = scores + row * extent;
+        for (int j = 0; j < extent; j += 16) {
+            const lanes weight = load_factor(h->elements, probabilities, row * extent + j, 16);
+            store(line + j, (load(line + j) - shift[row]) * (weight * scale));
+        }
+    }
+}
+
+INLINE void attend_backward(
+    crate_elements elements, const void *d_output, const void *u, const void *probabilities, void *du, float sign,
+    float *scratch, crate_attention_shape shape) {
+    const head h = head_in(scratch, elements, shape);
+    const float scale = sign / sqrtf((float)h.head_dim);
+    for (int index = 0; index < shape.images * shape.heads; ++index) {
+        const ptrdiff_t corner = index / shape.heads * h.tokens * h.dim + index % shape.heads * h.head_dim;
+        const uint32_t *own = at(elements, u, corner), *upstream = at(elements, d_output, corner);
+        const uint32_t *weights = at(elements, probabilities, (ptrdiff_t)index * h.extent * h.extent);
+        transpose_head(&h, own);
+        pack_head(&h, own, 1, h.values);
+        pack_head(&h, upstream, sign, h.upstream);
+        for (int top = 0; top < h.tokens; top += strip_rows) {
+            const int rows = h.tokens - top < strip_rows ? h.tokens - top : strip_rows;
+            // Without the sign, which `scale` has.
+            multiply_scores(&h, at(elements, upstream, top * h.dim), rows, h.scores + top * h.extent);
+            softmax_backward(&h, h.scores + top * h.extent, rows, scale, at(elements, weights, top * h.extent));
+        }
+        memset(h.scores + h.tokens * h.extent, 0, (size_t)((h.extent - h.tokens) * h.extent) * sizeof(float));
+        symmetrise(elements, h.scores, h.gradient, h.extent);
+        if (elements == crate_bfloat16) {
+            pair_rows((const uint16_t *)weights, h.extent, h.tokens, h.extent, h.weights, h.extent);
+            weights = h.weights;
+        }
+        for (int top = 0; top < h.tokens; top += strip_rows) {
+            const int rows = h.tokens - top < strip_rows ? h.tokens - top : strip_rows;
+            const factors f[2] = {
+                {weights + top, 4, 4 * h.extent, h.upstream, h.width, h.token_steps, false},
+                {at(elements, h.gradient, top * h.extent), h.extent_bytes, 4, h.values, h.width, h.token_steps, false}};
+            multiply_tiles(elements, f, 2, rows, (destination){h.result, h.width, h.width, false, crate_float32});
+            store_result(&h, rows, 1, at(elements, du, corner + top * h.dim));
+        }
+    }
+}

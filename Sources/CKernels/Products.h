@@ -1,0 +1,110 @@
+// Products of tokens and weights. A weight is packed once a step, since it is a factor of many rows: panels of the columns
+// of a tile, in each of which the words of a step follow those of the step before.
+#pragma once
+#include "Tiles.h"
+
+/// Rows of A that stay in the L2 cache while all panels go by.
+enum { block_rows = 16 * tile_rows };
+
+/// Steps of a long sum after which the sums go back to memory, where they wait for the next steps, and in bf16 the columns of
+/// A at a time: so that a panel of B and the pairs of A stay in the L2 cache.
+enum { chunk_steps = 256, chunk_pairs = 128, block_columns = 768 };
+
+_Static_assert(chunk_steps * 64 + chunk_pairs * block_columns <= crate_product_scratch_count, "scratch of add_product");
+
+INLINE void pack(
+    crate_elements elements, const float *weight, ptrdiff_t k_step, ptrdiff_t j_step, int depth, int columns, void *panels) {
+    const int pair = elements == crate_bfloat16 ? 2 : 1, steps = steps_of(elements, depth);
+    for (int column = 0; column < columns; column += tile_columns) {
+        const int width = 16 * vectors_from(column, columns);
+        uint32_t *panel = (uint32_t *)panels + (ptrdiff_t)column * steps;
+        for (int step = 0; step < steps; ++step)
+            for (int j = 0; j < width; j += 16) {
+                float x[2][16] = {{0}};
+                for (int p = 0; p < pair && step * pair + p < depth; ++p)
+                    for (int i = 0; i < 16 && column + j + i < columns; ++i)
+                        x[p][i] = weight[(step * pair + p) * k_step + (column + j + i) * j_step];
+                uint32_t *place = panel + step * width + j;
+                if (pair == 2) store_words(place, pairs_of(load(x[0]), load(x[1])));
+                else store_factor(elements, place, 0, load(x[0]), 16);
+            }
+    }
+}
+
+INLINE void multiply(
+    crate_elements elements, const void *a, ptrdiff_t a_stride, const void *panels, int rows, int depth, int columns,
+    void *c, ptrdiff_t c_stride, crate_use use) {
+    const crate_elements result = use == crate_store_factor ? elements : crate_float32;
+    const bool has_half = elements == crate_bfloat16 && depth % 2 != 0;
+    const int steps = steps_of(elements, depth);
+    for (int top = 0; top < rows; top += block_rows) {
+        const int height = rows - top < block_rows ? rows - top : block_rows;
+        for (int column = 0; column < columns; column += tile_columns) {
+            const int width = 16 * vectors_from(column, columns);
+            const factors f = {
+                at(elements, a, top * a_stride), a_stride * size_of(elements), 4,
+                (const uint32_t *)panels + (ptrdiff_t)column * steps, width, steps - has_half, has_half};
+            multiply_tiles(
+                elements, &f, 1, height,
+                (destination){
+                    at(result, c, top * c_stride + column), c_stride, columns - column < width ? columns - column : width,
+                    use == crate_add, result});
+        }
+    }
+}
+
+/// Rows of `x` (rows, columns) as pairs of two rows, (rows / 2 rounded up, `stride`), padded with zeros to whole vectors.
+INLINE void pair_rows(const uint16_t *x, ptrdiff_t x_stride, int rows, int columns, uint32_t *pairs, ptrdiff_t stride) {
+    for (int row = 0; row < rows; row += 2)
+        for (int column = 0; column < columns; column += 16) {
+            const uint16_t *first = x + row * x_stride + column;
+            const lanes second = row + 1 < rows ? load_bf16(first + x_stride, columns - column) : splat(0);
+            store_words(pairs + row / 2 * stride + column, pairs_of(load_bf16(first, columns - column), second));
+        }
+}
+
+/// A block of rows of C += A B, over steps of which a panel of B and pairs of A fit in the cache.
+INLINE void add_chunk(
+    crate_elements elements, factors f, const void *b, ptrdiff_t b_stride, int depth, int m, int n, float *c,
+    ptrdiff_t c_stride, uint32_t *panel) {
+    f.b = panel;
+    for (int column = 0; column < n; column += tile_columns) {
+        const int width = 16 * vectors_from(column, n), left = n - column;
+        const void *source = at(elements, b, column);
+        if (elements == crate_bfloat16) {
+            pair_rows(source, b_stride, depth, left < width ? left : width, panel, width);
+        } else {
+            for (int k = 0; k < depth; ++k)
+                for (int j = 0; j < width; j += 16)
+                    store((float *)panel + k * width + j, load_factor(elements, source, k * b_stride + j, left - j));
+        }
+        f.b_step = width;
+        multiply_tiles(
+            elements, &f, 1, m,
+            (destination){c + column, c_stride, left < width ? left : width, true, crate_float32});
+    }
+}
+
+INLINE void add_product(
+    crate_elements elements, const void *a, ptrdiff_t a_stride, const bool is_transposed, const void *b, ptrdiff_t b_stride,
+    int depth, int m, int n, float *c, ptrdiff_t c_stride, float *scratch) {
+    uint32_t *panel = (uint32_t *)scratch, *pairs = panel + chunk_steps * tile_columns;
+    const int chunk = elements == crate_bfloat16 ? 2 * chunk_pairs : chunk_steps;
+    for (int first = 0; first < depth; first += chunk) {
+        const int height = depth - first < chunk ? depth - first : chunk;
+        const void *rows = at(elements, b, first * b_stride);
+        if (elements != crate_bfloat16) {
+            const factors f = {
+                at(elements, a, first * (is_transposed ? a_stride : 1)), is_transposed ? 4 : 4 * a_stride,
+                is_transposed ? 4 * a_stride : 4, NULL, 0, height, false};
+            add_chunk(elements, f, rows, b_stride, height, m, n, c, c_stride, panel);
+            continue;
+        }
+        for (int top = 0; top < m; top += block_columns) {
+            const int width = m - top < block_columns ? m - top : block_columns;
+            pair_rows((const uint16_t *)a + first * a_stride + top, a_stride, height, width, pairs, up_to_16(width));
+            const factors f = {pairs, 4, 4 * up_to_16(width), NULL, 0, (height + 1) / 2, false};
+            add_chunk(elements, f, rows, b_stride, height, width, n, c + top * c_stride, c_stride, panel);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+// The product of which all others are made: a tile of C, up to 6 rows of up to TILE_VECTORS x 16 columns, summed in
+// registers. An element has one accumulator, to which its products are added one after the other in ascending order, so its
+// bits depend on its row of A and its column of B alone. The order is never divided: sums of parts would have other bits
+// than the whole, and the parts would depend on the number of threads.
+#pragma once
+#include "Elements.h"
+
+enum { tile_rows = 6, tile_columns = 16 * TILE_VECTORS };
+
+/// A's word (i, k) is i * a_row + k * a_step bytes from a, B's word (k, j) is b[k * b_step + j]. With `has_half`, one step
+/// follows of which A has only the first bf16.
+typedef struct {
+    const void *a;
+    ptrdiff_t a_row, a_step;
+    const uint32_t *b;
+    ptrdiff_t b_step;
+    ptrdiff_t steps;
+    bool has_half;
+} factors;
+
+/// sum + a * b: one product, or the two of a pair.
+INLINE lanes add_step(const bool is_bf16, uint32_t a, word_lanes b, lanes sum) {
+#ifdef HAS_BF16_PRODUCTS
+    if (is_bf16) return (lanes)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32((int)a), (__m512bh)b);
+#endif
+    float x;
+    memcpy(&x, &a, sizeof x);
+    return fused(splat(x), (lanes)b, sum);
+}
+
+/// The next step of all sums, of which `bytes` of A's words exist.
+INLINE void add_line(
+    lanes (*sum)[TILE_VECTORS], const int rows, const int vectors, const bool is_bf16, const char *a, ptrdiff_t a_row,
+    const uint32_t *b, const size_t bytes) {
+    word_lanes line[TILE_VECTORS];
+    UNROLL for (int v = 0; v < vectors; ++v) line[v] = load_words(b + 16 * v);
+    UNROLL for (int r = 0; r < rows; ++r) {
+        uint32_t word = 0;
+        memcpy(&word, a + r * a_row, bytes);
+        UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] = add_step(is_bf16, word, line[v], sum[r][v]);
+    }
+}
+
+INLINE void add_factors(lanes (*sum)[TILE_VECTORS], const int rows, const int vectors, const bool is_bf16, factors f) {
+    const char *a = f.a;
+    const uint32_t *b = f.b;
+    for (ptrdiff_t k = f.steps; k > 0; --k) {
+        add_line(sum, rows, vectors, is_bf16, a, f.a_row, b, 4);
+        a += f.a_step;
+        b += f.b_step;
+    }
+    if (is_bf16 && f.has_half) add_line(sum, rows, vectors, is_bf16, a, f.a_row, b, 2);
+}
+
+/// Where a tile goes: added to the floats at c, or stored there in a format. `columns` of it exist.
+typedef struct {
+    void *c;
+    ptrdiff_t stride;
+    int columns;
+    bool adds;
+    crate_elements elements;
+} destination;
+
+INLINE void store_sums(
+    lanes (*sum)[TILE_VECTORS], const int rows, const int vectors, destination to, const bool adds,
+    const crate_elements elements, const bool is_whole) {
+    UNROLL for (int r = 0; r < rows; ++r)
+        UNROLL for (int v = 0; v < vectors; ++v) {
+            const ptrdiff_t place = r * to.stride + 16 * v;
+            const int count = is_whole ? 16 : to.columns - 16 * v;
+            const lanes x = adds ? sum[r][v] + load_factor(crate_float32, to.c, place, count) : sum[r][v];
+            store_factor(elements, to.c, place, x, count);
+        }
+}
+
+INLINE void store_tile(lanes (*sum)[TILE_VECTORS], const int rows, const int vectors, destination to) {
+    if (to.columns < 16 * vectors) store_sums(sum, rows, vectors, to, to.adds, to.elements, false);
+    else if (to.adds) store_sums(sum, rows, vectors, to, true, crate_float32, true);
+    else if (to.elements == crate_float32) store_sums(sum, rows, vectors, to, false, crate_float32, true);
+    else store_sums(sum, rows, vectors, to, false, to.elements, true);
+}
+
+/// C = A B, or A B + A' B'.
+typedef void (*tile_function)(const factors *f, int count, destination to);
+
+#define TILE(name, is_bf16, rows, vectors)                                              \
+    static void name##_##rows##x##vectors(const factors *f, int count, destination to) { \
+        lanes sum[rows][TILE_VECTORS] = {0};                                            \
+        for (int i = 0; i < count; ++i) add_factors(sum, rows, vectors, is_bf16, f[i]); \
+        store_tile(sum, rows, vectors, to);                                             \
+    }
+#define TILES(name, is_bf16, vectors)                                                   \
+    TILE(name, is_bf16, 1, vectors)                                                     \
+    TILE(name, is_bf16, 2, vectors)                                                     \
+    TILE(name, is_bf16, 3, vectors)                                                     \
+    TILE(name, is_bf16, 4, vectors)                                                     \
+    TILE(name, is_bf16, 5, vectors)                                                     \
+    TILE(name, is_bf16, 6, vectors)
+#define TILE_NAMES(name, vectors)                                                       \
+    {name##_1x##vectors, name##_2x##vectors, name##_3x##vectors,                        \
+     name##_4x##vectors, name##_5x##vectors, name##_6x##vectors}
+
+TILES(fp32_tile, false, 1)
+#if TILE_VECTORS == 4
+TILES(fp32_tile, false, 2)
+TILES(fp32_tile, false, 3)
+TILES(fp32_tile, false, 4)
+static const tile_function fp32_tiles[4][6] = {
+    TILE_NAMES(fp32_tile, 1), TILE_NAMES(fp32_tile, 2), TILE_NAMES(fp32_tile, 3), TILE_NAMES(fp32_tile, 4)};
+#else
+static const tile_function fp32_tiles[1][6] = {TILE_NAMES(fp32_tile, 1)};
+#endif
+#ifdef HAS_BF16_PRODUCTS
+TILES(bf16_tile, true, 1)
+TILES(bf16_tile, true, 2)
+TILES(bf16_tile, true, 3)
+TILES(bf16_tile, true, 4)
+static const tile_function bf16_tiles[4][6] = {
+    TILE_NAMES(bf16_tile, 1), TILE_NAMES(bf16_tile, 2), TILE_NAMES(bf16_tile, 3), TILE_NAMES(bf16_tile, 4)};
+#endif
+
+INLINE tile_function tile_of(crate_elements elements, int rows, int vectors) {
+#ifdef HAS_BF16_PRODUCTS
+    if (elements == crate_bfloat16) return bf16_tiles[vectors - 1][rows - 1];
+#endif
+    return fp32_tiles[vectors - 1][rows - 1];
+}
+
+/// The columns from `column` on that a tile computes, in vectors.
+INLINE int vectors_from(int column, int columns) {
+    const int vectors = (columns - column + 15) / 16;
+    return vectors < TILE_VECTORS ? vectors : TILE_VECTORS;
+}
+
+/// C (rows, columns of `to`) = A B, or A B + A' B', where rows of B are whole vectors. A tile's columns of B stay in the
+/// cache for all rows.
+INLINE void multiply_tiles(crate_elements elements, const factors *f, const int count, int rows, destination to) {
+    for (int column = 0; column < to.columns; column += tile_columns) {
+        const int vectors = vectors_from(column, to.columns);
+        for (int row = 0; row < rows; row += tile_rows) {
+            factors part[2];
+            for (int i = 0; i < count; ++i) {
+                part[i] = f[i];
+                part[i].a = (const char *)f[i].a + row * f[i].a_row;
+                part[i].b += column;
+            }
+            destination place = to;
+            place.c = at(to.elements, to.c, row * to.stride + column);
+            place.columns = to.columns - column;
+            tile_of(elements, rows - row < tile_rows ? rows - row : tile_rows, vectors)(part, count, place);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+// The products of a step, and what is computed between the products of a head, once for each instruction set. One
+// program carries them all and chooses when it starts.
+//
+// fp32 results have the same bits in every set, for any division of the rows or columns of a product: an element has one
+// accumulator, to which its products are added in ascending order by fused multiply-add. bf16 adds the products of a pair
+// of elements at a time, in the same order, and needs a processor that does so.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+/// The elements of the factors of products.
+typedef enum {
+    crate_float32,
+    /// Floats, rounded to bf16 when they are written.
+    crate_rounded_float32,
+    /// bf16, multiplied as such.
+    crate_bfloat16
+} crate_elements;
+
+/// What becomes of a result: stored in the format of factors, stored as floats, or added to the floats that are there.
+typedef enum { crate_store_factor, crate_store, crate_add } crate_use;
+
+/// N images of T tokens; a head has P of the D = H P channels.
+typedef struct {
+    int images, tokens, heads, head_dim;
+} crate_attention_shape;
+
+/// Functions for one instruction set. `elements` may be `crate_bfloat16` only where `has_bfloat16`.
+typedef struct {
+    const char *name;
+    bool has_bfloat16;
+
+    /// Writes B (depth, columns) as panels: `crate_packed_count` elements. Element (k, j) is weight[k * k_step + j * j_step].
+    void (*pack)(
+        crate_elements elements, const float *weight, ptrdiff_t k_step, ptrdiff_t j_step, int depth, int columns,
+        void *panels);
+
+    /// C (rows, columns) = A B, A (rows, depth), B in panels. Rows of A and C are `a_stride` and `c_stride` elements apart.
+    void (*multiply)(
+        crate_elements elements, const void *a, ptrdiff_t a_stride, const void *panels, int rows, int depth, int columns,
+        void *c, ptrdiff_t c_stride, crate_use use);
+
+    /// C (m, n) += A B, B (depth, n), both in the format of factors, C floats; A is (m, depth), or in memory its transpose
+    /// (depth, m), which it must be in bf16. Rows in memory are `a_stride`, `b_stride` and `c_stride` elements apart. `scratch`:
+    /// `crate_product_scratch_count` floats.
+    void (*add_product)(
+        crate_elements elements, const void *a, ptrdiff_t a_stride, bool is_transposed, const void *b, ptrdiff_t b_stride,
+        int depth, int m, int n, float *c, ptrdiff_t c_stride, float *scratch);
+
+    /// For each image and head: A = softmax(U U^T / sqrt(P)), O = sign A U. U and O are (N T, D), A is (N, H, E, E) with E
+    /// = T rounded up to 16 and zeros in the padding. `scratch`: `crate_head_scratch_count` floats.
+    void (*attend)(
+        crate_elements elements, const void *u, void *probabilities, void *output, float sign, float *scratch,
+        crate_attention_shape shape);
+
+    /// With dO the gradient of A U, and `d_output` that of O, sign dO:
+    ///     dA = dO U^T, dS = A (dA - rowsum(A dA)) / sqrt(P), dU = A^T dO + (dS + dS^T) U
+    void (*attend_backward)(
+        crate_elements elements, const void *d_output, const void *u, const void *probabilities, void *du, float sign,
+        float *scratch, crate_attention_shape shape);
+} crate_kernels;
+
+/// The fastest set that this processor has, or the set `name` if it has that; NULL if it does not.
+const crate_kernels *crate_kernels_for(const char *name);
+
+/// Floats of scratch for `add_product`.
+enum { crate_product_scratch_count = 256 * 64 + 128 * 768 };
+
+/// Elements of packed panels, or rather of the memory for them.
+static inline size_t crate_packed_count(size_t depth, size_t columns) {
+    return (depth + 1) / 2 * 2 * ((columns + 15) / 16 * 16);
+}
+
+/// Floats of scratch for a head.
+size_t crate_head_scratch_count(int tokens, int head_dim);

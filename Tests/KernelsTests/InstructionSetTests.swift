@@ -1,0 +1,80 @@
+import Base
+import CKernels
+import Kernels
+import Testing
+
+/// What has the same bits whatever the processor, the threads and the rows computed together.
+@Suite struct InstructionSetTests {
+    /// All that this processor has.
+    static let sets: [String] = ["portable", "avx2", "avx512", "avx512_bf16"].filter { KernelSet($0) != nil }
+
+    private struct Results: Equatable {
+        var product, gradient, output, inputGradient: [UInt32]
+    }
+
+    private func bits(_ buffer: borrowing OwnedBuffer<Float>) -> [UInt32] { buffer.elements.map(\.bitPattern) }
+
+    /// Products and a head by the set `name`, with the rows of the product divided at `split`.
+    private func compute(_ name: String, _ elements: crate_elements, split: Int32) throws -> Results {
+        let kernels = try #require(crate_kernels_for(name)).pointee
+        let (rows, depth, columns): (Int32, Int32, Int32) = (61, 80, 100)
+        let a = try buffer(Values(Int(rows * depth), key: 1).floats)
+        let weight = try buffer(Values(Int(depth * columns), key: 2).floats)
+        let panels = try OwnedBuffer<Float>(count: crate_packed_count(Int(depth), Int(columns)))
+        let product = try OwnedBuffer<Float>(count: Int(rows * columns))
+        let gradient = try OwnedBuffer<Float>(count: Int(depth * columns))
+        let scratch = try OwnedBuffer<Float>(count: productScratchCount)
+        kernels.pack(elements, weight.pointer, Int(columns), 1, depth, columns, panels.pointer)
+        for part in [0..<split, split..<rows] {
+            let first = Int(part.lowerBound)
+            kernels.multiply(
+                elements, a.pointer + first * Int(depth), Int(depth), panels.pointer, Int32(part.count), depth, columns,
+                product.pointer + first * Int(columns), Int(columns), crate_store)
+        }
+        for part in [0..<split, split..<depth] {
+            let first = Int(part.lowerBound)
+            kernels.add_product(
+                elements, a.pointer + first, Int(depth), true, product.pointer, Int(columns), rows, Int32(part.count),
+                columns, gradient.pointer + first * Int(columns), Int(columns), scratch.pointer)
+        }
+        let head = try attend(kernels, elements)
+        return Results(
+            product: bits(product), gradient: bits(gradient), output: head.output, inputGradient: head.inputGradient)
+    }
+
+    private func attend(
+        _ kernels: crate_kernels, _ elements: crate_elements
+    ) throws -> (output: [UInt32], inputGradient: [UInt32]) {
+        let shape = AttentionShape(images: 2, tokens: 53, heads: 2, headDim: 20)
+        let extents = crate_attention_shape(images: 2, tokens: 53, heads: 2, head_dim: 20)
+        let count = shape.images * shape.tokens * shape.dim
+        let u = try buffer(Values(count, key: 3).floats)
+        let upstream = try buffer(Values(count, key: 4).floats)
+        let output = try OwnedBuffer<Float>(count: count)
+        let inputGradient = try OwnedBuffer<Float>(count: count)
+        let probabilities = try OwnedBuffer<Float>(count: shape.scoreCountOfAll)
+        let scratch = try OwnedBuffer<Float>(count: shape.scratchCount)
+        kernels.attend(elements, u.pointer, probabilities.pointer, output.pointer, -1, scratch.pointer, extents)
+        kernels.attend_backward(
+            elements, upstream.pointer, u.pointer, probabilities.pointer, inputGradient.pointer, -1, scratch.pointer,
+            extents)
+        return (bits(output), bits(inputGradient))
+    }
+
+    @Test(arguments: [crate_float32, crate_rounded_float32])
+    func bitsDependOnNeitherInstructionSetNorDivision(_ elements: crate_elements) throws {
+        let expected = try compute("portable", elements, split: 0)
+        #expect(expected.output.contains { $0 != 0 } && expected.gradient.contains { $0 != 0 })
+        for set in Self.sets {
+            for split: Int32 in [0, 1, 23, 48] {
+                let results = try compute(set, elements, split: split)
+                #expect(results == expected, "\(set), divided at \(split)")
+            }
+        }
+    }
+
+    @Test func aSetThatTheProcessorDoesNotHaveIsRefused() {
+        #expect(KernelSet("sse9") == nil)
+        #expect(KernelSet("portable") != nil)
+    }
+}
