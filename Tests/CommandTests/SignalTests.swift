@@ -134,6 +134,6 @@ import Testing
             "timeout", "300", "\(launch)/chaos", "--kills", "0", "--stops", "4", "--seed", "5", "--steps", "12",
         ])
         #expect(result.status == 0, "\(result.output) \(result.errors)")
-        #expect(result.output.contains("4 of 4 runs ended as promised, with the same bytes"))
+        #expect(result.output.contains("4 of 4 runs ended as expected, with the same final bytes"))
     }
 }
