@@ -4,7 +4,7 @@ import Testing
 @Suite struct EmergenceTests {
     @Test func overlapIsIntersectionOverUnion() throws {
         var emergence = Emergence(mass: 0.6, grid: 2)
-        // Patches of 4 pixels; an object on all of the first and half of the second.
+        // Patches of 4 pixels; the object covers the first patch and half of the second.
         for _ in 0..<2 {
             emergence.add([[0.9, 0.1, 0, 0], [0, 0, 0, 1], [0.5, 0.5, 0, 0]], objects: [4, 2, 0, 0], area: 4)
         }
@@ -14,7 +14,7 @@ import Testing
         #expect(result.heads.map(\.error) == [0, 0, 0])
         #expect(abs(result.mean - (4.0 / 6 + 6.0 / 8) / 3) < 1e-12)
         #expect(result.best.chosen == 3 && result.best.overlap.iou == 0.75)
-        // Equally far patches in order: two of them cover all of the object.
+        // Patches at equal distance are taken in order; two of them cover the object.
         #expect(result.blob.chosen == 2 && result.blob.overlap.iou == 0.75)
     }
 

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Files as Linux has them, with a machine of 1,000 MiB free.
+/// cgroup files as on Linux, on a machine with 1,000 MiB of free memory.
 @Suite struct AvailableMemoryTests {
     private func available(_ files: [String: String]) throws -> Int? {
         try withTemporaryDirectory { root in
@@ -25,7 +25,7 @@ import Testing
         #expect(try available(machine.merging(["proc/self/cgroup": "0::/\n"]) { $1 }) == 1000)
     }
 
-    /// A job's limit is at a group above that of its processes; files that are only cached can be given up.
+    /// The limit of a job can be on a parent group of its processes. Page cache can be reclaimed.
     @Test func theTightestGroupOfVersion2Limits() throws {
         let job = "sys/fs/cgroup/slurm/job_7"
         let groups = [
@@ -49,7 +49,7 @@ import Testing
         #expect(try available(machine.merging(groups) { $1 }) == 250)
     }
 
-    /// In a container the path may be that of the host, while its own group is mounted as the root.
+    /// In a container, the path may be that of the host, while the container's own group is mounted as the root.
     @Test func theRootOfAContainerLimits() throws {
         let groups = [
             "proc/self/cgroup": "0::/host/container\n", "sys/fs/cgroup/memory.max": mebibytes(100),

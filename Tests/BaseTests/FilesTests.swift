@@ -45,7 +45,7 @@ import Testing
 
     @Test func failureLeavesNothing() throws {
         try withTemporaryDirectory { directory in
-            // The final name is taken by a directory, which a file cannot replace.
+            // The final name is a directory, which a file cannot replace.
             try FileManager.default.createDirectory(
                 atPath: directory + "/taken/inside", withIntermediateDirectories: true)
             let failure = #expect(throws: Failure.self) { try DurableFile.write([1], to: directory + "/taken") }
@@ -81,7 +81,7 @@ import Testing
             let deep = try OutputDirectory(directory + "/a/b")
             #expect(try names(in: directory + "/a") == ["b"])
             #expect(deep.file("x") == directory + "/a/b/x")
-            // Not this one's own creation, so it stays.
+            // The directory existed before, so it stays.
             try OutputDirectory(directory + "/a/b").remove()
             #expect(try names(in: directory + "/a") == ["b"])
             deep.remove()
@@ -118,7 +118,7 @@ import Testing
         }
     }
 
-    /// `/dev/full` is a disk that is always full.
+    /// `/dev/full` behaves like a full disk.
     @Test func whatCannotBeWrittenIsSaidOnceAndKeptUpToABound() throws {
         let file = try AppendingFile("/dev/full")
         #expect(try file.append([1])?.problem == "cannot write /dev/full: No space left on device")

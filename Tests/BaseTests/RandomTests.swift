@@ -18,7 +18,7 @@ import Testing
 
     @Test func theStreamIsTheSameOnEveryMachine() {
         var generator = KeyedGenerator(seed: 7, .augmentation, 1, 2)
-        // Computed by a transcription of the formula to Python.
+        // Computed by a Python version of the formula.
         let expected: [UInt64] = [2_833_084_399_275_629_293, 12_967_521_643_569_348_874, 6_599_968_554_766_309_598]
         #expect((0..<3).map { _ in generator.next() } == expected)
     }

@@ -5,7 +5,7 @@ import Testing
     @Test(arguments: [1, 2, 5])
     func everyThreadRunsOnceARun(count: Int) {
         let team = ThreadTeam(count: count)
-        // A place each, and no lock: the thread sanitiser does not see Mutex, but what `run` itself orders.
+        // One element per thread and no lock: the thread sanitiser does not understand Mutex, only the ordering by `run`.
         let calls = UnsafeMutablePointer<Int>.allocate(capacity: count)
         defer { calls.deallocate() }
         calls.initialize(repeating: 0, count: count)
@@ -13,7 +13,7 @@ import Testing
         #expect((0..<count).map { calls[$0] } == [Int](repeating: 100, count: count))
     }
 
-    /// Each round every thread writes its number, and after the barrier all must read all numbers of that round.
+    /// In each round, every thread writes its number. After the barrier, all threads must read all numbers of that round.
     @Test(arguments: [2, 3, 4])
     func aBarrierSeparatesWhatIsBeforeFromWhatIsAfter(count: Int) {
         let team = ThreadTeam(count: count)

@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A small model's state with values that say where they belong.
+/// The state of a small model, with values that identify their position.
 private struct Example: ~Copyable {
     let model: Model
     let parameters: OwnedBuffer<Float>
@@ -105,7 +105,7 @@ private struct Example: ~Copyable {
             try FileManager.default.moveItem(atPath: path, toPath: path + ".partial")
             let newest = store.newest { Issue.record($1) }
             #expect(newest == nil)
-            // The leftover is no obstacle for writing the same step.
+            // The leftover directory does not prevent saving the same step.
             try example.save(to: store, step: 3)
             #expect(store.paths() == [path])
             #expect(!FileManager.default.fileExists(atPath: path + ".partial"))

@@ -32,7 +32,7 @@ import Testing
         }
     }
 
-    /// Headers that a program must not believe: each is refused with a message that names the file.
+    /// Invalid headers: each is rejected with a message that names the file.
     @Test(arguments: [
         "", "[]", "{", #"{"a": 1}"#, #"{"__metadata__": {"a": 1}}"#,
         #"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}"#,

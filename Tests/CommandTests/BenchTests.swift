@@ -3,7 +3,7 @@ import Kernels
 import Testing
 
 @Suite(.serialized) struct BenchTests {
-    /// One clock counts the parts without a gap, so they are the whole of a step, however busy the machine is.
+    /// The parts are measured by one clock without gaps, so they add up to the step, however busy the machine is.
     @Test(arguments: ["fp32", "bf16"])
     func thePartsAddUpToTheStep(precision: String) throws {
         let result = try crate([

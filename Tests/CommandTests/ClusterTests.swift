@@ -3,12 +3,12 @@ import Kernels
 import TestSupport
 import Testing
 
-/// The repository.
+/// The repository root.
 private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().path
 
-/// The environment of the scripts: with the program that is built next to the tests, and without what Launch/test sets
-/// for the other tests, more ranks than cores. After a failure mpirun waits so many seconds, twice.
+/// The environment of the scripts: with the program built next to the tests, and without the oversubscription that
+/// Launch/test sets for other tests. After a failure, mpirun waits for this many seconds, twice.
 private let scriptEnvironment = ProcessInfo.processInfo.environment.merging([
     "CRATE": program, "CRATE_HOME": root, "OMPI_MCA_rmaps_base_oversubscribe": "0",
     "OMPI_MCA_odls_base_sigkill_timeout": "3",
@@ -21,12 +21,12 @@ private func script(_ arguments: [String], seconds: Int = 60) throws -> CommandR
         environment: scriptEnvironment)
 }
 
-/// A run that goes on until it is stopped, with checkpoints where it is stopped only.
+/// A run that continues until it is stopped, and saves only then.
 private let endlessOptions = ["--steps", "1000000", "--save-every", "1000000", "--threads", "1"]
 
 private func endless(_ path: String) -> [String] { pretrainArguments(path, run: "run", endlessOptions) }
 
-/// Bash: runs the command in $2 ..., sends it SIGTERM when the file $1 has twenty lines, and exits as it does.
+/// Bash: runs the command in $2 ..., sends it SIGTERM when the file $1 has twenty lines, and exits with its exit code.
 private let stopAfterTwentySteps = """
     log=$1; shift; "$@" & until [ "$(wc -l <"$log")" -ge 20 ] || ! kill -0 $!; do sleep 0.1; done 2>/dev/null
     kill -TERM $!; wait $!
@@ -34,13 +34,13 @@ private let stopAfterTwentySteps = """
 
 private func succeeds(_ command: String...) -> Bool { (try? run(command).status) == 0 }
 
-/// Containers may have a root that can make no namespaces, and other users none at all.
+/// In a container, root may not be allowed to create namespaces; other users never are.
 private let makesNamespaces = succeeds("unshare", "--net", "--uts", "--mount", "--pid", "--fork", "true")
 private let hasSlurm = succeeds(
     "sh", "-c", "command -v sbatch && command -v slurmctld && command -v slurmd && command -v munged")
 
 @Suite(.serialized) struct ClusterTests {
-    /// The program of Launch/build runs without any tool in PATH, and where the Swift runtime cannot be found.
+    /// The program of Launch/build runs without any tool in PATH, and without a Swift runtime.
     @Test(.enabled(if: makesNamespaces, "only root can hide the toolchain from a program"))
     func theBuiltProgramNeedsNoToolchain() throws {
         let build = try script(["Launch/build", "--processor", "x86-64-v3"], seconds: 600)
@@ -112,7 +112,7 @@ private let hasSlurm = succeeds(
         }
     }
 
-    /// A rank on each of two hosts gives the bits of two ranks on one, at any speed of the cable, and they do talk over it.
+    /// One rank on each of two hosts gives the same bytes as two ranks on one, at any link rate, and the link is used.
     @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"), arguments: [nil, "1gbit"])
     func twoHostsGiveTheBitsOfOne(rate: String?) throws {
         try withShards { path in
@@ -127,7 +127,7 @@ private let hasSlurm = succeeds(
             let files = try bytes("\(path)/apart", step: 8)
             #expect(try files == bytes("\(path)/together", step: 8))
 
-            // The moments are two values a gradient. Each step sends as many bytes as gradients take, each way.
+            // The moments are two values per gradient. Each step sends as many bytes as the gradients take, in each direction.
             let line = try #require(apart.errors.split(separator: "\n").last { $0.hasPrefix("namespaces: ") })
             let counts = line.split(separator: " ").compactMap { Int($0) }
             try #require(counts.count == 2, "\(line)")
@@ -135,7 +135,7 @@ private let hasSlurm = succeeds(
         }
     }
 
-    /// Without the cable the second host's rank is named, and the run ends.
+    /// If the link is cut, the rank on the second host is named, and the run ends.
     @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"))
     func aCutCableNamesTheRankBehindIt() throws {
         try withShards { path in
@@ -148,7 +148,7 @@ private let hasSlurm = succeeds(
         }
     }
 
-    /// Launch/cluster starts a rank on each host of its host file, with as many threads as the host has cores.
+    /// Launch/cluster starts one rank on each host of its host file, with one thread per core.
     @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"))
     func theHostFileNamesTheHosts() throws {
         try withShards { path in
@@ -179,8 +179,8 @@ struct SlurmTests {
         }
     }
 
-    /// A job that was warned of its time limit saves, comes back and goes on; a cancelled one saves; and its files are
-    /// those of a run that nobody disturbed.
+    /// A job with a time-limit warning saves, is requeued and continues; a cancelled job saves. The files are
+    /// the same as those of an undisturbed run.
     @Test func aWarnedJobGoesOnAndACancelledOneHasSaved() throws {
         try withShards { path in
             let job = try script(

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite(.serialized) struct DebugTests {
-    /// The lines of `output` without what a clock says.
+    /// The lines of `output` without timings.
     private func account(_ output: String) -> [Substring] {
         output.split(separator: "\n").prefix { !$0.hasPrefix("4.") }.map { line in
             line.contains(/^ +\d+  \d/) ? line[..<(line.lastIndex(of: " ") ?? line.endIndex)] : line

@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-/// What people get wrong, and what breaks: one line that says so, on one of the ranks, a non-zero exit code, no hang.
+/// User errors and failures: a one-line error, on one of the ranks, a non-zero exit code, no hang.
 @Suite(.serialized) struct FailureTests {
-    /// Runs `arguments`, on two ranks unless others are given, and expects one line with `text`, in ten seconds at the most.
+    /// Runs `arguments`, by default on two ranks, and expects one line with `text` within ten seconds.
     private func expectFailure(_ text: String, _ arguments: [String], ranks: Int = 2) throws {
         let result = try crate(arguments, ranks: ranks, seconds: 10)
         #expect(result.status != 0 && result.status != 124, "exit code \(result.status)")
@@ -60,7 +60,7 @@ import Testing
         }
     }
 
-    /// Examples are pasted: a line that goes on ends in a backslash, however narrow the terminal.
+    /// Examples are copied and pasted: a continued line ends in a backslash, however narrow the terminal.
     @Test func examplesInHelpAreWholeLines() throws {
         func isExample(_ line: String) -> Bool { line.hasPrefix("crate ") || line.hasPrefix("mpirun ") }
         for command in try ProgramOptions().options.keys where !command.isEmpty {
@@ -84,7 +84,7 @@ import Testing
         }
     }
 
-    /// A flipped bit in one sample is met by one rank in the middle of the run; all ranks end.
+    /// One rank finds a flipped bit in a sample in the middle of the run; all ranks end.
     @Test func aDamagedSampleEndsAllRanks() throws {
         try withShards { path in
             let shard = URL(fileURLWithPath: "\(path)/train/shard-00001.h5")

@@ -2,9 +2,9 @@ import Foundation
 import Kernels
 import Testing
 
-/// What ranks do to each other, made to happen: every one of these ends, or goes on, with the right rank named.
+/// Injected faults of ranks: the run ends, or continues, and the right rank is named.
 @Suite(.serialized) struct FaultTests {
-    /// A run of three ranks that goes on until something happens to it.
+    /// A run of three ranks that continues until a fault is injected.
     private func startEndless(_ path: String, _ more: [String] = []) throws -> RunningCommand {
         let command = try RunningCommand.crate(
             pretrainArguments(
@@ -85,7 +85,7 @@ import Testing
         }
     }
 
-    /// Any of these signals on any rank: all finish the step, save, and end with the code that says so.
+    /// With any of these signals on any rank, all ranks finish the step, save, and end with exit code 75.
     @Test(arguments: [(SIGTERM, 2), (SIGUSR1, 1), (SIGINT, 0)])
     func anAskedRunSavesAndEnds(signal: Int32, rank: Int) throws {
         try withShards { path in
@@ -110,7 +110,7 @@ import Testing
         }
     }
 
-    /// A last step that is far too long leaves finite parameters, of which nothing can be computed. JSON has no number for that.
+    /// A much too large last step leaves finite parameters that give a non-finite loss, which JSON cannot represent.
     @Test func aValidationLossThatIsNotFiniteIsTold() throws {
         try withShards { path in
             let result = try crate(

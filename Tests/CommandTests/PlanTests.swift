@@ -42,8 +42,8 @@ import Testing
             })
     }
 
-    /// A measured step, planned from its own measurement, takes the time that it took; and of two processes the larger one takes
-    /// as much more memory as planned.
+    /// A measured step, planned from its own measurement, takes the measured time. The memory difference between two
+    /// processes of different size is as planned.
     @Test(arguments: ["fp32", "bf16"])
     func aMeasuredRunIsPlanned(precision: String) throws {
         try withTemporaryDirectory { path in

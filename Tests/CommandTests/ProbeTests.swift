@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Drawn images in shards, and a model that has hardly been trained on them.
+/// Synthetic images in shards, and a barely trained model.
 private func makeRun(_ directory: String) throws -> (train: String, validation: String, run: String) {
     let (train, validation, run) = ("\(directory)/train", "\(directory)/val", "\(directory)/run")
     for (name, count) in [(train, "120"), (validation, "60")] {

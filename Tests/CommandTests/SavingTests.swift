@@ -3,7 +3,7 @@ import Kernels
 import TestSupport
 import Testing
 
-/// What happens to checkpoints when disks fill, processes die and runs go on.
+/// Checkpoints when disks fill up, processes die and runs are resumed.
 @Suite(.serialized) struct SavingTests {
     private func steps(_ run: String) -> [Int] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(run)/checkpoints")) ?? []
@@ -16,13 +16,13 @@ import Testing
         }
     }
 
-    /// Only the run has to be named; what is given wins, and what may not change is refused by name.
+    /// Only the run has to be given. Given options override stored ones, and forbidden changes are rejected by name.
     @Test func aResumeTakesTheOptionsOfTheRun() throws {
         try withShards { path in
             let options = ["--steps", "12", "--virtual-ranks", "4", "--save-every", "3steps", "--seed", "5"]
             let whole = try crate(pretrainArguments(path, run: "whole", options), ranks: 2)
             try #require(whole.status == 0, "\(whole.errors)")
-            // One that is due while another is being written is left out.
+            // A checkpoint that is due while another is being written is skipped.
             let kept = steps("\(path)/whole")
             #expect(kept.last == 12 && kept.count <= 3 && kept.allSatisfy { $0 % 3 == 0 })
             let part = try crate(pretrainArguments(path, run: "part", options + ["--stop-after", "7"]), ranks: 2)
@@ -86,7 +86,7 @@ import Testing
 
     private static let canMount = getuid() == 0
 
-    /// A file system of 10 MiB that is full, or that cannot be written, for a while.
+    /// A file system of 10 MiB that is temporarily full or read-only.
     @Test(.enabled(if: canMount, "mounting a small file system needs root"), arguments: ["full", "read-only"])
     func aDiskThatFailsCostsCheckpointsAndNotTheRun(how: String) throws {
         try withShards { path in
@@ -138,7 +138,7 @@ import Testing
             try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
             try #require(try run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk]).status == 0)
             defer { _ = try? run(["umount", "-l", disk]) }
-            // Room for one checkpoint and not for two.
+            // There is room for one checkpoint but not for two.
             let result = try crate(
                 pretrainArguments(
                     path, run: "disk/run",
@@ -180,7 +180,7 @@ import Testing
 
     private var launch: String { URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../Launch" }
 
-    /// What kills a run at random, as a person starts it, in a short form.
+    /// A short version of the script that kills runs at random.
     @Test func killedRunsEndWithTheSameBytes() throws {
         let result = try run([
             "timeout", "300", "\(launch)/chaos", "--kills", "3", "--stops", "0", "--seed", "5", "--steps", "12",
@@ -189,7 +189,7 @@ import Testing
         #expect(result.output.contains("3 of 3 runs ended as expected, with the same final bytes"))
     }
 
-    /// A host that keeps failing is dropped, and a run without progress given up.
+    /// A host that keeps failing is dropped, and a run without progress is given up.
     @Test func theSupervisorDropsAHostAndGivesUp() throws {
         try withTemporaryDirectory { path in
             let hosts = "\(path)/hosts"
@@ -208,7 +208,7 @@ import Testing
         }
     }
 
-    /// A checkpoint that cannot be read may be sound on another day or for another version: nothing is lost by trying.
+    /// A checkpoint that cannot be read may be readable later or by another version: nothing is deleted.
     @Test func aRunOfWhichNothingCanBeReadIsLeftAlone() throws {
         try withShards { path in
             let options = ["--steps", "6", "--save-every", "3steps", "--stop-after", "3"]

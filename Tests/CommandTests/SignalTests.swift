@@ -3,8 +3,8 @@ import Kernels
 import TestSupport
 import Testing
 
-/// What signals do to a run: those that ask for an end get one with a checkpoint, all others nothing, and no thread that computes
-/// ever sees one.
+/// Signals to a run: stop requests end it with a checkpoint, other signals have no effect, and no computing thread
+/// ever receives one.
 @Suite(.serialized) struct SignalTests {
     private static let requests = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU]
     private static let harmless = [SIGALRM, SIGVTALRM, SIGPROF, SIGCHLD, SIGURG, SIGWINCH, SIGIO, SIGCONT]
@@ -25,15 +25,15 @@ import Testing
         ((try? FileManager.default.contentsOfDirectory(atPath: "\(path)/run/checkpoints")) ?? []).count
     }
 
-    /// A handler on a thread inside oneDNN would write over the heap, so no thread takes a signal, those of OpenBLAS included, which
-    /// start before `main`.
+    /// A signal handler on a thread inside oneDNN would corrupt the heap, so no thread may receive signals, including OpenBLAS's
+    /// threads, which start before `main`.
     @Test func everyThreadBlocksWhatMayCome() throws {
         try withShards { path in
             let command = try startEndless(path, ["--threads", "2"])
             let process = try command.identifier(marker: "\(path)/run")
             let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")
             let masks = try threads.compactMap { thread in
-                // One may have ended since.
+                // A thread may have ended since.
                 let path = "/proc/\(process)/task/\(thread)/status"
                 guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return UInt64?.none }
                 let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("SigBlk:") })
@@ -44,7 +44,7 @@ import Testing
             let bits = (Self.requests + Self.harmless.filter { $0 != SIGCONT }).map { UInt64(1) << UInt64($0 - 1) }
             let taken = bits.reduce(0, |)
             #expect(masks.count > 3)
-            // The kernel shows them as not blocked in the thread that waits for them.
+            // The kernel shows them as unblocked in the thread that waits for them.
             #expect(masks.filter { $0 & taken != taken }.count <= 1, "\(masks)")
         }
     }
@@ -76,7 +76,7 @@ import Testing
         }
     }
 
-    /// The first SIGINT waits for the end of a step, which here takes seconds; the second does not.
+    /// The first SIGINT waits for the end of a step, which takes seconds here; the second does not.
     @Test func whoAsksTwiceAtTheKeyboardDoesNotWait() throws {
         try withShards { path in
             let command = try RunningCommand.crate(
@@ -96,17 +96,17 @@ import Testing
         }
     }
 
-    /// A command without a run ends as any program does.
+    /// A command without a run ends like any program.
     @Test func whatIsNoRunEndsAtOnce() throws {
         let command = try RunningCommand.crate([
             "bench", "--steps", "987654", "--dim", "48", "--depth", "1", "--heads", "3",
         ])
-        // By a word that no other test's process has.
+        // Found by a word that is in no other test's process.
         kill(try command.identifier(marker: "987654"), SIGTERM)
         #expect(try command.finish().status == 128 + SIGTERM)
     }
 
-    /// Some hundred signals a second that nobody asked for, to both ranks, through a whole run that saves all the time.
+    /// Some hundred harmless signals per second to both ranks, during a whole run that saves all the time.
     @Test func aStormChangesNoByte() throws {
         try withShards { path in
             let options = ["--dim", "96", "--steps", "60", "--save-every", "3steps", "--virtual-ranks", "2"]
@@ -127,7 +127,7 @@ import Testing
         }
     }
 
-    /// What asks a run to stop at random, amid such a storm, as a person starts it, in a short form.
+    /// A short version of the script that stops runs at random amid harmless signals.
     @Test func stoppedRunsGoOnToTheSameBytes() throws {
         let launch = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../Launch"
         let result = try run([

@@ -5,7 +5,7 @@ import Kernels
 import Testing
 
 @Suite struct ModelConfigurationTests {
-    /// Published counts include both position tables and `decoder_embed`, which take no part in the computation.
+    /// Published counts include both position tables and `decoder_embed`, which are not used in the computation.
     @Test(arguments: zip(ModelSize.allCases, [11_555_328, 25_405_824, 44_638_464, 154_274_560]))
     func sizesHaveTheirPublishedParameterCounts(size: ModelSize, published: Int) throws {
         let (dim, depth, heads) = size.extents
@@ -76,7 +76,7 @@ import Testing
 }
 
 @Suite struct ReplicaTests {
-    /// A batch smaller than the replica's capacity, after a full one, gives what it gives alone: nothing of the earlier pass is left.
+    /// After a full batch, a smaller batch gives the same result as alone: no state is left from the earlier pass.
     @Test(arguments: Precision.allCases)
     func aReplicaForgetsThePassBefore(_ precision: Precision) throws {
         let configuration = try ModelConfiguration(

@@ -5,9 +5,9 @@ import Shards
 import Testing
 import Training
 
-/// Faults that are put in must be found, and named.
+/// Injected faults must be found and named.
 @Suite struct DebugSessionTests {
-    /// Runs `body` on a session of a small model over drawn images.
+    /// Runs `body` with a session of a small model on synthetic images.
     private func withSession(_ body: (borrowing DebugSession) throws -> Void) throws {
         let data = NSTemporaryDirectory() + "debug-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: data) }
@@ -21,7 +21,7 @@ import Training
         try body(try DebugSession(configuration, data: data, checkpoint: nil, threads: 1))
     }
 
-    /// Sets all elements of the parameter `name`, in `buffer`, to what `change` makes of them.
+    /// Applies `change` to all elements of the parameter `name` in `buffer`.
     private func change(
         _ name: String, in buffer: UnsafeMutablePointer<Float>, of model: Model, _ change: (Float) -> Float
     ) throws {

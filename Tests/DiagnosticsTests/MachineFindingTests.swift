@@ -2,9 +2,9 @@ import Diagnostics
 import Kernels
 import Testing
 
-/// Made-up machines, each with one thing that is off, and the one line that says so.
+/// Synthetic machines with one problem each, and the finding that reports it.
 @Suite struct MachineFindingTests {
-    /// Two ranks of two threads, each with cores of its own, on one host that has all it needs.
+    /// Two ranks of two threads on one host, each rank with its own cores, without any problem.
     private var sound: [MachineFacts] {
         (0..<2).map { rank in
             var facts = MachineFacts()
@@ -29,7 +29,7 @@ import Testing
         findings(in: ranks, threads: 2, reductionBytesPerSecond: reduction).filter { $0.verdict != .good }
     }
 
-    /// What `change` does to rank 1 gives one finding, on `subject`, with `words` in its text or advice.
+    /// Applying `change` to rank 1 gives exactly one finding, on `subject`, with `words` in its text or advice.
     private func expect(
         _ verdict: MachineFinding.Verdict, _ subject: String, _ words: String, _ change: (inout MachineFacts) -> Void
     ) {

@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test func rejectsTruncationBehindAnotherWarning() throws {
-        // Nonsense in front of a marker gives the first warning, and only the first is reported.
+        // Garbage before a marker causes the first warning, and only the first warning is reported.
         let whole = try fixture("rgb.jpg")
         let table = try #require((2..<whole.count).first { whole[$0] == 0xFF && whole[$0 + 1] == 0xDB })
         let noisy = whole[..<table] + [0x12, 0x34] + whole[table...]
@@ -64,7 +64,7 @@ import Testing
         #expect(try #require(failure).problem.contains("\(bytes.count) bytes cannot hold an image of 8192 x 8192"))
     }
 
-    /// Each scan costs a pass over the image, however few bytes it has.
+    /// Each scan costs a pass over the image, no matter how few bytes it has.
     @Test func rejectsAJPEGOfManyScans() throws {
         let bytes = try fixture("progressive.jpg")
         let last = try #require(bytes.indices.dropLast().last { bytes[$0] == 0xFF && bytes[$0 + 1] == 0xDA })

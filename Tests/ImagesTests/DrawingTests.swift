@@ -12,7 +12,7 @@ import Testing
     }
 
     @Test func isTheSameEverywhere() throws {
-        // Means of the channels over the image: they move if anything of the drawing does.
+        // Channel means over the image: they change if any part of the drawing changes.
         let image = try Drawing.image(number: 0, label: 0, side: 32, seed: 0)
         let sums = (0..<3).map { channel in
             stride(from: channel, to: image.pixels.count, by: 3).reduce(0) { $0 + Int(image.pixels[$1]) }

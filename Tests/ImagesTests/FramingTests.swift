@@ -55,8 +55,8 @@ import Testing
         }
         #expect(areas.min()! > 0.19 && areas.max()! <= 1)
         #expect(logarithms.min()! > log(0.74) && logarithms.max()! < log(1.35))
-        // The standard deviation of the number of flips is 32, of the mean area 0.0033. The expected area is that of
-        // 300,000 draws by another program of the same rule.
+        // The standard deviation of the number of flips is 32, and of the mean area 0.0033. The expected area is from
+        // 300,000 draws of a separate implementation of the same rule.
         #expect(abs(flips - 2000) < 160)
         #expect(abs(areas.reduce(0, +) / 4000 - 0.5177) < 0.015)
     }
@@ -69,8 +69,8 @@ import Testing
             let area = Double(crop.width * crop.height) / 65_536
             quarters[min(3, max(0, Int((area - 0.2) / 0.2)))] += 1
         }
-        // Wide or tall crops of large area do not fit, so the last quarter is drawn less often. The expected numbers
-        // are those of 300,000 draws by another program of the same rule, scaled; a standard deviation is below 30.
+        // Wide or tall crops of large area do not fit, so the last quarter is drawn less often. The expected counts are
+        // scaled from 300,000 draws of a separate implementation of the same rule; a standard deviation is below 30.
         for (count, expected) in zip(quarters, [1187, 1189, 1163, 459]) {
             #expect(abs(count - expected) < 140, "\(quarters)")
         }

@@ -19,7 +19,7 @@ import Testing
         #expect(resized.pixels == (try fixture("resized-\(name).rgb")))
     }
 
-    /// Sources and sizes whose rows and columns are no multiples of what the fast code handles at once.
+    /// Sources and sizes whose rows and columns are not multiples of the vector width.
     static let framings: [(width: Int, height: Int, framing: Framing)] = [
         (50, 37, .shortSide(ofWidth: 50, height: 37, to: 16)),
         (37, 50, .shortSide(ofWidth: 37, height: 50, to: 21)),
@@ -46,7 +46,7 @@ import Testing
         let rounded = naiveResample(image, framing, isRounded: true)
         try #require(bytes.count == count && rounded.count == count)
         for index in 0..<count {
-            // A sum next to a half may round the other way in the first pass, and weighs in by less than 1.2.
+            // A sum near one half may be rounded differently in the first pass, with a weight below 1.2.
             #expect(abs(Double(bytes[index]) - rounded[index]) <= 1 + 1e-9)
             #expect(abs(Double(floats[index]) - rounded[index]) <= 1.2)
         }

@@ -26,7 +26,7 @@ class Code:
 
 
 def positions(dim, grid, trained=None):
-    """The fixed position table in double precision; for a model `trained` on that many patches per side, between its positions. (1, T, D)"""
+    """The fixed position table in double precision, or between the positions of a model with `trained` patches per side. (1, T, D)"""
     places = (torch.arange(grid).double() + 0.5) * (trained or grid) / grid - 0.5
     frequency = 10000 ** (-torch.arange(dim // 4).double() / (dim / 4))
     row, column = torch.meshgrid(places, places, indexing='ij')

@@ -7,7 +7,7 @@ import Testing
 
 private let python = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../.venv/bin/python"
 
-/// What `script` prints about `directory` as TensorBoard's reader sees it.
+/// The output of `script` on `directory`, read with TensorBoard's reader.
 private func tensorBoard(_ script: String, _ directory: String) throws -> [String] {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: python)
@@ -40,7 +40,7 @@ private let hasTensorBoard: Bool = {
     return process.terminationStatus == 0
 }()
 
-/// The records' data of the only file in `directory`, whose lengths and checksums are checked.
+/// The record data of the only file in `directory`, after checking lengths and checksums.
 private func records(_ directory: String) throws -> [[UInt8]] {
     let name = try #require(try names(in: directory).first)
     let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(directory)/\(name)")))
@@ -61,7 +61,7 @@ private func records(_ directory: String) throws -> [[UInt8]] {
     return found
 }
 
-/// CRC-32C bit by bit, masked.
+/// CRC-32C, bit by bit, masked.
 private func naiveMaskedChecksum(_ bytes: [UInt8]) -> UInt32 {
     let value = ~naiveChecksum(bytes)
     return ((value >> 15) | (value << 17)) &+ 0xA282_EAD8
@@ -126,7 +126,7 @@ private func naiveChecksum(_ bytes: [UInt8]) -> UInt32 {
         }
     }
 
-    /// A run that was stopped after step 5 of 7 and went on with other values.
+    /// A run that was stopped after step 5 of 7 and continued with different values.
     @Test(.enabled(if: hasTensorBoard, ".venv has no tensorboard; run: Launch/setup --tests"))
     func aRunThatGoesOnReplacesItsLaterSteps() throws {
         try withTemporaryDirectory { directory in

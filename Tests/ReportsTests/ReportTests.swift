@@ -42,7 +42,7 @@ struct ReportTests {
             for text in ["30 of 40", "3 epochs", "<th>norm-pix</th><td>true</td>", "crate pretrain", "None: no event"] {
                 #expect(page.contains(text), "\(text)")
             }
-            // A namespace is a name, nothing is fetched from there.
+            // A namespace is only a name; nothing is fetched from it.
             #expect(!page.replacingOccurrences(of: "http://www.w3.org/2000/svg", with: "").contains("://"))
         }
     }
@@ -86,7 +86,7 @@ struct ReportTests {
             #expect(highs.compactMap(\.self).max() == 9 && lows.compactMap(\.self).min() == 1)
             #expect(highs.filter { $0 == 9 }.count == 1)
             #expect(numbers(loss, "x").first.flatMap(\.self) == 100.5)
-            // Of 200 ranks those that were slowest most often, and for each the share of all steps.
+            // Of 200 ranks, those that were slowest most often, each with its share of all steps.
             let ranks = try #require(try charts(page)["slowest-rank"]?["series"] as? [[String: Any]])
             #expect(ranks.count == 32)
         }
@@ -141,7 +141,7 @@ struct ReportTests {
         }
     }
 
-    /// Numbers that no trainer writes, but a damaged file may hold.
+    /// Numbers that a trainer never writes, but that may be in a corrupt file.
     @Test func strangeNumbersDoNoHarm() throws {
         let lines = [
             #"{"step":-1,"loss":1}"#, #"{"step":1e300,"loss":1}"#, #"{"step":1.5,"loss":1}"#,
@@ -159,7 +159,7 @@ struct ReportTests {
         }
     }
 
-    /// Of a step of which a part of the time is unknown, nothing can be stacked.
+    /// If part of a step's time is unknown, it is not stacked.
     @Test func timesThatLieOnEachOtherAreOfTheSameSteps() throws {
         let gap = stepLine(3, loss: 1).replacingOccurrences(of: "\"data_seconds\":0.001,", with: "")
         let log = stepLine(1, loss: 1) + stepLine(2, loss: 1) + gap + stepLine(4, loss: 1)

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite struct DamageTests {
-    /// Shards nine images, then hands over the directory.
+    /// Shards nine images, then passes the directory to `body`.
     private func withShards(_ body: (String) throws -> Void) throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
@@ -30,7 +30,7 @@ import Testing
             let failure = try failure { _ = try image(5, of: &shards) }
             #expect(failure.problem.contains("sample 1 of") && failure.problem.contains("shard-00001.h5"))
             #expect(failure.hint.contains("crate verify --repair"))
-            // The others are still good.
+            // The other samples are still valid.
             #expect(try image(4, of: &shards).count == 3072)
         }
     }
@@ -57,7 +57,7 @@ import Testing
             var shards = try ShardDirectory(path: directory)
             let damaged = try failure { _ = try shards.label(sample: 0) }
             #expect(damaged.problem.contains("shard-00000.h5 is damaged: wrong checksum"))
-            // Where the checksum fits, it never was a shard.
+            // With a matching checksum, the file never was a shard.
             let checksum = try Data(contentsOf: URL(fileURLWithPath: path)).withUnsafeBytes { Checksum(of: $0).value }
             try editShard(0, of: directory) {
                 $0["structure"] = nil
@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    /// Each bit outside of the samples is covered by a checksum, which is looked at before libhdf5 is.
+    /// A checksum covers every bit outside the samples, and is verified before libhdf5 reads the file.
     @Test func aChangedByteOutsideOfTheSamplesIsNoticed() throws {
         try withShards { directory in
             let index = try ShardIndex.load(directory: directory)
@@ -111,7 +111,7 @@ import Testing
         }
     }
 
-    /// What is done to the index, and a word of the failure.
+    /// The change to the index, and a word in the error message.
     static let contradictions: [(key: String, value: any Sendable, word: String)] = [
         ("formatVersion", 3, "version 3"), ("encoding", "webp", "encoding"), ("patchSize", 7, "divide"),
         ("patchSize", 0, "divide"), ("imageSize", 8192, "not in"), ("imageSize", -32, "not in"), ("total", 8, "total"),

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite struct DrawnShardsTests {
-    /// A seventh more, up to the most patches that shards can have.
+    /// Larger by a seventh, up to the maximum number of patches in a shard.
     @Test(arguments: [(224, 16, 256), (512, 4, 512), (448, 4, 512)])
     func imagesAreLargerThanAModelSees(imageSize: Int, patchSize: Int, expected: Int) throws {
         try withTemporaryDirectory { directory in

@@ -4,7 +4,7 @@ import Shards
 import TestSupport
 import Testing
 
-/// Shards of JPEG files, and indices of earlier versions.
+/// JPEG shards, and indexes of earlier versions.
 @Suite struct EncodingTests {
     private func shard(_ source: String, to output: String, _ format: SampleFormat) throws -> ShardIndex {
         try Sharding.run(
@@ -29,7 +29,7 @@ import Testing
         }
     }
 
-    /// A JPEG file comes out as it went in, whatever its size; only what is none is encoded.
+    /// JPEG files are kept unchanged, whatever their size; only other formats are encoded.
     @Test func originalsAreKept() throws {
         try withTemporaryDirectory { directory in
             var files: [[UInt8]] = []
@@ -49,7 +49,7 @@ import Testing
         }
     }
 
-    /// Files that fill more than one chunk of the dataset, and end inside one.
+    /// Files that span several chunks of the dataset and end inside one.
     @Test func filesLargerThanAChunkAreWhole() throws {
         try withTemporaryDirectory { directory in
             var files: [[UInt8]] = []

@@ -5,9 +5,9 @@ import Shards
 import TestSupport
 import Testing
 
-/// Sources whose classes are told by something else than directories, and lists of classes.
+/// Sources whose classes do not come from directories, and class lists.
 @Suite struct LabelledSourceTests {
-    /// A flat archive of six images, 0.png to 5.png, whose classes are cow, ape, ape, bee, cow, bee.
+    /// A flat archive of six images, 0.png to 5.png, with classes cow, ape, ape, bee, cow, bee.
     private func withFlatArchive(_ body: (_ tar: String, _ directory: String) throws -> Void) throws {
         try withTemporaryDirectory { directory in
             for number in 0..<6 {
@@ -83,7 +83,7 @@ import Testing
             let source = try ShardSource("\(directory)/in", .init(classes: ClassNames.read(list)))
             #expect(source.classes == ["cow", "zebra", "ape", "bee"])
             #expect(source.items.map(\.label) == [2, 2, 2, 3, 3, 3, 0, 0, 0])
-            // The shards of one part fix those of another.
+            // The shards of one part define the classes of another.
             try Sharding.run(source: source, output: "\(directory)/out", options: smallOptions())
             #expect(try ClassNames.read("\(directory)/out/index.json") == source.classes)
 
@@ -102,7 +102,7 @@ import Testing
 }
 
 @Suite struct CIFAR10Tests {
-    /// Two training batches and a test batch of five images each, and what they hold.
+    /// Two training batches and a test batch of five images each, and their contents.
     private func makeBatches(_ directory: String) throws -> [String: [[UInt8]]] {
         var contents: [String: [[UInt8]]] = [:]
         for (batch, name) in ["data_batch_1", "data_batch_2", "test_batch"].enumerated() {

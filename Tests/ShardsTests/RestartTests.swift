@@ -4,9 +4,9 @@ import Shards
 import TestSupport
 import Testing
 
-/// The same bytes whoever makes the shards, however often the work is interrupted.
+/// The bytes do not depend on who writes the shards, or on how often the work is interrupted.
 @Suite struct RestartTests {
-    /// `makeSource` with five unreadable files, which fill one shard of four and a part of another.
+    /// `makeSource` with five unreadable files, which fill one shard of four and part of another.
     private func makeDamagedSource(_ path: String) throws {
         _ = try makeSource(path)
         for number in 0..<5 { try write([UInt8(number)], to: "\(path)/bad/\(number).png") }
@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    /// What a process may leave behind when it is killed: a shard with and without its record, halves of files.
+    /// What a killed process may leave: a shard with and without its record, and partial files.
     @Test func whatIsFinishedIsKeptAndTheRestMadeAgain() throws {
         try withTemporaryDirectory { directory in
             try makeDamagedSource(directory + "/in")
@@ -76,7 +76,7 @@ import Testing
             #expect(try job.makeShards() == (2, 3), "a shard that was changed is made again")
             _ = try job.conclude()
             #expect(try haveSameFiles(directory + "/one", out))
-            // Once more is nothing to do, also where it was killed before the records were gone.
+            // Running again does nothing, also if it was killed before the records were removed.
             try write(Array("{}".utf8), to: records + "/recipe.json")
             #expect(try Sharding.run(source: source, output: out, options: smallOptions()).images == 9)
             #expect(try haveSameFiles(directory + "/one", out))
@@ -88,7 +88,7 @@ import Testing
             _ = try makeSource(directory + "/in")
             let source = try ShardSource(directory + "/in")
             func run() throws { try Sharding.run(source: source, output: directory + "/out", options: smallOptions()) }
-            // Killed before it had noted its options; then somebody's own directory of that name.
+            // Killed before its options were written; then an unrelated directory of that name.
             try write([], to: directory + "/out/unfinished/recipe.json.partial")
             try run()
             try FileManager.default.removeItem(atPath: directory + "/out")

@@ -81,7 +81,7 @@ import Testing
         }
     }
 
-    /// Adds to the nine images of `makeSource` four that cannot be read, and entries that are no images at all.
+    /// Adds to the nine images of `makeSource` four unreadable ones, and entries that are not images.
     private func addUnreadable(_ source: String) throws {
         let whole = try JPEGEncoder.encode(Drawing.image(number: 1, label: 1, side: 32, seed: 0))
         try write(Array("not an image".utf8), to: source + "/ape/text.jpg")
@@ -175,7 +175,7 @@ import Testing
             #expect(try shard("two", jobs: 2) == summary && haveSameFiles(directory + "/out", directory + "/two"))
             #expect(summary.images == 100 && summary.shards == 2 && summary.skipped == 0)
             let index = try ShardIndex.load(directory: directory + "/out")
-            // ImageNet's own are 0.485, 0.456, 0.406.
+            // ImageNet's values are 0.485, 0.456, 0.406.
             for (mean, usual) in zip(index.mean, [0.485, 0.456, 0.406]) { #expect(abs(mean - usual) < 0.06) }
         }
     }

@@ -4,9 +4,9 @@ import Shards
 import TestSupport
 import Testing
 
-/// What `CorruptionPolicy` says happens at samples that cannot be read.
+/// The effect of `CorruptionPolicy` on unreadable samples.
 @Suite struct SubstitutionTests {
-    /// How a shard of four samples is damaged, and how many of the nine samples that costs.
+    /// How a shard of four samples is damaged, and how many of the nine samples are lost.
     enum Damage: String, CaseIterable, Sendable {
         case flippedSample, truncated, missing, notHDF5, vanishing
         var samples: Set<Int> { self == .flippedSample ? [5] : [4, 5, 6, 7] }
@@ -61,14 +61,14 @@ import Testing
                     #expect(found[sample] == evaluation[sample])
                     continue
                 }
-                // The picture is another sample's, the mask its own.
+                // The image is that of another sample; the mask is unchanged.
                 #expect(!kind.samples.contains(substitution.substitute))
                 try #require(evaluation.indices.contains(substitution.substitute))
                 #expect(substitution.damage.problem.contains("shard-00001.h5"))
                 #expect(found[sample].patches == evaluation[substitution.substitute].patches)
                 #expect(found[sample].mask == evaluation[sample].mask)
             }
-            // The same however the positions are cut, as they are for any number of ranks; another one in another epoch.
+            // The same for any division of the positions, as for any number of ranks; different in another epoch.
             let whole = try loader.samples(0..<90, for: .training)
             #expect(whole.substitutions.count == 10 * kind.samples.count)
             #expect(Set(whole.substitutions.filter { $0.sample == 5 }.map(\.substitute)).count > 1)

@@ -5,10 +5,10 @@ import Shards
 import TestSupport
 import Testing
 
-/// Archives give the shards that the folders they were made from give.
+/// Archives give the same shards as the folders they were created from.
 @Suite struct TarSourceTests {
-    /// Makes `source` with the folder of `makeSource` at `in/PART`, and checks that what `archive` makes of it, as it is
-    /// taken by `selection`, has the same samples as the folder.
+    /// Creates `source` with the folder of `makeSource` at `in/PART`, and checks that the output of `archive`, read with
+    /// `selection`, has the same samples as the folder.
     private func expectSameShards(
         part: String = "", _ selection: ShardSource.Selection = .init(), archive: (String) throws -> String
     ) throws {
@@ -36,7 +36,7 @@ import Testing
     @Test(arguments: [["--format=gnu"], ["--format=pax"], ["--format=ustar"], ["-z"], ["-j"], ["-J"]])
     func aFolderInAnArchive(options: [String]) throws {
         try expectSameShards { directory in
-            // In an order of its own, with a file beside the classes, a hidden one, and one in a deeper directory.
+            // In a different order, with a file next to the classes, a hidden file, and one in a deeper directory.
             try write([1], to: "\(directory)/in/beside.txt")
             try write([1], to: "\(directory)/in/ape/.hidden")
             try write([1], to: "\(directory)/in/cow/deeper/file.png")
@@ -109,7 +109,7 @@ import Testing
             let whole = try Data(contentsOf: URL(fileURLWithPath: tar))
             let source = try ShardSource(tar)
             #expect(source.items.count == 9)
-            // Without the end mark, in the middle of a member, and in a header.
+            // Without the end mark, cut inside a member, and cut inside a header.
             func expect(_ problem: String, of bytes: some DataProtocol) throws {
                 try Data(bytes).write(to: URL(fileURLWithPath: tar))
                 let failure = try failure { _ = try ShardSource(tar) }
@@ -129,7 +129,7 @@ import Testing
         }
     }
 
-    /// A damaged image in an archive is left out, as in a folder.
+    /// A corrupt image in an archive is skipped, as in a folder.
     @Test func damagedMembersAreLeftOut() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
@@ -162,7 +162,7 @@ import Testing
         }
     }
 
-    /// An archive that is cut short while it is read is no reason to leave images out.
+    /// If an archive is truncated while it is read, the run stops instead of skipping images.
     @Test func anArchiveThatChangesStopsTheRun() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
@@ -179,7 +179,7 @@ import Testing
         }
     }
 
-    /// Whatever is in an archive's headers: a failure that names it, or images that lie inside of it.
+    /// Whatever the headers of an archive contain: an error that names it, or images inside it.
     @Test func changedBytesAreAFailureOrHarmless() throws {
         try withTemporaryDirectory { directory in
             for name in ["ape/1", "ape/2", "bee/3"] { try write([1, 2, 3], to: "\(directory)/in/\(name)") }
@@ -195,7 +195,7 @@ import Testing
                     var generator = KeyedGenerator(seed: 3, .drawing, mutation)
                     var bytes = whole
                     for _ in 0...generator.index(below: 3) {
-                        // A byte of a header's fields, whose checksum is then made good in half of the cases.
+                        // A changed byte in a header field; in half of the cases the header checksum is corrected.
                         let block = generator.index(below: bytes.count / 512) * 512
                         bytes[block + generator.index(below: 265)] = UInt8(truncatingIfNeeded: generator.next())
                         if generator.next() % 2 == 0 { mendChecksum(of: &bytes, header: block) }
@@ -206,7 +206,7 @@ import Testing
                         let source = try ShardSource(tar)
                         var options = try smallOptions()
                         options.isStrict = false
-                        // Three bytes are no image: all are read and refused.
+                        // Three bytes are not an image: all are read and rejected.
                         let refused = try failure {
                             try Sharding.run(source: source, output: "\(directory)/out", options: options)
                         }
@@ -224,7 +224,7 @@ import Testing
         }
     }
 
-    /// Writes the sum of a header's bytes, its own field taken as spaces, as six octal digits.
+    /// Writes the sum of a header's bytes as six octal digits, with the checksum field counted as spaces.
     private func mendChecksum(of bytes: inout Data, header: Int) {
         for index in header + 148..<header + 156 { bytes[index] = UInt8(ascii: " ") }
         let sum = bytes[header..<header + 512].reduce(0) { $0 + Int($1) }

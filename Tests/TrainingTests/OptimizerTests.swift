@@ -13,7 +13,7 @@ import Training
         return layout
     }
 
-    /// The trained values after two updates from gradients `scale` sin(i), the second from doubled ones.
+    /// The trained values after two updates with gradients `scale` sin(i); the second gradient is doubled.
     private func trained(scale: Double, clip: Double?) throws -> [Float] {
         let layout = layout()
         let optimizer = try Optimizer(layout, rule: .adamW(weightDecay: 0.1))
@@ -36,7 +36,7 @@ import Training
         }
     }
 
-    /// Gradients over the limit are brought down to it: twice as large or not, they give the same update.
+    /// Gradients over the limit are scaled down to it, so doubling them gives the same update.
     @Test func gradientsAreClippedToTheirGlobalNorm() throws {
         let (clipped, larger) = (try trained(scale: 10, clip: 0.5), try trained(scale: 40, clip: 0.5))
         for (a, b) in zip(clipped, larger) { #expect(abs(a - b) <= 1e-6) }
@@ -44,7 +44,7 @@ import Training
         #expect(zip(clipped, free).contains { abs($0 - $1) > 1e-4 }, "the second gradient is cut to the first's size")
     }
 
-    /// Lion moves each parameter by the rate, and a parameter's rate by its factor; it keeps one moment.
+    /// Lion moves each parameter by the rate times the parameter's factor, and keeps one moment.
     @Test func ratesDifferFromParameterToParameter() throws {
         let layout = layout()
         let optimizer = try Optimizer(layout, rule: .lion(Lion(weightDecay: 0))) { $0.name == "bias" ? 0.25 : 1 }
