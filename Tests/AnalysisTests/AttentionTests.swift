@@ -11,7 +11,7 @@ import Testing
             tiling: try PatchTiling(imageSize: 8, patchSize: 4), heads: heads)
     }
 
-    @Test func theMaskKeepsTheFewestPatchesWithTheMass() {
+    @Test func maskIsTheSmallestSetWithTheMass() {
         let map: [Float] = [0.1, 0.3, 0.2, 0.2]
         #expect(AttentionMaps.mask(map, mass: 0.3) == [false, true, false, false])
         // The first of equal values.
@@ -19,7 +19,7 @@ import Testing
         #expect(AttentionMaps.mask(map, mass: 1) == [true, true, true, true])
     }
 
-    @Test func aSheetShowsEveryHeadAndTheMean() throws {
+    @Test func sheetShowsEveryHeadAndTheMean() throws {
         let maps = try maps([[1, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0]])
         #expect(maps.mean == [Float(1) / 3, Float(1) / 3, 0, Float(1) / 3])
         let sheet = try maps.sheet(mass: 0.6, gap: 1)
@@ -38,7 +38,7 @@ import Testing
         #expect(throws: Failure.self) { try maps.sheet(heads: [0]) }
     }
 
-    @Test func overlappingPatchesCoverTheImageAndEachPixelHasTheNearest() throws {
+    @Test func overlappingPatchesAssignEachPixelToTheNearest() throws {
         let tiling = try PatchTiling(imageSize: 8, patchSize: 4, stride: 2)
         #expect(tiling.patchesPerSide == 3)
         // Centres at 2, 4 and 6 pixels: the first and the last stripe extend to the border.

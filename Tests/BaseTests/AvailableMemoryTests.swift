@@ -19,14 +19,14 @@ import Testing
     private let machine = ["proc/meminfo": "MemTotal:       4096000 kB\nMemAvailable:   1024000 kB\n"]
     private func mebibytes(_ count: Int) -> String { "\(count << 20)\n" }
 
-    @Test func withoutGroupsTheMachineLimits() throws {
+    @Test func machineMemoryIsTheLimitWithoutGroups() throws {
         #expect(try available([:]) == nil)
         #expect(try available(machine) == 1000)
         #expect(try available(machine.merging(["proc/self/cgroup": "0::/\n"]) { $1 }) == 1000)
     }
 
     /// The limit of a job can be on a parent group of its processes. Page cache can be reclaimed.
-    @Test func theTightestGroupOfVersion2Limits() throws {
+    @Test func smallestVersion2GroupIsTheLimit() throws {
         let job = "sys/fs/cgroup/slurm/job_7"
         let groups = [
             "proc/self/cgroup": "0::/slurm/job_7/step_0\n", "\(job)/step_0/memory.max": "max\n",
@@ -38,7 +38,7 @@ import Testing
         #expect(try available(machine.merging(groups) { $1 }) == 400)
     }
 
-    @Test func theTightestGroupOfVersion1Limits() throws {
+    @Test func smallestVersion1GroupIsTheLimit() throws {
         let (root, job) = ("sys/fs/cgroup/memory", "sys/fs/cgroup/memory/slurm/job_7")
         let groups = [
             "proc/self/cgroup": "5:devices:/\n4:cpuset,memory:/slurm/job_7\n0::/\n",
@@ -50,7 +50,7 @@ import Testing
     }
 
     /// In a container, the path may be that of the host, while the container's own group is mounted as the root.
-    @Test func theRootOfAContainerLimits() throws {
+    @Test func containerRootGroupIsTheLimit() throws {
         let groups = [
             "proc/self/cgroup": "0::/host/container\n", "sys/fs/cgroup/memory.max": mebibytes(100),
             "sys/fs/cgroup/memory.current": mebibytes(110),

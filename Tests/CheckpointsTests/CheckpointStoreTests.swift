@@ -56,7 +56,7 @@ private struct Example: ~Copyable {
 }
 
 @Suite struct CheckpointStoreTests {
-    @Test func theNewestCheckpointComesBack() throws {
+    @Test func newestCheckpointIsLoaded() throws {
         try withTemporaryDirectory { run in
             let store = CheckpointStore(run: run)
             let empty = store.newest { _, _ in }
@@ -80,7 +80,7 @@ private struct Example: ~Copyable {
     }
 
     @Test(arguments: ["model.safetensors", "optimizer.safetensors", "manifest.json"])
-    func aDamagedCheckpointIsPassedOver(file: String) throws {
+    func corruptCheckpointIsSkipped(file: String) throws {
         try withTemporaryDirectory { run in
             let store = CheckpointStore(run: run)
             let example = try Example(offset: 1)
@@ -97,7 +97,7 @@ private struct Example: ~Copyable {
         }
     }
 
-    @Test func aHalfWrittenCheckpointIsNotOne() throws {
+    @Test func partialCheckpointIsIgnored() throws {
         try withTemporaryDirectory { run in
             let store = CheckpointStore(run: run)
             let example = try Example(offset: 1)
@@ -112,7 +112,7 @@ private struct Example: ~Copyable {
         }
     }
 
-    @Test func parametersThatAreNotFiniteAreNotLoaded() throws {
+    @Test func nonFiniteParametersAreNotLoaded() throws {
         try withTemporaryDirectory { run in
             let example = try Example(offset: 1)
             let parameters = example.model.layout.parameters
@@ -125,7 +125,7 @@ private struct Example: ~Copyable {
         }
     }
 
-    @Test func oldCheckpointsGoAndTheDamagedOnesAreSetAside() throws {
+    @Test func oldCheckpointsAreRemovedAndCorruptOnesRenamed() throws {
         try withTemporaryDirectory { run in
             let store = CheckpointStore(run: run)
             let example = try Example(offset: 1)

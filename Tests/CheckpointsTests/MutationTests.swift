@@ -61,7 +61,7 @@ import Testing
         }
     }
 
-    @Test func aThousandMutationsAreRefused() throws {
+    @Test func thousandMutationsAreRejected() throws {
         try withTemporaryDirectory { directory in
             let (model, stranger) = (try model(dim: 8), try model(dim: 16))
             let store = CheckpointStore(run: directory)
@@ -99,7 +99,7 @@ import Testing
     }
 
     /// The header without a checksum: either an error, or the file is unchanged.
-    @Test func mutatedHeadersAreRefusedOrHarmless() throws {
+    @Test func mutatedHeadersAreRejectedOrHarmless() throws {
         try withTemporaryDirectory { directory in
             let path = try save(try model(dim: 8), step: 1, to: CheckpointStore(run: directory)) + "/model.safetensors"
             let sound = try Data(contentsOf: URL(fileURLWithPath: path))
@@ -136,7 +136,7 @@ import Testing
     }
 
     /// A tensor after the first four GiB of a sparse file.
-    @Test func aFileOfMoreThanFourGibibytesIsRead() throws {
+    @Test func fileOfMoreThanFourGibibytesIsRead() throws {
         try withTemporaryDirectory { directory in
             let path = "\(directory)/large.safetensors"
             let large = 1_200_000_000

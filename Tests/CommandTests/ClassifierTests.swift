@@ -33,7 +33,7 @@ private func finetuneArguments(_ path: String, from: String, run: String, _ more
     }
 
     @Test(arguments: [["--optimizer", "lion"], ["--optimizer", "adamw", "--precision", "bf16"]])
-    func anyNumberOfRanksGivesTheSameBits(kind: [String]) throws {
+    func resultsDoNotDependOnTheNumberOfRanks(kind: [String]) throws {
         try withShards { path in
             let options = ["--steps", "8"] + kind
             for ranks in [1, 2, 4] {
@@ -58,7 +58,7 @@ private func finetuneArguments(_ path: String, from: String, run: String, _ more
         }
     }
 
-    @Test func aClassifierLearnsAndIsEvaluatedAlikeOnAnyNumberOfRanks() throws {
+    @Test func classifierLearnsAndEvaluationDoesNotDependOnRanks() throws {
         try withShards(train: 128, validation: 40) { path in
             let options = ["--steps", "100", "--evaluate-every", "100"]
             let plain = ["--rand-augment", "0", "--erasing", "0", "--mixup", "0", "--cutmix", "0"]
@@ -101,7 +101,7 @@ private func finetuneArguments(_ path: String, from: String, run: String, _ more
         }
     }
 
-    @Test func whatDoesNotFitIsRefused() throws {
+    @Test func inconsistentInputIsRejected() throws {
         try withShards { path in
             try succeedSharding(path, classes: 3, to: "three")
             let three = ["--data", "\(path)/three", "--validation", "\(path)/three"]

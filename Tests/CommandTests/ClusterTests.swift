@@ -42,7 +42,7 @@ private let hasSlurm = succeeds(
 @Suite(.serialized) struct ClusterTests {
     /// The program of Launch/build runs without any tool in PATH, and without a Swift runtime.
     @Test(.enabled(if: makesNamespaces, "only root can hide the toolchain from a program"))
-    func theBuiltProgramNeedsNoToolchain() throws {
+    func builtProgramNeedsNoToolchain() throws {
         let build = try script(["Launch/build", "--processor", "x86-64-v3"], seconds: 600)
         try #require(build.status == 0, "\(build.errors)")
         let line = try #require(build.output.split(separator: "\n").first { $0.hasPrefix("program: ") })
@@ -80,7 +80,8 @@ private let hasSlurm = succeeds(
                 try script(["Launch/cluster", "--hosts", hosts] + arguments)
             }
             let one = try cluster("--ranks-per-node", "1", "--dry-run", "bench", "--model", "base")
-            #expect(one.output.contains("ranks: 1, 1 per host, threads per rank: \(cores)"), "\(one.output)\(one.errors)")
+            let ranks = "ranks: 1, 1 per host, threads per rank: \(cores)"
+            #expect(one.output.contains(ranks), "\(one.output)\(one.errors)")
             #expect(one.output.contains("PE=\(cores) --bind-to core"))
             #expect(one.output.contains("bench --model base --threads \(cores)"))
             #expect(!one.output.contains("images/s"))
@@ -99,7 +100,7 @@ private let hasSlurm = succeeds(
     }
 
     /// SIGTERM to the script lets all ranks save, and its exit code is 75.
-    @Test func aStopReachesTheRanks() throws {
+    @Test func stopRequestReachesTheRanks() throws {
         try withShards { path in
             let launch = ["\(root)/Launch/cluster", "--ranks-per-node", "1"] + endless(path)
             let stopped = try run(
@@ -114,7 +115,7 @@ private let hasSlurm = succeeds(
 
     /// One rank on each of two hosts gives the same bytes as two ranks on one, at any link rate, and the link is used.
     @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"), arguments: [nil, "1gbit"])
-    func twoHostsGiveTheBitsOfOne(rate: String?) throws {
+    func twoHostsGiveTheSameBytesAsOne(rate: String?) throws {
         try withShards { path in
             let options = ["--steps", "8", "--virtual-ranks", "2"]
             let together = try crate(pretrainArguments(path, run: "together", options), ranks: 2)
@@ -137,7 +138,7 @@ private let hasSlurm = succeeds(
 
     /// If the link is cut, the rank on the second host is named, and the run ends.
     @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"))
-    func aCutCableNamesTheRankBehindIt() throws {
+    func cutLinkNamesTheUnreachableRank() throws {
         try withShards { path in
             let result = try script(
                 ["Tests/Cluster/namespaces", "--cut-after", "3", "mpirun", program] + endless(path)
@@ -150,7 +151,7 @@ private let hasSlurm = succeeds(
 
     /// Launch/cluster starts one rank on each host of its host file, with one thread per core.
     @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"))
-    func theHostFileNamesTheHosts() throws {
+    func hostFileSelectsTheHosts() throws {
         try withShards { path in
             let result = try script(
                 ["Tests/Cluster/namespaces", "sh", "-c", "\(root)/Launch/cluster --hosts $HOSTS \"$@\"", "sh"]
@@ -164,7 +165,7 @@ private let hasSlurm = succeeds(
 
 @Suite(.serialized, .enabled(if: makesNamespaces && hasSlurm, "needs root, slurm-wlm and munge"))
 struct SlurmTests {
-    @Test func theBatchFileRunsTwoRanksToTheEnd() throws {
+    @Test func batchScriptRunsTwoRanks() throws {
         try withShards { path in
             let options = ["--steps", "8", "--threads", "1"]
             let plain = try crate(pretrainArguments(path, run: "plain", options), ranks: 2)
@@ -181,7 +182,7 @@ struct SlurmTests {
 
     /// A job with a time-limit warning saves, is requeued and continues; a cancelled job saves. The files are
     /// the same as those of an undisturbed run.
-    @Test func aWarnedJobGoesOnAndACancelledOneHasSaved() throws {
+    @Test func warnedJobIsRequeuedAndCancelledJobSaves() throws {
         try withShards { path in
             let job = try script(
                 ["Tests/Cluster/slurm", "\(root)/Tests/Cluster/requeued-job", "\(path)/run"] + endless(path))

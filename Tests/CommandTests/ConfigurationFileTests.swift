@@ -9,7 +9,7 @@ import Testing
         return "\(path)/run.yaml"
     }
 
-    @Test func aFileDoesWhatTheCommandLineDoes() throws {
+    @Test func fileIsEquivalentToTheCommandLine() throws {
         try withShards { path in
             let given = try crate(pretrainArguments(path, run: "given", ["--steps", "3"]))
             try #require(given.status == 0, "\(given.errors)")
@@ -38,7 +38,7 @@ import Testing
         }
     }
 
-    @Test func whatIsPrintedReadsBackAsTheSame() throws {
+    @Test func printedConfigurationCanBeReadBack() throws {
         try withTemporaryDirectory { path in
             let given = [
                 "pretrain", "--data", "a b: #c", "--run=x", "--norm-pix", "--lr", "1e-3", "--save-every", "30min",
@@ -80,7 +80,7 @@ import Testing
         ("epochs:", "epochs has no value"), ("epochs: [1, 2]", "epochs has more than one value"),
         ("model: huge", "model: The value 'huge' is invalid"), ("epochs: 1\nepochs: 2", "duplicated key"),
         ("- epochs", "is no mapping"), ("epochs: [1", "is no YAML"),
-    ]) func aWrongFileIsNamedInOneLine(text: String, problem: String) throws {
+    ]) func invalidFileIsReportedInOneLine(text: String, problem: String) throws {
         try withTemporaryDirectory { path in
             let result = try crate(
                 ["pretrain", "--data", "x", "--run", "y", "--config", try write(text, path)],
@@ -92,13 +92,13 @@ import Testing
         }
     }
 
-    @Test func aMissingFileIsNamed() throws {
+    @Test func missingFileIsReported() throws {
         let result = try crate(["pretrain", "--config", "/nonexistent.yaml"])
         #expect(result.status == 1 && result.failureLines.first?.contains("/nonexistent.yaml") == true)
     }
 
     /// Every file of Launch/configs is complete, with consistent sizes.
-    @Test func theFilesThatComeWithTheProgramAreRead() throws {
+    @Test func includedFilesAreValid() throws {
         let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../Launch/configs"
         let files = try FileManager.default.contentsOfDirectory(atPath: directory).filter { $0.hasSuffix(".yaml") }
         #expect(files.count >= 5)

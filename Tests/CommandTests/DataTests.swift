@@ -40,7 +40,7 @@ import Testing
     }
 
     /// The batch does not divide the epoch, so the checkpoint is in the middle of an epoch.
-    @Test func aRunGoesOnInTheMiddleOfAnEpoch() throws {
+    @Test func runResumesInTheMiddleOfAnEpoch() throws {
         try withShards { path in
             let options = ["--batch-size", "24", "--virtual-ranks", "2", "--epochs", "3"]
             let whole = try crate(pretrainArguments(path, run: "whole", options), ranks: 2)
@@ -58,7 +58,7 @@ import Testing
     }
 
     /// The statistics of the data are stored with the run and its models, and evaluation uses them.
-    @Test func theNormalisationIsKeptWithTheRun() throws {
+    @Test func normalisationIsStoredWithTheRun() throws {
         try withShards { path in
             func pretrain(_ run: String, _ more: [String] = []) throws -> Double {
                 let options = ["--epochs", "1", "--validation", "\(path)/val"] + more

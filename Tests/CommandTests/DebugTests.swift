@@ -10,7 +10,7 @@ import Testing
         }
     }
 
-    @Test func withoutOptionsASmallModelIsFoundSound() throws {
+    @Test func smallModelPassesWithoutOptions() throws {
         try withTemporaryDirectory { path in
             let arguments = ["pretrain", "--debug", "--run", "\(path)/run"]
             let first = try crate(arguments)
@@ -22,7 +22,7 @@ import Testing
         }
     }
 
-    @Test func aFaultIsNamedAndDumped() throws {
+    @Test func faultIsNamedAndDumped() throws {
         try withTemporaryDirectory { path in
             let result = try crate(
                 ["pretrain", "--debug", "--run", path, "--depth", "1", "--dim", "16", "--heads", "2"],
@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    @Test func aLossThatDoesNotFallIsWrong() throws {
+    @Test func lossThatDoesNotFallIsReported() throws {
         try withTemporaryDirectory { path in
             let result = try crate(
                 ["pretrain", "--debug", "--run", path, "--lr", "0", "--depth", "1", "--dim", "16", "--heads", "2"])
@@ -49,7 +49,7 @@ import Testing
     }
 
     /// The newest checkpoint of a run, with the run's own data and options.
-    @Test func aRunIsLookedAt() throws {
+    @Test func existingRunIsExamined() throws {
         try withShards { path in
             let arguments = pretrainArguments(
                 path, run: "run", ["--steps", "40", "--micro-batch", "2", "--precision", "bf16"])

@@ -4,7 +4,7 @@ import Testing
 @Suite(.serialized) struct DistributionTests {
     /// Eight virtual ranks, twelve steps with clipping: one, two and four ranks, and buckets of any size, write the same bytes.
     @Test(arguments: [["--precision", "fp32"], ["--precision", "bf16"], ["--wire", "bf16"]])
-    func anyNumberOfRanksGivesTheSameBits(kind: [String]) throws {
+    func resultsDoNotDependOnTheNumberOfRanks(kind: [String]) throws {
         try withShards { path in
             let options = ["--virtual-ranks", "8", "--steps", "12"] + kind
             func pretrain(_ run: String, ranks: Int, _ more: [String] = []) throws -> String {
@@ -34,7 +34,7 @@ import Testing
     }
 
     /// Three ranks work, are reproducible, and report that other numbers of ranks give different bits.
-    @Test func aNumberOfRanksThatIsNoPowerOfTwoRepeatsItself() throws {
+    @Test func threeRanksAreReproducible() throws {
         try withShards(train: 48) { path in
             let options = ["--batch-size", "12", "--steps", "6"]
             for run in ["first", "second"] {

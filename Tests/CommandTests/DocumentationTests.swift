@@ -67,7 +67,7 @@ import Testing
     }
 
     /// Commands are found as a reader would find them, and wrong ones are detected.
-    @Test func aWrongCommandIsFound() throws {
+    @Test func wrongCommandIsDetected() throws {
         let text = """
             Some `crate pretrain --no-such 1`, prose.
 

@@ -18,7 +18,7 @@ private struct Record: Decodable {
 }
 
 @Suite struct EmergenceCommandTests {
-    @Test func attentionIsHeldAgainstTheShapesThatWereDrawn() throws {
+    @Test func attentionIsComparedWithTheDrawnShapes() throws {
         try withTemporaryDirectory { path in
             let (images, masks, shards, run) = ("\(path)/images", "\(path)/masks", "\(path)/shards", "\(path)/run")
             let size = ["--images", "12", "--classes", "2", "--image-size", "32"]

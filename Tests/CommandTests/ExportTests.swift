@@ -3,7 +3,7 @@ import Testing
 
 /// Export of a run and import into another one, without PyTorch.
 @Suite struct ExportTests {
-    @Test func anExportIsTheCheckpointAndGoesInAgain() throws {
+    @Test func exportEqualsTheCheckpointAndCanBeImported() throws {
         try withShards { path in
             let run = "\(path)/run"
             let pretrained = try crate(pretrainArguments(path, run: "run", ["--steps", "3"]))
@@ -33,7 +33,7 @@ import Testing
     }
 
     /// A resume may use any recipe, but the weights expect the pixel normalisation they were trained with.
-    @Test func anotherNormalisationThanThatOfAnImportIsTold() throws {
+    @Test func differentNormalisationThanTheImportIsReported() throws {
         try withShards { path in
             let options = ["--steps", "1", "--normalise", "dataset"]
             try #require(try crate(pretrainArguments(path, run: "run", options)).status == 0)
@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test func whatDoesNotFitIsRefusedInOneLine() throws {
+    @Test func inconsistentInputIsRejectedInOneLine() throws {
         try withShards { path in
             let run = "\(path)/run"
             let pretrained = try crate(pretrainArguments(path, run: "run", ["--steps", "1"]))
@@ -101,7 +101,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [[], ["--no-norm-pix"]]) func reconstructionsHaveTheLossOfEvaluation(_ more: [String]) throws {
+    @Test(arguments: [[], ["--no-norm-pix"]]) func reconstructionLossEqualsEvaluationLoss(_ more: [String]) throws {
         try withShards { path in
             let pretrained = try crate(pretrainArguments(path, run: "run", ["--steps", "3"]))
             try #require(pretrained.status == 0, "\(pretrained.errors)")

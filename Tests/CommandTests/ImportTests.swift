@@ -19,7 +19,7 @@ import Testing
         }
     }
 
-    @Test func noTargetImportsOneBelowIt() throws {
+    @Test func noTargetImportsATargetBelowIt() throws {
         let targets = try targets()
         let directories = try FileManager.default.contentsOfDirectory(atPath: "\(root)/Sources")
         #expect(Set(targets.map(\.name)) == Set(directories), "every directory of Sources is a target of the manifest")

@@ -30,7 +30,7 @@ private func lines(_ run: String) throws -> [String] {
 private func object(_ json: String) throws -> Any { try JSONSerialization.jsonObject(with: Data(json.utf8)) }
 
 @Suite struct MeasureTests {
-    @Test func measuresHaveTheSameBitsOnAnyNumberOfRanks() throws {
+    @Test func metricsDoNotDependOnTheNumberOfRanks() throws {
         try withShards { path in
             let options = [
                 "--epochs", "2", "--validation", "\(path)/val", "--virtual-ranks", "4", "--measure-images", "7",
@@ -72,7 +72,7 @@ private func object(_ json: String) throws -> Any { try JSONSerialization.jsonOb
 
     /// An independent implementation in numpy and float64 on the same images.
     @Test(.enabled(if: hasNumpy, ".venv has no numpy and safetensors; run: Launch/setup --tests"))
-    func theFormulasInPythonGiveTheSame() throws {
+    func metricsMatchThePythonFormulas() throws {
         try withShards { path in
             let trained = try crate(
                 pretrainArguments(path, run: "run", ["--steps", "30", "--no-tensorboard", "--lambda", "0.7"]))
@@ -105,7 +105,7 @@ private func object(_ json: String) throws -> Any { try JSONSerialization.jsonOb
         }
     }
 
-    @Test func measuringIsDueBySteps() throws {
+    @Test func measuringCanBeScheduledBySteps() throws {
         try withShards { path in
             func steps(_ run: String, _ options: [String]) throws -> [Double] {
                 let result = try crate(
@@ -123,7 +123,7 @@ private func object(_ json: String) throws -> Any { try JSONSerialization.jsonOb
     }
 
     /// A log that is ahead of the checkpoint is cut, and no step is measured twice.
-    @Test func aResumedRunMeasuresEachStepOnce() throws {
+    @Test func resumedRunMeasuresEachStepOnce() throws {
         try withShards { path in
             let options = ["--epochs", "3", "--validation", "\(path)/val", "--measure-every", "2"]
             let whole = try crate(pretrainArguments(path, run: "whole", options), ranks: 2)
@@ -159,7 +159,7 @@ private func object(_ json: String) throws -> Any { try JSONSerialization.jsonOb
         }
     }
 
-    @Test func badInputsGetOneLine() throws {
+    @Test func invalidInputGivesOneLine() throws {
         try withShards { path in
             func failure(_ arguments: [String], ranks: Int? = nil) throws -> String {
                 let result = try crate(["analyze"] + arguments, ranks: ranks)

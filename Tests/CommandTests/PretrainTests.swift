@@ -3,7 +3,7 @@ import Kernels
 import Testing
 
 @Suite(.serialized) struct PretrainTests {
-    @Test func theLossDoesNotDependOnTheNumberOfRanksAndThreads() throws {
+    @Test func lossDoesNotDependOnRanksAndThreads() throws {
         try withShards { path in
             for ranks in [1, 2, 4] {
                 let result = try crate(
@@ -62,7 +62,7 @@ import Testing
     }
 
     @Test(arguments: ["fp32", "bf16"])
-    func aResumedRunEqualsOneThatNeverStopped(precision: String) throws {
+    func resumedRunEqualsAnUninterruptedRun(precision: String) throws {
         try withShards { path in
             let options = ["--epochs", "3", "--validation", "\(path)/val", "--precision", precision]
             let whole = try crate(pretrainArguments(path, run: "whole", options), ranks: 2)
@@ -92,7 +92,7 @@ import Testing
         }
     }
 
-    @Test func evaluationIsTheSameOnAnyNumberOfRanks() throws {
+    @Test func evaluationDoesNotDependOnTheNumberOfRanks() throws {
         try withShards { path in
             let trained = try crate(
                 pretrainArguments(path, run: "run", ["--epochs", "1", "--validation", "\(path)/val"]))

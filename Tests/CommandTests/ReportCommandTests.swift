@@ -44,7 +44,7 @@ private func opened(_ page: String, _ options: [String] = []) throws -> [String:
         try String(contentsOfFile: "\(run)/report.html", encoding: .utf8)
     }
 
-    @Test func theReportIsRefreshedInTraining() throws {
+    @Test func reportIsUpdatedDuringTraining() throws {
         try withShards { path in
             let options = ["--steps", "8", "--validation", "\(path)/val", "--report-every", "1"]
             let first = try crate(pretrainArguments(path, run: "run", options + ["--stop-after", "5"]), ranks: 2)
@@ -65,7 +65,7 @@ private func opened(_ page: String, _ options: [String] = []) throws -> [String:
     }
 
     /// The report's path is taken by something else.
-    @Test func aReportThatCannotBeWrittenIsNoReasonToStop() throws {
+    @Test func unwritableReportDoesNotStopTraining() throws {
         try withShards { path in
             try FileManager.default.createDirectory(
                 atPath: "\(path)/run/report.html/kept", withIntermediateDirectories: true)
@@ -78,7 +78,7 @@ private func opened(_ page: String, _ options: [String] = []) throws -> [String:
         }
     }
 
-    @Test func whatIsNoRunGetsOneLine() throws {
+    @Test func invalidRunGivesOneLine() throws {
         try withShards { path in
             let refusals = [
                 (["\(path)/absent"], "there is no run directory"), ([path], "is no run"),
@@ -107,7 +107,7 @@ private func opened(_ page: String, _ options: [String] = []) throws -> [String:
     }
 
     @Test(.enabled(if: hasBrowser, "needs a headless browser, such as chromium-headless-shell, and python3"))
-    func aBrowserShowsEveryChart() throws {
+    func browserShowsEveryChart() throws {
         try withShards { path in
             let trained = try crate(
                 pretrainArguments(path, run: "run", ["--epochs", "3", "--validation", "\(path)/val"]), ranks: 2)
@@ -144,7 +144,7 @@ private func opened(_ page: String, _ options: [String] = []) throws -> [String:
 
     /// Without this check, the test above could not fail.
     @Test(.enabled(if: hasBrowser, "needs a headless browser, such as chromium-headless-shell, and python3"))
-    func theBrowserTellsErrorsAndRequests() throws {
+    func browserReportsErrorsAndRequests() throws {
         try withTemporaryDirectory { path in
             let page = "\(path)/page.html"
             try "<script>absent()</script><img src=\"http://127.0.0.1:9/image.png\">".write(

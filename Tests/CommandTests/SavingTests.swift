@@ -17,7 +17,7 @@ import Testing
     }
 
     /// Only the run has to be given. Given options override stored ones, and forbidden changes are rejected by name.
-    @Test func aResumeTakesTheOptionsOfTheRun() throws {
+    @Test func resumeUsesTheOptionsOfTheRun() throws {
         try withShards { path in
             let options = ["--steps", "12", "--virtual-ranks", "4", "--save-every", "3steps", "--seed", "5"]
             let whole = try crate(pretrainArguments(path, run: "whole", options), ranks: 2)
@@ -45,7 +45,7 @@ import Testing
         }
     }
 
-    @Test func aDamagedCheckpointIsSetAsideAndTheOneBeforeItUsed() throws {
+    @Test func corruptCheckpointIsRenamedAndThePreviousOneUsed() throws {
         try withShards { path in
             let options = ["--steps", "6", "--save-every", "3steps"]
             try #require(try crate(pretrainArguments(path, run: "run", options)).status == 0)
@@ -70,7 +70,7 @@ import Testing
         }
     }
 
-    @Test func twoJobsDoNotShareARun() throws {
+    @Test func twoJobsCannotUseTheSameRun() throws {
         try withShards { path in
             let options = ["--steps", "1000000", "--save-every", "100000"]
             let first = try RunningCommand.crate(pretrainArguments(path, run: "run", options), ranks: 1)
@@ -88,7 +88,7 @@ import Testing
 
     /// A file system of 10 MiB that is temporarily full or read-only.
     @Test(.enabled(if: canMount, "mounting a small file system needs root"), arguments: ["full", "read-only"])
-    func aDiskThatFailsCostsCheckpointsAndNotTheRun(how: String) throws {
+    func temporaryDiskFailureDoesNotEndTheRun(how: String) throws {
         try withShards { path in
             let disk = "\(path)/disk"
             try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
@@ -132,7 +132,7 @@ import Testing
     }
 
     @Test(.enabled(if: canMount, "mounting a small file system needs root"))
-    func aDiskThatStaysFullEndsTheRunWithItsCheckpoints() throws {
+    func fullDiskEndsTheRunAndKeepsCheckpoints() throws {
         try withShards { path in
             let disk = "\(path)/disk"
             try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
@@ -154,7 +154,7 @@ import Testing
         }
     }
 
-    @Test func theSupervisorStartsAKilledRunAgain() throws {
+    @Test func supervisorRestartsAKilledRun() throws {
         try withShards { path in
             let options = ["--steps", "40", "--save-every", "4steps", "--virtual-ranks", "2"]
             try #require(try crate(pretrainArguments(path, run: "whole", options)).status == 0)
@@ -190,7 +190,7 @@ import Testing
     }
 
     /// A host that keeps failing is dropped, and a run without progress is given up.
-    @Test func theSupervisorDropsAHostAndGivesUp() throws {
+    @Test func supervisorDropsAHostAndGivesUp() throws {
         try withTemporaryDirectory { path in
             let hosts = "\(path)/hosts"
             try Data("good slots=2\nbad slots=2\n".utf8).write(to: URL(fileURLWithPath: hosts))
@@ -209,7 +209,7 @@ import Testing
     }
 
     /// A checkpoint that cannot be read may be readable later or by another version: nothing is deleted.
-    @Test func aRunOfWhichNothingCanBeReadIsLeftAlone() throws {
+    @Test func runWithoutReadableCheckpointsIsUnchanged() throws {
         try withShards { path in
             let options = ["--steps", "6", "--save-every", "3steps", "--stop-after", "3"]
             try #require(try crate(pretrainArguments(path, run: "run", options)).status == 0)

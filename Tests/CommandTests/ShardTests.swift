@@ -15,7 +15,7 @@ import Testing
         }
     }
 
-    @Test func aFileThatIsNoImageIsSkippedOrWithStrictAnError() throws {
+    @Test func invalidImageIsSkippedOrWithStrictAnError() throws {
         try withTemporaryDirectory { path in
             try draw(6, path)
             let lenient = try crate(["shard", "\(path)/images", "\(path)/lenient"] + options)
@@ -33,7 +33,7 @@ import Testing
         }
     }
 
-    @Test func jobsAndRanksDoNotChangeAByte() throws {
+    @Test func shardBytesDoNotDependOnJobsOrRanks() throws {
         try withTemporaryDirectory { path in
             try draw(60, path)
             for more in [["--shuffle", "4"], ["--encoding", "jpeg"]] {
@@ -51,7 +51,7 @@ import Testing
     }
 
     /// Killed at random times, and started again. `Tests/Peer/shard_kills.py` does this more often.
-    @Test(arguments: [nil, 2 as Int?]) func killedAndStartedAgain(ranks: Int?) throws {
+    @Test(arguments: [nil, 2 as Int?]) func killedRunIsContinued(ranks: Int?) throws {
         try withTemporaryDirectory { path in
             try draw(150, path)
             func arguments(_ out: String) -> [String] {
@@ -77,7 +77,7 @@ import Testing
         }
     }
 
-    @Test func verifyNamesAndRepairMends() throws {
+    @Test func verifyFindsAndRepairsDamage() throws {
         try withTemporaryDirectory { path in
             try draw(20, path)
             let tar = try run(["tar", "-C", "\(path)/images", "-cf", "\(path)/images.tar", "."])

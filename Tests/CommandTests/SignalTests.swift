@@ -27,7 +27,7 @@ import Testing
 
     /// A signal handler on a thread inside oneDNN would corrupt the heap, so no thread may receive signals, including OpenBLAS's
     /// threads, which start before `main`.
-    @Test func everyThreadBlocksWhatMayCome() throws {
+    @Test func everyThreadBlocksSignals() throws {
         try withShards { path in
             let command = try startEndless(path, ["--threads", "2"])
             let process = try command.identifier(marker: "\(path)/run")
@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test(arguments: requests)
-    func aRequestSavesAndEnds(signal: Int32) throws {
+    func stopRequestSavesAndEnds(signal: Int32) throws {
         try withShards { path in
             let command = try startEndless(path)
             kill(try command.identifier(marker: "\(path)/run"), signal)
@@ -60,7 +60,7 @@ import Testing
         }
     }
 
-    @Test func underNohupAHangUpIsNothing() throws {
+    @Test func hangUpIsIgnoredUnderNohup() throws {
         try withShards { path in
             let command = try RunningCommand(
                 ["timeout", "60", "nohup", program]
@@ -77,7 +77,7 @@ import Testing
     }
 
     /// The first SIGINT waits for the end of a step, which takes seconds here; the second does not.
-    @Test func whoAsksTwiceAtTheKeyboardDoesNotWait() throws {
+    @Test func secondInterruptDoesNotWait() throws {
         try withShards { path in
             let command = try RunningCommand.crate(
                 [
@@ -97,7 +97,7 @@ import Testing
     }
 
     /// A command without a run ends like any program.
-    @Test func whatIsNoRunEndsAtOnce() throws {
+    @Test func otherCommandsEndAtOnce() throws {
         let command = try RunningCommand.crate([
             "bench", "--steps", "987654", "--dim", "48", "--depth", "1", "--heads", "3",
         ])
@@ -107,7 +107,7 @@ import Testing
     }
 
     /// Some hundred harmless signals per second to both ranks, during a whole run that saves all the time.
-    @Test func aStormChangesNoByte() throws {
+    @Test func harmlessSignalsChangeNothing() throws {
         try withShards { path in
             let options = ["--dim", "96", "--steps", "60", "--save-every", "3steps", "--virtual-ranks", "2"]
             let calm = try crate(pretrainArguments(path, run: "calm", options), ranks: 2)
@@ -128,7 +128,7 @@ import Testing
     }
 
     /// A short version of the script that stops runs at random amid harmless signals.
-    @Test func stoppedRunsGoOnToTheSameBytes() throws {
+    @Test func stoppedRunsResumeToTheSameBytes() throws {
         let launch = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../Launch"
         let result = try run([
             "timeout", "300", "\(launch)/chaos", "--kills", "0", "--stops", "4", "--seed", "5", "--steps", "12",

@@ -75,7 +75,7 @@ private struct Example: ~Copyable {
 
     /// For each parameter tensor, the loss changes along the gradient as predicted by the gradient's norm.
     @Test(arguments: ClassifierForm.allCases, Pooling.allCases)
-    func theGradientIsThatOfDifferences(form: ClassifierForm, pooling: Pooling) throws {
+    func gradientMatchesFiniteDifferences(form: ClassifierForm, pooling: Pooling) throws {
         let example = try Example(try configuration(form, pooling))
         _ = example.pass(isBackward: true)
         let (values, gradients) = (example.replica.parameters.pointer, example.replica.gradients.pointer)
@@ -109,7 +109,7 @@ private struct Example: ~Copyable {
         }
     }
 
-    @Test func gradientsAreReadyFromTheEndToTheStart() throws {
+    @Test func gradientsBecomeReadyFromTheEnd() throws {
         let example = try Example(try configuration(.supervised, .classToken), threads: 2)
         _ = example.pass()
         var positions: [Int] = []
@@ -124,7 +124,7 @@ private struct Example: ~Copyable {
         #expect(layers == layers.sorted() && Set(layers) == [0, 1, 2, 3])
     }
 
-    @Test func whatIsNoClassifierIsRefused() throws {
+    @Test func invalidClassifierIsRejected() throws {
         #expect(throws: Failure.self) { try configuration(.supervised, .mean, classes: 1) }
         #expect(throws: Failure.self) { try configuration(.supervised, .mean, image: 25) }
     }

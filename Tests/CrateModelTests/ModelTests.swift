@@ -16,7 +16,7 @@ import Testing
         #expect(model.layout.parameterCount + unused == published)
     }
 
-    @Test func extentsThatDoNotFitAreRefused() throws {
+    @Test func invalidSizesAreRejected() throws {
         func make(
             image: Int = 32, patch: Int = 8, dim: Int = 48, depth: Int = 2, heads: Int = 3, positionGrid: Int? = nil
         ) throws {
@@ -78,7 +78,7 @@ import Testing
 @Suite struct ReplicaTests {
     /// After a full batch, a smaller batch gives the same result as alone: no state is left from the earlier pass.
     @Test(arguments: Precision.allCases)
-    func aReplicaForgetsThePassBefore(_ precision: Precision) throws {
+    func passesAreIndependent(_ precision: Precision) throws {
         let configuration = try ModelConfiguration(
             imageSize: 24, patchSize: 8, dim: 20, depth: 2, heads: 5, normalisesTargets: true)
         let model = try Model(configuration)

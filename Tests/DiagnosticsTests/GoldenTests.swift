@@ -34,7 +34,7 @@ func goldenPath(_ name: String) throws -> String {
     }
 
     @Test(arguments: [1, 3])
-    func aClassifierInBf16IsAsCloseAsItsPrecisionAllows(threads: Int) throws {
+    func bf16ClassifierIsAsCloseAsItsPrecisionAllows(threads: Int) throws {
         let rows = try compareWithGoldenCase(at: try goldenPath("classifier"), .bf16, threads: threads)
         let judged = rows.filter { $0.tolerance != nil }
         #expect(judged.map(\.kind) == ["output.logits", "output.loss", "grad (all)"])
@@ -42,7 +42,7 @@ func goldenPath(_ name: String) throws -> String {
     }
 
     /// A single changed value must be found: the last one in the file, in some `step.model` parameter.
-    @Test func aChangedValueIsFound() throws {
+    @Test func changedValueIsFound() throws {
         var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: try goldenPath("mae_one_head"))))
         bytes.replaceSubrange(bytes.count - 4..<bytes.count, with: withUnsafeBytes(of: Float(10)) { [UInt8]($0) })
         let path = NSTemporaryDirectory() + "changed-\(UUID().uuidString).safetensors"
@@ -53,7 +53,7 @@ func goldenPath(_ name: String) throws -> String {
         #expect(try #require(worst).worstTensor.hasPrefix("step.model."))
     }
 
-    @Test func aCaseOfAnotherKindIsRefused() throws {
+    @Test func caseOfAnotherKindIsRejected() throws {
         var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: try goldenPath("classifier"))))
         let kind = try #require(bytes.firstRange(of: [UInt8]("classifier".utf8)))
         bytes.replaceSubrange(kind, with: [UInt8]("autopilots".utf8))
@@ -75,14 +75,14 @@ func goldenPath(_ name: String) throws -> String {
         #expect(zip(rates[3...], rates[4...]).allSatisfy { $0 > $1 })
     }
 
-    @Test func epochsAreRoundedUpAndTheWarmUpIsATwentieth() throws {
+    @Test func epochsAreRoundedUpAndWarmUpIsATwentieth() throws {
         let schedule = try LearningRate(
             peak: 1, epochs: 4, steps: nil, warmupEpochs: nil, sampleCount: 601, batchSize: 32)
         #expect(schedule.totalSteps == 76)
         #expect(schedule.warmupSteps == 3)
     }
 
-    @Test func aWarmUpAsLongAsTheRunIsRefused() {
+    @Test func warmUpAsLongAsTheRunIsRejected() {
         #expect(throws: Failure.self) {
             try LearningRate(peak: 1, epochs: 2, steps: nil, warmupEpochs: 2, sampleCount: 64, batchSize: 32)
         }

@@ -42,11 +42,11 @@ import Testing
         #expect(said.contains(words), "\(found)")
     }
 
-    @Test func nothingIsSaidOfSoundMachines() {
+    @Test func healthyMachinesGiveNoFindings() {
         #expect(found(sound).isEmpty)
     }
 
-    @Test func whatIsOffIsNamedWithItsRank() {
+    @Test func problemsAreReportedWithTheirRank() {
         expect(.poor, "binding", "the 2 threads of rank 1 share 1 processor") { $0.allowedProcessors = [2] }
         expect(.poor, "binding", "4 threads of 2 ranks share 2 processors of node-a") { $0.allowedProcessors = [0, 1] }
         expect(.bad, "MPI", "rank 1 on node-a has Open MPI v9") { $0.mpi = "Open MPI v9" }
@@ -66,7 +66,7 @@ import Testing
         expect(.poor, "products", "rank 1 on node-a is slow") { $0.productRate = 100e9 }
     }
 
-    @Test func whatAllRanksShareIsFoundToo() {
+    @Test func problemsOfAllRanksAreFound() {
         var ranks = sound
         for rank in ranks.indices { ranks[rank].availableInstructions = ["avx2", "avx512f"] }
         #expect(found(ranks).map(\.subject) == ["processor"], "wider vectors lie idle")

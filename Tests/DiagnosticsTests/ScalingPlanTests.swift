@@ -10,7 +10,7 @@ import Training
 @Suite struct MemoryPlanTests {
     /// Compares each kind of memory with the bytes allocated for it.
     @Test(arguments: Precision.allCases, [1, 3])
-    func memoryIsWhatIsAllocated(precision: Precision, threads: Int) throws {
+    func plannedMemoryMatchesAllocations(precision: Precision, threads: Int) throws {
         for (dim, depth, heads, images, leaves) in [(48, 2, 3, 4, 1), (100, 1, 1, 3, 2), (64, 3, 4, 7, 8)] {
             var configuration = try configuration(
                 batch: images * leaves, virtualRanks: leaves, microBatch: images, precision: precision)
@@ -69,7 +69,7 @@ import Training
         }
     }
 
-    @Test func aRankAloneIsBoundByItsProducts() throws {
+    @Test func singleRankIsBoundByProducts() throws {
         let fast = cluster(memoryBandwidth: 1e12)
         let plan = try plan(fast)
         let operations = try Model(configuration(batch: 1, virtualRanks: 1, microBatch: 1).model).operationsPerImage
@@ -82,7 +82,7 @@ import Training
     }
 
     /// If images do not divide evenly, threads are idle for part of the pass.
-    @Test func threadsWithoutImagesWait() throws {
+    @Test func threadsWithoutImagesAreIdle() throws {
         func passSeconds(threads: Int, microBatch: Int? = nil) throws -> Double {
             try plan(cluster(threads: threads), microBatch: microBatch).run.step.passSeconds
         }
@@ -96,7 +96,7 @@ import Training
 
     /// Up to the suggested number of nodes, every doubling pays; the next one does not, or is impossible.
     @Test(arguments: [0.1, 1, 10, 1000], [256, 384])
-    func scalingStopsWhereItIsSaidToStop(gigabits: Double, batch: Int) throws {
+    func scalingStopsAtTheSuggestedNodes(gigabits: Double, batch: Int) throws {
         let plan = try plan(cluster(gigabits: gigabits), batch: batch)
         #expect(plan.scaling.map(\.step.nodes) == plan.scaling.indices.map { 1 << $0 })
         try #require(plan.payingNodes > 0)
@@ -116,7 +116,7 @@ import Training
     }
 
     /// Buckets expose less of the exchange than a single piece, and a slower link exposes more.
-    @Test func overlapAndLinksTell() throws {
+    @Test func overlapAndLinkRateAffectTheExchange() throws {
         func exposed(bucket: Int, gigabits: Double) throws -> Double {
             try plan(nodes: 4, cluster(gigabits: gigabits), bucketMebibytes: bucket).run.step.exposedSeconds
         }
@@ -125,13 +125,13 @@ import Training
         #expect(try exposed(bucket: 8, gigabits: 0.5) > 1.5 * small)
     }
 
-    @Test func virtualRanksBoundTheRanks() throws {
+    @Test func virtualRanksLimitTheRanks() throws {
         let plan = try plan(cluster(gigabits: 1000), batch: 256, virtualRanks: 16)
         #expect(plan.payingNodes == 16)
         #expect(plan.reason.contains("16 virtual ranks do not divide over 32 ranks"))
     }
 
-    @Test func whatCannotBeIsRefused() throws {
+    @Test func invalidPlansAreRejected() throws {
         let good = cluster()
         func refuses(_ text: String, _ body: () throws -> ScalingPlan) {
             #expect(performing: { _ = try body() }, throws: { ($0 as? Failure)?.problem.contains(text) == true })

@@ -7,7 +7,7 @@ import Testing
     /// Compares the formula with the simulation: with all gradients ready at the start, and with buckets that become ready during a
     /// backward pass about as long as the sum, so that part of the sum is exposed.
     @Test(arguments: [2, 4, 8, 16, 32, 64], [1, 8, 64])
-    func theFormulaIsTheSimulation(ranks: Int, bucketMebibytes: Int) throws {
+    func formulaMatchesTheSimulation(ranks: Int, bucketMebibytes: Int) throws {
         let model = try Model(configuration(batch: 64, virtualRanks: 1, microBatch: 8).model)
         let shares = PassShares(model.configuration, visible: 0.25)
         let setups = [
@@ -40,7 +40,7 @@ import Testing
     }
 
     /// Checks the simulation with two nodes of two ranks, with numbers that can be verified manually.
-    @Test func theSimulationIsWhatOneWritesDown() {
+    @Test func simulationMatchesManualNumbers() {
         let cluster = cluster(
             ranksPerNode: 2, gigabits: 8, latency: 0.25, nodeBandwidth: 4e9, memoryBandwidth: 12e9)
         let simulation = TreeSimulation(nodes: 2, cluster: cluster, wire: .fp32)
@@ -56,7 +56,7 @@ import Testing
         #expect(abs(simulation.gather([bucket]) - (inside + between)) < 1e-9)
     }
 
-    @Test func oneRankHasNobodyToWaitFor() {
+    @Test func singleRankDoesNotWait() {
         let tree = TreeTimes(nodes: 1, cluster())
         let overlap = tree.overlap([GradientBucket(count: 1 << 20, ready: 1)], wire: .fp32, until: 1)
         #expect(overlap == (0, 0) && tree.gather(count: 1 << 20) == 0)

@@ -16,7 +16,7 @@ private func applied(_ operation: RandomOperations.Operation, _ strength: Float,
 
 @Suite struct RandomOperationTests {
     @Test(arguments: RandomOperations.Operation.allCases, [Float(0), 0.5, 1])
-    func valuesStayInRangeAndStrengthNoughtChangesLittle(
+    func valuesStayInRangeAndZeroStrengthChangesLittle(
         operation: RandomOperations.Operation, strength: Float
     ) throws {
         let (before, after) = (try picture(), try applied(operation, strength))
@@ -26,7 +26,7 @@ private func applied(_ operation: RandomOperations.Operation, _ strength: Float,
         #expect(isUnchanged == (operation == .identity || !hasNoStrength && strength == 0))
     }
 
-    @Test func imagesAreMovedAsFarAsIsSaid() throws {
+    @Test func imagesAreMovedByTheGivenDistance() throws {
         let before = try picture()
         // 0.45 of 21 pixels, times 20 / 189, is one pixel.
         let right = try applied(.translateX, 20.0 / 189)
@@ -81,7 +81,7 @@ private func applied(_ operation: RandomOperations.Operation, _ strength: Float,
         }
     }
 
-    @Test func theGeneratorAloneDecides() throws {
+    @Test func resultDependsOnlyOnTheGenerator() throws {
         let operations = try RandomOperations(side: side)
         func drawn(_ sample: Int) throws -> [Float] {
             var (image, generator) = (try picture(), KeyedGenerator(seed: 1, .augmentation, 0, sample))
@@ -94,7 +94,7 @@ private func applied(_ operation: RandomOperations.Operation, _ strength: Float,
 }
 
 @Suite struct ErasingAndMixingTests {
-    @Test func rectanglesAreErasedAsOftenAsIsSaid() throws {
+    @Test func rectanglesAreErasedWithTheGivenProbability() throws {
         let before = try picture()
         var erased = 0
         for sample in 0..<400 {
@@ -115,7 +115,7 @@ private func applied(_ operation: RandomOperations.Operation, _ strength: Float,
 
     /// The share of the targets equals the share of the pixels.
     @Test(arguments: [(0.8, 0.0), (0, 1), (0.8, 1)])
-    func theShareIsThatOfThePixels(mixup: Double, cutmix: Double) {
+    func targetShareEqualsPixelShare(mixup: Double, cutmix: Double) {
         let augmentation = Augmentation(mixup: mixup, cutmix: cutmix)
         let other = [Float](repeating: 0, count: 3 * side * side)
         var (cuts, shares): (Int, [Double]) = (0, [])

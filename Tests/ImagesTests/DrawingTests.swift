@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test(arguments: 0..<40)
-    func everyImageHasSomethingToSee(label: Int) throws {
+    func everyImageShowsAShape(label: Int) throws {
         let image = try Drawing.image(number: label * 17, label: label, side: 40, seed: 1)
         let count = Double(image.pixels.count)
         let mean = image.pixels.reduce(0.0) { $0 + Double($1) } / count
@@ -31,7 +31,7 @@ import Testing
         #expect(variance.squareRoot() > 12)
     }
 
-    @Test func rejectsASideThatIsNone() {
+    @Test func rejectsAnInvalidSide() {
         #expect(throws: Failure.self) { try Drawing.image(number: 0, label: 0, side: 0, seed: 0) }
     }
 }

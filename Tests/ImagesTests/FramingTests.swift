@@ -38,7 +38,7 @@ import Testing
         #expect(framing.window == Crop(x: x, y: y, width: side, height: side))
     }
 
-    @Test func randomCropsLieInsideAndSpreadAsTheyShould() {
+    @Test func randomCropsAreInsideAndUniform() {
         let (width, height) = (200, 160)
         var generator = KeyedGenerator(seed: 1, .augmentation, 0)
         var areas: [Double] = []
@@ -61,7 +61,7 @@ import Testing
         #expect(abs(areas.reduce(0, +) / 4000 - 0.5177) < 0.015)
     }
 
-    @Test func areasOfSquareImagesSpreadAsTheyShould() {
+    @Test func areasOfSquareImagesHaveTheExpectedDistribution() {
         var generator = KeyedGenerator(seed: 2, .augmentation, 0)
         var quarters = [0, 0, 0, 0]
         for _ in 0..<4000 {
@@ -79,13 +79,13 @@ import Testing
     @Test(arguments: [
         (1000, 10, Crop(x: 493, y: 0, width: 13, height: 10)), (10, 1000, Crop(x: 0, y: 493, width: 10, height: 13)),
     ])
-    func aCropThatNeverFitsIsCentral(width: Int, height: Int, expected: Crop) {
+    func cropThatNeverFitsIsCentral(width: Int, height: Int, expected: Crop) {
         var generator = KeyedGenerator(seed: 3, .augmentation, 0)
         let framing = RandomResizedCrop.draw(width: width, height: height, side: 8, using: &generator)
         #expect(framing.crop == expected)
     }
 
-    @Test func theSameKeysDrawTheSameCrop() {
+    @Test func sameKeysGiveTheSameCrop() {
         func draw(_ sample: Int) -> Framing {
             var generator = KeyedGenerator(seed: 7, .augmentation, 3, sample)
             return RandomResizedCrop.draw(width: 256, height: 256, side: 224, using: &generator)

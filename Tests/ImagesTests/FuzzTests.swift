@@ -6,7 +6,7 @@ import Testing
 
 /// 1,000 seeded mutations of JPEG and PNG files: each gives an error or an image, with bounded memory and time.
 @Suite struct FuzzTests {
-    @Test func noMutatedImageDoesHarm() async throws {
+    @Test func mutatedImagesAreHarmless() async throws {
         let result = await #expect(
             processExitsWith: .success, observing: [\.standardOutputContent, \.standardErrorContent]
         ) {

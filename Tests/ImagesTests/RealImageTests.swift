@@ -58,7 +58,7 @@ struct RealImageTests {
         return Double(zip(values, expected).reduce(0) { $0 + abs(Int($1.0) - Int($1.1)) }) / Double(values.count)
     }
 
-    @Test func decodedPixelsAreThoseOfPillow() throws {
+    @Test func decodedPixelsMatchPillow() throws {
         let decoded = try expectations().decoded
         #expect(decoded.count == 100)
         for expected in decoded {
@@ -69,7 +69,7 @@ struct RealImageTests {
     }
 
     /// Nearly all pixels equal those of a Pillow image. For tensors, which torchvision resamples differently, the mean error is below one level.
-    @Test func cropsAreThoseOfTorchvision() throws {
+    @Test func cropsMatchTorchvision() throws {
         let crops = try expectations().crops
         #expect(crops.count >= 15)
         var resampler = try Resampler()
@@ -93,7 +93,7 @@ struct RealImageTests {
     }
 
     /// The evaluation crop of a JPEG of any size.
-    @Test func centralPartsAreThoseOfTorchvision() throws {
+    @Test func centreCropsMatchTorchvision() throws {
         let centre = try expectations().centre
         #expect(centre.count >= 15)
         var resampler = try Resampler()

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct ResamplerTests {
     @Test(arguments: ["short-side-32", "short-side-9", "crop-24", "enlarged-24"])
-    func resizesAsPillow(name: String) throws {
+    func resizesLikePillow(name: String) throws {
         let picture = try ImageDecoder.decode(fixture("picture.png"))
         let framing: Framing =
             switch name {
@@ -33,7 +33,7 @@ import Testing
     ]
 
     @Test(arguments: framings.indices)
-    func agreesWithThePlainFilter(number: Int) throws {
+    func matchesThePlainFilter(number: Int) throws {
         let (width, height, framing) = ResamplerTests.framings[number]
         let image = try patternedImage(width: width, height: height)
         var resampler = try Resampler()
@@ -54,7 +54,7 @@ import Testing
         #expect(close * 100 >= count * 95)
     }
 
-    @Test func roundingBetweenThePassesCostsLessThanALevelOnSmoothImages() throws {
+    @Test func roundingBetweenPassesIsBelowOneLevelOnSmoothImages() throws {
         let picture = try ImageDecoder.decode(fixture("picture.png"))
         let framing = Framing(crop: Crop(x: 5, y: 3, width: 41, height: 39), side: 24)
         var floats = [Float](repeating: -1, count: 24 * 24 * 3)
@@ -103,7 +103,7 @@ import Testing
         Crop(x: -1, y: 0, width: 4, height: 4), Crop(x: 0, y: 7, width: 4, height: 4),
         Crop(x: 0, y: 0, width: 0, height: 4), Crop(x: 5, y: 0, width: .max, height: 4),
     ])
-    func rejectsACropThatIsNotInside(crop: Crop) throws {
+    func rejectsACropOutsideTheImage(crop: Crop) throws {
         let image = try patternedImage(width: 10, height: 10)
         var resampler = try Resampler()
         var isRejected = false

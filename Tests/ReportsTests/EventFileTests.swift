@@ -84,7 +84,7 @@ private func naiveChecksum(_ bytes: [UInt8]) -> UInt32 {
         image = try Image(width: 5, height: 3, pixels: pixels)
     }
 
-    @Test func recordsAreFramedAsTFRecordsAre() throws {
+    @Test func recordsHaveTFRecordFraming() throws {
         #expect(~naiveChecksum(Array("123456789".utf8)) == 0xE306_9283, "the check value of CRC-32C")
         try withTemporaryDirectory { directory in
             let file = try EventFile(directory: directory, purgeStep: 7)
@@ -128,7 +128,7 @@ private func naiveChecksum(_ bytes: [UInt8]) -> UInt32 {
 
     /// A run that was stopped after step 5 of 7 and continued with different values.
     @Test(.enabled(if: hasTensorBoard, ".venv has no tensorboard; run: Launch/setup --tests"))
-    func aRunThatGoesOnReplacesItsLaterSteps() throws {
+    func resumedRunReplacesItsLaterSteps() throws {
         try withTemporaryDirectory { directory in
             let first = try EventFile(directory: directory, purgeStep: 0)
             for step in 1...7 { _ = try first.append(step: step, [.scalar("loss", Double(step))]) }
@@ -142,7 +142,7 @@ private func naiveChecksum(_ bytes: [UInt8]) -> UInt32 {
         }
     }
 
-    @Test func aDirectoryThatCannotBeMadeIsRefused() throws {
+    @Test func uncreatableDirectoryIsRejected() throws {
         try withTemporaryDirectory { directory in
             try Data().write(to: URL(fileURLWithPath: "\(directory)/file"))
             #expect(throws: Failure.self) { try EventFile(directory: "\(directory)/file/run", purgeStep: 0) }

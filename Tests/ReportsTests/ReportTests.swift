@@ -49,7 +49,7 @@ struct ReportTests {
 
     private func rounded(_ value: Double) -> Double? { Double(String(format: "%.6g", value)) }
 
-    @Test func whatWentWrongIsTold() throws {
+    @Test func incidentsAreReported() throws {
         let log =
             stepLine(1, loss: 1) + stepLine(2, loss: nil) + stepLine(3, loss: nil)
             + #"{"event":"after 30 s of waiting: rank 3 is late"}"# + "\n"
@@ -73,7 +73,7 @@ struct ReportTests {
         }
     }
 
-    @Test func aLongRunIsSmallAndKeepsItsExtremes() throws {
+    @Test func longRunStaysSmallAndKeepsItsExtremes() throws {
         let count = 100_000
         var log = (1...count).map { stepLine($0, loss: $0 == 43_210 ? 9 : 1, rank: $0 % 200) }.joined()
         log += #"{"step":100000,"validation_loss":0.5}"# + "\n"
@@ -92,7 +92,7 @@ struct ReportTests {
         }
     }
 
-    @Test func aRankThatIsAlwaysSlowestIsShown() throws {
+    @Test func alwaysSlowestRankIsShown() throws {
         let log = (1...3).map { stepLine($0, loss: 1, rank: 1) }.joined()
         try withRun(["log.jsonl": log]) { run in
             let series = try charts(RunReport(run: run).page())["slowest-rank"]?["series"] as? [[String: Any]]
@@ -105,7 +105,7 @@ struct ReportTests {
         }
     }
 
-    @Test func namesFromDataAreNoMarkup() throws {
+    @Test func namesFromDataAreEscaped() throws {
         let evil = #"</script><script>alert(1)</script><img src=x onerror="alert('2')">&"#
         let quoted = try String(decoding: JSONEncoder().encode(evil), as: UTF8.self)
         let log = stepLine(1, loss: 1) + "{\"event\":\(quoted)}\n" + stepLine(2, loss: 1)
@@ -133,7 +133,7 @@ struct ReportTests {
     }
 
     @Test(arguments: ["", "{", "[1,2]", "{\"model\":7,\"clip\":\"x\",\"schedule\":[]}", "null"])
-    func aRunWithoutStepsIsShown(configuration: String) throws {
+    func runWithoutStepsIsShown(configuration: String) throws {
         try withRun(["config.json": configuration, "log.jsonl": "", "measures.jsonl": "{\"step\":0}\n7\n"]) { run in
             let page = try RunReport(run: run).page()
             #expect(page.contains("The log holds no step yet."))
@@ -142,7 +142,7 @@ struct ReportTests {
     }
 
     /// Numbers that a trainer never writes, but that may be in a corrupt file.
-    @Test func strangeNumbersDoNoHarm() throws {
+    @Test func extremeNumbersAreHarmless() throws {
         let lines = [
             #"{"step":-1,"loss":1}"#, #"{"step":1e300,"loss":1}"#, #"{"step":1.5,"loss":1}"#,
             #"{"step":999999999999,"loss":1e300}"#,
@@ -160,7 +160,7 @@ struct ReportTests {
     }
 
     /// If part of a step's time is unknown, it is not stacked.
-    @Test func timesThatLieOnEachOtherAreOfTheSameSteps() throws {
+    @Test func stackedTimesAreOfTheSameSteps() throws {
         let gap = stepLine(3, loss: 1).replacingOccurrences(of: "\"data_seconds\":0.001,", with: "")
         let log = stepLine(1, loss: 1) + stepLine(2, loss: 1) + gap + stepLine(4, loss: 1)
         try withRun(["log.jsonl": log]) { run in
@@ -171,7 +171,7 @@ struct ReportTests {
         }
     }
 
-    @Test func aDirectoryThatIsNoRunIsRefused() throws {
+    @Test func directoryWithoutARunIsRejected() throws {
         try withRun(["notes.txt": "hello"]) { path in
             #expect(throws: Failure.self) { try RunReport(run: path) }
             #expect(throws: Failure.self) { try RunReport(run: "\(path)/absent") }

@@ -14,7 +14,7 @@ import Testing
         }
     }
 
-    @Test func aChangedByteIsNoticed() throws {
+    @Test func changedByteIsDetected() throws {
         try withShards { directory in
             // The patches of sample 5 (row 1 of the second shard), found in the file by their bytes.
             var intact = try ShardDirectory(path: directory)
@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    @Test func aShortOrMissingShardIsNoticedAtOnce() throws {
+    @Test func truncatedOrMissingShardIsDetectedAtOnce() throws {
         try withShards { directory in
             let path = directory + "/shard-00001.h5"
             let data = try Data(contentsOf: URL(fileURLWithPath: path))
@@ -48,7 +48,7 @@ import Testing
         }
     }
 
-    @Test func aFileThatIsNotHDF5IsNoticed() throws {
+    @Test func nonHDF5FileIsDetected() throws {
         try withShards { directory in
             let index = try ShardIndex.load(directory: directory)
             let path = directory + "/shard-00000.h5"
@@ -70,7 +70,7 @@ import Testing
     }
 
     /// A checksum covers every bit outside the samples, and is verified before libhdf5 reads the file.
-    @Test func aChangedByteOutsideOfTheSamplesIsNoticed() throws {
+    @Test func changedByteOutsideTheSamplesIsDetected() throws {
         try withShards { directory in
             let index = try ShardIndex.load(directory: directory)
             let samples = try #require(index.shards.first?.structure).samples
@@ -92,7 +92,7 @@ import Testing
         }
     }
 
-    @Test func otherShapesThanTheIndexSaysAreNoticed() throws {
+    @Test func shapesThatDifferFromTheIndexAreDetected() throws {
         try withShards { directory in
             try editIndex(of: directory) { $0["patchSize"] = 16 }
             var shards = try ShardDirectory(path: directory)
@@ -101,7 +101,7 @@ import Testing
         }
     }
 
-    @Test func labelsBeyondTheClassesAreNoticed() throws {
+    @Test func labelsOutOfRangeAreDetected() throws {
         try withShards { directory in
             try editIndex(of: directory) { $0["classes"] = ["ape", "bee"] }
             var shards = try ShardDirectory(path: directory)
@@ -120,7 +120,7 @@ import Testing
     ]
 
     @Test(arguments: contradictions.indices)
-    func aContradictoryIndexIsRejected(number: Int) throws {
+    func contradictoryIndexIsRejected(number: Int) throws {
         let (key, value, word) = DamageTests.contradictions[number]
         try withShards { directory in
             try editIndex(of: directory) { $0[key] = value }
@@ -137,7 +137,7 @@ import Testing
     ]
 
     @Test(arguments: badEntries.indices)
-    func aBadShardEntryIsRejected(number: Int) throws {
+    func badShardEntryIsRejected(number: Int) throws {
         let (key, value, word) = DamageTests.badEntries[number]
         try withShards { directory in
             try editShard(0, of: directory) { $0[key] = value }
@@ -146,7 +146,7 @@ import Testing
         }
     }
 
-    @Test func aDirectoryWithoutAnIndexIsNotFinished() throws {
+    @Test func directoryWithoutAnIndexIsIncomplete() throws {
         try withShards { directory in
             try write(Array("{".utf8), to: directory + "/index.json")
             let broken = try failure { _ = try ShardIndex.load(directory: directory) }

@@ -12,7 +12,7 @@ import Testing
         return try ShardIndex.load(directory: output)
     }
 
-    @Test func jpegShardsHoldTheFramedImages() throws {
+    @Test func jpegShardsContainTheCroppedImages() throws {
         try withTemporaryDirectory { directory in
             let images = try makeSource(directory + "/in")
             let index = try shard(directory + "/in", to: directory + "/out", .jpeg(imageSize: 32, quality: 90))
@@ -50,7 +50,7 @@ import Testing
     }
 
     /// Files that span several chunks of the dataset and end inside one.
-    @Test func filesLargerThanAChunkAreWhole() throws {
+    @Test func filesLargerThanAChunkAreComplete() throws {
         try withTemporaryDirectory { directory in
             var files: [[UInt8]] = []
             for number in 0..<3 {

@@ -9,7 +9,7 @@ import Testing
 /// 1,000 seeded mutations of small shard directories, with patches and with JPEG. Each gives an error that names the file,
 /// or substituted samples, or no visible change, with bounded memory and time.
 @Suite struct FuzzTests {
-    @Test func noMutatedShardDoesHarm() async throws {
+    @Test func mutatedShardsAreHarmless() async throws {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try ShardFuzz.run(mutations: 1000)
         }

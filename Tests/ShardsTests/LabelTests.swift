@@ -38,7 +38,7 @@ import Testing
 
     private let everything = Augmentation(operations: 2, magnitude: 14, erasing: 0.5, mixup: 0.8, cutmix: 1)
 
-    @Test func evaluationHasTheLabelsAlone() throws {
+    @Test func evaluationUsesOnlyTheLabels() throws {
         try withShards { settings in
             var settings = settings
             settings.labels = LabelSettings(classes: 3, smoothing: 0.1, augmentation: everything)
@@ -67,7 +67,7 @@ import Testing
     }
 
     /// With all random draws, including the mixing partner: another division into micro-batches changes nothing.
-    @Test func whatASampleGetsDoesNotDependOnItsBatch() throws {
+    @Test func randomDrawsDoNotDependOnTheBatch() throws {
         try withShards { settings in
             var settings = settings
             settings.labels = LabelSettings(classes: 3, smoothing: 0.1, augmentation: everything)
@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    @Test func whatHasNoLabelIsRefused() throws {
+    @Test func samplesWithoutLabelAreRejected() throws {
         try withShards { settings in
             var settings = settings
             // The second shard has samples 4 to 7, of classes 1, 1, 2 and 2. The first of them loses its label.

@@ -57,7 +57,7 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
 
     /// Images stored at the input size are not cropped: evaluation uses exactly the stored pixels, normalised, in patches.
     @Test(arguments: [Normalisation.imageNet, try? Normalisation(mean: [0.1, 0.5, 0.9], deviation: [0.2, 1, 0.5])])
-    func evaluationSeesTheStoredPixels(normalisation: Normalisation?) throws {
+    func evaluationUsesTheStoredPixels(normalisation: Normalisation?) throws {
         let normalisation = try #require(normalisation)
         try withShards { path, images in
             var settings = settings(path)
@@ -78,7 +78,7 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
         }
     }
 
-    @Test func whatASampleGetsDependsOnEpochAndSampleAlone() throws {
+    @Test func randomDrawsDependOnlyOnEpochAndSample() throws {
         try withShards { path, _ in
             let loader = try BatchLoader(settings(path))
             let first = try loader.samples(0..<9, for: .training).samples
@@ -94,7 +94,7 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
     }
 
     @Test(arguments: [Double.nan, -1e30, 0, 1, 1e-17, 0.99, .infinity])
-    func aRatioThatHidesNothingOrAllIsRefused(ratio: Double) throws {
+    func invalidMaskRatioIsRejected(ratio: Double) throws {
         try withShards { path, _ in
             var settings = settings(path)
             settings.maskRatio = ratio
@@ -186,7 +186,7 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
 
     /// A slow disk overlaps with computing: the next micro-batch is read while the current one is in use. It is ready
     /// when it is requested. Computing here lasts until that batch has been read, so it takes longer than the delay.
-    @Test func aSlowReadIsHiddenBehindTheComputing() throws {
+    @Test func slowReadOverlapsWithComputing() throws {
         try withLoader(delay: 3000) { loader, _ in
             loader.begin(BatchSequence(first: 0, size: 3, stride: 3, end: 60), for: .training)
             var taken = 0
@@ -203,7 +203,7 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
         }
     }
 
-    @Test func aNewSequenceReplacesTheOldOne() throws {
+    @Test func newSequenceReplacesTheOldOne() throws {
         try withLoader(delay: 500) { loader, _ in
             let whole = try loader.samples(0..<18, 3, for: .training).samples
             try #require(whole.count == 18)
@@ -216,7 +216,7 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
         }
     }
 
-    @Test func aFailureComesWithTheBatchThatNeedsTheSample() throws {
+    @Test func failureIsThrownForTheBatchThatNeedsTheSample() throws {
         try withLoader { loader, _ in
             // Evaluation numbers the samples directly: 9 is past the end.
             loader.begin(BatchSequence(first: 0, size: 3, stride: 3, end: 12), for: .evaluation)

@@ -14,7 +14,7 @@ import Testing
 
     private let formats: [SampleFormat] = [.jpeg(imageSize: 32, quality: 90), .original(quality: 80)]
 
-    @Test(arguments: [nil, 7 as UInt64]) func anyNumberOfJobsAndParts(shuffle: UInt64?) throws {
+    @Test(arguments: [nil, 7 as UInt64]) func bytesDoNotDependOnJobsAndParts(shuffle: UInt64?) throws {
         try withTemporaryDirectory { directory in
             try makeDamagedSource(directory + "/in")
             let source = try ShardSource(directory + "/in")
@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    @Test func shuffledShardsHoldEachImageOnce() throws {
+    @Test func shuffledShardsContainEachImageOnce() throws {
         try withTemporaryDirectory { directory in
             let images = try makeSource(directory + "/in")
             let source = try ShardSource(directory + "/in")
@@ -54,7 +54,7 @@ import Testing
     }
 
     /// What a killed process may leave: a shard with and without its record, and partial files.
-    @Test func whatIsFinishedIsKeptAndTheRestMadeAgain() throws {
+    @Test func finishedShardsAreKeptAndOthersRebuilt() throws {
         try withTemporaryDirectory { directory in
             try makeDamagedSource(directory + "/in")
             let source = try ShardSource(directory + "/in")
@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    @Test func aDirectoryOfOtherThingsIsRefused() throws {
+    @Test func unrelatedDirectoryIsRejected() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
             let source = try ShardSource(directory + "/in")
@@ -99,7 +99,7 @@ import Testing
         }
     }
 
-    @Test func otherOptionsAndOtherSourcesAreRefused() throws {
+    @Test func differentOptionsAndSourcesAreRejected() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
             let source = try ShardSource(directory + "/in")

@@ -4,7 +4,7 @@ import Loader
 import Testing
 
 @Suite struct SamplerTests {
-    @Test func everySampleComesOnceAnEpochInANewOrder() {
+    @Test func everySampleAppearsOncePerEpochInANewOrder() {
         var sampler = Sampler(count: 100, seed: 3)
         let positions = (0..<300).map { sampler.sample(at: $0) }
         for epoch in 0..<3 {
@@ -21,7 +21,7 @@ import Testing
     /// Two billion samples, none of them stored. Each appears exactly once per epoch because the order is
     /// invertible: every sample tested has a position that maps back to it.
     @Test(arguments: [0, 1, 999_983])
-    func twoBillionSamplesComeOnceEach(epoch: Int) throws {
+    func twoBillionSamplesAppearOnceEach(epoch: Int) throws {
         let count = 2_000_000_011
         var sampler = Sampler(count: count, seed: 17)
         let order = KeyedPermutation(count: count, seed: 17, epoch: epoch)
@@ -44,7 +44,7 @@ import Testing
     /// The ranks' micro-batches of a set of two billion: together they have each position once, computed from a counter. Starting
     /// anywhere gives the same as starting from the beginning.
     @Test(arguments: [(1, 8), (2, 8), (8, 4), (64, 1)])
-    func ranksShareThePositions(ranks: Int, size: Int) {
+    func ranksDivideThePositions(ranks: Int, size: Int) {
         let (batch, firstStep, steps) = (512, 3_906_240, 4)
         func sequence(_ rank: Int, from step: Int) -> BatchSequence {
             let share = batch / ranks
@@ -67,7 +67,7 @@ import Testing
         #expect(seen.sorted() == Array(firstStep * batch..<(firstStep + steps) * batch))
     }
 
-    @Test func theLastMicroBatchMayBeShort() {
+    @Test func lastMicroBatchMayBeShort() {
         let sequences = (0..<3).map { BatchSequence(first: 4 * $0, size: 4, stride: 12, end: 21) }
         let found = sequences.map { sequence in (0..<3).map { sequence[$0] } }
         #expect(found[0] == [0..<4, 12..<16, 21..<21])

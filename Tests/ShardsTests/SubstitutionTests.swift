@@ -27,7 +27,7 @@ import Testing
     }
 
     @Test(arguments: Damage.allCases)
-    func aDamagedSampleStopsOrIsSubstituted(kind: Damage) throws {
+    func corruptSampleStopsOrIsSubstituted(kind: Damage) throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource("\(directory)/source")
             let path = "\(directory)/shards"
@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    @Test func whereNothingCanBeReadThereIsNoSubstitute() throws {
+    @Test func noSubstituteIfNothingIsReadable() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource("\(directory)/source")
             try shard("\(directory)/source", to: "\(directory)/shards")

@@ -34,7 +34,7 @@ import Testing
 
     /// The formats that tar writes, and compressed ones.
     @Test(arguments: [["--format=gnu"], ["--format=pax"], ["--format=ustar"], ["-z"], ["-j"], ["-J"]])
-    func aFolderInAnArchive(options: [String]) throws {
+    func folderInAnArchive(options: [String]) throws {
         try expectSameShards { directory in
             // In a different order, with a file next to the classes, a hidden file, and one in a deeper directory.
             try write([1], to: "\(directory)/in/beside.txt")
@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test func classesAtAnyDepthAndOnePartOfSeveral() throws {
+    @Test func classesAtAnyDepthAndOneOfSeveralParts() throws {
         let selection = ShardSource.Selection(within: "deep/er/train/")
         try expectSameShards(part: "/deep/er/train", selection) { directory in
             _ = try makeSource("\(directory)/in/deep/er/test")
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    @Test func imagenetsTrainingSetIsAnArchiveOfArchives() throws {
+    @Test func imagenetTrainingSetIsAnArchiveOfArchives() throws {
         try expectSameShards { directory in
             try run(
                 "bash", "-c",
@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    @Test func namesOfManyKinds() throws {
+    @Test func unusualNames() throws {
         try withTemporaryDirectory { directory in
             let long = String(repeating: "long", count: 40)
             let image = try PNGEncoder.encode(Drawing.image(number: 0, label: 0, side: 32, seed: 0))
@@ -101,7 +101,7 @@ import Testing
         }
     }
 
-    @Test func brokenArchivesAreNamed() throws {
+    @Test func corruptArchivesAreNamed() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
             let tar = "\(directory)/in.tar"
@@ -130,7 +130,7 @@ import Testing
     }
 
     /// A corrupt image in an archive is skipped, as in a folder.
-    @Test func damagedMembersAreLeftOut() throws {
+    @Test func corruptMembersAreSkipped() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
             try write(Array("no image".utf8), to: directory + "/in/bee/9.png")
@@ -147,7 +147,7 @@ import Testing
         .enabled(
             if: ProcessInfo.processInfo.environment["CRATE_DATA"] != nil,
             "CRATE_DATA does not name a directory with cifar10-half.tar"))
-    func aRealArchiveOfTwoParts() throws {
+    func realArchiveOfTwoParts() throws {
         let data = try #require(ProcessInfo.processInfo.environment["CRATE_DATA"]) + "/cifar10-half.tar"
         #expect(try failure { _ = try ShardSource(data) }.problem.contains("cifar10/test, cifar10/train"))
         let source = try ShardSource(data, .init(within: "cifar10/test"))
@@ -163,7 +163,7 @@ import Testing
     }
 
     /// If an archive is truncated while it is read, the run stops instead of skipping images.
-    @Test func anArchiveThatChangesStopsTheRun() throws {
+    @Test func changedArchiveStopsTheRun() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
             let tar = directory + "/in.tar"
@@ -180,7 +180,7 @@ import Testing
     }
 
     /// Whatever the headers of an archive contain: an error that names it, or images inside it.
-    @Test func changedBytesAreAFailureOrHarmless() throws {
+    @Test func changedHeadersAreRejectedOrHarmless() throws {
         try withTemporaryDirectory { directory in
             for name in ["ape/1", "ape/2", "bee/3"] { try write([1, 2, 3], to: "\(directory)/in/\(name)") }
             try run("ln", "\(directory)/in/ape/1", "\(directory)/in/bee/1")

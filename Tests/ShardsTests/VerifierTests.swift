@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test(arguments: [nil, SampleFormat.jpeg(imageSize: 32, quality: 90), .original(quality: 80)])
-    func damagedShardsAreNamedAndMadeAgain(format: SampleFormat?) throws {
+    func corruptShardsAreNamedAndRebuilt(format: SampleFormat?) throws {
         for shuffle in [nil, 5 as UInt64] {
             try withShards(format, shuffle: shuffle) { directory in
                 #expect(try problems(directory).isEmpty)
@@ -75,7 +75,7 @@ import Testing
         ("imageSize", 16, "/patches has shape"),
     ]
 
-    @Test(arguments: contradictions.indices) func anIndexThatDoesNotAgreeIsNamed(number: Int) throws {
+    @Test(arguments: contradictions.indices) func inconsistentIndexIsNamed(number: Int) throws {
         let (key, value, problem) = VerifierTests.contradictions[number]
         try withShards { directory in
             try editIndex(of: directory + "/out") { $0[key] = value }
@@ -108,7 +108,7 @@ import Testing
         }
     }
 
-    @Test func anotherSourceRepairsNothing() throws {
+    @Test func differentSourceRepairsNothing() throws {
         try withShards { directory in
             try damage(directory, shard: 0, sample: 0)
             let verifier = try ShardVerifier(path: directory + "/out")
@@ -127,7 +127,7 @@ import Testing
         }
     }
 
-    @Test func theSheetShowsSamplesRowByRow() throws {
+    @Test func sheetShowsSamplesRowByRow() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
             try shard(directory + "/in", to: directory + "/out")

@@ -11,7 +11,7 @@ import Testing
     /// The first step creates what is created once: primitives and lazy constants. The remaining allocations are the closures that
     /// a team of threads passes on in each run, and a step has seven runs.
     @Test(arguments: Precision.allCases, [1, 2])
-    func aStepAfterTheFirstAllocatesNothing(precision: Precision, threads: Int) throws {
+    func stepsAfterTheFirstAllocateNothing(precision: Precision, threads: Int) throws {
         let configuration = try ModelConfiguration(
             imageSize: 32, patchSize: 8, dim: 48, depth: 2, heads: 3, normalisesTargets: true)
         try requireNoAllocation(Model(configuration), precision, threads: threads)
@@ -45,7 +45,7 @@ import Testing
         }
     }
 
-    @Test func anAllocationIsCounted() {
+    @Test func allocationIsCounted() {
         let before = counted_allocations()
         count_allocations(true)
         let values = [Int](unsafeUninitializedCapacity: 1000) { $1 = Int.random(in: 1...1000) }
