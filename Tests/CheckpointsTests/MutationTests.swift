@@ -84,7 +84,7 @@ import Testing
                         }
                     }
                     #expect(failure?.problem.contains(newer) == true, "\(what)")
-                    outcomes["refused when loaded", default: 0] += 1
+                    outcomes["rejected when loaded", default: 0] += 1
                 } else {
                     #expect(newest.path == older && newest.manifest.step == 1, "\(what)")
                     #expect(reasons.count == 1 && reasons[0].problem.contains(newer), "\(what): \(reasons)")
@@ -131,7 +131,7 @@ import Testing
                 }
             }
             #expect(refused + harmless == 1000 && refused > 0)
-            print("1000 mutated headers: \(refused) refused, \(harmless) harmless")
+            print("1000 mutated headers: \(refused) rejected, \(harmless) harmless")
         }
     }
 

@@ -123,7 +123,7 @@ private func finetuneArguments(_ path: String, from: String, run: String, _ more
             try refuse(
                 "1 classes are outside 2", trainArguments(path, run: "e", ["--steps", "2", "--data", "\(path)/one"]))
             for run in ["a", "c", "d", "e"] {
-                #expect(!FileManager.default.fileExists(atPath: "\(path)/\(run)"), "nothing is left behind")
+                #expect(!FileManager.default.fileExists(atPath: "\(path)/\(run)"), "no files are left")
             }
         }
     }

@@ -41,7 +41,7 @@ private let hasSlurm = succeeds(
 
 @Suite(.serialized) struct ClusterTests {
     /// The program of Launch/build runs without any tool in PATH, and without a Swift runtime.
-    @Test(.enabled(if: makesNamespaces, "only root can hide the toolchain from a program"))
+    @Test(.enabled(if: makesNamespaces, "hiding the toolchain needs root"))
     func builtProgramNeedsNoToolchain() throws {
         let build = try script(["Launch/build", "--processor", "x86-64-v3"], seconds: 600)
         try #require(build.status == 0, "\(build.errors)")
@@ -65,7 +65,7 @@ private let hasSlurm = succeeds(
         }
         let result = try alone(built)
         #expect(result.status == 0 && result.output.contains("images/s"), "\(result.errors)")
-        #expect(try alone(program).errors.contains("libswift"), "the runtime is hidden, or this would see nothing")
+        #expect(try alone(program).errors.contains("libswift"), "without a hidden runtime, this test could not fail")
 
         let wrong = try script(["Launch/build", "--processor", "no-such"])
         #expect(wrong.status == 1 && wrong.errors.contains("clang does not support processor 'no-such'"))
@@ -114,7 +114,7 @@ private let hasSlurm = succeeds(
     }
 
     /// One rank on each of two hosts gives the same bytes as two ranks on one, at any link rate, and the link is used.
-    @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"), arguments: [nil, "1gbit"])
+    @Test(.enabled(if: makesNamespaces, "simulated hosts (namespaces) need root"), arguments: [nil, "1gbit"])
     func twoHostsGiveTheSameBytesAsOne(rate: String?) throws {
         try withShards { path in
             let options = ["--steps", "8", "--virtual-ranks", "2"]
@@ -137,7 +137,7 @@ private let hasSlurm = succeeds(
     }
 
     /// If the link is cut, the rank on the second host is named, and the run ends.
-    @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"))
+    @Test(.enabled(if: makesNamespaces, "simulated hosts (namespaces) need root"))
     func cutLinkNamesTheUnreachableRank() throws {
         try withShards { path in
             let result = try script(
@@ -150,7 +150,7 @@ private let hasSlurm = succeeds(
     }
 
     /// Launch/cluster starts one rank on each host of its host file, with one thread per core.
-    @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"))
+    @Test(.enabled(if: makesNamespaces, "simulated hosts (namespaces) need root"))
     func hostFileSelectsTheHosts() throws {
         try withShards { path in
             let result = try script(

@@ -17,7 +17,7 @@ import Testing
             #expect(first.status == 0, "\(first.errors)")
             #expect(first.output.hasSuffix("nothing is wrong\n"))
             #expect(account(first.output).count > 70)
-            #expect(account(try crate(arguments).output) == account(first.output), "the same account twice")
+            #expect(account(try crate(arguments).output) == account(first.output), "the same output twice")
             #expect(!FileManager.default.fileExists(atPath: "\(path)/run"), "nothing to dump")
         }
     }
@@ -64,7 +64,7 @@ import Testing
                 return try #require(line.split(separator: " ").dropFirst().first.flatMap { Double($0) })
             }
             #expect(try firstLoss(result.output) < firstLoss(fresh.output) - 0.1)
-            #expect(try logged("loss", "\(path)/run").count == 40, "the run is as it was")
+            #expect(try logged("loss", "\(path)/run").count == 40, "the run is unchanged")
         }
     }
 }

@@ -23,7 +23,7 @@ import Testing
             #expect(report.reductionBytesPerSecond > 0)
             #expect(!report.findings.contains { $0.verdict == "bad" })
             #expect(report.findings.contains { $0.subject == "directory" && $0.verdict == "good" })
-            #expect(try FileManager.default.contentsOfDirectory(atPath: path).isEmpty, "nothing is left behind")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: path).isEmpty, "no files are left")
         }
     }
 

@@ -125,7 +125,7 @@ struct ProgramOptions {
         let text = try crate(["--experimental-dump-help"]).output
         let program = try JSONDecoder().decode(Description.self, from: Data(text.utf8)).command
         let commands = program.subcommands ?? []
-        try #require(Set(commands.map(\.commandName)).count == commands.count, "every name once")
+        try #require(Set(commands.map(\.commandName)).count == commands.count, "names are unique")
         options = Dictionary(
             uniqueKeysWithValues: commands.map { ($0.commandName, $0.options.union(["--help"])) })
     }

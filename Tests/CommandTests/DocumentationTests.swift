@@ -16,12 +16,12 @@ import Testing
 
     /// Long commands, and how they are shortened. Commands that match nothing run as written.
     private let table: [(pattern: String, Treatment)] = [
-        (#"^(curl|md5sum) "#, .leave("loads from the network")),
-        (#"^python3 (-m pip|> names.txt)"#, .leave("needs scipy; names.txt is there")),
-        (#"^swift (build|test|format|package)"#, .leave("this is such a test")),
+        (#"^(curl|md5sum) "#, .leave("downloads from the network")),
+        (#"^python3 (-m pip|> names.txt)"#, .leave("needs scipy; names.txt exists already")),
+        (#"^swift (build|test|format|package)"#, .leave("would run the tests again")),
         (#"^tensorboard "#, .leave("is a server")),
-        (#"^git "#, .leave("is about a clone")),
-        (#"^export "#, .leave("is about a shell")),
+        (#"^git "#, .leave("acts on the clone")),
+        (#"^export "#, .leave("changes the shell environment")),
         (
             #"^(sbatch|\.ci/run|Launch/(demo|test|benchmark|benchmark-data|build|chaos|setup|sanitize|docs|quality))\b"#,
             .script

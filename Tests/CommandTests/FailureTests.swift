@@ -26,7 +26,7 @@ import Testing
             try expectFailure("no samples", pretrain("run", ["--validation", try emptyShards(path)]))
             try Data().write(to: URL(fileURLWithPath: "\(path)/file"))
             try expectFailure("cannot write to the run directory", pretrain("file/run"))
-            #expect(!files.fileExists(atPath: "\(path)/run"), "nothing is left behind by a refusal")
+            #expect(!files.fileExists(atPath: "\(path)/run"), "a rejected run leaves no files")
         }
     }
 

@@ -60,7 +60,7 @@ private func object(_ json: String) throws -> Any { try JSONSerialization.jsonOb
             let checkpoints = try #require(try object(try text("\(path)/a.json")) as? [Any])
             try #require(checkpoints.count == 2)
             let measured = numbers(checkpoints[1])
-            #expect(measured.count == last.count - 1, "all but the epoch")
+            #expect(measured.count == last.count - 1, "everything except the epoch")
             for (key, value) in measured { #expect(abs(value - (last[key] ?? .nan)) <= 1e-6 * abs(value), "\(key)") }
             let table = try text("\(path)/a.csv").split(separator: "\n").map { $0.split(separator: ",") }
             try #require(table.count == 5 && table.allSatisfy { $0.count == table[0].count })
@@ -135,7 +135,7 @@ private func object(_ json: String) throws -> Any { try JSONSerialization.jsonOb
             let resumed = try crate(pretrainArguments(path, run: "stopped", options + ["--resume"]), ranks: 2)
             #expect(resumed.status == 0, "\(resumed.errors)")
             #expect(try lines("\(path)/stopped") == lines("\(path)/whole"))
-            #expect(try names(in: "\(path)/stopped/tensorboard/steps").count == 2, "a file a start")
+            #expect(try names(in: "\(path)/stopped/tensorboard/steps").count == 2, "one file per start")
             guard hasTensorBoard else { return }
             // TensorBoard shows the values of the log, each step once.
             let script = """

@@ -114,7 +114,7 @@ import Testing
                 command.wait { command.output.contains("is not written (2 in a row)") }
             }
             let kept = steps("\(disk)/run")
-            #expect(!kept.isEmpty, "the earlier checkpoint is still there")
+            #expect(!kept.isEmpty, "the earlier checkpoint still exists")
             if how == "full" {
                 try FileManager.default.removeItem(atPath: "\(disk)/filler")
             } else {
@@ -145,7 +145,7 @@ import Testing
                     ["--dim", "96", "--steps", "1000000", "--save-every", "5steps", "--save-failures", "2"]),
                 ranks: 2)
             #expect(result.status == 1)
-            #expect(result.output.contains("warning: 4 checkpoints of"), "said before the first step")
+            #expect(result.output.contains("warning: 4 checkpoints of"), "reported before the first step")
             #expect(result.output.contains("is not written (1 in a row)"))
             #expect(result.failureLines.count == 1)
             #expect(result.failureLines.first?.contains("No space left on device") == true)

@@ -57,7 +57,7 @@ enum ImageFuzz {
                 exit(4)
             }
         }
-        print("of \(mutations) mutated images \(errors) were refused, \(same) unchanged, \(other) other images")
+        print("of \(mutations) mutated images \(errors) were rejected, \(same) unchanged, \(other) other images")
     }
 
     private static func mutated(_ whole: [[UInt8]], _ kept: Int, using generator: inout KeyedGenerator) -> [UInt8] {

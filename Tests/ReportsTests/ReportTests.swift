@@ -121,7 +121,7 @@ struct ReportTests {
                 images: [(evil, Image(width: 1, height: 1, pixels: [1, 2, 3]))])
             let page = try RunReport(run: run).page(gallery)
             let markup = page.components(separatedBy: "<script>")
-            #expect(markup.count == 2, "the page's own script alone")
+            #expect(markup.count == 2, "only the page's own script")
             #expect(
                 !page.contains("<img src=x") && !page.contains("onerror=\"") && !page.contains("</script><script>alert")
             )

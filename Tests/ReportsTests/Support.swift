@@ -17,7 +17,7 @@ func charts(_ page: String) throws -> [String: [String: Any]] {
         .components(separatedBy: "</script>")[0]
     let list = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [[String: Any]] ?? []
     let names = list.map { $0["id"] as? String ?? "" }
-    try #require(Set(names).count == names.count, "every name once")
+    try #require(Set(names).count == names.count, "names are unique")
     return Dictionary(uniqueKeysWithValues: zip(names, list))
 }
 

@@ -87,7 +87,7 @@ import Testing
                 var shards = try ShardDirectory(path: directory)
                 let failure = try failure { _ = try shards.label(sample: 0) }
                 #expect(failure.problem.contains("structure of \(path) is damaged"))
-                #expect(try shards.label(sample: 4) == 1, "the other shards are still good")
+                #expect(try shards.label(sample: 4) == 1, "the other shards are still valid")
             }
         }
     }

@@ -71,7 +71,7 @@ enum ShardFuzz {
                 try FileManager.default.removeItem(atPath: path)
             }
             print(
-                "of \(mutations) mutated shard directories \(counts[.refused] ?? 0) were refused, "
+                "of \(mutations) mutated shard directories \(counts[.refused] ?? 0) were rejected, "
                     + "\(counts[.substituted] ?? 0) lost samples, which were substituted, "
                     + "\(counts[.harmless] ?? 0) read as before")
         }

@@ -196,7 +196,7 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
                 guard taken < 20 else { continue }
                 let before = batch.patches[0]
                 wait { loader.readyCount > 0 }
-                #expect(batch.patches[0] == before, "reading ahead leaves the batch in use alone")
+                #expect(batch.patches[0] == before, "reading ahead does not change the batch in use")
             }
             #expect(taken == 20)
             #expect(try loader.next() == nil)

@@ -73,7 +73,7 @@ import Testing
             #expect(early.problem.contains("lacks shard-00000.h5"))
             #expect(try job.makeShards() == (12, 1), "the shard without a sample is kept")
             try write([0], to: out + "/shard-00003.h5")
-            #expect(try job.makeShards() == (2, 3), "a shard that was changed is made again")
+            #expect(try job.makeShards() == (2, 3), "a changed shard is rebuilt")
             _ = try job.conclude()
             #expect(try haveSameFiles(directory + "/one", out))
             // Running again does nothing, also if it was killed before the records were removed.

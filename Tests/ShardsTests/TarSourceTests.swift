@@ -219,7 +219,7 @@ import Testing
                     }
                 }
             }
-            print("tar archives with changed bytes: \(counts.failures) failures, \(counts.harmless) harmless")
+            print("tar archives with changed headers: \(counts.failures) failures, \(counts.harmless) harmless")
             #expect(counts.failures > 50 && counts.harmless > 50)
         }
     }

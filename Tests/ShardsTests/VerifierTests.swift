@@ -135,7 +135,7 @@ import Testing
             let (sheet, samples) = try ContactSheet.image(of: &shards, count: 5)
             #expect(samples == [0, 1, 3, 5, 7])
             try #require(sheet.width == 3 * 98 - 2 && sheet.height == 2 * 98 - 2)
-            #expect(sheet.pixels[3 * 96] == 255, "a gap between two pictures")
+            #expect(sheet.pixels[3 * 96] == 255, "a gap between two images")
             // 32 pixels become 96, three for one. In flat regions of the source, the centre pixel is unchanged.
             let (all, _) = try ContactSheet.image(of: &shards, count: 100)
             try #require(all.width == 292 && all.height == 292)
