@@ -30,7 +30,7 @@ package struct LoadedModel: ~Copyable {
         let chosen = try world.agree {
             world.rank == 0 ? try CheckpointStore.modelFile(at: path) { warnings.append($0) } : ""
         }
-        let file = String(decoding: world.broadcast([UInt8](chosen.utf8), from: 0), as: UTF8.self)
+        let file = world.broadcast([chosen], from: 0)[0]
         let stored = try world.agree { try CheckpointStore.description(ofModelFile: file) }
         let tiling = try world.agree {
             let trained = stored.model.configuration
