@@ -3,12 +3,9 @@ import Kernels
 package struct Spread: Codable, Equatable, Sendable {
     package var mean: Double
     package var std: Double
+}
 
-    package init(mean: Double, std: Double) {
-        self.mean = mean
-        self.std = std
-    }
-
+extension Spread {
     /// That of `values`; nil where there is none, or one is not finite. The deviation of a `sample` divides by one less than their
     /// number, as that of coding rates does; a single value has none.
     package init?(_ values: [Double], isSample: Bool = false) {

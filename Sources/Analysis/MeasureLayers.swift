@@ -1,6 +1,31 @@
+import Base
+import Checkpoints
 import Collectives
 import CrateModel
+import Foundation
+import Kernels
 import Loader
+
+/// The metrics of all layers of the checkpoint at `path` (see `CheckpointStore.modelFile`). Corrupt checkpoints that
+/// were skipped are passed to `report` on rank 0. `maskRatio` of the patches are hidden; nil takes that of training.
+///
+/// Collective: all ranks return the metrics, or all throw.
+package func analyseCheckpoint(
+    _ path: String, data: String, images: Int, maskRatio: Double?, precision: Precision, threads: Int, world: World,
+    report: (Failure) -> Void
+) throws -> LayerMeasurement {
+    let loaded = try LoadedModel(path, images: 1, precision: precision, threads: threads, world: world)
+    for warning in loaded.warnings where world.rank == 0 { report(warning) }
+    let maskRatio = loaded.model.classifier != nil ? nil : maskRatio ?? loaded.stored.maskRatio
+    let loader = try loaded.loader(of: data, maskRatio: maskRatio, world: world)
+    let meter = try world.agree { try LayerMeter(loaded.model, images: 1, threads: threads) }
+    var measurement = try measureLayers(
+        loaded.replica, loader: loader, images: images, meter: meter, world: world)
+    measurement.file = loaded.file
+    let directory = (loaded.file as NSString).deletingLastPathComponent
+    measurement.step = CheckpointStore.step(of: directory)
+    return measurement
+}
 
 /// Measures all layers over `images` samples of `loader`, or all if there are fewer. Samples are evenly spaced; framing
 /// and masks are always the same.

@@ -11,7 +11,9 @@ package struct Picture: Sendable {
     package let framing: Framing
     /// The key from which its mask is drawn.
     package let key: Int
+}
 
+extension Picture {
     /// The image file `path`, framed for an input of `side` pixels as in evaluation. Throws `Failure` if it cannot be
     /// read.
     package init(file path: String, side: Int, key: Int) throws {
@@ -31,13 +33,6 @@ package struct Picture: Sendable {
         name = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
         self.key = key
     }
-
-    fileprivate init(sample: Int, image: Image, framing: Framing) {
-        name = "sample-\(sample)"
-        self.image = image
-        self.framing = framing
-        key = sample
-    }
 }
 
 extension ShardDirectory {
@@ -49,7 +44,20 @@ extension ShardDirectory {
             index.imageSize > 0
             ? Framing.evaluation(stored: image.width, side: side)
             : Framing.evaluation(width: image.width, height: image.height, side: side)
-        return Picture(sample: sample, image: image, framing: framing)
+        return Picture(name: "sample-\(sample)", image: image, framing: framing, key: sample)
+    }
+}
+
+extension Image {
+    /// Each pixel replaced by what `paint` makes of its row, its column, and its red, green and blue.
+    func repainted(_ paint: (_ row: Int, _ column: Int, SIMD3<UInt8>) -> SIMD3<UInt8>) throws -> Image {
+        var pixels = pixels
+        for index in 0..<width * height {
+            let pixel = SIMD3(pixels[3 * index], pixels[3 * index + 1], pixels[3 * index + 2])
+            let painted = paint(index / width, index % width, pixel)
+            for channel in 0..<3 { pixels[3 * index + channel] = painted[channel] }
+        }
+        return try Image(width: width, height: height, pixels: pixels)
     }
 }
 

@@ -22,18 +22,16 @@ package struct TokenColours: Sendable {
             return (sorted[sorted.count / 50], sorted[sorted.count - 1 - sorted.count / 50])
         }
         return try zip(originals, coordinates).map { original, coordinates in
-            let side = original.width
-            var pixels = original.pixels
-            for row in 0..<side {
-                for column in 0..<side {
-                    let place = coordinates[tiling.nearest(row: row, column: column, side: side)]
-                    for (axis, range) in ranges.enumerated() {
-                        let value = range.1 > range.0 ? (place[axis] - range.0) / (range.1 - range.0) : 0.5
-                        pixels[3 * (row * side + column) + axis] = UInt8(255 * max(0, min(1, value)))
-                    }
+            let coloured = try original.repainted { row, column, pixel in
+                let place = coordinates[tiling.nearest(row: row, column: column, side: original.width)]
+                var colour = pixel
+                for (axis, range) in ranges.enumerated() {
+                    let value = range.1 > range.0 ? (place[axis] - range.0) / (range.1 - range.0) : 0.5
+                    colour[axis] = UInt8(255 * max(0, min(1, value)))
                 }
+                return colour
             }
-            return try Image(rows: [[original, try Image(width: side, height: side, pixels: pixels)]], gap: gap)
+            return try Image(rows: [[original, coloured]], gap: gap)
         }
     }
 }
