@@ -31,13 +31,7 @@ func readable(_ value: Double, digits: Int = 4) -> String {
 
 /// `count` with thousands separators.
 func readable(whole count: Int) -> String {
-    let digits = String(count.magnitude)
-    var result = ""
-    for (index, digit) in digits.enumerated() {
-        if index > 0 && (digits.count - index) % 3 == 0 { result += "," }
-        result.append(digit)
-    }
-    return (count < 0 ? "-" : "") + result
+    count.formatted(.number.locale(Locale(identifier: "en_US")))
 }
 
 /// `seconds` in a suitable unit.

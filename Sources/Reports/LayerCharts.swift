@@ -60,9 +60,7 @@ struct LayerCharts {
     var byLayer: [Chart] { Self.metrics.compactMap(curve) }
 
     /// All measurements over the steps, one line per layer.
-    var overSteps: [Chart] {
-        Self.metrics.compactMap { progress($0) }
-    }
+    var overSteps: [Chart] { Self.metrics.compactMap(progress) }
 
     private func curve(_ metric: Metric) -> Chart? {
         var series: [Chart.Series] = []

@@ -55,24 +55,36 @@ struct RunHistory {
     }
 
     private mutating func addRanges() {
-        var skipped = IncidentRange { count, _ in
-            "\(count == 1 ? "the step" : "\(count) steps") changed nothing: loss or gradients were not finite"
+        for (previous, step) in zip([0] + table.steps, table.steps) where previous + 1 < step {
+            incidents.append(Incident(steps: previous + 1, to: step - 1, "missing from the log"))
         }
-        var substituted = IncidentRange { _, total in
-            "\(Int(min(total, 1e15))) damaged samples, which others stood in for"
+        for (first, last, _) in table.ranges(.skipped) {
+            let steps = first == last ? "the step" : "\(last - first + 1) steps"
+            let text = "\(steps) changed nothing: loss or gradients were not finite"
+            incidents.append(Incident(steps: first, to: last, text))
         }
-        let columns = (skipped: table.column(.skipped), substituted: table.column(.substituted))
-        var previous: Int?
-        for (row, step) in table.steps.enumerated() {
-            if columns.skipped[row] > 0 { skipped.note(step: step) }
-            if columns.substituted[row] > 0 { substituted.note(step: step, amount: columns.substituted[row]) }
-            if let first = previous.map({ $0 + 1 }) ?? (step > 1 ? 1 : nil), first < step {
-                incidents.append(Incident(steps: first, to: step - 1, "missing from the log"))
-            }
-            previous = step
+        for (first, last, total) in table.ranges(.substituted) {
+            let text = "\(Int(min(total, 1e15))) damaged samples, which others stood in for"
+            incidents.append(Incident(steps: first, to: last, text))
         }
-        skipped.close()
-        substituted.close()
-        incidents += skipped.found + substituted.found
+    }
+}
+
+/// An event that was not planned.
+struct Incident: Equatable {
+    /// Steps done, or a range of steps.
+    var place: String
+    /// A sentence.
+    var text: String
+    /// When it happened, if known.
+    var time: String?
+    /// Steps done when it happened, for the order; incidents without one come last.
+    var step: Int?
+
+}
+
+extension Incident {
+    init(steps first: Int, to last: Int, _ text: String) {
+        self.init(place: first == last ? "step \(first)" : "steps \(first) to \(last)", text: text, step: first)
     }
 }

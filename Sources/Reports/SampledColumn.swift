@@ -24,41 +24,29 @@ struct SampledColumn: Equatable {
         _ values: [Double], steps: [Int], range: ClosedRange<Int>, isContinuous: Bool,
         limit: Int = SampledColumn.pointLimit
     ) {
-        width = Self.width(of: range, limit: limit)
+        let width = Self.width(of: range, limit: limit)
+        self.width = width
+        func bucket(_ row: Int) -> Int { (steps[row] - range.lowerBound) / width }
         var row = 0
         while row < steps.count {
-            let bucket = (steps[row] - range.lowerBound) / width
-            var (sum, count, least, greatest) = (0.0, 0, Double.infinity, -Double.infinity)
-            let first = row
-            while row < steps.count, (steps[row] - range.lowerBound) / width == bucket {
-                let value = values[row]
-                row += 1
-                guard value.isFinite else { continue }
-                (sum, count) = (sum + value, count + 1)
-                (least, greatest) = (min(least, value), max(greatest, value))
-            }
-            let isGap = first > 0 && (steps[first] - range.lowerBound) / width > previousBucket(steps, first, range) + 1
-            if isContinuous && (isGap || count == 0) { addBreak(at: steps[first]) }
-            guard count > 0 else { continue }
-            let middle = Double(range.lowerBound + bucket * width) + Double(width - 1) / 2
+            let (first, bucketOfRow) = (row, bucket(row))
+            row = steps.indices[first...].first { bucket($0) != bucketOfRow } ?? steps.count
+            let known = (first..<row).filter { values[$0].isFinite }
+            let isGap = first > 0 && bucketOfRow > bucket(first - 1) + 1
+            if isContinuous && (isGap || known.isEmpty) { addBreak(at: steps[first]) }
+            guard let only = known.first else { continue }
+            let numbers = known.map { values[$0] }
+            let middle = Double(range.lowerBound + bucketOfRow * width) + Double(width - 1) / 2
             // A single number keeps its step.
             append(
-                count == 1 ? Double(lastStep(values, steps, first..<row)) : middle, sum / Double(count), least, greatest
-            )
+                known.count == 1 ? Double(steps[only]) : middle, numbers.reduce(0, +) / Double(known.count),
+                numbers.min() ?? .nan, numbers.max() ?? .nan)
         }
     }
 
     /// Steps per point for at most `limit` points of `range`.
     static func width(of range: ClosedRange<Int>, limit: Int = SampledColumn.pointLimit) -> Int {
         (range.upperBound - range.lowerBound) / limit + 1
-    }
-
-    private func previousBucket(_ steps: [Int], _ row: Int, _ range: ClosedRange<Int>) -> Int {
-        (steps[row - 1] - range.lowerBound) / width
-    }
-
-    private func lastStep(_ values: [Double], _ steps: [Int], _ rows: Range<Int>) -> Int {
-        steps[rows.last { values[$0].isFinite } ?? rows.lowerBound]
     }
 
     /// A break before the first number is meaningless.

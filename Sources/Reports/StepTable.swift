@@ -16,6 +16,19 @@ struct StepTable {
 
     func last(_ name: LogField) -> Double? { columns[name]?.last { !$0.isNaN } }
 
+    /// The rows with a positive number, those of consecutive steps as one range, with the sum of their numbers.
+    func ranges(_ name: LogField) -> [(first: Int, last: Int, total: Double)] {
+        var ranges: [(first: Int, last: Int, total: Double)] = []
+        for (step, value) in zip(steps, column(name)) where value > 0 {
+            if let range = ranges.last, step == range.last + 1 {
+                ranges[ranges.count - 1] = (range.first, step, range.total + value)
+            } else {
+                ranges.append((step, step, value))
+            }
+        }
+        return ranges
+    }
+
     /// Adds `values` to the row of `step`: to the last row if it is of this step and has none of them, otherwise to a new row.
     ///
     /// If the step is not after the last row's, the run was resumed from before it: later rows are dropped, and the result is the step of the
@@ -39,20 +52,7 @@ struct StepTable {
     private func hasLast(_ name: LogField) -> Bool { columns[name]?.count == steps.count }
 
     private mutating func keepRows(before step: Int) {
-        let count = steps.partitioningIndex { $0 >= step }
-        steps.removeLast(steps.count - count)
-        columns = columns.mapValues { Array($0.prefix(count)) }
-    }
-}
-
-extension Array {
-    /// Binary search: the first index whose element is `beyond`, in a partitioned array.
-    func partitioningIndex(_ beyond: (Element) -> Bool) -> Int {
-        var (low, high) = (0, count)
-        while low < high {
-            let middle = (low + high) / 2
-            if beyond(self[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
+        while let last = steps.last, last >= step { steps.removeLast() }
+        columns = columns.mapValues { Array($0.prefix(steps.count)) }
     }
 }
