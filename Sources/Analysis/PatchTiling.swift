@@ -16,6 +16,9 @@ package struct PatchTiling: Equatable, Sendable {
     /// G = (S - p) / stride + 1.
     package var patchesPerSide: Int { (imageSize - patchSize) / stride + 1 }
 
+    /// Values of all patches, L V.
+    var valueCount: Int { patchesPerSide * patchesPerSide * 3 * patchSize * patchSize }
+
     /// `stride` nil is `patchSize`. Throws `Failure` unless 0 < stride <= p <= S and the patches reach the image's last
     /// pixel.
     package init(imageSize: Int, patchSize: Int, stride: Int? = nil) throws {

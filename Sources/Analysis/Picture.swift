@@ -65,26 +65,19 @@ extension Image {
 struct FramedPictures: ~Copyable {
     let capacity: Int
     let patches: OwnedBuffer<Float>
-    /// Values of a picture (L V).
-    let valueCount: Int
     private let tiling: PatchTiling
     private let normalisation: Normalisation
     private let framed: OwnedBuffer<Float>
     private var resampler: Resampler
+}
 
+extension FramedPictures {
     /// Throws `Failure` if memory is short.
     init(_ tiling: PatchTiling, _ normalisation: Normalisation, capacity: Int) throws {
-        let valueCount = tiling.patchesPerSide * tiling.patchesPerSide * 3 * tiling.patchSize * tiling.patchSize
-        let patches = try OwnedBuffer<Float>(count: capacity * valueCount)
-        let framed = try OwnedBuffer<Float>(count: 3 * tiling.imageSize * tiling.imageSize)
-        let resampler = try Resampler()
-        self.patches = patches
-        self.framed = framed
-        self.resampler = resampler
-        self.capacity = capacity
-        self.valueCount = valueCount
-        self.tiling = tiling
-        self.normalisation = normalisation
+        self.init(
+            capacity: capacity, patches: try OwnedBuffer(count: capacity * tiling.valueCount), tiling: tiling,
+            normalisation: normalisation, framed: try OwnedBuffer(count: 3 * tiling.imageSize * tiling.imageSize),
+            resampler: try Resampler())
     }
 
     /// `picture` framed but not normalised.
@@ -100,7 +93,7 @@ struct FramedPictures: ~Copyable {
         normalisedPatches(
             from: framed.pointer, side: tiling.imageSize, patchSize: tiling.patchSize, stride: tiling.stride,
             mean: normalisation.means, deviation: normalisation.deviations,
-            into: patches.pointer + index * valueCount)
+            into: patches.pointer + index * tiling.valueCount)
     }
 }
 

@@ -24,10 +24,11 @@ package enum WireFormat: String, CaseIterable, Codable, Sendable {
 struct TreeSum: ~Copyable {
     private let world: World
     private let wire: WireFormat
-    private let outgoing: Operand
-    private let incoming: Operand
+    private let outgoing, incoming: Operand
     private let arena: Arena
+}
 
+extension TreeSum {
     /// Throws `Failure` if memory for the message buffers is short.
     init(_ world: World, wire: WireFormat) throws {
         let isRounding = wire == .bf16
@@ -35,11 +36,7 @@ struct TreeSum: ~Copyable {
         var arena = Arena()
         let outgoing = try arena.operands(isRounding ? count : 0, .bfloat16)
         let incoming = try arena.operands(count, isRounding ? .bfloat16 : .float32)
-        self.outgoing = outgoing
-        self.incoming = incoming
-        self.arena = arena
-        self.world = world
-        self.wire = wire
+        self.init(world: world, wire: wire, outgoing: outgoing, incoming: incoming, arena: arena)
     }
 
     /// Leaves the sum over all ranks in this rank's part of `bucket`; the rest of the bucket is overwritten. Collective.

@@ -136,7 +136,7 @@ struct ActivityBoard: ~Copyable, @unchecked Sendable {
         var step: Int32
     }
 
-    private let rank, size: Int
+    private let rank: Int
     private let communicator: MPI_Comm
     private let watchers: Range<Int>
     private var own = Message(activity: Activity.starting.rawValue, step: 0)
@@ -151,16 +151,13 @@ struct ActivityBoard: ~Copyable, @unchecked Sendable {
 
     init(rank: Int, size: Int, communicator: MPI_Comm) {
         self.rank = rank
-        self.size = size
         self.communicator = communicator
         watchers = 0..<min(2, size)
         outgoing = .allocate(capacity: Self.slotCount)
         outgoing.initialize(repeating: own, count: Self.slotCount)
         requests = .allocate(capacity: Self.slotCount)
         requests.initialize(repeating: crate_mpi_request_null(), count: Self.slotCount)
-        if watchers.contains(rank) {
-            known = Array(repeating: own, count: size)
-        }
+        if watchers.contains(rank) { known = Array(repeating: own, count: size) }
     }
 
     /// MPI resources are never released: a process has one board for its whole lifetime.

@@ -53,8 +53,5 @@ struct RunRecord {
 
 extension RunSettings {
     /// The number that `name` resolved to.
-    func number(_ name: String) -> Double? { resolved[name].flatMap(Double.init).flatMap { $0.isFinite ? $0 : nil } }
-
-    /// The same if it is an integer >= 0 that is small enough to count with.
-    func count(_ name: String) -> Int? { number(name).flatMap { $0 >= 0 && $0 <= 1e12 ? Int(exactly: $0) : nil } }
+    subscript(name: String) -> JSONValue? { resolved[name].flatMap(Double.init).map(JSONValue.number) }
 }

@@ -18,7 +18,7 @@ package struct RunReport {
 
     /// The page with the pictures of `gallery`.
     package func page(_ gallery: ReportGallery = ReportGallery()) throws -> String {
-        let training = TrainingCharts(run.history, clip: run.settings?.number("clip"))
+        let training = TrainingCharts(run.history, clip: run.settings?["clip"]?.number)
         let layers = LayerCharts(run.measures, epochsPerStep: run.history.epochsPerStep)
         let chartGroups = [
             ("learning", "Learning", training.learning), ("time", "Time", training.time),

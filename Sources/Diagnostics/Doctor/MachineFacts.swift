@@ -4,50 +4,38 @@ import Foundation
 import HDF5
 import Kernels
 
+private let fastAdapters = "/sys/class/infiniband"
+
 /// What a rank finds on its node, before it is judged.
 package struct MachineFacts: Codable, Equatable, Sendable {
-    package var host = ""
+    package var host = hostName()
     /// The program's version, and the processor it was built for.
-    package var program = "", builtFor = ""
-    package var mpi = ""
+    package var program = programVersion, builtFor = BuildFacts.processor
+    package var mpi = World.mpiVersion
     /// The logical processors that this process may use, and the number of all in the host.
-    package var allowedProcessors: [Int] = [], hostProcessors = 0
+    package var allowedProcessors = Self.affinity(), hostProcessors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
     /// Instruction sets that the program uses, and those of the processor.
-    package var usedInstructions: [String] = [], availableInstructions: [String] = []
+    package var usedInstructions = BuildFacts.instructionSets.filter { $0.isUsed }.map(\.name)
+    package var availableInstructions = BuildFacts.instructionSets.filter { $0.isThere }.map(\.name)
     /// OpenBLAS and oneDNN.
-    package var products: ProductLibraries
-    package var hdf5 = "", hdf5IsThreadSafe = false
+    package var products = ProductLibraries.current
+    package var hdf5 = hdf5Version().text, hdf5IsThreadSafe = hdf5Version().isThreadSafe
     /// Free memory in bytes: the smaller of the host's and that of the process's control group.
-    package var memoryBytes = 0
+    package var memoryBytes = availableMemory() ?? 0
     /// Limits in bytes, and of open files; nil if unlimited.
-    package var lockableBytes: Int?, addressBytes: Int?, openFiles: Int?
+    package var lockableBytes = Self.limit(Int32(__RLIMIT_MEMLOCK.rawValue))
+    package var addressBytes = Self.limit(Int32(RLIMIT_AS.rawValue))
+    package var openFiles = Self.limit(Int32(RLIMIT_NOFILE.rawValue))
     /// How many of the host's processors were busy while this program was idle.
     package var busyProcessors = 0.0
     /// Whether the host has an InfiniBand or similar adapter.
-    package var hasFastAdapter = false
+    package var hasFastAdapter = (try? FileManager.default.contentsOfDirectory(atPath: fastAdapters))?.first != nil
     package var directories: [DirectoryFacts] = []
     /// Operations per second of products in fp32 (and bf16, if supported) on all threads, while all ranks measure.
     package var productRate = 0.0, bfloat16Rate: Double?
 
     /// Everything that needs no measurement: no rates and no directories.
-    package init() {
-        products = ProductLibraries.current
-        host = hostName()
-        program = programVersion
-        builtFor = BuildFacts.processor
-        mpi = World.mpiVersion
-        (allowedProcessors, hostProcessors) = (Self.affinity(), sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-        usedInstructions = BuildFacts.instructionSets.filter { $0.isUsed }.map(\.name)
-        availableInstructions = BuildFacts.instructionSets.filter { $0.isThere }.map(\.name)
-        let library = hdf5Version()
-        (hdf5, hdf5IsThreadSafe) = (library.text, library.isThreadSafe)
-        memoryBytes = availableMemory() ?? 0
-        lockableBytes = Self.limit(Int32(__RLIMIT_MEMLOCK.rawValue))
-        addressBytes = Self.limit(Int32(RLIMIT_AS.rawValue))
-        openFiles = Self.limit(Int32(RLIMIT_NOFILE.rawValue))
-        let adapters = try? FileManager.default.contentsOfDirectory(atPath: "/sys/class/infiniband")
-        hasFastAdapter = !(adapters ?? []).isEmpty
-    }
+    package init() {}
 
     /// Parses the kernel's list, such as 0-3,8.
     private static func affinity() -> [Int] {
