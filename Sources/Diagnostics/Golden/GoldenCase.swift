@@ -41,7 +41,9 @@ struct GoldenCase: ~Copyable {
                     extents, form: .supervised, pooling: .classToken, classes: classes ?? 1000))
         }
     }
+}
 
+extension GoldenCase {
     init(path: String) throws {
         let file = try SafetensorsReader(path: path)
         let decoder = JSONDecoder()
@@ -78,12 +80,9 @@ struct GoldenCase: ~Copyable {
             masks = try requiredValues("input.masks", in: file).map { $0 == 0 ? 0 : 1 }
             guard masks.count == 2 * images * configuration.patchCount else { throw misfit }
         }
-        self.masks = masks
-        self.targets = targets
-        self.model = model
-        self.images = images
-        self.file = file
-        patches = patchify(pixels, images: batches * images, configuration)
+        self.init(
+            model: model, images: images, file: file,
+            patches: patchify(pixels, images: batches * images, configuration), masks: masks, targets: targets)
     }
 
     borrowing func holds(_ name: String) -> Bool { file.tensors[name] != nil }
