@@ -110,13 +110,10 @@ package struct SegmentedPictures: Sendable {
     /// the directory cannot be read or has fewer than two images.
     package init(images: String, masks: String, count: Int) throws {
         let kinds: Set = ["jpg", "jpeg", "png"]
-        let found: [String]
-        do {
-            found = try FileManager.default.subpathsOfDirectory(atPath: images).sorted()
-                .filter { kinds.contains(($0 as NSString).pathExtension.lowercased()) }
-        } catch {
+        guard let paths = try? FileManager.default.subpathsOfDirectory(atPath: images) else {
             throw Failure("cannot read the directory \(images)", hint: "give the directory of crate synthesize")
         }
+        let found = paths.sorted().filter { kinds.contains(($0 as NSString).pathExtension.lowercased()) }
         let taken = min(count, found.count)
         guard taken > 1 else { throw Failure("\(images) has fewer than two images", hint: "add images") }
         self.images = images

@@ -24,9 +24,8 @@ package struct SoftmaxRegression {
         var memory = Arena()
         let losses = try OwnedBuffer<Double>(count: LabelledFeatures.stripCount)
         let bound = try CurvatureBound(features, decay: decay, team: team)
-        var strips: [Strip] = []
-        for index in 0..<losses.count {
-            strips.append(try Strip(index, of: features, loss: losses.pointer + index, in: &memory))
+        let strips = try (0..<losses.count).map {
+            try Strip($0, of: features, loss: losses.pointer + $0, in: &memory)
         }
         let (dim, classes, n) = (dim, classes, Double(features.count))
         LBFGS.minimise(&parameters, precondition: bound.solve) { parameters, gradient in

@@ -8,7 +8,6 @@ struct RankShares {
     private(set) var rows: [Chart.Series] = []
     /// Whether all ranks are included.
     private(set) var isComplete = true
-    /// Steps per range.
     let width: Int
 
     init(_ table: StepTable, in range: ClosedRange<Int>) {
