@@ -162,9 +162,8 @@ extension LoadedModel {
             let segmented = try (first..<min(pictures.count, first + replica.capacity)).map {
                 try pictures.picture($0, side: side, grid: grid)
             }
-            for (maps, (_, objects)) in zip(
-                try attentionMaps(of: segmented.map(\.picture), block: block), segmented)
-            {
+            let found = try attentionMaps(of: segmented.map(\.picture), block: block)
+            for (maps, (_, objects)) in zip(found, segmented) {
                 emergence.add(maps.heads, objects: objects, area: configuration.patchSize * configuration.patchSize)
             }
         }

@@ -24,8 +24,7 @@ extension LoadedModel {
     /// Collective: all ranks return the model, or all throw.
     package init(
         _ path: String, images: Int? = nil, imageSize: Int? = nil, stride: Int? = nil, precision: Precision,
-        threads: Int,
-        world: World
+        threads: Int, world: World
     ) throws {
         var warnings: [Failure] = []
         // Only rank 0 decides which checkpoint is the newest: another may be written meanwhile.

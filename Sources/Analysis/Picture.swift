@@ -64,7 +64,6 @@ extension Image {
 
 /// Pictures as model input: framed, normalised, and cut into patches (N, L, V).
 struct FramedPictures: ~Copyable {
-    let capacity: Int
     let patches: OwnedBuffer<Float>
     private let tiling: PatchTiling
     private let normalisation: Normalisation
@@ -76,7 +75,7 @@ extension FramedPictures {
     /// Throws `Failure` if memory is short.
     init(_ tiling: PatchTiling, _ normalisation: Normalisation, capacity: Int) throws {
         self.init(
-            capacity: capacity, patches: try OwnedBuffer(count: capacity * tiling.valueCount), tiling: tiling,
+            patches: try OwnedBuffer(count: capacity * tiling.valueCount), tiling: tiling,
             normalisation: normalisation, framed: try OwnedBuffer(count: 3 * tiling.imageSize * tiling.imageSize),
             resampler: try Resampler())
     }
@@ -103,10 +102,10 @@ extension LoadedModel {
     borrowing func forEachBatch(
         of pictures: [Picture], _ body: (inout FramedPictures, [Picture]) throws -> Void
     ) throws {
-        var framed = try FramedPictures(
-            tiling, stored.normalisation, capacity: min(pictures.count, replica.capacity))
-        for first in stride(from: 0, to: pictures.count, by: max(1, framed.capacity)) {
-            let batch = Array(pictures[first..<min(pictures.count, first + framed.capacity)])
+        let capacity = min(pictures.count, replica.capacity)
+        var framed = try FramedPictures(tiling, stored.normalisation, capacity: capacity)
+        for first in stride(from: 0, to: pictures.count, by: max(1, capacity)) {
+            let batch = Array(pictures[first..<min(pictures.count, first + capacity)])
             for (index, picture) in batch.enumerated() { try framed.place(picture, at: index) }
             try body(&framed, batch)
         }

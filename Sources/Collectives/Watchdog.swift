@@ -102,9 +102,7 @@ package final class Watchdog: @unchecked Sendable {
         if hasToldWaiting { board.withLock { $0.tellAgain() } }
     }
 
-    private func check(
-        waited: Double, sinceWarning: Double, _ hasToldWaiting: inout Bool, warned: () -> Void
-    ) {
+    private func check(waited: Double, sinceWarning: Double, _ hasToldWaiting: inout Bool, warned: () -> Void) {
         let limits = limits.withLock { $0 }
         if !hasToldWaiting && waited > min(1, limits.warning / 4) {
             hasToldWaiting = true

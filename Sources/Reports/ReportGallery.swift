@@ -69,10 +69,8 @@ extension ReportGallery {
         let images = try zip(pictures, loaded.reconstruct(pictures)).map { picture, result in
             let error = readable(result.meanSquaredError, digits: 3)
             let row = try [result.original, result.masked, result.completed].map { try reduced($0, to: Self.sideLimit) }
-            return (
-                "\(picture.name): loss \(readable(result.loss)), squared error \(error)",
-                try Image(rows: [row], gap: 2)
-            )
+            let caption = "\(picture.name): loss \(readable(result.loss)), squared error \(error)"
+            return (caption, try Image(rows: [row], gap: 2))
         }
         try add(
             "reconstructions", title: "Reconstructions",
@@ -94,7 +92,6 @@ extension ReportGallery {
     private func reduced(_ image: Image, to side: Int) throws -> Image {
         guard image.height > side else { return image }
         var resampler = try Resampler()
-        return try resampler.resample(
-            image, framing: .shortSide(ofWidth: image.width, height: image.height, to: side))
+        return try resampler.resample(image, framing: .shortSide(ofWidth: image.width, height: image.height, to: side))
     }
 }

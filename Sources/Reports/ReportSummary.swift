@@ -73,12 +73,12 @@ struct ReportSummary {
             number("dim").map { "width \($0)" }, depths.isEmpty ? nil : "depth \(depths)",
             number("heads").map { "\($0) heads" }, number("image-size").map { "\($0) pixels" },
             number("patch-size").map { "patches of \($0)" },
-        ]
-        let shape = parts.compactMap(\.self).joined(separator: ", ")
+        ].compactMap(\.self)
+        let shape = parts.joined(separator: ", ")
         if let count = run.parameterCount {
             add("Parameters", count < 1_000_000 ? readable(whole: count) : "\(readable(Double(count) / 1e6)) M", shape)
-        } else if !shape.isEmpty {
-            add("Model", parts.compactMap(\.self)[0], parts.compactMap(\.self).dropFirst().joined(separator: ", "))
+        } else if let first = parts.first {
+            add("Model", first, parts.dropFirst().joined(separator: ", "))
         }
         add(
             "Incidents", readable(whole: run.history.incidents.count),

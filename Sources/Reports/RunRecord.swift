@@ -174,8 +174,8 @@ struct MetricsHistory {
             guard let step = fields["step"]?.count else { return }
             // A resumed run may measure a step again.
             while let last = measurements.last, last.step >= step { measurements.removeLast() }
-            let values = ["encoder", "decoder"].map { ($0, Self.columns(fields[$0]?.list ?? [])) }
-            measurements.append(Measurement(step: step, values: Dictionary(uniqueKeysWithValues: values)))
+            let (encoder, decoder) = (Self.columns(fields["encoder"]), Self.columns(fields["decoder"]))
+            measurements.append(Measurement(step: step, values: ["encoder": encoder, "decoder": decoder]))
         }
         self.measurements = measurements
     }
@@ -188,9 +188,9 @@ struct MetricsHistory {
         }
     }
 
-    private static func columns(_ layers: [JSONValue]) -> [String: [Value?]] {
+    private static func columns(_ layers: JSONValue?) -> [String: [Value?]] {
         var columns: [String: [Value?]] = [:]
-        let layers = layers.prefix(layerLimit)
+        let layers = (layers?.list ?? []).prefix(layerLimit)
         for (index, layer) in layers.enumerated() {
             guard case .object(let fields) = layer else { continue }
             for (name, field) in fields {

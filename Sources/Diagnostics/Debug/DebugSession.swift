@@ -15,7 +15,7 @@ package struct DebugSession: ~Copyable {
     /// A masked autoencoder.
     package let replica: Replica
     package let optimizer: Optimizer
-    private let batch: PatchBatch
+    let batch: PatchBatch
     /// Has the memory of the batch.
     private let loader: BatchLoader
 }
@@ -23,9 +23,7 @@ package struct DebugSession: ~Copyable {
 extension DebugSession {
     /// Takes the first micro-batch of the shards in `data`, and the parameters of `checkpoint` or, if nil, initial
     /// ones.
-    package init(
-        _ configuration: TrainingConfiguration, data: String, checkpoint: String?, threads: Int
-    ) throws {
+    package init(_ configuration: TrainingConfiguration, data: String, checkpoint: String?, threads: Int) throws {
         let (model, images) = (try Model(configuration.model), configuration.microBatch)
         let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: configuration.weightDecay))
         let replica = try Replica(
@@ -47,7 +45,7 @@ extension DebugSession {
 
     package var images: Int { batch.images }
 
-    private var terms: Int { images * loader.lossTerms }
+    var terms: Int { images * loader.lossTerms }
 
     /// The mean loss of the batch after a forward pass of `replica`.
     func loss(_ replica: borrowing Replica) -> Double {
@@ -74,22 +72,14 @@ extension DebugSession {
     }
 
     /// Sets the gradients of the mean loss, which is returned.
-    @discardableResult
-    package borrowing func computeGradients() -> Double { computeGradients(replica) }
-
-    @discardableResult
-    func computeGradients(_ replica: borrowing Replica) -> Double {
-        replica.computeGradients(batch, terms: terms)
-    }
+    package borrowing func computeGradients() -> Double { replica.computeGradients(batch, terms: terms) }
 
     /// The first gradient in the order of the backward pass that is not finite.
     package borrowing func findBadGradient() -> BadTensor? {
         BadTensor.first(in: named(replica.gradients.pointer, "gradient of").reversed())
     }
 
-    private func named(
-        _ buffer: UnsafePointer<Float>, _ kind: String
-    ) -> [(String, [Int], UnsafePointer<Float>)] {
+    private func named(_ buffer: UnsafePointer<Float>, _ kind: String) -> [(String, [Int], UnsafePointer<Float>)] {
         replica.model.layout.parameters.map { ("\(kind) \($0.name)", $0.shape, buffer + $0.offset) }
     }
 }
@@ -133,9 +123,7 @@ package struct BadTensor {
         let path = "\(directory)/\(String(safe)).safetensors"
         let tensors = [(name, shape, values)] + (before.map { [("before: \($0.name)", $0.shape, $0.copy())] } ?? [])
         let room = try OwnedBuffer<Float>(count: tensors.map(\.2.count).max() ?? 0)
-        try writeSafetensors(
-            tensors.map { NamedTensor($0.0, $0.1) }, metadata: ["found": text], to: path
-        ) { index in
+        try writeSafetensors(tensors.map { NamedTensor($0.0, $0.1) }, metadata: ["found": text], to: path) { index in
             room.pointer.update(from: tensors[index].2, count: tensors[index].2.count)
             return UnsafePointer(room.pointer)
         }

@@ -37,8 +37,7 @@ struct GoldenCase: ~Copyable {
                 return try Model(extents)
             }
             return try Model(
-                ClassifierConfiguration(
-                    extents, form: .supervised, pooling: .classToken, classes: classes ?? 1000))
+                ClassifierConfiguration(extents, form: .supervised, pooling: .classToken, classes: classes ?? 1000))
         }
     }
 }
@@ -89,10 +88,12 @@ extension GoldenCase {
 
     borrowing func expected(_ name: String) throws -> [Double] { try requiredValues(name, in: file) }
 
-    /// Runs `body` on batch 0 or 1.
-    borrowing func withBatch<Result>(_ number: Int, _ body: (PatchBatch) -> Result) -> Result {
+    /// Runs `body` on batch 0 or 1 and the number of terms averaged in its loss: hidden patches, or images.
+    borrowing func withBatch<Result>(_ number: Int, _ body: (PatchBatch, _ terms: Int) -> Result) -> Result {
         let configuration = model.configuration
-        let first = number * images * configuration.patchCount
+        let count = images * configuration.patchCount
+        let first = number * count
+        let terms = masks.isEmpty ? images : masks[first..<first + count].reduce(0) { $0 + Int($1) }
         return patches.withUnsafeBufferPointer { patches in
             masks.withUnsafeBufferPointer { masks in
                 targets.withUnsafeBufferPointer { targets in
@@ -100,17 +101,11 @@ extension GoldenCase {
                         PatchBatch(
                             patches: patches.baseAddress! + first * configuration.patchValueCount,
                             mask: masks.isEmpty ? nil : masks.baseAddress! + first,
-                            targets: targets.isEmpty ? nil : targets.baseAddress, images: images))
+                            targets: targets.isEmpty ? nil : targets.baseAddress, images: images),
+                        terms)
                 }
             }
         }
-    }
-
-    /// The number of terms averaged in a batch's loss: hidden patches, or images.
-    borrowing func termCount(_ number: Int) -> Int {
-        guard !masks.isEmpty else { return images }
-        let count = images * model.configuration.patchCount
-        return masks[number * count..<(number + 1) * count].reduce(0) { $0 + Int($1) }
     }
 }
 
