@@ -100,8 +100,7 @@ package func analyseCheckpoint(
     let maskRatio = loaded.model.classifier != nil ? nil : maskRatio ?? loaded.stored.maskRatio
     let loader = try loaded.loader(of: data, maskRatio: maskRatio, world: world)
     let meter = try world.agree { try LayerMeter(loaded.model, images: 1, threads: threads) }
-    var measurement = try measureLayers(
-        loaded.replica, loader: loader, images: images, meter: meter, world: world)
+    var measurement = try measureLayers(loaded.replica, loader: loader, images: images, meter: meter, world: world)
     measurement.file = loaded.file
     let directory = (loaded.file as NSString).deletingLastPathComponent
     measurement.step = CheckpointStore.step(of: directory)

@@ -113,8 +113,7 @@ private struct Strip {
             multiply(
                 Matrix(logits, count, classes).transposed, Matrix(values, count, dim),
                 into: Matrix(gradient, classes, dim), isAdding: true)
-            addColumnSums(
-                logits, sign: 1, rows: count, columns: classes, stride: classes, to: gradient + classes * dim)
+            addColumnSums(logits, sign: 1, rows: count, columns: classes, stride: classes, to: gradient + classes * dim)
         }
     }
 }
@@ -126,8 +125,7 @@ private func logitsOf(
 ) {
     weights.withUnsafeBufferPointer { weights in
         let start = UnsafeMutablePointer(mutating: weights.baseAddress!)
-        multiply(
-            Matrix(values, rows, dim), Matrix(start, classes, dim).transposed, into: Matrix(logits, rows, classes))
+        multiply(Matrix(values, rows, dim), Matrix(start, classes, dim).transposed, into: Matrix(logits, rows, classes))
         addRow(logits, bias: start + classes * dim, sign: 1, rows: rows, dim: classes, into: logits)
     }
 }

@@ -25,8 +25,7 @@ package struct EventFile {
         guard (try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)) != nil
         else { throw Failure("cannot create \(directory)", hint: "check its permissions, or free some space") }
         let now = Date().timeIntervalSince1970
-        let name = String(
-            format: "events.out.tfevents.%010d.%06d.%@", Int(now), Int(now * 1e6) % 1_000_000, hostName())
+        let name = String(format: "events.out.tfevents.%010d.%06d.%@", Int(now), Int(now * 1e6) % 1_000_000, hostName())
         file = try AppendingFile("\(directory)/\(name)")
         var version = Self.event(step: 0)
         version.append(3, "brain.Event:2")

@@ -92,7 +92,10 @@ struct SampledColumn: Equatable {
             row = steps.indices[first...].first { bucket($0) != bucketOfRow } ?? steps.count
             let known = (first..<row).filter { values[$0].isFinite }
             let isGap = first > 0 && bucketOfRow > bucket(first - 1) + 1
-            if isContinuous && (isGap || known.isEmpty) { addBreak(at: steps[first]) }
+            // A break before the first number is meaningless.
+            if isContinuous, isGap || known.isEmpty, let last = mean.last, !last.isNaN {
+                append(Double(steps[first]), .nan, .nan, .nan)
+            }
             guard let only = known.first else { continue }
             let numbers = known.map { values[$0] }
             let middle = Double(range.lowerBound + bucketOfRow * width) + Double(width - 1) / 2
@@ -106,11 +109,6 @@ struct SampledColumn: Equatable {
     /// Steps per point for at most `limit` points of `range`.
     static func width(of range: ClosedRange<Int>, limit: Int = SampledColumn.pointLimit) -> Int {
         (range.upperBound - range.lowerBound) / limit + 1
-    }
-
-    /// A break before the first number is meaningless.
-    private mutating func addBreak(at step: Int) {
-        if let last = mean.last, !last.isNaN { append(Double(step), .nan, .nan, .nan) }
     }
 
     private mutating func append(_ step: Double, _ value: Double, _ least: Double, _ greatest: Double) {

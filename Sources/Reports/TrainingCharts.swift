@@ -117,8 +117,7 @@ struct TrainingCharts {
                 name: part.element.name, x: column.steps, y: shown(column.mean, isShort ? 1000 : 1), colour: part.offset
             )
         }
-        var chart = chart(
-            id, title, note, .init(title: isShort ? "ms / step" : "s / step", beginsAtZero: true), series)
+        var chart = chart(id, title, note, .init(title: isShort ? "ms / step" : "s / step", beginsAtZero: true), series)
         chart?.kind = .stack
         return chart
     }
@@ -129,15 +128,11 @@ struct TrainingCharts {
         guard !series.isEmpty else { return nil }
         let width = SampledColumn.width(of: range)
         let hasBand = series.contains { !$0.low.isEmpty }
-        let parts = [
-            note,
-            width > 1
-                ? "A point: the mean of \(width) steps\(hasBand ? "; the band: from the least to the greatest." : ".")"
-                : "",
-        ]
+        let band = hasBand ? "; the band: from the least to the greatest." : "."
+        let point = width > 1 ? "A point: the mean of \(width) steps\(band)" : ""
         return Chart(
-            id: id, title: title, note: parts.filter { !$0.isEmpty }.joined(separator: " "), y: y, series: series,
-            stepsPerPoint: width > 1 ? width : nil,
-            epochsPerStep: epochsPerStep)
+            id: id, title: title, note: [note, point].filter { !$0.isEmpty }.joined(separator: " "), y: y,
+            series: series,
+            stepsPerPoint: width > 1 ? width : nil, epochsPerStep: epochsPerStep)
     }
 }

@@ -52,18 +52,18 @@ extension DebugSession {
             let count = parameter.count
             let length = sumOfSquares(values, count: count).squareRoot()
             let norm = sumOfSquares(gradients, count: count).squareRoot()
-            var tried: [(slope: Double, along: [Double], entry: Int, step: Double)] = []
+            var directions: [(slope: Double, along: [Double], entry: Int, step: Double)] = []
             if norm > 0 {
                 let direction = (0..<count).map { Double(gradients[$0]) / norm }
-                tried.append((norm, direction, 0, 0.01 * max(length, 0.1)))
+                directions.append((norm, direction, 0, 0.01 * max(length, 0.1)))
             }
             let typical = max(0.05, length / Double(count).squareRoot())
             for third in 0..<min(3, count) {
                 let entries = third * count / 3..<(third + 1) * count / 3
                 guard let entry = entries.max(by: { abs(gradients[$0]) < abs(gradients[$1]) }) else { continue }
-                tried.append((Double(gradients[entry]), [1], entry, 0.05 * typical))
+                directions.append((Double(gradients[entry]), [1], entry, 0.05 * typical))
             }
-            for (slope, direction, entry, step) in tried {
+            for (slope, direction, entry, step) in directions {
                 check.note(error(of: slope, along: direction, at: values + entry, step: step, base, exact))
             }
             done(check)

@@ -83,8 +83,7 @@ private func autoencoderOutputs(
     }
     let valueCount = configuration.patchValueCount
     let patches = (0..<images).flatMap { image in
-        copied(
-            predictions + (image * configuration.tokenCount + 1) * valueCount, configuration.patchCount * valueCount)
+        copied(predictions + (image * configuration.tokenCount + 1) * valueCount, configuration.patchCount * valueCount)
     }
     return encoder + decoder + [("output.pred", patches)]
 }
