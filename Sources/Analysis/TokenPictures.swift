@@ -3,7 +3,7 @@ import CrateModel
 import Images
 import Kernels
 
-// L = G G patches of an image, T = L + 1 tokens, H heads.
+// L = G G patches of an image, T = L + 1 tokens, H heads, D channels.
 
 /// The attention of the class token in one image: A[0, 1...] of each head of an encoder block.
 package struct AttentionMaps: Sendable {
@@ -131,8 +131,6 @@ extension LoadedModel {
         }
     }
 }
-
-// L = G G patches of an image, D channels.
 
 /// The patch tokens of several images, projected to the first three principal components of all of them.
 package struct TokenColours: Sendable {

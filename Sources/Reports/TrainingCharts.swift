@@ -132,7 +132,6 @@ struct TrainingCharts {
         let point = width > 1 ? "A point: the mean of \(width) steps\(band)" : ""
         return Chart(
             id: id, title: title, note: [note, point].filter { !$0.isEmpty }.joined(separator: " "), y: y,
-            series: series,
-            stepsPerPoint: width > 1 ? width : nil, epochsPerStep: epochsPerStep)
+            series: series, stepsPerPoint: width > 1 ? width : nil, epochsPerStep: epochsPerStep)
     }
 }
