@@ -38,7 +38,7 @@ struct ShardTables {
         try turn.withLock { _ in
             crate_h5_prepare()
             let failure = Failure("cannot open \(path) as an HDF5 file", hint: restoreHint)
-            let access = try makeUnlockedAccess(orThrow: failure)
+            let access = try makeFileAccess(isLocked: false, orThrow: failure)
             let file = try HDF5Handle(
                 H5Fopen(path, crate_h5_read_only(), access.id), closedBy: H5Fclose, orThrow: failure)
             return try body(ShardContents(file: file.id, path: path))
