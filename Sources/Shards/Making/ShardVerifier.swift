@@ -73,7 +73,7 @@ package struct ShardVerifier: Sendable {
 extension ShardVerifier {
     private func check(_ shard: Int) -> (problems: [Problem], statistics: PixelStatistics) {
         let entry = index.shards[shard]
-        let file = (path as NSString).appendingPathComponent(entry.file)
+        let file = entry.path(in: path)
         var found: [String] = []
         var statistics = PixelStatistics()
         do {

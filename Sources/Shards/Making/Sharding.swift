@@ -97,7 +97,7 @@ package struct Sharding: Sendable {
     private func isInGoodOrder(_ shard: Int) -> Bool {
         guard let record = unfinished.record(of: shard) else { return false }
         guard let file = record.file else { return true }
-        return (try? Checksum.ofFile(path(file.file))).map { $0 == (file.bytes, file.checksum) } ?? false
+        return (try? Checksum.ofFile(file.path(in: output))).map { $0 == (file.bytes, file.checksum) } ?? false
     }
 
     /// Writes the list of skipped images and the index when all shards are made.
@@ -122,7 +122,7 @@ package struct Sharding: Sendable {
         do {
             try requireSamples(skipped: record.skipped.count)
         } catch {
-            for shard in shards { unlink(path(shard.file)) }
+            for shard in shards { unlink(shard.path(in: output)) }
             try unfinished.remove()
             throw error
         }

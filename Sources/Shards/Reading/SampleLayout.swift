@@ -1,3 +1,7 @@
+import Base
+import CHDF5
+import Images
+
 /// Where the samples of a shard are in its file: consecutive in a byte sequence that is divided into chunks.
 struct SampleLayout {
     /// Start of each sample in the sequence, and the end of the last.
@@ -22,4 +26,32 @@ struct SampleLayout {
 
     /// Byte ranges of all chunks in the file.
     var extents: [Range<Int>] { chunkStarts.map { $0..<$0 + chunkBytes } }
+}
+
+extension SampleLayout {
+    /// The layout of the `count` samples of a shard of `bytes` bytes: patches of `grid` or, without one, JPEG files.
+    ///
+    /// Throws `Failure` if the datasets have other shapes or types, or are outside of the file.
+    init(_ contents: ShardContents, count: Int, bytes: Int, grid: PatchGrid?) throws {
+        if let grid {
+            let sample = [grid.patchCount, grid.valuesPerPatch]
+            let dataset = try contents.open("patches", extents: [count] + sample, type: crate_h5_uint8())
+            let starts = try contents.chunkStarts(
+                of: dataset, named: "patches", extents: [1] + sample, count: count, fileBytes: bytes)
+            self.init(
+                offsets: (0...count).map { $0 * grid.valueCount }, chunkBytes: grid.valueCount, chunkStarts: starts)
+        } else {
+            let offsets: [Int64] = try contents.values("offsets", count: count + 1, type: crate_h5_int64())
+            // So a sample's size, by which memory is allocated, is bounded by the file's size.
+            guard offsets.first == 0, zip(offsets, offsets.dropFirst()).allSatisfy({ $0 < $1 }),
+                let total = offsets.last, total <= bytes
+            else { throw Failure("\(contents.path): /offsets contradict each other", hint: restoreHint) }
+            let dataset = try contents.open("bytes", extents: [Int(total)], type: crate_h5_uint8())
+            let chunk = try contents.chunkExtent(of: dataset, named: "bytes", atMost: bytes)
+            let starts = try contents.chunkStarts(
+                of: dataset, named: "bytes", extents: [chunk], count: (Int(total) + chunk - 1) / chunk, fileBytes: bytes
+            )
+            self.init(offsets: offsets.map { Int($0) }, chunkBytes: chunk, chunkStarts: starts)
+        }
+    }
 }

@@ -11,11 +11,9 @@ package struct ShardDirectory {
     /// The first sample of each shard.
     private let firstSamples: [Int]
     private let openLimit: Int
-    private var readers: [ShardReader?]
-    /// The use count at the last use of each shard.
-    private var lastUses: [Int]
+    /// The open shards, each with the use count at its last use.
+    private var readers: [Int: (reader: ShardReader, lastUse: Int)] = [:]
     private var useCount = 0
-    private var openCount = 0
 
     /// Failures of shards that are missing or of another size, if they are to be substituted.
     package let missing: [Failure]
@@ -27,18 +25,13 @@ package struct ShardDirectory {
     package init(
         path: String, openLimit: Int = ShardDirectory.raisedOpenLimit(), onCorruption: CorruptionPolicy = .stop
     ) throws {
-        let index: ShardIndex
-        switch onCorruption {
-        case .stop:
-            index = try ShardIndex.load(directory: path)
-            missing = []
-        case .substitute:
-            index = try ShardIndex.read(directory: path)
-            missing = index.shards.compactMap { shard in
-                do {
-                    try shard.checkFile(directory: path)
-                    return nil
-                } catch { return error as? Failure }
+        let index = try ShardIndex.read(directory: path)
+        var missing: [Failure] = []
+        for shard in index.shards {
+            do {
+                try shard.checkFile(directory: path)
+            } catch let failure as Failure where onCorruption == .substitute {
+                missing.append(failure)
             }
         }
         var sum = 0
@@ -48,9 +41,8 @@ package struct ShardDirectory {
         }
         self.path = path
         self.index = index
+        self.missing = missing
         self.openLimit = max(1, openLimit)
-        readers = index.shards.map { _ in nil }
-        lastUses = index.shards.map { _ in 0 }
     }
 
     /// Enough to keep all shards of a typical data set open, and less than the system's limit.
@@ -122,24 +114,16 @@ package struct ShardDirectory {
         }
         let (shard, row) = location(of: sample)
         useCount += 1
-        lastUses[shard] = useCount
-        if let reader = readers[shard] { return (reader, row) }
-        if openCount == openLimit { closeLeastRecentlyUsed() }
+        if let (reader, _) = readers[shard] {
+            readers[shard]?.lastUse = useCount
+            return (reader, row)
+        }
+        if readers.count == openLimit, let oldest = readers.min(by: { $0.value.lastUse < $1.value.lastUse }) {
+            readers[oldest.key] = nil
+        }
         let reader = try ShardReader(directory: path, shard: shard, index: index)
-        readers[shard] = reader
-        openCount += 1
+        readers[shard] = (reader, useCount)
         return (reader, row)
-    }
-
-    private mutating func closeLeastRecentlyUsed() {
-        var oldest: Int?
-        for shard in readers.indices where readers[shard] != nil {
-            if oldest == nil || lastUses[shard] < lastUses[oldest!] { oldest = shard }
-        }
-        if let oldest {
-            readers[oldest] = nil
-            openCount -= 1
-        }
     }
 }
 

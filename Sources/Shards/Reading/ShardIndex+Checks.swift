@@ -48,9 +48,11 @@ extension ShardIndex.Shard {
         !file.isEmpty && !file.hasPrefix(".") && !file.unicodeScalars.contains { $0 == "/" || $0.value < 32 }
     }
 
+    func path(in directory: String) -> String { (directory as NSString).appendingPathComponent(file) }
+
     /// Throws `Failure` unless the shard's file is in `directory` with its full size.
     func checkFile(directory: String) throws {
-        let path = (directory as NSString).appendingPathComponent(file)
+        let path = path(in: directory)
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw Failure("\(path) is missing", hint: restoreHint)

@@ -30,8 +30,8 @@ package struct ShardStructure: Codable, Equatable, Sendable {
 
 extension ShardStructure {
     init(ofShard path: String, count: Int, bytes: Int, grid: PatchGrid?) throws {
-        let layout = try ShardTables.withContents(of: path) { contents in
-            try SampleLayout(contents, count: count, bytes: bytes, grid: grid)
+        let layout = try ShardContents.read(path) {
+            try SampleLayout($0, count: count, bytes: bytes, grid: grid)
         }
         let file = try ShardFile(path: path, bytes: bytes)
         var samples: [Int] = []
