@@ -22,21 +22,21 @@ struct SamplePreparer: ~Copyable {
     mutating func prepare(_ item: ShardSource.Item, of source: ShardSource) throws -> PreparedSample {
         do {
             let contents = try source.contents(of: item)
-            let image = try contents.image()
+            let image = try source.image(contents)
             switch format {
             case .patches(let grid):
                 let square = try framed(image, side: grid.imageSize)
                 let patches = [UInt8](unsafeUninitializedCapacity: grid.valueCount) { patches, initialised in
-                    grid.patchify(square, into: patches.baseAddress!)
+                    grid.patchify(square.pixels, into: patches.baseAddress!)
                     initialised = grid.valueCount
                 }
-                return sample(patches, pixels: square)
+                return sample(patches, of: square)
             case .jpeg(let side, let quality):
-                let square = try Image(width: side, height: side, pixels: try framed(image, side: side))
-                return sample(try JPEGEncoder.encode(square, quality: quality), pixels: square.pixels)
+                let square = try framed(image, side: side)
+                return sample(try JPEGEncoder.encode(square, quality: quality), of: square)
             case .original(let quality):
-                let bytes = try contents.jpegFile ?? JPEGEncoder.encode(image, quality: quality)
-                return sample(bytes, pixels: image.pixels)
+                let isFile = source.kind != .cifar10 && ImageDecoder.isJPEG(contents)
+                return sample(isFile ? contents : try JPEGEncoder.encode(image, quality: quality), of: image)
             }
         } catch let failure as Failure {
             return .unreadable(reason: failure.problem)
@@ -45,20 +45,14 @@ struct SamplePreparer: ~Copyable {
         }
     }
 
-    /// The central square of `image` with its shorter side resized to `side`: (side, side, 3).
-    private mutating func framed(_ image: Image, side: Int) throws -> [UInt8] {
-        try [UInt8](unsafeUninitializedCapacity: 3 * side * side) { square, initialised in
-            try resampler.resample(
-                image.pixels, width: image.width, height: image.height, rowBytes: 3 * image.width,
-                framing: .shortSide(ofWidth: image.width, height: image.height, to: side),
-                into: square.baseAddress!)
-            initialised = 3 * side * side
-        }
+    /// The central square of `image` with its shorter side resized to `side`.
+    private mutating func framed(_ image: Image, side: Int) throws -> Image {
+        try resampler.resample(image, framing: .shortSide(ofWidth: image.width, height: image.height, to: side))
     }
 
-    private func sample(_ bytes: [UInt8], pixels: [UInt8]) -> PreparedSample {
+    private func sample(_ bytes: [UInt8], of image: Image) -> PreparedSample {
         .sample(
-            bytes: bytes, checksum: bytes.withUnsafeBytes { Checksum(of: $0).value },
-            statistics: PixelStatistics(pixels, valueCount: pixels.count))
+            bytes: bytes, checksum: Checksum(of: bytes).value,
+            statistics: PixelStatistics(image.pixels, valueCount: image.pixels.count))
     }
 }

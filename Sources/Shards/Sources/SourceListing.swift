@@ -9,12 +9,15 @@ struct SourceListing {
         let place: ShardSource.Place
     }
 
-    var kind: ShardSource.Kind
+    /// The directory of the classes, or the directory or archive that holds all images.
+    let path: String
+    let kind: ShardSource.Kind
     var files: [SourceFile] = []
-    /// A class may have none.
+    /// By class, which may have none.
     var images: [String: [Image]] = [:]
-    var classes: [String] { Array(images.keys) }
+}
 
+extension SourceListing {
     /// Detects what is at `path` and lists it. Throws `Failure` as `ShardSource.init` does.
     init(_ path: String, _ selection: ShardSource.Selection) throws {
         var status = stat()
@@ -24,7 +27,8 @@ struct SourceListing {
         } else if let batches = try SourceListing(cifar10: path, selection) {
             self = batches
         } else {
-            self = try SourceListing(folder: folderPath(path, selection))
+            let folder = selection.within.map { (path as NSString).appendingPathComponent($0) } ?? path
+            self = try SourceListing(folder: folder)
         }
         guard selection.labels == nil || kind == .imagenetValidation else {
             throw Failure(
@@ -36,15 +40,10 @@ struct SourceListing {
         }
     }
 
-    init(kind: ShardSource.Kind, files: [SourceFile] = []) {
-        self.kind = kind
-        self.files = files
-    }
-
     /// Classes are the sub-directories, images the regular files in them. Hidden entries, deeper directories and files next to the classes
     /// are ignored. The kind of a file is detected when it is opened, not by its name.
     private init(folder path: String) throws {
-        self.init(kind: .folder)
+        self.init(path: path, kind: .folder)
         let classes = try directoryEntries(of: path).filter(\.isDirectory).map(\.name)
         guard !classes.isEmpty else {
             throw Failure(

@@ -7,6 +7,9 @@ struct TarMember: Sendable {
     let path: [Substring]
     /// Range of its contents in the archive's file.
     let range: Range<Int>
+
+    /// The last component.
+    var name: String { String(path.last ?? "") }
 }
 
 /// The regular files of the tar archive in the bytes `range` of `file`, in order. `name` is the archive's name in messages.

@@ -25,25 +25,25 @@ extension SourceListing {
                 hint: "list it with tar -t")
         }
         if let labels = selection.labels {
-            self.init(kind: .imagenetValidation, files: [file])
-            try addFlat(taken, labels: labels, names: selection.labelNames, of: path)
-        } else if taken.allSatisfy({ $0.path.last?.hasSuffix(".tar") ?? false }) {
-            self.init(kind: .imagenetTraining, files: [file])
-            try addArchives(taken, of: file)
+            self.init(path: path, kind: .imagenetValidation, files: [file])
+            try addFlat(taken, labels: labels, names: selection.labelNames)
+        } else if taken.allSatisfy({ $0.name.hasSuffix(".tar") }) {
+            self.init(path: path, kind: .imagenetTraining, files: [file])
+            try addArchives(taken)
         } else {
-            self.init(kind: .tar, files: [file])
-            try addClasses(taken, below: within.count, of: path)
+            self.init(path: path, kind: .tar, files: [file])
+            try addClasses(taken, below: within.count)
         }
     }
 
     private mutating func add(_ member: TarMember, class name: String) {
         let place = ShardSource.Place.part(file: 0, offset: member.range.lowerBound, size: member.range.count)
-        images[name, default: []].append(Image(name: String(member.path.last ?? ""), place: place))
+        images[name, default: []].append(Image(name: member.name, place: place))
     }
 
     /// <class>/<file> below the directory that has the most such files, among those of at least `depth` components. As in a folder, files
     /// next to the classes and deeper ones are ignored; other directories with classes are not, since they may be those of the test set.
-    private mutating func addClasses(_ members: [TarMember], below depth: Int, of path: String) throws {
+    private mutating func addClasses(_ members: [TarMember], below depth: Int) throws {
         var counts: [[Substring]: Int] = [:]
         for member in members where member.path.count >= depth + 2 { counts[member.path.dropLast(2), default: 0] += 1 }
         let ordered = counts.sorted { ($1.value, $0.key.count) < ($0.value, $1.key.count) }
@@ -65,28 +65,25 @@ extension SourceListing {
     }
 
     /// ILSVRC2012's training set: the archive n01440764.tar holds the class n01440764.
-    private mutating func addArchives(_ archives: [TarMember], of file: SourceFile) throws {
+    private mutating func addArchives(_ archives: [TarMember]) throws {
         for archive in archives {
-            let archiveName = String(archive.path.last ?? "")
-            let name = String(archiveName.dropLast(".tar".count))
+            let name = String(archive.name.dropLast(".tar".count))
             guard images.updateValue([], forKey: name) == nil else {
-                throw Failure("\(file.path) holds \(archiveName) twice", hint: "choose one part with --within")
+                throw Failure("\(path) holds \(archive.name) twice", hint: "choose one part with --within")
             }
-            for member in try listTar(file, range: archive.range, name: "\(archiveName) in \(file.path)")
-            where !(member.path.last?.hasPrefix(".") ?? true) { add(member, class: name) }
+            for member in try listTar(files[0], range: archive.range, name: "\(archive.name) in \(path)")
+            where !member.name.isEmpty && !member.name.hasPrefix(".") { add(member, class: name) }
         }
     }
 
     /// ILSVRC2012's validation set: images without directories, the classes in a file.
-    private mutating func addFlat(_ members: [TarMember], labels: String, names: String?, of path: String) throws {
+    private mutating func addFlat(_ members: [TarMember], labels: String, names: String?) throws {
         guard Set(members.map { $0.path.dropLast() }).count == 1 else {
             throw Failure(
                 "\(path) has directories, so its images need no --labels", hint: "leave it out, or choose --within")
         }
-        let sorted = members.sorted {
-            ($0.path.last ?? "").utf8.lexicographicallyPrecedes(($1.path.last ?? "").utf8)
-        }
-        let classes = try LabelFile(labels, names: names).classes(ofFiles: sorted.map { String($0.path.last ?? "") })
+        let sorted = members.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+        let classes = try LabelFile(labels, names: names).classes(ofFiles: sorted.map(\.name))
         for (member, name) in zip(sorted, classes) { add(member, class: name) }
     }
 }
