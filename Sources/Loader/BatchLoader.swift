@@ -40,8 +40,8 @@ package final class BatchLoader {
     }
 
     /// Bytes of a loader's ring for micro-batches of `images` images with `patchCount` patches of `patchValues` values in all.
-    package static func byteCount(images: Int, patchValues: Int, patchCount: Int, classes: Int = 0) -> Int {
-        BatchRing.byteCount(capacity: images, patchValues: patchValues, patchCount: patchCount, classes: classes)
+    package static func byteCount(images: Int, patchValues: Int, patchCount: Int) -> Int {
+        BatchRing.slotCount * images * (4 * (patchValues + 1) + patchCount)
     }
 
     deinit { ring.stop() }

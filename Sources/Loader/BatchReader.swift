@@ -49,33 +49,33 @@ final class BatchReader {
     func run(_ ring: BatchRing) {
         while let work = ring.nextWork() {
             do {
-                ring.finish(work, .success(try read(work, into: ring)))
+                ring.finish(work, .success(try read(work.batch, for: work.purpose)))
             } catch {
                 ring.finish(work, .failure(Failure(from: error)))
             }
         }
     }
 
-    private func read(_ work: BatchRing.Work, into ring: BatchRing) throws -> [Substitution] {
+    /// Fills `batch`.
+    private func read(_ batch: LoadedBatch, for purpose: SamplePurpose) throws -> [Substitution] {
         var substitutions: [Substitution] = []
-        for (slot, position) in work.positions.enumerated() {
+        for (slot, position) in batch.positions.enumerated() {
             settings.beforeSample?()
-            let (epoch, sample) =
-                work.purpose == .training ? sampler.sample(at: position) : (0, position)
-            let label = try prepare(work.purpose, epoch, sample, into: framed.pointer, &substitutions)
+            let (epoch, sample) = purpose == .training ? sampler.sample(at: position) : (0, position)
+            let label = try prepare(purpose, epoch, sample, into: framed.pointer, &substitutions)
             if let labels = settings.labels {
-                let targets = ring.targets(ofSlot: work.slot) + slot * labels.classes
-                ring.labels(ofSlot: work.slot)[slot] = Int32(label)
+                let targets = batch.targets + slot * labels.classes
+                batch.labels[slot] = Int32(label)
                 targets.update(repeating: 0, count: labels.classes)
                 targets[label] = 1
-                if work.purpose == .training { try mix(labels, epoch, sample, targets, label, &substitutions) }
+                if purpose == .training { try mix(labels, epoch, sample, targets, label, &substitutions) }
             } else {
-                drawHidden(work.purpose, epoch, sample, into: ring.masks(ofSlot: work.slot) + slot * input.patchCount)
+                drawHidden(purpose, epoch, sample, into: batch.mask + slot * input.patchCount)
             }
             normalisedPatches(
                 from: framed.pointer, side: input.imageSize, patchSize: input.patchSize,
                 mean: settings.normalisation.means, deviation: settings.normalisation.deviations,
-                into: ring.patches(ofSlot: work.slot) + slot * input.valueCount)
+                into: batch.patches + slot * input.valueCount)
         }
         return substitutions
     }
@@ -130,17 +130,19 @@ final class BatchReader {
         targets[otherLabel] += Float((1 - labels.smoothing) * (1 - mixing.share))
     }
 
-    /// Reads the first readable substitute of `sample`.
+    /// Reads the first readable substitute of `sample`: candidates are drawn from (seed, epoch, sample), so they are the same on any number
+    /// of ranks.
     private func substitute(for sample: Int, epoch: Int, seed: UInt64, damage: Failure) throws -> Substitution {
-        var substitutes = Substitutes(for: sample, epoch: epoch, seed: seed, count: count)
-        for _ in 0..<Substitutes.attempts {
-            let candidate = substitutes.next()
+        // If half of all samples are readable, all fail once in 10^19 times.
+        let attempts = 64
+        var generator = KeyedGenerator(seed: seed, .substitution, epoch, sample)
+        for _ in 0..<attempts {
+            let candidate = generator.index(below: count)
             if try images.read(sample: candidate) == nil {
                 return Substitution(sample: sample, substitute: candidate, damage: damage)
             }
         }
-        throw Failure(
-            "\(damage.problem), and none of \(Substitutes.attempts) other samples can be read", hint: damage.hint)
+        throw Failure("\(damage.problem), and none of \(attempts) other samples can be read", hint: damage.hint)
     }
 
     /// Writes the augmentation that is drawn for (epoch, sample) of the last image read to `target`.

@@ -20,27 +20,6 @@ struct SampleImages: ~Copyable {
     private let image: OwnedBuffer<UInt8>  // one sample of patches, (S, S, 3)
     private var decoder: JPEGDecoder
 
-    /// Throws `Failure` if the directory is corrupt, empty, or of another patch size.
-    init(_ settings: LoaderSettings) throws {
-        let path = settings.path
-        let directory = try ShardDirectory(path: path, onCorruption: settings.onCorruption)
-        guard directory.count > 0 else { throw Failure("\(path) holds no samples", hint: "shard some images") }
-        let grid = directory.index.encoding == .patches ? try directory.index.grid() : nil
-        if let grid, grid.patchSize != settings.patchSize {
-            throw Failure(
-                "\(path) holds patches of \(grid.patchSize) pixels, the model takes \(settings.patchSize)",
-                hint: "shard with --patch-size \(settings.patchSize), or pretrain with --patch-size \(grid.patchSize)")
-        }
-        let stored = try OwnedBuffer<UInt8>(count: grid?.valueCount ?? 0)
-        let image = try OwnedBuffer<UInt8>(count: grid?.valueCount ?? 0)
-        let decoder = try JPEGDecoder()
-        self.directory = directory
-        self.grid = grid
-        self.stored = stored
-        self.image = image
-        self.decoder = decoder
-    }
-
     /// Whether all images are squares of one size.
     var areStoredSquare: Bool { directory.index.imageSize > 0 }
 
@@ -52,42 +31,66 @@ struct SampleImages: ~Copyable {
 
     /// Failures of missing shards.
     var missing: [Failure] { directory.missing }
+}
+
+extension SampleImages {
+    /// Throws `Failure` if the directory is corrupt, empty, or of another patch size.
+    init(_ settings: LoaderSettings) throws {
+        let path = settings.path
+        let directory = try ShardDirectory(path: path, onCorruption: settings.onCorruption)
+        guard directory.count > 0 else { throw Failure("\(path) holds no samples", hint: "shard some images") }
+        let grid = directory.index.encoding == .patches ? try directory.index.grid() : nil
+        if let grid, grid.patchSize != settings.patchSize {
+            throw Failure(
+                "\(path) holds patches of \(grid.patchSize) pixels, the model takes \(settings.patchSize)",
+                hint: "shard with --patch-size \(settings.patchSize), or pretrain with --patch-size \(grid.patchSize)")
+        }
+        let valueCount = grid?.valueCount ?? 0
+        self.init(
+            directory: directory, grid: grid, stored: try OwnedBuffer(count: valueCount),
+            image: try OwnedBuffer(count: valueCount), decoder: try JPEGDecoder())
+    }
 
     /// Reads sample `sample`; returns the failure if it is corrupt.
     ///
     /// Throws if the fault is not the sample's.
     mutating func read(sample: Int) throws -> Failure? {
-        let (shard, row): (ShardReader, Int)
         do {
-            (shard, row) = try directory.reader(of: sample)
+            let (shard, row) = try directory.reader(of: sample)
+            label = shard.label(sample: row)
+            try load(row, of: shard)
+            return nil
         } catch let damage as Failure {
             return damage
         }
-        label = shard.label(sample: row)
+    }
+
+    /// Throws `Failure` if the sample is corrupt, and `MachineFailure` if memory is short.
+    private mutating func load(_ row: Int, of shard: ShardReader) throws {
         let count = shard.byteCount(sample: row)
-        if stored.count < count { stored = try OwnedBuffer(count: count) }
-        do {
-            try shard.read(sample: row, into: stored.pointer)
-        } catch let damage as Failure {
-            return damage
+        if stored.count < count {
+            do {
+                stored = try OwnedBuffer(count: count)
+            } catch let shortage as Failure {
+                throw MachineFailure(shortage)
+            }
         }
+        try shard.read(sample: row, into: stored.pointer)
         if let grid {
             grid.unpatchify(stored.pointer, into: image.pointer)
             (width, height) = (grid.imageSize, grid.imageSize)
-            return nil
+            return
         }
         do {
             (width, height) = try decoder.decode(UnsafeRawBufferPointer(start: stored.pointer, count: count))
         } catch let damage as Failure {
-            return Failure(
-                "sample \(row) of \(shard.path) is no JPEG image: \(damage.problem)", hint: restoreHint)
+            throw Failure("sample \(row) of \(shard.path) is no JPEG image: \(damage.problem)", hint: restoreHint)
         }
         let side = directory.index.imageSize
         guard side == 0 || (width == side && height == side) else {
-            return Failure(
+            throw Failure(
                 "sample \(row) of \(shard.path) has \(width) x \(height) pixels and should have \(side) x \(side)",
                 hint: restoreHint)
         }
-        return nil
     }
 }
