@@ -47,25 +47,30 @@ package struct PatchGrid: Equatable, Sendable {
 
     /// Writes the image (S, S, 3) as patches (L, p * p * 3).
     package func patchify(_ image: UnsafePointer<UInt8>, into patches: UnsafeMutablePointer<UInt8>) {
-        forEachRun { inImage, inPatches, count in (patches + inPatches).update(from: image + inImage, count: count) }
+        forEachRun(side: imageSize, patchSize: patchSize, stride: patchSize) { inImage, inPatches, count in
+            (patches + inPatches).update(from: image + inImage, count: count)
+        }
     }
 
     /// Writes patches (L, p * p * 3) as the image (S, S, 3); the inverse of `patchify`.
     package func unpatchify(_ patches: UnsafePointer<UInt8>, into image: UnsafeMutablePointer<UInt8>) {
-        forEachRun { inImage, inPatches, count in (image + inImage).update(from: patches + inPatches, count: count) }
+        forEachRun(side: imageSize, patchSize: patchSize, stride: patchSize) { inImage, inPatches, count in
+            (image + inImage).update(from: patches + inPatches, count: count)
+        }
     }
+}
 
-    /// Calls `body` for every row of every patch with its place in the image, in the patches, and its 3 p values.
-    @inline(__always)
-    func forEachRun(_ body: (Int, Int, Int) -> Void) {
-        let run = patchSize * 3
-        var inPatches = 0
-        for gridRow in 0..<patchesPerSide {
-            for gridColumn in 0..<patchesPerSide {
-                for row in 0..<patchSize {
-                    body(((gridRow * patchSize + row) * imageSize + gridColumn * patchSize) * 3, inPatches, run)
-                    inPatches += run
-                }
+/// Calls `body` for every row of every patch of an image with its place in the image, in the patches, and its 3 p values.
+@inline(__always)
+private func forEachRun(side: Int, patchSize: Int, stride: Int, _ body: (Int, Int, Int) -> Void) {
+    let perSide = (side - patchSize) / stride + 1
+    let run = patchSize * 3
+    var inPatches = 0
+    for gridRow in 0..<perSide {
+        for gridColumn in 0..<perSide {
+            for row in 0..<patchSize {
+                body(((gridRow * stride + row) * side + gridColumn * stride) * 3, inPatches, run)
+                inPatches += run
             }
         }
     }
@@ -80,19 +85,8 @@ package func normalisedPatches(
     deviation: SIMD3<Float>, into patches: UnsafeMutablePointer<Float>
 ) {
     let map = ChannelMap(factor: 1 / (255 * deviation), offset: -mean / deviation)
-    let stride = stride ?? patchSize
-    let perSide = (side - patchSize) / stride + 1
-    let run = patchSize * 3
-    var target = patches
-    for gridRow in 0..<perSide {
-        for gridColumn in 0..<perSide {
-            for row in 0..<patchSize {
-                map.apply(
-                    to: hwc + ((gridRow * stride + row) * side + gridColumn * stride) * 3, count: run,
-                    into: target)
-                target += run
-            }
-        }
+    forEachRun(side: side, patchSize: patchSize, stride: stride ?? patchSize) { inImage, inPatches, count in
+        map.apply(to: hwc + inImage, count: count, into: patches + inPatches)
     }
 }
 

@@ -18,17 +18,13 @@ struct ResamplingTable: ~Copyable {
     private(set) var stride = 0
     /// The inputs that any of the outputs uses.
     private(set) var inputs = 0..<0
+}
 
+extension ResamplingTable {
     init() throws {
-        // Locals first, so that a throw leaves nothing half initialised.
-        let starts = try OwnedBuffer<Int32>(count: 0)
-        let counts = try OwnedBuffer<Int32>(count: 0)
-        let weights = try OwnedBuffer<Int32>(count: 0)
-        let exact = try OwnedBuffer<Double>(count: 0)
-        self.starts = starts
-        self.counts = counts
-        self.weights = weights
-        self.exact = exact
+        self.init(
+            starts: try OwnedBuffer(count: 0), counts: try OwnedBuffer(count: 0), weights: try OwnedBuffer(count: 0),
+            exact: try OwnedBuffer(count: 0))
     }
 
     /// Makes the table for the positions `window` of `output`, made of `input` values.
@@ -76,4 +72,28 @@ struct ResamplingTable: ~Copyable {
         if weights.count < positions * stride { weights = try OwnedBuffer(count: positions * stride) }
         if exact.count < stride { exact = try OwnedBuffer(count: stride) }
     }
+}
+
+// What sums of bytes times the weights of a `ResamplingTable`, fixed-point numbers, are as levels.
+
+/// The nearest of 0...255 to each weighted sum.
+@inline(__always)
+func roundedLevels(_ sum: SIMD16<Int32>) -> SIMD16<UInt8> {
+    wholeLevels(sum &+ SIMD16(repeating: 1 << (ResamplingTable.fractionBits - 1)))
+}
+
+/// The whole part of each weighted sum, clamped to 0...255.
+@inline(__always)
+func wholeLevels(_ sum: SIMD16<Int32>) -> SIMD16<UInt8> {
+    SIMD16<UInt8>(truncatingIfNeeded: clampedSums(sum) &>> ResamplingTable.fractionBits)
+}
+
+/// Each weighted sum, clamped to 0...255.
+///
+/// Spelt with shifts, which compile to one instruction each; comparisons and the library's `clamped` go lane by lane.
+@inline(__always)
+func clampedSums(_ sum: SIMD16<Int32>) -> SIMD16<Int32> {
+    let highest = SIMD16<Int32>(repeating: 255 << ResamplingTable.fractionBits)
+    let below = highest &- (sum & ~(sum &>> 31))
+    return highest &- (below & ~(below &>> 31))
 }

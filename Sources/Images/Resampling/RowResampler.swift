@@ -9,15 +9,12 @@ struct RowResampler: ~Copyable {
     private(set) var output: OwnedBuffer<UInt8>
     /// Bytes from one row of `output` to the next.
     private(set) var stride = 0
+}
 
+extension RowResampler {
     init() throws {
-        // Locals first, so that a throw leaves nothing half initialised.
-        let columns = try ResamplingTable()
-        let staged = try OwnedBuffer<SIMD16<UInt8>>(count: 0)
-        let output = try OwnedBuffer<UInt8>(count: 0)
-        self.columns = columns
-        self.staged = staged
-        self.output = output
+        self.init(
+            columns: try ResamplingTable(), staged: try OwnedBuffer(count: 0), output: try OwnedBuffer(count: 0))
     }
 
     /// Writes the rows `rows` of the crop of `framing`, at the width of its window, to `output`. `source` is the image, its rows
@@ -43,36 +40,20 @@ struct RowResampler: ~Copyable {
     /// Lays `rowCount` (1 to 4) source rows side by side; where there are fewer than four, the last is repeated.
     private func stage(_ first: UnsafePointer<UInt8>, rowBytes: Int, rowCount: Int, columnCount: Int) {
         let bytes = UnsafeMutableRawPointer(staged.pointer)
-        let row0 = UnsafeRawPointer(first)
-        let row1 = row0 + min(1, rowCount - 1) * rowBytes
-        let row2 = row0 + min(2, rowCount - 1) * rowBytes
-        let row3 = row0 + min(3, rowCount - 1) * rowBytes
+        let rows = [4 of UnsafeRawPointer] { UnsafeRawPointer(first + min($0, rowCount - 1) * rowBytes) }
+        if columnCount == 1 {
+            for row in 0..<4 { (bytes + 4 * row).copyMemory(from: rows[row], byteCount: 3) }
+            return
+        }
         for column in columns.inputs {
             // Four bytes are one move, but behind the last pixel there may be none to read: step one back there.
             let isLast = column == columnCount - 1
-            let offset = isLast && column > 0 ? 3 * column - 1 : 3 * column
-            if isLast && column == 0 { return stageSingleColumn(row0, row1, row2, row3) }
-            let shift: UInt32 = isLast ? 8 : 0
-            let pixels = SIMD4<UInt32>(
-                row0.loadUnaligned(fromByteOffset: offset, as: UInt32.self),
-                row1.loadUnaligned(fromByteOffset: offset, as: UInt32.self),
-                row2.loadUnaligned(fromByteOffset: offset, as: UInt32.self),
-                row3.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
-            bytes.storeBytes(of: pixels &>> shift, toByteOffset: 16 * column, as: SIMD4<UInt32>.self)
+            var pixels = SIMD4<UInt32>()
+            for row in 0..<4 {
+                pixels[row] = rows[row].loadUnaligned(fromByteOffset: 3 * column - (isLast ? 1 : 0), as: UInt32.self)
+            }
+            bytes.storeBytes(of: pixels &>> (isLast ? 8 : 0), toByteOffset: 16 * column, as: SIMD4<UInt32>.self)
         }
-    }
-
-    private func stageSingleColumn(
-        _ row0: UnsafeRawPointer, _ row1: UnsafeRawPointer, _ row2: UnsafeRawPointer, _ row3: UnsafeRawPointer
-    ) {
-        var pixels = SIMD16<UInt8>()
-        for channel in 0..<3 {
-            pixels[channel] = row0.load(fromByteOffset: channel, as: UInt8.self)
-            pixels[4 + channel] = row1.load(fromByteOffset: channel, as: UInt8.self)
-            pixels[8 + channel] = row2.load(fromByteOffset: channel, as: UInt8.self)
-            pixels[12 + channel] = row3.load(fromByteOffset: channel, as: UInt8.self)
-        }
-        staged.pointer[0] = pixels
     }
 
     /// Four rows of the first pass. Left to right: each store also writes one byte of the pixel to its right.
