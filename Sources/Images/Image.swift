@@ -22,24 +22,18 @@ package struct Image: Equatable, Sendable {
         self.pixels = pixels
     }
 
-    /// `width * height` of an image of `byteCount` bytes, each of which can hold at most `pixelsPerByte` pixels.
+    /// `width * height`. Of an encoded image of `byteCount` bytes, each can hold at most `pixelsPerByte` pixels.
     ///
     /// Throws `Failure` if the size is empty, beyond `maximumPixelCount`, or beyond what the bytes can hold.
-    static func pixelCount(width: Int, height: Int, byteCount: Int, pixelsPerByte: Int) throws -> Int {
-        let count = try pixelCount(width: width, height: height)
-        guard count / pixelsPerByte <= byteCount else {
-            throw undecodable("\(byteCount) bytes cannot hold an image of \(width) x \(height) pixels")
-        }
-        return count
-    }
-
-    /// Throws `Failure` if the size is empty or beyond `maximumPixelCount`.
-    static func pixelCount(width: Int, height: Int) throws -> Int {
+    static func pixelCount(width: Int, height: Int, byteCount: Int = .max, pixelsPerByte: Int = 1) throws -> Int {
         let (count, overflow) = width.multipliedReportingOverflow(by: height)
         guard width > 0, height > 0, !overflow, count <= maximumPixelCount else {
             throw Failure(
                 "an image of \(width) x \(height) pixels is empty or too large",
                 hint: "leave it out, or reduce it to at most \(maximumPixelCount) pixels")
+        }
+        guard count / pixelsPerByte <= byteCount else {
+            throw undecodable("\(byteCount) bytes cannot hold an image of \(width) x \(height) pixels")
         }
         return count
     }

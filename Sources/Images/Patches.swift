@@ -95,8 +95,8 @@ package func normalisedPatches(
 /// Sixteen pixels fill three vectors, of which vector `part` begins with channel (16 part) mod 3 = part.
 private struct ChannelMap {
     private typealias Vector = SIMD16<Float>
-    private let factors: (Vector, Vector, Vector)
-    private let offsets: (Vector, Vector, Vector)
+    private let factors: [3 of Vector]
+    private let offsets: [3 of Vector]
 
     init(factor: SIMD3<Float>, offset: SIMD3<Float>) {
         func lanes(_ values: SIMD3<Float>, from first: Int) -> Vector {
@@ -104,8 +104,8 @@ private struct ChannelMap {
             for lane in 0..<16 { result[lane] = values[(lane + first) % 3] }
             return result
         }
-        factors = (lanes(factor, from: 0), lanes(factor, from: 1), lanes(factor, from: 2))
-        offsets = (lanes(offset, from: 0), lanes(offset, from: 1), lanes(offset, from: 2))
+        factors = [3 of Vector] { lanes(factor, from: $0) }
+        offsets = [3 of Vector] { lanes(offset, from: $0) }
     }
 
     /// Writes `count` mapped values of `source`, which begins with a pixel, to `target`.
@@ -115,16 +115,15 @@ private struct ChannelMap {
         let output = UnsafeMutableRawPointer(target)
         var index = 0
         while index + 48 <= count {
-            let first = (input + 4 * index).loadUnaligned(as: Vector.self)
-            let second = (input + 4 * index + 64).loadUnaligned(as: Vector.self)
-            let third = (input + 4 * index + 128).loadUnaligned(as: Vector.self)
-            (output + 4 * index).storeBytes(of: first * factors.0 + offsets.0, as: Vector.self)
-            (output + 4 * index + 64).storeBytes(of: second * factors.1 + offsets.1, as: Vector.self)
-            (output + 4 * index + 128).storeBytes(of: third * factors.2 + offsets.2, as: Vector.self)
+            for part in 0..<3 {
+                let place = 4 * index + 64 * part
+                let values = (input + place).loadUnaligned(as: Vector.self)
+                (output + place).storeBytes(of: values * factors[part] + offsets[part], as: Vector.self)
+            }
             index += 48
         }
         while index < count {
-            target[index] = source[index] * factors.0[index % 3] + offsets.0[index % 3]
+            target[index] = source[index] * factors[0][index % 3] + offsets[0][index % 3]
             index += 1
         }
     }

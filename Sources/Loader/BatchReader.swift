@@ -16,8 +16,8 @@ final class BatchReader {
     let settings: LoaderSettings
     let input: PatchGrid
     let visiblePatches: Int
-    var count: Int { images.count }
-    var missing: [Failure] { images.missing }
+    var count: Int { images.directory.count }
+    var missing: [Failure] { images.directory.missing }
     private var images: SampleImages
     private var sampler: Sampler
     private var resampler: Resampler
@@ -31,9 +31,10 @@ final class BatchReader {
         let maskRatio = settings.labels == nil ? settings.maskRatio : nil
         visiblePatches = try maskRatio.map(input.visiblePatches) ?? input.patchCount
         images = try SampleImages(settings)
-        if let labels = settings.labels, labels.classes != images.classes {
+        let classes = images.directory.index.classes.count
+        if let labels = settings.labels, labels.classes != classes {
             throw Failure(
-                "\(settings.path) has \(images.classes) classes, the model \(labels.classes)",
+                "\(settings.path) has \(classes) classes, the model \(labels.classes)",
                 hint: "give shards of the same classes, or train another model")
         }
         resampler = try Resampler()
@@ -41,7 +42,7 @@ final class BatchReader {
         let mixes = settings.labels?.augmentation.mixes ?? false
         partner = try OwnedBuffer<Float>(count: mixes ? input.valueCount : 0)
         operations = try RandomOperations(side: input.imageSize)
-        sampler = Sampler(count: images.count, seed: settings.seed)
+        sampler = Sampler(count: images.directory.count, seed: settings.seed)
         self.settings = settings
     }
 
@@ -70,7 +71,13 @@ final class BatchReader {
                 targets[label] = 1
                 if purpose == .training { try mix(labels, epoch, sample, targets, label, &substitutions) }
             } else {
-                drawHidden(purpose, epoch, sample, into: batch.mask + slot * input.patchCount)
+                var generator =
+                    purpose == .training
+                    ? KeyedGenerator(seed: settings.seed, .mask, epoch, sample)
+                    : KeyedGenerator(seed: seed(purpose), .evaluationMask, sample)
+                drawMask(
+                    patchCount: input.patchCount, visible: visiblePatches, using: &generator,
+                    into: batch.mask + slot * input.patchCount)
             }
             normalisedPatches(
                 from: framed.pointer, side: input.imageSize, patchSize: input.patchSize,
@@ -83,17 +90,7 @@ final class BatchReader {
     /// Evaluation does not depend on the run's seed, so that losses of different runs are comparable.
     private func seed(_ purpose: SamplePurpose) -> UInt64 { purpose == .training ? settings.seed : 0 }
 
-    private func drawHidden(
-        _ purpose: SamplePurpose, _ epoch: Int, _ sample: Int, into mask: UnsafeMutablePointer<UInt8>
-    ) {
-        var generator =
-            purpose == .training
-            ? KeyedGenerator(seed: settings.seed, .mask, epoch, sample)
-            : KeyedGenerator(seed: seed(purpose), .evaluationMask, sample)
-        drawMask(patchCount: input.patchCount, visible: visiblePatches, using: &generator, into: mask)
-    }
-
-    /// Reads `sample`, or its substitute, and writes it framed and augmented to `target`. Returns its class.
+    /// Reads `sample`, or its substitute, and writes it to `target`, framed and augmented as drawn for (epoch, sample). Returns its class.
     private func prepare(
         _ purpose: SamplePurpose, _ epoch: Int, _ sample: Int, into target: UnsafeMutablePointer<Float>,
         _ substitutions: inout [Substitution]
@@ -104,9 +101,27 @@ final class BatchReader {
         }
         guard settings.labels == nil || images.label >= 0 else {
             throw Failure(
-                "sample \(sample) of \(images.path) has no label", hint: "shard a folder with a folder a class")
+                "sample \(sample) of \(settings.path) has no label", hint: "shard a folder with a folder a class")
         }
-        try frame(purpose, epoch: epoch, sample: sample, into: target)
+        let (width, height) = (images.width, images.height)
+        var generator = KeyedGenerator(seed: settings.seed, .augmentation, epoch, sample)
+        let framing =
+            switch purpose {
+            case .training:
+                RandomResizedCrop.draw(width: width, height: height, side: input.imageSize, using: &generator)
+            case .evaluation:
+                images.directory.index.imageSize > 0
+                    ? Framing.evaluation(stored: width, side: input.imageSize)
+                    : Framing.evaluation(width: width, height: height, side: input.imageSize)
+            }
+        try resampler.resample(
+            images.pixels, width: width, height: height, rowBytes: 3 * width, framing: framing, into: target)
+        guard purpose == .training, let augmentation = settings.labels?.augmentation else { return images.label }
+        operations.apply(
+            to: target, count: augmentation.operations, magnitude: augmentation.magnitude, using: &generator)
+        RandomErasing.apply(
+            to: target, side: input.imageSize, probability: augmentation.erasing,
+            colour: 255 * settings.normalisation.means, using: &generator)
         return images.label
     }
 
@@ -143,30 +158,5 @@ final class BatchReader {
             }
         }
         throw Failure("\(damage.problem), and none of \(attempts) other samples can be read", hint: damage.hint)
-    }
-
-    /// Writes the augmentation that is drawn for (epoch, sample) of the last image read to `target`.
-    private func frame(
-        _ purpose: SamplePurpose, epoch: Int, sample: Int, into target: UnsafeMutablePointer<Float>
-    ) throws {
-        let (width, height) = (images.width, images.height)
-        var generator = KeyedGenerator(seed: settings.seed, .augmentation, epoch, sample)
-        let framing =
-            switch purpose {
-            case .training:
-                RandomResizedCrop.draw(width: width, height: height, side: input.imageSize, using: &generator)
-            case .evaluation:
-                images.areStoredSquare
-                    ? Framing.evaluation(stored: width, side: input.imageSize)
-                    : Framing.evaluation(width: width, height: height, side: input.imageSize)
-            }
-        try resampler.resample(
-            images.pixels, width: width, height: height, rowBytes: 3 * width, framing: framing, into: target)
-        guard purpose == .training, let augmentation = settings.labels?.augmentation else { return }
-        operations.apply(
-            to: target, count: augmentation.operations, magnitude: augmentation.magnitude, using: &generator)
-        RandomErasing.apply(
-            to: target, side: input.imageSize, probability: augmentation.erasing,
-            colour: 255 * settings.normalisation.means, using: &generator)
     }
 }

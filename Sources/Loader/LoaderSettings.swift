@@ -40,8 +40,7 @@ package struct LoaderSettings: Sendable {
 
     package init(
         path: String, imageSize: Int, patchSize: Int, normalisation: Normalisation = .imageNet, maskRatio: Double?,
-        labels: LabelSettings? = nil, seed: UInt64, capacity: Int, onCorruption: CorruptionPolicy = .stop,
-        beforeSample: (@Sendable () -> Void)? = nil
+        labels: LabelSettings? = nil, seed: UInt64, capacity: Int, onCorruption: CorruptionPolicy = .stop
     ) {
         self.path = path
         self.imageSize = imageSize
@@ -52,6 +51,5 @@ package struct LoaderSettings: Sendable {
         self.seed = seed
         self.capacity = capacity
         self.onCorruption = onCorruption
-        self.beforeSample = beforeSample
     }
 }

@@ -13,24 +13,12 @@ struct SampleImages: ~Copyable {
     /// Pixels of the last image in (row, column, channel) order.
     var pixels: UnsafePointer<UInt8> { grid == nil ? decoder.pixels : UnsafePointer(image.pointer) }
 
-    private var directory: ShardDirectory
+    private(set) var directory: ShardDirectory
     /// Nil for JPEG.
     private let grid: PatchGrid?
     private var stored: OwnedBuffer<UInt8>  // one sample as stored
     private let image: OwnedBuffer<UInt8>  // one sample of patches, (S, S, 3)
     private var decoder: JPEGDecoder
-
-    /// Whether all images are squares of one size.
-    var areStoredSquare: Bool { directory.index.imageSize > 0 }
-
-    var count: Int { directory.count }
-
-    var classes: Int { directory.index.classes.count }
-
-    var path: String { directory.path }
-
-    /// Failures of missing shards.
-    var missing: [Failure] { directory.missing }
 }
 
 extension SampleImages {

@@ -102,10 +102,6 @@ package enum RandomResizedCrop {
                     y: generator.index(below: height - cropHeight + 1), width: cropWidth, height: cropHeight)
             }
         }
-        return fallback(width: width, height: height)
-    }
-
-    private static func fallback(width: Int, height: Int) -> Crop {
         let present = Double(width) / Double(height)
         var cropWidth = width
         var cropHeight = height

@@ -16,13 +16,17 @@ package enum ImageDecoder {
         if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
             return try bytes.withUnsafeBytes { try decodePNG($0) }
         }
-        throw Failure(
-            bytes.isEmpty ? "the file is empty" : "neither a JPEG nor a PNG image",
-            hint: "replace the file or leave it out")
+        throw undecodable(bytes.isEmpty ? "the file is empty" : "neither a JPEG nor a PNG image")
     }
 }
 
 /// The failure of an image whose data cannot be decoded.
 func undecodable(_ reason: String) -> Failure {
     Failure(reason, hint: "replace the file or leave it out")
+}
+
+/// The failure of an image that cannot be encoded in `format`.
+func unencodable(_ image: Image, as format: String, _ reason: String) -> Failure {
+    Failure(
+        "cannot encode \(image.width) x \(image.height) pixels as \(format): \(reason)", hint: "make the image smaller")
 }

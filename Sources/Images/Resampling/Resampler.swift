@@ -24,7 +24,8 @@ extension Resampler {
         into output: UnsafeMutablePointer<UInt8>
     ) throws {
         try begin(source, width: width, height: height, rowBytes: rowBytes, framing: framing)
-        secondPass(framing.window, into: output) { roundedLevels($0) }
+        let half = SIMD16<Int32>(repeating: 1 << (ResamplingTable.fractionBits - 1))
+        secondPass(framing.window, into: output) { wholeLevels($0 &+ half) }
     }
 
     /// As `resample(_:width:height:rowBytes:framing:into:)` for bytes, but the second pass is not rounded: values

@@ -33,7 +33,12 @@ extension ResamplingTable {
         let widening = max(scale, 1)
         let support = 2 * widening
         stride = Int(support.rounded(.up)) * 2 + 1
-        try reserve(positions: window.count)
+        if starts.count < window.count {
+            starts = try OwnedBuffer(count: window.count)
+            counts = try OwnedBuffer(count: window.count)
+        }
+        if weights.count < window.count * stride { weights = try OwnedBuffer(count: window.count * stride) }
+        if exact.count < stride { exact = try OwnedBuffer(count: stride) }
 
         var first = input
         var end = 0
@@ -63,24 +68,9 @@ extension ResamplingTable {
             row[tap] = Int32(scaled.rounded(.toNearestOrAwayFromZero))
         }
     }
-
-    private mutating func reserve(positions: Int) throws {
-        if starts.count < positions {
-            starts = try OwnedBuffer(count: positions)
-            counts = try OwnedBuffer(count: positions)
-        }
-        if weights.count < positions * stride { weights = try OwnedBuffer(count: positions * stride) }
-        if exact.count < stride { exact = try OwnedBuffer(count: stride) }
-    }
 }
 
 // What sums of bytes times the weights of a `ResamplingTable`, fixed-point numbers, are as levels.
-
-/// The nearest of 0...255 to each weighted sum.
-@inline(__always)
-func roundedLevels(_ sum: SIMD16<Int32>) -> SIMD16<UInt8> {
-    wholeLevels(sum &+ SIMD16(repeating: 1 << (ResamplingTable.fractionBits - 1)))
-}
 
 /// The whole part of each weighted sum, clamped to 0...255.
 @inline(__always)

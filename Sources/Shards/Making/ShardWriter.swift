@@ -46,13 +46,12 @@ struct ShardWriter: ~Copyable {
     }
 
     var count: Int { labels.count }
-    var isFull: Bool { count == capacity }
 
     /// Appends a sample: patches (L, p * p * 3) or a JPEG file with its CRC-32, its label (-1 for none), and its key.
     ///
     /// Throws `Failure` if the shard is full or cannot be written.
     mutating func append(_ sample: [UInt8], checksum: UInt32, label: Int, key: String) throws {
-        guard !isFull else { throw Failure("\(file.path) is full", hint: "start another shard") }
+        guard count < capacity else { throw Failure("\(file.path) is full", hint: "start another shard") }
         crate_h5_prepare()
         if let grid {
             precondition(sample.count == grid.valueCount)

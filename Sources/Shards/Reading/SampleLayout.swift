@@ -23,9 +23,6 @@ struct SampleLayout {
             place += count
         }
     }
-
-    /// Byte ranges of all chunks in the file.
-    var extents: [Range<Int>] { chunkStarts.map { $0..<$0 + chunkBytes } }
 }
 
 extension SampleLayout {

@@ -1,4 +1,5 @@
 import Base
+import Foundation
 import Images
 
 /// The binary version of CIFAR-10: batches of records with a label and the red, green and blue values of an image.
@@ -28,7 +29,7 @@ extension SourceListing {
 
     /// The batches in the directory `path`; nil if none.
     init?(cifar10 path: String, _ selection: ShardSource.Selection) throws {
-        let names = try directoryEntries(of: path).filter(\.isFile).map(\.name).sorted()
+        let names = try Shards.names(in: path, of: Int(DT_REG)).sorted()
         guard names.contains(where: { CIFAR10.isBatch($0) }) else { return nil }
         self.init(path: path, kind: .cifar10)
         var batches: [Batch] = []

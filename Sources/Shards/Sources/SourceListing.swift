@@ -44,44 +44,37 @@ extension SourceListing {
     /// are ignored. The kind of a file is detected when it is opened, not by its name.
     private init(folder path: String) throws {
         self.init(path: path, kind: .folder)
-        let classes = try directoryEntries(of: path).filter(\.isDirectory).map(\.name)
+        let classes = try names(in: path, of: Int(DT_DIR))
         guard !classes.isEmpty else {
             throw Failure(
                 "\(path) has no class directories", hint: "put the images into one sub-directory for each class")
         }
         for name in classes {
-            images[name] = try directoryEntries(of: path + "/" + name).filter(\.isFile)
-                .map { Image(name: $0.name, place: .file) }
+            images[name] = try names(in: "\(path)/\(name)", of: Int(DT_REG)).map { Image(name: $0, place: .file) }
         }
     }
 }
 
-struct DirectoryEntry {
-    let name: String
-    let isDirectory: Bool
-    let isFile: Bool
-}
-
-/// Entries of a directory that are not hidden; links are followed.
-func directoryEntries(of path: String) throws -> [DirectoryEntry] {
+/// Names of the entries of a directory that are not hidden and of a kind: `DT_DIR` or `DT_REG`. Links are followed.
+func names(in path: String, of wanted: Int) throws -> [String] {
     guard let directory = opendir(path) else { throw systemFailure("cannot list \(path)") }
     defer { closedir(directory) }
-    var entries: [DirectoryEntry] = []
+    var names: [String] = []
     while true {
         errno = 0
         guard let found = readdir(directory) else {
             guard errno == 0 else { throw systemFailure("cannot list \(path)") }
-            return entries
+            return names
         }
         let name = withUnsafeBytes(of: &found.pointee.d_name) {
             String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
         }
         if name.hasPrefix(".") { continue }
-        var kind = UInt32(found.pointee.d_type)
-        if kind == UInt32(DT_LNK) || kind == UInt32(DT_UNKNOWN) {
+        var kind = Int(found.pointee.d_type)
+        if kind == DT_LNK || kind == DT_UNKNOWN {
             var status = stat()
-            if stat(path + "/" + name, &status) == 0 { kind = UInt32(status.st_mode & S_IFMT) >> 12 }
+            if stat(path + "/" + name, &status) == 0 { kind = Int(status.st_mode & S_IFMT) >> 12 }
         }
-        entries.append(DirectoryEntry(name: name, isDirectory: kind == UInt32(DT_DIR), isFile: kind == UInt32(DT_REG)))
+        if kind == wanted { names.append(name) }
     }
 }

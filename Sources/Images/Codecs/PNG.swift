@@ -1,3 +1,4 @@
+import Base
 import CPNG
 
 /// Decodes a PNG of any kind through libpng's simplified interface.
@@ -37,4 +38,27 @@ func decodePNG(_ bytes: UnsafeRawBufferPointer) throws -> Image {
 /// libpng's last error message.
 func message(of image: png_image) -> String {
     withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+}
+
+package enum PNGEncoder {
+    /// An 8-bit RGB PNG. Throws `Failure` if the image is larger than libpng allows.
+    package static func encode(_ image: Image) throws -> [UInt8] {
+        var writer = png_image()
+        writer.version = png_uint_32(PNG_IMAGE_VERSION)
+        writer.width = UInt32(image.width)
+        writer.height = UInt32(image.height)
+        writer.format = UInt32(PNG_FORMAT_FLAG_COLOR)
+        defer { png_image_free(&writer) }
+        // An upper bound of the encoded size: zlib stores incompressible rows with a few bytes added to each block.
+        let rows = image.pixels.count + image.height
+        var count = rows + rows / 1000 + 65_536
+        return try [UInt8](unsafeUninitializedCapacity: count) { encoded, initialised in
+            let isWritten = png_image_write_to_memory(
+                &writer, encoded.baseAddress!, &count, 0, image.pixels, 0, nil)
+            guard isWritten != 0 else {
+                throw unencodable(image, as: "PNG", message(of: writer))
+            }
+            initialised = count
+        }
+    }
 }
