@@ -24,6 +24,8 @@ final class BatchReader {
     private let framed: OwnedBuffer<Float>  // one sample, (S', S', 3)
     private let partner: OwnedBuffer<Float>  // another one that is mixed with it, (S', S', 3)
     private let operations: RandomOperations
+    /// Those of the batch that is read.
+    private var substitutions: [Substitution] = []
 
     init(_ settings: LoaderSettings) throws {
         input = try PatchGrid(imageSize: settings.imageSize, patchSize: settings.patchSize)
@@ -59,22 +61,21 @@ final class BatchReader {
 
     /// Fills `batch`.
     private func read(_ batch: LoadedBatch, for purpose: SamplePurpose) throws -> [Substitution] {
-        var substitutions: [Substitution] = []
+        substitutions = []
         for (slot, position) in batch.positions.enumerated() {
             settings.beforeSample?()
             let (epoch, sample) = purpose == .training ? sampler.sample(at: position) : (0, position)
-            let label = try prepare(purpose, epoch, sample, into: framed.pointer, &substitutions)
+            let label = try prepare(purpose, epoch, sample, into: framed.pointer)
             if let labels = settings.labels {
                 let targets = batch.targets + slot * labels.classes
                 batch.labels[slot] = Int32(label)
-                targets.update(repeating: 0, count: labels.classes)
-                targets[label] = 1
-                if purpose == .training { try mix(labels, epoch, sample, targets, label, &substitutions) }
+                try fill(targets, label, labels, purpose, epoch, sample)
             } else {
+                // Evaluation does not depend on the run's seed, so that losses of different runs are comparable.
                 var generator =
                     purpose == .training
                     ? KeyedGenerator(seed: settings.seed, .mask, epoch, sample)
-                    : KeyedGenerator(seed: seed(purpose), .evaluationMask, sample)
+                    : KeyedGenerator(seed: 0, .evaluationMask, sample)
                 drawMask(
                     patchCount: input.patchCount, visible: visiblePatches, using: &generator,
                     into: batch.mask + slot * input.patchCount)
@@ -87,17 +88,14 @@ final class BatchReader {
         return substitutions
     }
 
-    /// Evaluation does not depend on the run's seed, so that losses of different runs are comparable.
-    private func seed(_ purpose: SamplePurpose) -> UInt64 { purpose == .training ? settings.seed : 0 }
-
     /// Reads `sample`, or its substitute, and writes it to `target`, framed and augmented as drawn for (epoch, sample). Returns its class.
     private func prepare(
-        _ purpose: SamplePurpose, _ epoch: Int, _ sample: Int, into target: UnsafeMutablePointer<Float>,
-        _ substitutions: inout [Substitution]
+        _ purpose: SamplePurpose, _ epoch: Int, _ sample: Int, into target: UnsafeMutablePointer<Float>
     ) throws -> Int {
         if let damage = try images.read(sample: sample) {
             guard settings.onCorruption == .substitute else { throw damage }
-            substitutions.append(try substitute(for: sample, epoch: epoch, seed: seed(purpose), damage: damage))
+            let seed = purpose == .training ? settings.seed : 0
+            substitutions.append(try substitute(for: sample, epoch: epoch, seed: seed, damage: damage))
         }
         guard settings.labels == nil || images.label >= 0 else {
             throw Failure(
@@ -125,24 +123,25 @@ final class BatchReader {
         return images.label
     }
 
-    /// Mixes the sample in `framed` with another one, drawn from (seed, epoch, sample), and smooths its `targets` accordingly.
-    private func mix(
-        _ labels: LabelSettings, _ epoch: Int, _ sample: Int, _ targets: UnsafeMutablePointer<Float>, _ label: Int,
-        _ substitutions: inout [Substitution]
+    /// Fills the `targets` of the sample in `framed` of class `label`. In training they are smoothed, and the sample is mixed with another
+    /// one, drawn from (seed, epoch, sample).
+    private func fill(
+        _ targets: UnsafeMutablePointer<Float>, _ label: Int, _ labels: LabelSettings, _ purpose: SamplePurpose,
+        _ epoch: Int, _ sample: Int
     ) throws {
-        let rest = labels.smoothing / Double(labels.classes)
-        targets.update(repeating: Float(rest), count: labels.classes)
-        guard labels.augmentation.mixes else {
-            targets[label] += Float(1 - labels.smoothing)
+        let smoothing = purpose == .training ? labels.smoothing : 0
+        targets.update(repeating: Float(smoothing / Double(labels.classes)), count: labels.classes)
+        guard purpose == .training, labels.augmentation.mixes else {
+            targets[label] += Float(1 - smoothing)
             return
         }
         var generator = KeyedGenerator(seed: settings.seed, .mixing, epoch, sample)
         let other = generator.index(below: count)
         let mixing = Mixing.draw(labels.augmentation, side: input.imageSize, using: &generator)
-        let otherLabel = try prepare(.training, epoch, other, into: partner.pointer, &substitutions)
+        let otherLabel = try prepare(.training, epoch, other, into: partner.pointer)
         mixing.apply(partner.pointer, to: framed.pointer, side: input.imageSize)
-        targets[label] += Float((1 - labels.smoothing) * mixing.share)
-        targets[otherLabel] += Float((1 - labels.smoothing) * (1 - mixing.share))
+        targets[label] += Float((1 - smoothing) * mixing.share)
+        targets[otherLabel] += Float((1 - smoothing) * (1 - mixing.share))
     }
 
     /// Reads the first readable substitute of `sample`: candidates are drawn from (seed, epoch, sample), so they are the same on any number

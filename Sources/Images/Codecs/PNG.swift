@@ -26,9 +26,7 @@ func decodePNG(_ bytes: UnsafeRawBufferPointer) throws -> Image {
         }
         // In place: a value never moves to a later position.
         for pixel in 0..<count {
-            values[3 * pixel] = values[4 * pixel]
-            values[3 * pixel + 1] = values[4 * pixel + 1]
-            values[3 * pixel + 2] = values[4 * pixel + 2]
+            for channel in 0..<3 { values[3 * pixel + channel] = values[4 * pixel + channel] }
         }
         initialised = count * 3
     }

@@ -59,17 +59,13 @@ extension RowResampler {
     /// Four rows of the first pass. Left to right: each store also writes one byte of the pixel to its right.
     private func narrowStaged(into output: UnsafeMutablePointer<UInt8>, framing: Framing) {
         let target = UnsafeMutableRawPointer(output)
-        let starts = columns.starts.pointer
-        let counts = columns.counts.pointer
-        let weights = columns.weights.pointer
-        let source = staged.pointer
         let (width, stride) = (framing.window.width, stride)
         for column in 0..<width {
             let position = framing.isFlipped ? width - 1 - column : column
-            let inputs = source + Int(starts[position])
-            let taps = weights + position * columns.stride
+            let inputs = staged.pointer + Int(columns.starts.pointer[position])
+            let taps = columns.weights.pointer + position * columns.stride
             var sum = SIMD16<Int32>(repeating: 1 << (ResamplingTable.fractionBits - 1))
-            for tap in 0..<Int(counts[position]) {
+            for tap in 0..<Int(columns.counts.pointer[position]) {
                 sum &+= SIMD16<Int32>(truncatingIfNeeded: inputs[tap]) &* taps[tap]
             }
             let pixels = unsafeBitCast(wholeLevels(sum), to: SIMD4<UInt32>.self)

@@ -57,7 +57,9 @@ struct ShardWriter: ~Copyable {
             precondition(sample.count == grid.valueCount)
             try writeChunk(sample, at: [hsize_t(count), 0, 0])
         } else {
-            try stream(sample)
+            pending += sample
+            offsets.append((offsets.last ?? 0) + Int64(sample.count))
+            while pending.count >= ShardWriter.bytesPerChunk { try writePiece(ShardWriter.bytesPerChunk) }
         }
         labels.append(Int64(label))
         keys.append(key)
@@ -102,12 +104,6 @@ extension ShardWriter {
     private func writeChunk(_ bytes: [UInt8], at offset: [hsize_t]) throws {
         try check(
             H5Dwrite_chunk(samples.id, crate_h5_default(), 0, offset, bytes.count, bytes), orThrow: file.writeFailure)
-    }
-
-    private mutating func stream(_ bytes: [UInt8]) throws {
-        pending += bytes
-        offsets.append((offsets.last ?? 0) + Int64(bytes.count))
-        while pending.count >= ShardWriter.bytesPerChunk { try writePiece(ShardWriter.bytesPerChunk) }
     }
 
     /// Writes the first `count` pending bytes as the next chunk, padded with zeros.

@@ -127,8 +127,7 @@ package struct Sharding: Sendable {
             throw error
         }
         let index = ShardIndex(
-            recipe: plan.recipe, classes: plan.source.classes, mean: record.statistics.mean,
-            std: record.statistics.deviation, shards: shards)
+            recipe: plan.recipe, classes: plan.source.classes, statistics: record.statistics, shards: shards)
         try index.write(directory: output)
         try unfinished.remove()
         return summary(index)

@@ -127,6 +127,27 @@ package struct ShardDirectory {
     }
 }
 
+extension ShardDirectory {
+    /// Pictures of up to `count` samples, evenly spaced, row by row in a square on white. `samples` are their numbers.
+    ///
+    /// Throws `Failure` if one cannot be read.
+    package mutating func contactSheet(count: Int) throws -> (image: Image, samples: [Int]) {
+        let count = min(count, self.count)
+        guard count > 0 else { throw Failure("\(path) holds no samples", hint: "shard some images") }
+        let samples = (0..<count).map { $0 * self.count / count }
+        var columns = 1
+        while columns * columns < count { columns += 1 }
+        var resampler = try Resampler()
+        let tiles = try samples.map { sample in
+            let picture = try image(sample: sample)
+            let framing = Framing.shortSide(ofWidth: picture.width, height: picture.height, to: 96)
+            return try resampler.resample(picture, framing: framing)
+        }
+        let rows = stride(from: 0, to: count, by: columns).map { Array(tiles[$0..<min(count, $0 + columns)]) }
+        return (try Image(rows: rows, gap: 2), samples)
+    }
+}
+
 /// What to do at a corrupt sample: its checksum fails, or its shard is missing, truncated or corrupt.
 package enum CorruptionPolicy: String, Codable, CaseIterable, Sendable {
     /// End the run.

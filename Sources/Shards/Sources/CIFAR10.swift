@@ -68,7 +68,6 @@ extension SourceListing {
                 "\(path) has no \(CIFAR10.namesFile), which names the classes", hint: "fetch CIFAR-10 again")
         }
         let classes = String(decoding: names, as: UTF8.self).split(whereSeparator: \.isNewline).map { String($0) }
-            .filter { !$0.isEmpty }
         for batch in batches {
             guard batch.range.count % CIFAR10.bytesPerRecord == 0 else {
                 throw Failure(

@@ -21,19 +21,6 @@ package enum ClassNames {
         }
         return names
     }
-
-    /// `classes`, which must contain all of `names`, the classes of the source `path`. Throws `Failure` if they do not.
-    static func checked(_ classes: [String], hold names: [String], of path: String) throws -> [String] {
-        let known = Set(classes)
-        let unknown = names.filter { !known.contains($0) }
-        guard unknown.isEmpty else {
-            throw Failure(
-                "\(unknown.count) of the \(names.count) classes of \(path) are not among the \(classes.count) given: "
-                    + unknown.prefix(3).joined(separator: ", "),
-                hint: "add them to the file of --classes, or name the one that goes with this source")
-        }
-        return classes
-    }
 }
 
 /// The trimmed lines of a text file, without empty ones at its end.

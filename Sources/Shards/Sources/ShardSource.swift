@@ -75,8 +75,15 @@ package struct ShardSource: Sendable {
         within = listing.kind == .folder ? nil : selection.within
         files = listing.files
         let names = listing.images.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-        classes = try selection.classes.map { try ClassNames.checked($0, hold: names, of: path) } ?? names
+        classes = selection.classes ?? names
         let labels = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
+        let unknown = names.filter { labels[$0] == nil }
+        guard unknown.isEmpty else {
+            throw Failure(
+                "\(unknown.count) of the \(names.count) classes of \(path) are not among the \(classes.count) given: "
+                    + unknown.prefix(3).joined(separator: ", "),
+                hint: "add them to the file of --classes, or name the one that goes with this source")
+        }
         var items: [Item] = []
         items.reserveCapacity(listing.images.reduce(0) { $0 + $1.value.count })
         for name in names {
