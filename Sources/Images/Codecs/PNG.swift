@@ -51,9 +51,7 @@ package enum PNGEncoder {
         let rows = image.pixels.count + image.height
         var count = rows + rows / 1000 + 65_536
         return try [UInt8](unsafeUninitializedCapacity: count) { encoded, initialised in
-            let isWritten = png_image_write_to_memory(
-                &writer, encoded.baseAddress!, &count, 0, image.pixels, 0, nil)
-            guard isWritten != 0 else {
+            guard png_image_write_to_memory(&writer, encoded.baseAddress!, &count, 0, image.pixels, 0, nil) != 0 else {
                 throw unencodable(image, as: "PNG", message(of: writer))
             }
             initialised = count

@@ -110,26 +110,21 @@ final class ShardPipeline: @unchecked Sendable {
         progress.done += 1
         progress.bytes += byteCount
         let complete = isLast ? writer.take() : nil
-        let completeRecord = record
+        var completeRecord = record
         if isLast { record = ShardRecord() }
         isWriting = false
         condition.broadcast()
         guard isLast else { return }
         condition.unlock()
         defer { condition.lock() }
-        try finish(complete, completeRecord, shard: shard)
-    }
-
-    private func finish(_ writer: consuming ShardWriter?, _ record: ShardRecord, shard: Int) throws {
-        var record = record
-        if let writer {
-            record.file = try writer.finish(expecting: expected[shard])
+        if let complete {
+            completeRecord.file = try complete.finish(expecting: expected[shard])
         } else if expected[shard] != nil {
             throw Failure(
                 "none of the images of \(ShardPlan.fileName(of: shard)) can be read any more",
                 hint: "name the source as it was")
         }
-        try whenDone(shard, record)
+        try whenDone(shard, completeRecord)
     }
 
     private func append(_ sample: PreparedSample, item: ShardSource.Item, shard: Int) throws -> Int {

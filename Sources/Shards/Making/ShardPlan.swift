@@ -42,9 +42,9 @@ package struct ShardRecipe: Codable, Equatable, Sendable {
     package let shuffle: UInt64?
     package let source: Source
 
-    /// Shards of `shardSize` images of `source` in `format`, shuffled with the seed `shuffle` if given.
-    package init(_ format: SampleFormat, shardSize: Int, shuffle: UInt64?, source: Source) {
-        switch format {
+    /// Shards of images of `source`, made with `options`.
+    init(_ options: ShardingOptions, source: Source) {
+        switch options.format {
         case .patches(let grid):
             (encoding, imageSize, patchSize, quality) = (.patches, grid.imageSize, grid.patchSize, nil)
         case .jpeg(let imageSize, let quality):
@@ -52,13 +52,13 @@ package struct ShardRecipe: Codable, Equatable, Sendable {
         case .original(let quality):
             (encoding, imageSize, patchSize, self.quality) = (.jpeg, 0, nil, quality)
         }
-        self.shardSize = shardSize
-        self.shuffle = shuffle
+        shardSize = options.shardSize
+        shuffle = options.shuffle
         self.source = source
     }
 
     /// Throws `Failure` if the sizes, which may come from a file, are invalid.
-    package func format() throws -> SampleFormat {
+    func format() throws -> SampleFormat {
         switch encoding {
         case .patches:
             return .patches(try PatchGrid(imageSize: imageSize, patchSize: patchSize ?? 0))

@@ -29,10 +29,7 @@ package struct Sharding: Sendable {
         guard options.jobs > 0 else {
             throw Failure("\(options.jobs) jobs are none", hint: "choose a number such as that of the cores")
         }
-        self.plan = try ShardPlan(
-            source: source,
-            recipe: ShardRecipe(
-                options.format, shardSize: options.shardSize, shuffle: options.shuffle, source: source.record))
+        plan = try ShardPlan(source: source, recipe: ShardRecipe(options, source: source.record))
         self.output = output
         self.options = options
         unfinished = UnfinishedRun(in: output)

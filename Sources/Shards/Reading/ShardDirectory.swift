@@ -57,14 +57,6 @@ package struct ShardDirectory {
 
     package var count: Int { index.total }
 
-    /// Reads the patches (L, p * p * 3) of sample `sample` into `target`.
-    ///
-    /// Throws `Failure` as `ShardReader.read` does.
-    package mutating func read(sample: Int, into target: UnsafeMutablePointer<UInt8>) throws {
-        let (reader, row) = try reader(of: sample)
-        try reader.read(sample: row, into: target)
-    }
-
     /// The classes of all samples, -1 for none. Throws `Failure` if a shard cannot be read.
     package func labels() throws -> [Int] {
         var directory = self
@@ -113,15 +105,15 @@ package struct ShardDirectory {
             throw Failure("\(path) has no sample \(sample), only \(count)", hint: "ask for one that is there")
         }
         let (shard, row) = location(of: sample)
-        useCount += 1
-        if let (reader, _) = readers[shard] {
-            readers[shard]?.lastUse = useCount
-            return (reader, row)
-        }
-        if readers.count == openLimit, let oldest = readers.min(by: { $0.value.lastUse < $1.value.lastUse }) {
+        let open = readers[shard]?.reader
+        if open == nil, readers.count == openLimit,
+            let oldest = readers.min(by: { $0.value.lastUse < $1.value.lastUse })
+        {
             readers[oldest.key] = nil
         }
-        let reader = try ShardReader(directory: path, shard: shard, index: index)
+        let reader = try open ?? ShardReader(directory: path, shard: shard, index: index)
+        useCount += 1
+        // Set as a whole, since a change in place allocates.
         readers[shard] = (reader, useCount)
         return (reader, row)
     }
@@ -135,8 +127,7 @@ extension ShardDirectory {
         let count = min(count, self.count)
         guard count > 0 else { throw Failure("\(path) holds no samples", hint: "shard some images") }
         let samples = (0..<count).map { $0 * self.count / count }
-        var columns = 1
-        while columns * columns < count { columns += 1 }
+        let columns = Int(Double(count).squareRoot().rounded(.up))
         var resampler = try Resampler()
         let tiles = try samples.map { sample in
             let picture = try image(sample: sample)

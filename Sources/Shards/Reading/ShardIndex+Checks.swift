@@ -22,9 +22,7 @@ extension ShardIndex {
             sampleBytes = 36
         }
         try requireThat(mean.count == 3 && std.count == 3, "mean and std must have three values")
-        try requireThat(
-            mean.allSatisfy { (0...1).contains($0) } && std.allSatisfy { (0...1).contains($0) },
-            "mean and std must be in 0...1")
+        try requireThat((mean + std).allSatisfy { (0...1).contains($0) }, "mean and std must be in 0...1")
         try requireThat(Set(classes).count == classes.count, "two classes have the same name")
 
         var sum = 0

@@ -8,12 +8,10 @@ package enum ClassNames {
     ///
     /// Throws `Failure` if it cannot be read, is empty, or has a duplicate.
     package static func read(_ path: String) throws -> [String] {
-        let names: [String]
-        if (path as NSString).lastPathComponent == ShardIndex.fileName {
-            names = try ShardIndex.read(directory: (path as NSString).deletingLastPathComponent).classes
-        } else {
-            names = try textLines(of: path)
-        }
+        let file = path as NSString
+        let isIndex = file.lastPathComponent == ShardIndex.fileName
+        let names =
+            try isIndex ? ShardIndex.read(directory: file.deletingLastPathComponent).classes : textLines(of: path)
         guard !names.isEmpty else { throw Failure("\(path) names no classes", hint: "write one name a line") }
         var seen: Set<String> = []
         for name in names where !seen.insert(name).inserted {
