@@ -18,8 +18,8 @@ import Testing
         try withShards { directory in
             // The patches of sample 5 (row 1 of the second shard), found in the file by their bytes.
             var intact = try ShardDirectory(path: directory)
-            var patches = [UInt8](repeating: 0, count: 3072)
-            try intact.read(sample: 5, into: &patches)
+            let (reader, row) = try intact.reader(of: 5)
+            let patches = try reader.bytes(of: row)
             let path = directory + "/shard-00001.h5"
             var data = try Data(contentsOf: URL(fileURLWithPath: path))
             let place = try #require(data.range(of: Data(patches)))

@@ -36,9 +36,9 @@ import Testing
             let (training, evaluation) = (
                 try intact.samples(0..<9, for: .training).samples, try intact.samples(0..<9, for: .evaluation).samples
             )
-            var bytes = [UInt8](repeating: 0, count: 3072)
             var shards = try ShardDirectory(path: path)
-            try shards.read(sample: 5, into: &bytes)
+            let (reader, row) = try shards.reader(of: 5)
+            let bytes = try reader.bytes(of: row)
 
             var early: [BatchLoader] = []
             if kind == .vanishing {

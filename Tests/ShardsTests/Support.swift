@@ -35,8 +35,8 @@ func shard(_ source: String, to output: String, isStrict: Bool = false) throws -
 /// The image of a sample in a directory created by `shard(_:to:)`.
 func image(_ sample: Int, of directory: inout ShardDirectory) throws -> [UInt8] {
     let grid = try directory.index.grid()
-    var patches = [UInt8](repeating: 0, count: grid.valueCount)
-    try directory.read(sample: sample, into: &patches)
+    let (reader, row) = try directory.reader(of: sample)
+    let patches = try reader.bytes(of: row)
     var pixels = patches
     grid.unpatchify(patches, into: &pixels)
     return pixels
