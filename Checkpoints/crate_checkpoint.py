@@ -1,9 +1,9 @@
-"""CRATE in PyTorch, for what `crate export` writes.
+"""CRATE in PyTorch, for the files written by `crate export`.
 
-    model = crate_checkpoint.load('tiny.safetensors')            # a CrateMAE, for example: see load
-    python -m crate_checkpoint convert in.pth out.safetensors    # a state dict from PyTorch, for `crate import`
+    model = crate_checkpoint.load('tiny.safetensors')            # for example a CrateMAE; see load
+    python -m crate_checkpoint convert in.pth out.safetensors    # converts a PyTorch state dict for `crate import`
 
-N images, L patches, T = L + 1 tokens, D channels, H heads, P = D / H, V values of a patch, K classes.
+N images, L patches, T = L + 1 tokens, D channels, H heads, P = D / H, V values per patch, K classes.
 """
 import argparse
 import json
@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-STEP = 0.1  # of ISTA, the same in all published weights
+STEP = 0.1  # ISTA step size, the same for all published weights
 
 
 class SubspaceAttention(nn.Module):
@@ -105,12 +105,12 @@ class PatchEmbed(nn.Module):
 
 
 def table(grid, dim):
-    """A place for the position table, which the file fills. (1, T, D)"""
+    """A placeholder for the position table, which is loaded from the file. (1, T, D)"""
     return nn.Parameter(torch.zeros(1, grid * grid + 1, dim), requires_grad=False)
 
 
 class CrateEncoder(nn.Module):
-    """Images (N, 3, S, S) to tokens after the last norm (N, T, D), the class token first."""
+    """Images (N, 3, S, S) to tokens after the final norm (N, T, D), class token first."""
 
     def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.5):
         super().__init__()
@@ -131,9 +131,9 @@ class CrateEncoder(nn.Module):
 
 
 class CrateMAE(CrateEncoder):
-    """Images and mask (N, L), 1 where hidden, to predictions (N, L, V), values in (row, column, channel) order.
+    """Images and mask (N, L), 1 for masked patches, to predictions (N, L, V), values in (row, column, channel) order.
 
-    `pos_embed` and `decoder_embed` belong to the published keys and take no part.
+    `pos_embed` and `decoder_embed` are published keys that are not used.
     """
 
     def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.5, decoder_depth=None):
@@ -159,7 +159,7 @@ def pooled(z, pooling):
 
 
 class EncoderUnderHead(CrateEncoder):
-    """Images (N, 3, S, S) to logits (N, K), by the encoder of a CRATE-MAE."""
+    """Images (N, 3, S, S) to logits (N, K), with the encoder of a CRATE-MAE."""
 
     def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.5, classes=1000,
                  pooling='mean'):
@@ -175,7 +175,7 @@ class EncoderUnderHead(CrateEncoder):
 
 
 class CrateClassifier(nn.Module):
-    """Images (N, 3, S, S) to logits (N, K): the supervised CRATE, norms around its embedding and a learned table."""
+    """Images (N, 3, S, S) to logits (N, K): the supervised CRATE, with norms around its embedding and a learned position table."""
 
     def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.1, classes=1000,
                  pooling='class'):
@@ -202,15 +202,15 @@ class CrateClassifier(nn.Module):
 
 
 def metadata(path):
-    """The texts that the file carries: config or classifier, run, step, normalisation, mask_ratio, part."""
+    """The metadata of the file: config or classifier, run, step, normalisation, mask_ratio, part."""
     with safe_open(path, 'pt') as file:
         return file.metadata() or {}
 
 
 def load(path):
-    """The model of an export, with every key in its place (strict), in float32.
+    """Loads an export into a model in float32; all keys must match (strict).
 
-    A CrateMAE, a CrateEncoder (crate export --encoder), a CrateClassifier, or an EncoderUnderHead.
+    Returns a CrateMAE, a CrateEncoder (crate export --encoder), a CrateClassifier, or an EncoderUnderHead.
     """
     if Path(path).is_dir():
         raise ValueError(f'{path} is a directory; write a file with: crate export --checkpoint {path} --output FILE')
@@ -224,7 +224,7 @@ def load(path):
         kind = CrateEncoder if texts.get('part') == 'encoder' else CrateMAE
         more = {} if kind is CrateEncoder else {'decoder_depth': config['decoderDepth']}
     else:
-        raise ValueError(f'{path} is no export of crate: its metadata hold no configuration')
+        raise ValueError(f'{path} is not an export of crate: its metadata have no configuration')
     model = kind(config['imageSize'], config['patchSize'], config['dim'], config['depth'], config['heads'],
                  config['lambda'], **more)
     tensors = load_file(path)
@@ -235,20 +235,20 @@ def load(path):
 
 
 def convert(source, target):
-    """Writes the state dict in `source`, alone or under `model` or `state_dict`, as safetensors. Runs no code of it."""
+    """Converts the state dict in `source`, at the top level or under `model` or `state_dict`, to safetensors. Runs no code from it."""
     state = torch.load(source, map_location='cpu', weights_only=True)
     for key in ('model', 'state_dict'):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not state or not all(isinstance(x, torch.Tensor) for x in state.values()):
-        raise ValueError('it holds no state dict of tensors')
-    # Copies, since safetensors refuses tensors that share memory.
+        raise ValueError('it does not contain a state dict of tensors')
+    # Copies, because safetensors rejects tensors that share memory.
     save_file({name.removeprefix('module.'): x.detach().clone().contiguous() for name, x in state.items()},
               target, metadata={'format': 'pt'})
 
 
 def main():
-    parser = argparse.ArgumentParser(prog='crate_checkpoint', description='Convert a .pth of PyTorch to safetensors.')
+    parser = argparse.ArgumentParser(prog='crate_checkpoint', description='Convert a PyTorch .pth file to safetensors.')
     command = parser.add_subparsers(required=True).add_parser('convert')
     command.add_argument('source')
     command.add_argument('target')
@@ -256,10 +256,10 @@ def main():
     warnings.simplefilter('ignore')
     try:
         convert(options.source, options.target)
-    except Exception as error:  # whatever a damaged or hostile file leads to, people get one line
+    except Exception as error:  # a corrupt or malicious file gives a one-line error
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         if 'weights' in reason.lower():
-            reason = 'it holds something else than weights, such as code'
+            reason = 'it contains something other than weights, such as code'
         sys.exit(f'crate_checkpoint: cannot convert {options.source}: {reason}; give a state dict saved by torch.save')
 
 

@@ -14,7 +14,9 @@ package struct LoadedModel: ~Copyable {
     package let file: String
     /// Corrupt checkpoints that were skipped. On rank 0 only.
     package let warnings: [Failure]
+}
 
+extension LoadedModel {
     /// Loads the checkpoint at `path` (see `CheckpointStore.modelFile`) on every rank, for up to `images` images at a
     /// time (nil: `Replica.usefulImages`), of side `imageSize` (nil: as trained) with patches `stride` pixels apart
     /// (nil: side by side); see `Model.loadParameters` for the positions on another grid of patches.
@@ -22,34 +24,29 @@ package struct LoadedModel: ~Copyable {
     /// Collective: all ranks return the model, or all throw.
     package init(
         _ path: String, images: Int? = nil, imageSize: Int? = nil, stride: Int? = nil, precision: Precision,
-        threads: Int,
-        world: World
+        threads: Int, world: World
     ) throws {
         var warnings: [Failure] = []
         // Only rank 0 decides which checkpoint is the newest: another may be written meanwhile.
         let chosen = try world.agree {
             world.rank == 0 ? try CheckpointStore.modelFile(at: path) { warnings.append($0) } : ""
         }
-        let file = String(decoding: world.broadcast([UInt8](chosen.utf8), from: 0), as: UTF8.self)
+        let file = world.broadcast([chosen], from: 0)[0]
         let stored = try world.agree { try CheckpointStore.description(ofModelFile: file) }
+        let trained = stored.model.configuration
         let tiling = try world.agree {
-            let trained = stored.model.configuration
-            return try PatchTiling(
-                imageSize: imageSize ?? trained.imageSize, patchSize: trained.patchSize, stride: stride)
+            try PatchTiling(imageSize: imageSize ?? trained.imageSize, patchSize: trained.patchSize, stride: stride)
         }
-        // A model derives its grid of patches from the image size, with patches side by side.
-        let model = try world.agree { try stored.model.resized(to: tiling.patchesPerSide * tiling.patchSize) }
         let replica = try world.agree {
-            try Replica(
+            // A model derives its grid of patches from the image size, with patches side by side.
+            let model = try stored.model.resized(to: tiling.patchesPerSide * tiling.patchSize)
+            let replica = try Replica(
                 model, images: images ?? Replica.usefulImages(threads: threads), precision: precision,
                 team: ThreadTeam(count: threads), isTrained: false)
+            try model.loadParameters(into: replica.parameters.pointer, from: file, of: stored.model)
+            return replica
         }
-        try world.agree { try model.loadParameters(into: replica.parameters.pointer, from: file, of: stored.model) }
-        self.replica = replica
-        self.stored = stored
-        self.tiling = tiling
-        self.file = file
-        self.warnings = warnings
+        self.init(replica: replica, stored: stored, tiling: tiling, file: file, warnings: warnings)
     }
 
     package var model: Model { replica.model }

@@ -39,7 +39,9 @@ extension LoadedModel {
         let grid = try PatchGrid(imageSize: configuration.imageSize, patchSize: configuration.patchSize)
         let visible = try grid.visiblePatches(maskRatio: maskRatio ?? stored.maskRatio)
         let mask = try OwnedBuffer<UInt8>(count: min(pictures.count, replica.capacity) * grid.patchCount)
-        let paint = Paint(grid, stored.normalisation, isStandardised: configuration.normalisesTargets)
+        let paint = Paint(
+            grid: grid, means: stored.normalisation.means, deviations: stored.normalisation.deviations,
+            isStandardised: configuration.normalisesTargets)
         var results: [Reconstruction] = []
         try forEachBatch(of: pictures) { framed, pictures in
             for (index, picture) in pictures.enumerated() {
@@ -66,17 +68,9 @@ extension LoadedModel {
 
 private struct Paint {
     private static let grey: UInt8 = 128
-    private let grid: PatchGrid
-    private let means: SIMD3<Float>
-    private let deviations: SIMD3<Float>
-    private let isStandardised: Bool
-
-    init(_ grid: PatchGrid, _ normalisation: Normalisation, isStandardised: Bool) {
-        self.grid = grid
-        means = normalisation.means
-        deviations = normalisation.deviations
-        self.isStandardised = isStandardised
-    }
+    let grid: PatchGrid
+    let means, deviations: SIMD3<Float>
+    let isStandardised: Bool
 
     /// `patches` and `predictions` are (L, V), `mask` is (L), `loss` is the sum over the hidden patches.
     func reconstruction(

@@ -6,11 +6,6 @@ import Kernels
 /// bound is a multiple of `blockCount`, except the end of the buffer, so a block lies in one part for any number of
 /// ranks: sums over blocks have the same bits for any number of ranks.
 package struct Partition: Sendable {
-    package struct Part: Equatable, Sendable {
-        package let range: Range<Int>
-        package let rank: Int
-    }
-
     /// Values per block.
     package static let blockCount = normBlockCount
     package let buckets: [Range<Int>]
@@ -42,9 +37,9 @@ package struct Partition: Sendable {
     package func parts(of rank: Int) -> [Range<Int>] { buckets.map { part(of: $0, rank: rank) } }
 
     /// All non-empty parts in buffer order.
-    package var owners: [Part] {
+    package var owners: [(range: Range<Int>, rank: Int)] {
         buckets.reversed().flatMap { bucket in
-            (0..<ranks).map { Part(range: part(of: bucket, rank: $0), rank: $0) }
+            (0..<ranks).map { (range: part(of: bucket, rank: $0), rank: $0) }
                 .filter { !$0.range.isEmpty }.sorted { $0.range.lowerBound < $1.range.lowerBound }
         }
     }

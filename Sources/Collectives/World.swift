@@ -40,6 +40,14 @@ package struct World: @unchecked Sendable {
             control: communicator(), gradients: communicator(), checkpoints: communicator())
     }
 
+    /// MPI's name and version; can be called before MPI is started.
+    package static var mpiVersion: String {
+        var (text, count) = ([CChar](repeating: 0, count: Int(crate_mpi_version_length())), Int32(0))
+        MPI_Get_library_version(&text, &count)
+        let bytes = text.prefix(Int(max(0, count))).map { UInt8(bitPattern: $0) }
+        return String(decoding: bytes.prefix { $0 != UInt8(ascii: ",") && $0 != 0 }, as: UTF8.self)
+    }
+
     package func finish() {
         barrier()
         MPI_Finalize()
@@ -94,6 +102,16 @@ package struct World: @unchecked Sendable {
         return bytes
     }
 
+    /// Returns `texts` of rank `root` on all ranks. A text holds no zero byte.
+    package func broadcast(_ texts: [String], from root: Int) -> [String] {
+        let bytes = broadcast([UInt8](texts.joined(separator: "\u{0}").utf8), from: root)
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\u{0}", omittingEmptySubsequences: false)
+            .map(String.init)
+    }
+
+    /// Each rank's `bytes`, in rank order.
+    package func gather(_ bytes: [UInt8]) -> [[UInt8]] { (0..<size).map { broadcast(bytes, from: $0) } }
+
     /// Replaces `values` by those of rank `root`.
     package func broadcast(_ values: UnsafeMutablePointer<Float>, count: Int, from root: Int) {
         broadcast(UnsafeMutableRawBufferPointer(start: values, count: 4 * count), from: root)
@@ -142,14 +160,48 @@ package struct World: @unchecked Sendable {
 }
 
 extension World {
-    /// MPI's name and version; can be called before MPI is started.
-    package static var mpiVersion: String {
-        var (text, count) = ([CChar](repeating: 0, count: Int(crate_mpi_version_length())), Int32(0))
-        MPI_Get_library_version(&text, &count)
-        let bytes = text.prefix(Int(max(0, count))).map { UInt8(bitPattern: $0) }
-        return String(decoding: bytes.prefix { $0 != UInt8(ascii: ",") && $0 != 0 }, as: UTF8.self)
+    /// Runs `work`, which may fail on some ranks only; then either all ranks continue or all ranks throw.
+    ///
+    /// Throws the same `Failure` on every rank: that of the lowest rank that failed. `work` must not communicate.
+    package func agree<Result: ~Copyable>(_ work: () throws -> Result) throws -> Result {
+        let result: Result
+        do {
+            result = try work()
+        } catch {
+            try share(Failure(from: error))
+            throw error
+        }
+        try share(nil)
+        return result
     }
 
-    /// Each rank's `bytes`, in rank order.
-    package func gather(_ bytes: [UInt8]) -> [[UInt8]] { (0..<size).map { broadcast(bytes, from: $0) } }
+    /// Throws the failure of the lowest rank that has one, on every rank; returns if no rank has one.
+    package func share(_ failure: Failure?) throws {
+        let failed = minimum(failure == nil ? size : rank)
+        guard failed < size else { return }
+        let parts = broadcast(failure.map { [$0.problem, $0.hint] } ?? [], from: failed)
+        throw Failure(parts[0], hint: parts[1])
+    }
+
+    /// Compares settings that must be equal on all ranks, keyed by name. Throws the same `Failure` on every rank,
+    /// naming the lowest rank that differs from rank 0 and the setting.
+    package func requireEqual(_ own: [String: String]) throws {
+        let names = own.keys.sorted()
+        let fields = broadcast(names.flatMap { [$0, own[$0]!] }, from: 0)
+        try agree {
+            for index in stride(from: 0, to: fields.count - 1, by: 2) {
+                let (name, expected) = (fields[index], fields[index + 1])
+                let value = own[name] ?? "nothing"
+                guard value == expected else {
+                    throw Failure(
+                        "rank \(rank) has \(name) \(value), rank 0 has \(expected)",
+                        hint: "give all ranks the same options, shards and program")
+                }
+            }
+            guard names.count == fields.count / 2 else {
+                throw Failure(
+                    "rank \(rank) has different settings from rank 0", hint: "start the same program on all ranks")
+            }
+        }
+    }
 }

@@ -26,7 +26,9 @@ package struct Replica: ~Copyable {
     private let clockState: OwnedBuffer<StepClock.State>
     let isPrepared: OwnedBuffer<Bool>  // one flag; passes need no exclusive access to the replica
     private let arena: Arena
+}
 
+extension Replica {
     /// Images in a micro-batch beyond which throughput does not improve: 8, or one for each thread if there are more.
     package static func usefulImages(threads: Int) -> Int { max(8, threads) }
 
@@ -46,22 +48,11 @@ package struct Replica: ~Copyable {
         let losses = try OwnedBuffer<Double>(count: images)
         let clockState = try OwnedBuffer<StepClock.State>(count: 1)
         let isPrepared = try OwnedBuffer<Bool>(count: 1)
-        self.model = model
-        self.precision = precision
-        self.products = products
-        self.parameters = parameters
-        self.gradients = gradients
-        capacity = images
-        self.team = team
-        clock = StepClock(clockState.pointer)
-        self.network = network
-        self.shape = shape
-        self.scratch = scratch
-        self.prepared = prepared
-        self.losses = losses
-        self.clockState = clockState
-        self.isPrepared = isPrepared
-        arena = builder.memory()
+        self.init(
+            model: model, precision: precision, products: products, parameters: parameters, gradients: gradients,
+            capacity: images, team: team, clock: StepClock(clockState.pointer), network: network, shape: shape,
+            scratch: scratch,
+            prepared: prepared, losses: losses, clockState: clockState, isPrepared: isPrepared, arena: builder.memory())
     }
 
     /// Bytes used by passes: activations, scratch and prepared weights.

@@ -33,10 +33,13 @@ package func check(_ status: herr_t, orThrow failure: @autoclosure () -> Failure
     guard status >= 0 else { throw failure() }
 }
 
-/// A space of the given extents.
-package func makeSpace(_ extents: [Int], orThrow failure: @autoclosure () -> Failure) throws -> HDF5Handle {
-    try HDF5Handle(
-        H5Screate_simple(Int32(extents.count), extents.map { hsize_t($0) }, nil), closedBy: H5Sclose,
+/// A space of the given extents, which can grow without bounds if `isExtensible`.
+package func makeSpace(
+    _ extents: [Int], isExtensible: Bool = false, orThrow failure: @autoclosure () -> Failure
+) throws -> HDF5Handle {
+    let limits = isExtensible ? extents.map { _ in crate_h5_unlimited() } : nil
+    return try HDF5Handle(
+        H5Screate_simple(Int32(extents.count), extents.map { hsize_t($0) }, limits), closedBy: H5Sclose,
         orThrow: failure())
 }
 
@@ -48,34 +51,12 @@ package func makeStringType(orThrow failure: @autoclosure () -> Failure) throws 
     return type
 }
 
-/// How datasets are created: without the time, so that the same samples give the same file.
-package func makeDatasetCreation(orThrow failure: @autoclosure () -> Failure) throws -> HDF5Handle {
-    let creation = try HDF5Handle(H5Pcreate(crate_h5_dataset_creation()), closedBy: H5Pclose, orThrow: failure())
-    try check(H5Pset_obj_track_times(creation.id, false), orThrow: failure())
-    return creation
-}
-
-/// Access without file locks: shards are never written while they are read, and many cluster file systems
+/// Access to a file, for shards without locks: they are never written while they are read, and many cluster file systems
 /// refuse to lock.
-package func makeUnlockedAccess(orThrow failure: @autoclosure () -> Failure) throws -> HDF5Handle {
+package func makeFileAccess(isLocked: Bool, orThrow failure: @autoclosure () -> Failure) throws -> HDF5Handle {
     let access = try HDF5Handle(H5Pcreate(crate_h5_file_access()), closedBy: H5Pclose, orThrow: failure())
-    try check(H5Pset_file_locking(access.id, false, true), orThrow: failure())
+    if !isLocked { try check(H5Pset_file_locking(access.id, false, true), orThrow: failure()) }
     return access
-}
-
-/// Writes `values` of the HDF5 type `type` as the one-dimensional dataset `name` of `file`.
-package func writeDataset<Value: BitwiseCopyable>(
-    _ name: String, _ type: hid_t, _ values: [Value], of file: hid_t, orThrow failure: @autoclosure () -> Failure
-) throws {
-    let space = try makeSpace([values.count], orThrow: failure())
-    let creation = try makeDatasetCreation(orThrow: failure())
-    var dataset = try HDF5Handle(
-        H5Dcreate2(file, name, type, space.id, crate_h5_default(), creation.id, crate_h5_default()),
-        closedBy: H5Dclose, orThrow: failure())
-    try check(
-        H5Dwrite(dataset.id, type, crate_h5_whole_space(), crate_h5_whole_space(), crate_h5_default(), values),
-        orThrow: failure())
-    try dataset.close(orThrow: failure())
 }
 
 /// The version of the HDF5 library, and whether it lets several threads call it.

@@ -47,25 +47,30 @@ package struct PatchGrid: Equatable, Sendable {
 
     /// Writes the image (S, S, 3) as patches (L, p * p * 3).
     package func patchify(_ image: UnsafePointer<UInt8>, into patches: UnsafeMutablePointer<UInt8>) {
-        forEachRun { inImage, inPatches, count in (patches + inPatches).update(from: image + inImage, count: count) }
+        forEachRun(side: imageSize, patchSize: patchSize, stride: patchSize) { inImage, inPatches, count in
+            (patches + inPatches).update(from: image + inImage, count: count)
+        }
     }
 
     /// Writes patches (L, p * p * 3) as the image (S, S, 3); the inverse of `patchify`.
     package func unpatchify(_ patches: UnsafePointer<UInt8>, into image: UnsafeMutablePointer<UInt8>) {
-        forEachRun { inImage, inPatches, count in (image + inImage).update(from: patches + inPatches, count: count) }
+        forEachRun(side: imageSize, patchSize: patchSize, stride: patchSize) { inImage, inPatches, count in
+            (image + inImage).update(from: patches + inPatches, count: count)
+        }
     }
+}
 
-    /// Calls `body` for every row of every patch with its place in the image, in the patches, and its 3 p values.
-    @inline(__always)
-    func forEachRun(_ body: (Int, Int, Int) -> Void) {
-        let run = patchSize * 3
-        var inPatches = 0
-        for gridRow in 0..<patchesPerSide {
-            for gridColumn in 0..<patchesPerSide {
-                for row in 0..<patchSize {
-                    body(((gridRow * patchSize + row) * imageSize + gridColumn * patchSize) * 3, inPatches, run)
-                    inPatches += run
-                }
+/// Calls `body` for every row of every patch of an image with its place in the image, in the patches, and its 3 p values.
+@inline(__always)
+private func forEachRun(side: Int, patchSize: Int, stride: Int, _ body: (Int, Int, Int) -> Void) {
+    let perSide = (side - patchSize) / stride + 1
+    let run = patchSize * 3
+    var inPatches = 0
+    for gridRow in 0..<perSide {
+        for gridColumn in 0..<perSide {
+            for row in 0..<patchSize {
+                body(((gridRow * stride + row) * side + gridColumn * stride) * 3, inPatches, run)
+                inPatches += run
             }
         }
     }
@@ -80,19 +85,8 @@ package func normalisedPatches(
     deviation: SIMD3<Float>, into patches: UnsafeMutablePointer<Float>
 ) {
     let map = ChannelMap(factor: 1 / (255 * deviation), offset: -mean / deviation)
-    let stride = stride ?? patchSize
-    let perSide = (side - patchSize) / stride + 1
-    let run = patchSize * 3
-    var target = patches
-    for gridRow in 0..<perSide {
-        for gridColumn in 0..<perSide {
-            for row in 0..<patchSize {
-                map.apply(
-                    to: hwc + ((gridRow * stride + row) * side + gridColumn * stride) * 3, count: run,
-                    into: target)
-                target += run
-            }
-        }
+    forEachRun(side: side, patchSize: patchSize, stride: stride ?? patchSize) { inImage, inPatches, count in
+        map.apply(to: hwc + inImage, count: count, into: patches + inPatches)
     }
 }
 
@@ -101,8 +95,8 @@ package func normalisedPatches(
 /// Sixteen pixels fill three vectors, of which vector `part` begins with channel (16 part) mod 3 = part.
 private struct ChannelMap {
     private typealias Vector = SIMD16<Float>
-    private let factors: (Vector, Vector, Vector)
-    private let offsets: (Vector, Vector, Vector)
+    private let factors: [3 of Vector]
+    private let offsets: [3 of Vector]
 
     init(factor: SIMD3<Float>, offset: SIMD3<Float>) {
         func lanes(_ values: SIMD3<Float>, from first: Int) -> Vector {
@@ -110,8 +104,8 @@ private struct ChannelMap {
             for lane in 0..<16 { result[lane] = values[(lane + first) % 3] }
             return result
         }
-        factors = (lanes(factor, from: 0), lanes(factor, from: 1), lanes(factor, from: 2))
-        offsets = (lanes(offset, from: 0), lanes(offset, from: 1), lanes(offset, from: 2))
+        factors = [3 of Vector] { lanes(factor, from: $0) }
+        offsets = [3 of Vector] { lanes(offset, from: $0) }
     }
 
     /// Writes `count` mapped values of `source`, which begins with a pixel, to `target`.
@@ -121,16 +115,15 @@ private struct ChannelMap {
         let output = UnsafeMutableRawPointer(target)
         var index = 0
         while index + 48 <= count {
-            let first = (input + 4 * index).loadUnaligned(as: Vector.self)
-            let second = (input + 4 * index + 64).loadUnaligned(as: Vector.self)
-            let third = (input + 4 * index + 128).loadUnaligned(as: Vector.self)
-            (output + 4 * index).storeBytes(of: first * factors.0 + offsets.0, as: Vector.self)
-            (output + 4 * index + 64).storeBytes(of: second * factors.1 + offsets.1, as: Vector.self)
-            (output + 4 * index + 128).storeBytes(of: third * factors.2 + offsets.2, as: Vector.self)
+            for part in 0..<3 {
+                let place = 4 * index + 64 * part
+                let values = (input + place).loadUnaligned(as: Vector.self)
+                (output + place).storeBytes(of: values * factors[part] + offsets[part], as: Vector.self)
+            }
             index += 48
         }
         while index < count {
-            target[index] = source[index] * factors.0[index % 3] + offsets.0[index % 3]
+            target[index] = source[index] * factors[0][index % 3] + offsets[0][index % 3]
             index += 1
         }
     }

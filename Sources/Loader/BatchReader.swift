@@ -16,14 +16,16 @@ final class BatchReader {
     let settings: LoaderSettings
     let input: PatchGrid
     let visiblePatches: Int
-    var count: Int { images.count }
-    var missing: [Failure] { images.missing }
+    var count: Int { images.directory.count }
+    var missing: [Failure] { images.directory.missing }
     private var images: SampleImages
     private var sampler: Sampler
     private var resampler: Resampler
     private let framed: OwnedBuffer<Float>  // one sample, (S', S', 3)
     private let partner: OwnedBuffer<Float>  // another one that is mixed with it, (S', S', 3)
     private let operations: RandomOperations
+    /// Those of the batch that is read.
+    private var substitutions: [Substitution] = []
 
     init(_ settings: LoaderSettings) throws {
         input = try PatchGrid(imageSize: settings.imageSize, patchSize: settings.patchSize)
@@ -31,9 +33,10 @@ final class BatchReader {
         let maskRatio = settings.labels == nil ? settings.maskRatio : nil
         visiblePatches = try maskRatio.map(input.visiblePatches) ?? input.patchCount
         images = try SampleImages(settings)
-        if let labels = settings.labels, labels.classes != images.classes {
+        let classes = images.directory.index.classes.count
+        if let labels = settings.labels, labels.classes != classes {
             throw Failure(
-                "\(settings.path) has \(images.classes) classes, the model \(labels.classes)",
+                "\(settings.path) has \(classes) classes, the model \(labels.classes)",
                 hint: "give shards of the same classes, or train another model")
         }
         resampler = try Resampler()
@@ -41,7 +44,7 @@ final class BatchReader {
         let mixes = settings.labels?.augmentation.mixes ?? false
         partner = try OwnedBuffer<Float>(count: mixes ? input.valueCount : 0)
         operations = try RandomOperations(side: input.imageSize)
-        sampler = Sampler(count: images.count, seed: settings.seed)
+        sampler = Sampler(count: images.directory.count, seed: settings.seed)
         self.settings = settings
     }
 
@@ -49,104 +52,55 @@ final class BatchReader {
     func run(_ ring: BatchRing) {
         while let work = ring.nextWork() {
             do {
-                ring.finish(work, .success(try read(work, into: ring)))
+                ring.finish(work, .success(try read(work.batch, for: work.purpose)))
             } catch {
                 ring.finish(work, .failure(Failure(from: error)))
             }
         }
     }
 
-    private func read(_ work: BatchRing.Work, into ring: BatchRing) throws -> [Substitution] {
-        var substitutions: [Substitution] = []
-        for (slot, position) in work.positions.enumerated() {
+    /// Fills `batch`.
+    private func read(_ batch: LoadedBatch, for purpose: SamplePurpose) throws -> [Substitution] {
+        substitutions = []
+        for (slot, position) in batch.positions.enumerated() {
             settings.beforeSample?()
-            let (epoch, sample) =
-                work.purpose == .training ? sampler.sample(at: position) : (0, position)
-            let label = try prepare(work.purpose, epoch, sample, into: framed.pointer, &substitutions)
+            let (epoch, sample) = purpose == .training ? sampler.sample(at: position) : (0, position)
+            let label = try prepare(purpose, epoch, sample, into: framed.pointer)
             if let labels = settings.labels {
-                let targets = ring.targets(ofSlot: work.slot) + slot * labels.classes
-                ring.labels(ofSlot: work.slot)[slot] = Int32(label)
-                targets.update(repeating: 0, count: labels.classes)
-                targets[label] = 1
-                if work.purpose == .training { try mix(labels, epoch, sample, targets, label, &substitutions) }
+                let targets = batch.targets + slot * labels.classes
+                batch.labels[slot] = Int32(label)
+                try fill(targets, label, labels, purpose, epoch, sample)
             } else {
-                drawHidden(work.purpose, epoch, sample, into: ring.masks(ofSlot: work.slot) + slot * input.patchCount)
+                // Evaluation does not depend on the run's seed, so that losses of different runs are comparable.
+                var generator =
+                    purpose == .training
+                    ? KeyedGenerator(seed: settings.seed, .mask, epoch, sample)
+                    : KeyedGenerator(seed: 0, .evaluationMask, sample)
+                drawMask(
+                    patchCount: input.patchCount, visible: visiblePatches, using: &generator,
+                    into: batch.mask + slot * input.patchCount)
             }
             normalisedPatches(
                 from: framed.pointer, side: input.imageSize, patchSize: input.patchSize,
                 mean: settings.normalisation.means, deviation: settings.normalisation.deviations,
-                into: ring.patches(ofSlot: work.slot) + slot * input.valueCount)
+                into: batch.patches + slot * input.valueCount)
         }
         return substitutions
     }
 
-    /// Evaluation does not depend on the run's seed, so that losses of different runs are comparable.
-    private func seed(_ purpose: SamplePurpose) -> UInt64 { purpose == .training ? settings.seed : 0 }
-
-    private func drawHidden(
-        _ purpose: SamplePurpose, _ epoch: Int, _ sample: Int, into mask: UnsafeMutablePointer<UInt8>
-    ) {
-        var generator =
-            purpose == .training
-            ? KeyedGenerator(seed: settings.seed, .mask, epoch, sample)
-            : KeyedGenerator(seed: seed(purpose), .evaluationMask, sample)
-        drawMask(patchCount: input.patchCount, visible: visiblePatches, using: &generator, into: mask)
-    }
-
-    /// Reads `sample`, or its substitute, and writes it framed and augmented to `target`. Returns its class.
+    /// Reads `sample`, or its substitute, and writes it to `target`, framed and augmented as drawn for (epoch, sample). Returns its class.
     private func prepare(
-        _ purpose: SamplePurpose, _ epoch: Int, _ sample: Int, into target: UnsafeMutablePointer<Float>,
-        _ substitutions: inout [Substitution]
+        _ purpose: SamplePurpose, _ epoch: Int, _ sample: Int, into target: UnsafeMutablePointer<Float>
     ) throws -> Int {
         if let damage = try images.read(sample: sample) {
             guard settings.onCorruption == .substitute else { throw damage }
-            substitutions.append(try substitute(for: sample, epoch: epoch, seed: seed(purpose), damage: damage))
+            let seed = purpose == .training ? settings.seed : 0
+            substitutions.append(try substitute(for: sample, epoch: epoch, seed: seed, damage: damage))
         }
         guard settings.labels == nil || images.label >= 0 else {
             throw Failure(
-                "sample \(sample) of \(images.path) has no label", hint: "shard a folder with a folder a class")
+                "sample \(sample) of \(settings.path) has no label", hint: "shard a folder with a folder a class")
         }
-        try frame(purpose, epoch: epoch, sample: sample, into: target)
-        return images.label
-    }
-
-    /// Mixes the sample in `framed` with another one, drawn from (seed, epoch, sample), and smooths its `targets` accordingly.
-    private func mix(
-        _ labels: LabelSettings, _ epoch: Int, _ sample: Int, _ targets: UnsafeMutablePointer<Float>, _ label: Int,
-        _ substitutions: inout [Substitution]
-    ) throws {
-        let rest = labels.smoothing / Double(labels.classes)
-        targets.update(repeating: Float(rest), count: labels.classes)
-        guard labels.augmentation.mixes else {
-            targets[label] += Float(1 - labels.smoothing)
-            return
-        }
-        var generator = KeyedGenerator(seed: settings.seed, .mixing, epoch, sample)
-        let other = generator.index(below: count)
-        let mixing = Mixing.draw(labels.augmentation, side: input.imageSize, using: &generator)
-        let otherLabel = try prepare(.training, epoch, other, into: partner.pointer, &substitutions)
-        mixing.apply(partner.pointer, to: framed.pointer, side: input.imageSize)
-        targets[label] += Float((1 - labels.smoothing) * mixing.share)
-        targets[otherLabel] += Float((1 - labels.smoothing) * (1 - mixing.share))
-    }
-
-    /// Reads the first readable substitute of `sample`.
-    private func substitute(for sample: Int, epoch: Int, seed: UInt64, damage: Failure) throws -> Substitution {
-        var substitutes = Substitutes(for: sample, epoch: epoch, seed: seed, count: count)
-        for _ in 0..<Substitutes.attempts {
-            let candidate = substitutes.next()
-            if try images.read(sample: candidate) == nil {
-                return Substitution(sample: sample, substitute: candidate, damage: damage)
-            }
-        }
-        throw Failure(
-            "\(damage.problem), and none of \(Substitutes.attempts) other samples can be read", hint: damage.hint)
-    }
-
-    /// Writes the augmentation that is drawn for (epoch, sample) of the last image read to `target`.
-    private func frame(
-        _ purpose: SamplePurpose, epoch: Int, sample: Int, into target: UnsafeMutablePointer<Float>
-    ) throws {
         let (width, height) = (images.width, images.height)
         var generator = KeyedGenerator(seed: settings.seed, .augmentation, epoch, sample)
         let framing =
@@ -154,17 +108,54 @@ final class BatchReader {
             case .training:
                 RandomResizedCrop.draw(width: width, height: height, side: input.imageSize, using: &generator)
             case .evaluation:
-                images.areStoredSquare
+                images.directory.index.imageSize > 0
                     ? Framing.evaluation(stored: width, side: input.imageSize)
                     : Framing.evaluation(width: width, height: height, side: input.imageSize)
             }
         try resampler.resample(
             images.pixels, width: width, height: height, rowBytes: 3 * width, framing: framing, into: target)
-        guard purpose == .training, let augmentation = settings.labels?.augmentation else { return }
+        guard purpose == .training, let augmentation = settings.labels?.augmentation else { return images.label }
         operations.apply(
             to: target, count: augmentation.operations, magnitude: augmentation.magnitude, using: &generator)
         RandomErasing.apply(
             to: target, side: input.imageSize, probability: augmentation.erasing,
             colour: 255 * settings.normalisation.means, using: &generator)
+        return images.label
+    }
+
+    /// Fills the `targets` of the sample in `framed` of class `label`. In training they are smoothed, and the sample is mixed with another
+    /// one, drawn from (seed, epoch, sample).
+    private func fill(
+        _ targets: UnsafeMutablePointer<Float>, _ label: Int, _ labels: LabelSettings, _ purpose: SamplePurpose,
+        _ epoch: Int, _ sample: Int
+    ) throws {
+        let smoothing = purpose == .training ? labels.smoothing : 0
+        targets.update(repeating: Float(smoothing / Double(labels.classes)), count: labels.classes)
+        guard purpose == .training, labels.augmentation.mixes else {
+            targets[label] += Float(1 - smoothing)
+            return
+        }
+        var generator = KeyedGenerator(seed: settings.seed, .mixing, epoch, sample)
+        let other = generator.index(below: count)
+        let mixing = Mixing.draw(labels.augmentation, side: input.imageSize, using: &generator)
+        let otherLabel = try prepare(.training, epoch, other, into: partner.pointer)
+        mixing.apply(partner.pointer, to: framed.pointer, side: input.imageSize)
+        targets[label] += Float((1 - smoothing) * mixing.share)
+        targets[otherLabel] += Float((1 - smoothing) * (1 - mixing.share))
+    }
+
+    /// Reads the first readable substitute of `sample`: candidates are drawn from (seed, epoch, sample), so they are the same on any number
+    /// of ranks.
+    private func substitute(for sample: Int, epoch: Int, seed: UInt64, damage: Failure) throws -> Substitution {
+        // If half of all samples are readable, all fail once in 10^19 times.
+        let attempts = 64
+        var generator = KeyedGenerator(seed: seed, .substitution, epoch, sample)
+        for _ in 0..<attempts {
+            let candidate = generator.index(below: count)
+            if try images.read(sample: candidate) == nil {
+                return Substitution(sample: sample, substitute: candidate, damage: damage)
+            }
+        }
+        throw Failure("\(damage.problem), and none of \(attempts) other samples can be read", hint: damage.hint)
     }
 }

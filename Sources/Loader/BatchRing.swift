@@ -16,20 +16,25 @@ package struct LoadedBatch {
     package let substitutions: [Substitution]
 }
 
+/// A corrupt sample and the sample that was used instead.
+package struct Substitution: Equatable, Sendable {
+    /// The corrupt sample.
+    package let sample: Int
+    /// The sample that replaced it.
+    package let substitute: Int
+    /// Why it is corrupt.
+    package let damage: Failure
+}
+
 /// A ring of slots between the reading thread and the computing thread, filled and emptied in order. A thread without work sleeps. A
 /// class because both threads share it.
 final class BatchRing: @unchecked Sendable {
-    /// The reading thread's next work.
+    /// The reading thread's next work: to fill `batch`.
     struct Work {
         let purpose: SamplePurpose
-        let positions: Range<Int>
-        let slot: Int
+        let batch: LoadedBatch
+        fileprivate let slot: Int
         fileprivate let generation: Int
-    }
-
-    private enum Outcome {
-        case ready(Range<Int>, [Substitution])
-        case failed(Failure)
     }
 
     /// One in use, one being read, and two to even out slow reads.
@@ -39,10 +44,6 @@ final class BatchRing: @unchecked Sendable {
     private let masks: OwnedBuffer<UInt8>  // (slots, N, L)
     private let labels: OwnedBuffer<Int32>  // (slots, N)
     private let targets: OwnedBuffer<Float>  // (slots, N, K)
-    private let capacity: Int
-    private let patchValues: Int
-    private let maskValues: Int
-    private let targetValues: Int
 
     // Everything below is guarded by the lock. Batches taken <= batches assigned to the reader.
     private let condition = NSCondition()
@@ -52,43 +53,37 @@ final class BatchRing: @unchecked Sendable {
     private var taken = 0
     private var isHolding = false
     private var isStopped = false
-    private var outcomes: [Outcome]
+    /// What the reading thread met in each slot.
+    private var outcomes = [Result<[Substitution], Failure>](repeating: .success([]), count: slotCount)
 
-    /// Bytes of a ring.
-    static func byteCount(capacity: Int, patchValues: Int, patchCount: Int, classes: Int) -> Int {
-        slotCount * capacity * (4 * (patchValues + 1 + classes) + patchCount)
-    }
-
+    /// A ring of batches of `capacity` images with `patchCount` patches of `patchValues` values in all.
     init(capacity: Int, patchValues: Int, patchCount: Int, classes: Int) throws {
-        self.capacity = capacity
-        targetValues = capacity * classes
-        labels = try OwnedBuffer(count: BatchRing.slotCount * capacity)
-        targets = try OwnedBuffer(count: BatchRing.slotCount * targetValues)
-        self.patchValues = capacity * patchValues
-        maskValues = capacity * patchCount
-        patches = try OwnedBuffer(count: BatchRing.slotCount * self.patchValues)
-        masks = try OwnedBuffer(count: BatchRing.slotCount * maskValues)
-        outcomes = Array(repeating: .ready(0..<0, []), count: BatchRing.slotCount)
+        let images = BatchRing.slotCount * capacity
+        patches = try OwnedBuffer(count: images * patchValues)
+        masks = try OwnedBuffer(count: images * patchCount)
+        labels = try OwnedBuffer(count: images)
+        targets = try OwnedBuffer(count: images * classes)
     }
 
-    func patches(ofSlot slot: Int) -> UnsafeMutablePointer<Float> { patches.pointer + slot * patchValues }
-
-    func masks(ofSlot slot: Int) -> UnsafeMutablePointer<UInt8> { masks.pointer + slot * maskValues }
-
-    func labels(ofSlot slot: Int) -> UnsafeMutablePointer<Int32> { labels.pointer + slot * capacity }
-
-    func targets(ofSlot slot: Int) -> UnsafeMutablePointer<Float> { targets.pointer + slot * targetValues }
+    private func batch(_ positions: Range<Int>, in slot: Int, _ substitutions: [Substitution] = []) -> LoadedBatch {
+        func part<Value>(_ buffer: borrowing OwnedBuffer<Value>) -> UnsafeMutablePointer<Value> {
+            buffer.pointer + slot * (buffer.count / BatchRing.slotCount)
+        }
+        return LoadedBatch(
+            patches: part(patches), mask: part(masks), labels: part(labels), targets: part(targets),
+            positions: positions, substitutions: substitutions)
+    }
 
     // ---- the computing thread ----
 
     /// Makes the reading thread start `sequence`, whatever it was reading.
     func begin(_ sequence: BatchSequence, _ purpose: SamplePurpose) {
-        condition.lock()
-        self.sequence = (sequence, purpose)
-        generation += 1
-        (filled, taken, isHolding) = (0, 0, false)
-        condition.broadcast()
-        condition.unlock()
+        condition.withLock {
+            self.sequence = (sequence, purpose)
+            generation += 1
+            (filled, taken, isHolding) = (0, 0, false)
+            condition.broadcast()
+        }
     }
 
     /// Releases the last micro-batch and waits for the next one; nil after the last of the sequence.
@@ -101,32 +96,24 @@ final class BatchRing: @unchecked Sendable {
             taken += 1
             condition.broadcast()
         }
-        guard !sequence[taken].isEmpty else { return nil }
+        let positions = sequence[taken]
+        guard !positions.isEmpty else { return nil }
         while filled == taken { condition.wait() }
         let slot = taken % BatchRing.slotCount
-        switch outcomes[slot] {
-        case .failed(let failure): throw failure
-        case .ready(let positions, let substitutions):
-            isHolding = true
-            return LoadedBatch(
-                patches: patches(ofSlot: slot), mask: masks(ofSlot: slot), labels: labels(ofSlot: slot),
-                targets: targets(ofSlot: slot), positions: positions, substitutions: substitutions)
-        }
+        let batch = batch(positions, in: slot, try outcomes[slot].get())
+        isHolding = true
+        return batch
     }
 
     /// Micro-batches that are read and not yet taken.
-    var readyCount: Int {
-        condition.lock()
-        defer { condition.unlock() }
-        return filled - taken - (isHolding ? 1 : 0)
-    }
+    var readyCount: Int { condition.withLock { filled - taken - (isHolding ? 1 : 0) } }
 
     /// Ends the reading thread after its current read.
     func stop() {
-        condition.lock()
-        isStopped = true
-        condition.broadcast()
-        condition.unlock()
+        condition.withLock {
+            isStopped = true
+            condition.broadcast()
+        }
     }
 
     // ---- the reading thread ----
@@ -139,9 +126,9 @@ final class BatchRing: @unchecked Sendable {
             if let (sequence, purpose) = sequence, filled - taken < BatchRing.slotCount {
                 let positions = sequence[filled]
                 if !positions.isEmpty {
+                    let slot = filled % BatchRing.slotCount
                     return Work(
-                        purpose: purpose, positions: positions, slot: filled % BatchRing.slotCount,
-                        generation: generation)
+                        purpose: purpose, batch: batch(positions, in: slot), slot: slot, generation: generation)
                 }
             }
             condition.wait()
@@ -151,15 +138,12 @@ final class BatchRing: @unchecked Sendable {
 
     /// Completes `work`: its slot is filled, or has a failure for the thread that takes it.
     func finish(_ work: Work, _ result: Result<[Substitution], Failure>) {
-        condition.lock()
-        defer { condition.unlock() }
-        // The computing thread may have started another sequence.
-        guard work.generation == generation else { return }
-        switch result {
-        case .success(let substitutions): outcomes[work.slot] = .ready(work.positions, substitutions)
-        case .failure(let failure): outcomes[work.slot] = .failed(failure)
+        condition.withLock {
+            // The computing thread may have started another sequence.
+            guard work.generation == generation else { return }
+            outcomes[work.slot] = result
+            filled += 1
+            condition.broadcast()
         }
-        filled += 1
-        condition.broadcast()
     }
 }

@@ -13,13 +13,15 @@ struct SampleImages: ~Copyable {
     /// Pixels of the last image in (row, column, channel) order.
     var pixels: UnsafePointer<UInt8> { grid == nil ? decoder.pixels : UnsafePointer(image.pointer) }
 
-    private var directory: ShardDirectory
+    private(set) var directory: ShardDirectory
     /// Nil for JPEG.
     private let grid: PatchGrid?
     private var stored: OwnedBuffer<UInt8>  // one sample as stored
     private let image: OwnedBuffer<UInt8>  // one sample of patches, (S, S, 3)
     private var decoder: JPEGDecoder
+}
 
+extension SampleImages {
     /// Throws `Failure` if the directory is corrupt, empty, or of another patch size.
     init(_ settings: LoaderSettings) throws {
         let path = settings.path
@@ -31,63 +33,52 @@ struct SampleImages: ~Copyable {
                 "\(path) holds patches of \(grid.patchSize) pixels, the model takes \(settings.patchSize)",
                 hint: "shard with --patch-size \(settings.patchSize), or pretrain with --patch-size \(grid.patchSize)")
         }
-        let stored = try OwnedBuffer<UInt8>(count: grid?.valueCount ?? 0)
-        let image = try OwnedBuffer<UInt8>(count: grid?.valueCount ?? 0)
-        let decoder = try JPEGDecoder()
-        self.directory = directory
-        self.grid = grid
-        self.stored = stored
-        self.image = image
-        self.decoder = decoder
+        let valueCount = grid?.valueCount ?? 0
+        self.init(
+            directory: directory, grid: grid, stored: try OwnedBuffer(count: valueCount),
+            image: try OwnedBuffer(count: valueCount), decoder: try JPEGDecoder())
     }
-
-    /// Whether all images are squares of one size.
-    var areStoredSquare: Bool { directory.index.imageSize > 0 }
-
-    var count: Int { directory.count }
-
-    var classes: Int { directory.index.classes.count }
-
-    var path: String { directory.path }
-
-    /// Failures of missing shards.
-    var missing: [Failure] { directory.missing }
 
     /// Reads sample `sample`; returns the failure if it is corrupt.
     ///
     /// Throws if the fault is not the sample's.
     mutating func read(sample: Int) throws -> Failure? {
-        let (shard, row): (ShardReader, Int)
         do {
-            (shard, row) = try directory.reader(of: sample)
+            let (shard, row) = try directory.reader(of: sample)
+            label = shard.label(sample: row)
+            try load(row, of: shard)
+            return nil
         } catch let damage as Failure {
             return damage
         }
-        label = shard.label(sample: row)
+    }
+
+    /// Throws `Failure` if the sample is corrupt, and `MachineFailure` if memory is short.
+    private mutating func load(_ row: Int, of shard: ShardReader) throws {
         let count = shard.byteCount(sample: row)
-        if stored.count < count { stored = try OwnedBuffer(count: count) }
-        do {
-            try shard.read(sample: row, into: stored.pointer)
-        } catch let damage as Failure {
-            return damage
+        if stored.count < count {
+            do {
+                stored = try OwnedBuffer(count: count)
+            } catch let shortage as Failure {
+                throw MachineFailure(shortage)
+            }
         }
+        try shard.read(sample: row, into: stored.pointer)
         if let grid {
             grid.unpatchify(stored.pointer, into: image.pointer)
             (width, height) = (grid.imageSize, grid.imageSize)
-            return nil
+            return
         }
         do {
             (width, height) = try decoder.decode(UnsafeRawBufferPointer(start: stored.pointer, count: count))
         } catch let damage as Failure {
-            return Failure(
-                "sample \(row) of \(shard.path) is no JPEG image: \(damage.problem)", hint: restoreHint)
+            throw Failure("sample \(row) of \(shard.path) is no JPEG image: \(damage.problem)", hint: restoreHint)
         }
         let side = directory.index.imageSize
         guard side == 0 || (width == side && height == side) else {
-            return Failure(
+            throw Failure(
                 "sample \(row) of \(shard.path) has \(width) x \(height) pixels and should have \(side) x \(side)",
                 hint: restoreHint)
         }
-        return nil
     }
 }

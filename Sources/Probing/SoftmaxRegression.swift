@@ -24,9 +24,8 @@ package struct SoftmaxRegression {
         var memory = Arena()
         let losses = try OwnedBuffer<Double>(count: LabelledFeatures.stripCount)
         let bound = try CurvatureBound(features, decay: decay, team: team)
-        var strips: [Strip] = []
-        for index in 0..<losses.count {
-            strips.append(try Strip(index, of: features, loss: losses.pointer + index, in: &memory))
+        let strips = try (0..<losses.count).map {
+            try Strip($0, of: features, loss: losses.pointer + $0, in: &memory)
         }
         let (dim, classes, n) = (dim, classes, Double(features.count))
         LBFGS.minimise(&parameters, precondition: bound.solve) { parameters, gradient in
@@ -114,8 +113,7 @@ private struct Strip {
             multiply(
                 Matrix(logits, count, classes).transposed, Matrix(values, count, dim),
                 into: Matrix(gradient, classes, dim), isAdding: true)
-            addColumnSums(
-                logits, sign: 1, rows: count, columns: classes, stride: classes, to: gradient + classes * dim)
+            addColumnSums(logits, sign: 1, rows: count, columns: classes, stride: classes, to: gradient + classes * dim)
         }
     }
 }
@@ -127,8 +125,7 @@ private func logitsOf(
 ) {
     weights.withUnsafeBufferPointer { weights in
         let start = UnsafeMutablePointer(mutating: weights.baseAddress!)
-        multiply(
-            Matrix(values, rows, dim), Matrix(start, classes, dim).transposed, into: Matrix(logits, rows, classes))
+        multiply(Matrix(values, rows, dim), Matrix(start, classes, dim).transposed, into: Matrix(logits, rows, classes))
         addRow(logits, bias: start + classes * dim, sign: 1, rows: rows, dim: classes, into: logits)
     }
 }

@@ -3,9 +3,7 @@ import Foundation
 /// A chart, drawn by the page's script; all text is shown literally.
 struct Chart: Encodable {
     enum Kind: String, Encodable {
-        /// One line per series.
         case lines
-        /// Stacked areas.
         case stack
         /// A heat map of `rows` by the points of the first series.
         case heat
@@ -14,9 +12,7 @@ struct Chart: Encodable {
     struct Axis: Encodable {
         /// Label with its unit.
         var title: String
-        /// Whether it is logarithmic.
         var isLogarithmic = false
-        /// Whether it starts at 0.
         var beginsAtZero = false
         /// Whether only integers are marked.
         var isWhole = false
@@ -42,7 +38,6 @@ struct Chart: Encodable {
         var ramp: Double?
     }
 
-    /// A horizontal rule at a value.
     struct Rule: Encodable {
         var name: String
         var value: Double
@@ -64,9 +59,7 @@ struct Chart: Encodable {
     var y: Axis
     var series: [Series]
     var rules: [Rule] = []
-    /// Events.
     var marks: [Mark] = []
-    /// Steps that a point stands for.
     var stepsPerPoint: Int?
     /// Epochs per step, if x is steps.
     var epochsPerStep: Double?

@@ -5,48 +5,44 @@ struct LayerCharts {
     /// A metric and how it is drawn.
     private struct Metric {
         var part = "encoder"
+        var title: String
         /// Names in `measures.jsonl`, with labels if there are two.
         var names: [(field: String, label: String)]
-        var title: String
         var note: String
         var axis: String
     }
 
     private static let metrics = [
+        encoder(
+            "Coding rate", [.codingRate: "before attention", .codingRateAfter: "after"],
+            "How much room the tokens take in the heads' subspaces; attention is to lower it.", "coding rate in nats"),
+        encoder(
+            "Sparsity", [.sparsity: "after ISTA", .sparsityBefore: "before"],
+            "The share of zeros after ISTA, which is to raise it, and of what is not positive before.",
+            "share of the values"),
+        encoder(
+            "ISTA step", [.istaStep: ""], "How far ISTA moves the tokens, relative to their length before.",
+            "relative length"),
+        encoder(
+            "Attention entropy", [.attentionEntropy: "all tokens", .classAttentionEntropy: "class token"],
+            "Mean over heads; 0 where a token attends to one other alone.", "entropy in nats"),
+        encoder(
+            "Dictionary coherence", [.dictionaryCoherence: ""],
+            "How far the columns of ISTA's dictionary are from orthonormal.", "relative distance"),
+        encoder(
+            "Subspace overlap", [.subspaceOverlap: ""],
+            "How alike the heads' subspaces are: 0 orthogonal, 1 the same.", "mean squared cosine"),
         Metric(
-            names: [
-                (EncoderMetric.codingRate.rawValue, "before attention"),
-                (EncoderMetric.codingRateAfter.rawValue, "after"),
-            ], title: "Coding rate",
-            note: "How much room the tokens take in the heads' subspaces; attention is to lower it.",
-            axis: "coding rate in nats"),
-        Metric(
-            names: [
-                (EncoderMetric.sparsity.rawValue, "after ISTA"), (EncoderMetric.sparsityBefore.rawValue, "before"),
-            ], title: "Sparsity",
-            note: "The share of zeros after ISTA, which is to raise it, and of what is not positive before.",
-            axis: "share of the values"),
-        Metric(
-            names: [(EncoderMetric.istaStep.rawValue, "")], title: "ISTA step",
-            note: "How far ISTA moves the tokens, relative to their length before.", axis: "relative length"),
-        Metric(
-            names: [
-                (EncoderMetric.attentionEntropy.rawValue, "all tokens"),
-                (EncoderMetric.classAttentionEntropy.rawValue, "class token"),
-            ],
-            title: "Attention entropy", note: "Mean over heads; 0 where a token attends to one other alone.",
-            axis: "entropy in nats"),
-        Metric(
-            names: [(EncoderMetric.dictionaryCoherence.rawValue, "")], title: "Dictionary coherence",
-            note: "How far the columns of ISTA's dictionary are from orthonormal.", axis: "relative distance"),
-        Metric(
-            names: [(EncoderMetric.subspaceOverlap.rawValue, "")], title: "Subspace overlap",
-            note: "How alike the heads' subspaces are: 0 orthogonal, 1 the same.", axis: "mean squared cosine"),
-        Metric(
-            part: "decoder", names: [(DecoderMetrics.discrepancyName, "")], title: "Decoder discrepancy",
+            part: "decoder", title: "Decoder discrepancy", names: [(DecoderMetrics.discrepancyName, "")],
             note: "How far each decoder block's output is from the input of the encoder block that it mirrors.",
             axis: "relative distance"),
     ]
+
+    private static func encoder(
+        _ title: String, _ names: KeyValuePairs<EncoderMetric, String>, _ note: String, _ axis: String
+    ) -> Metric {
+        Metric(title: title, names: names.map { ($0.key.rawValue, $0.value) }, note: note, axis: axis)
+    }
 
     private let history: MetricsHistory
     private let epochsPerStep: Double?
@@ -60,9 +56,7 @@ struct LayerCharts {
     var byLayer: [Chart] { Self.metrics.compactMap(curve) }
 
     /// All measurements over the steps, one line per layer.
-    var overSteps: [Chart] {
-        Self.metrics.compactMap { progress($0) }
-    }
+    var overSteps: [Chart] { Self.metrics.compactMap(progress) }
 
     private func curve(_ metric: Metric) -> Chart? {
         var series: [Chart.Series] = []

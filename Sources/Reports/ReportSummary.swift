@@ -2,15 +2,8 @@ import Checkpoints
 
 /// The results of a run in a few numbers.
 struct ReportSummary {
-    /// A number with its name and a note.
-    struct Tile {
-        var name: String
-        var value: String
-        var note: String
-    }
-
-    /// In the order in which they are shown.
-    private(set) var tiles: [Tile] = []
+    /// Numbers with their names and notes, in the order in which they are shown.
+    private(set) var tiles: [(name: String, value: String, note: String)] = []
 
     init(_ run: RunRecord) {
         let table = run.history.table
@@ -27,14 +20,14 @@ struct ReportSummary {
     }
 
     private mutating func add(_ name: String, _ value: String, _ note: String) {
-        tiles.append(Tile(name: name, value: value, note: note))
+        tiles.append((name, value, note))
     }
 
     private mutating func addProgress(_ run: RunRecord) {
         guard let done = run.history.table.steps.last else { return }
-        let total = run.settings?.count("steps")
+        let total = run.settings?["steps"]?.count
         let epochs = run.history.epochsPerStep.map { "\(readable(Double(done) * $0)) epochs" }
-        let batch = run.settings?.count("batch-size").map { "\(readable(whole: $0)) images a step" }
+        let batch = run.settings?["batch-size"]?.count.map { "\(readable(whole: $0)) images a step" }
         add(
             "Steps", readable(whole: done) + (total.map { " of \(readable(whole: $0))" } ?? ""),
             [epochs, batch].compactMap(\.self).joined(separator: ", "))
@@ -74,20 +67,18 @@ struct ReportSummary {
     }
 
     private mutating func addModel(_ run: RunRecord) {
-        func number(_ name: String) -> String? {
-            run.settings?.count(name).map { readable(whole: $0) }
-        }
+        func number(_ name: String) -> String? { run.settings?[name]?.count.map { readable(whole: $0) } }
         let depths = [number("depth"), number("decoder-depth")].compactMap(\.self).joined(separator: " + ")
         let parts = [
             number("dim").map { "width \($0)" }, depths.isEmpty ? nil : "depth \(depths)",
             number("heads").map { "\($0) heads" }, number("image-size").map { "\($0) pixels" },
             number("patch-size").map { "patches of \($0)" },
-        ]
-        let shape = parts.compactMap(\.self).joined(separator: ", ")
+        ].compactMap(\.self)
+        let shape = parts.joined(separator: ", ")
         if let count = run.parameterCount {
             add("Parameters", count < 1_000_000 ? readable(whole: count) : "\(readable(Double(count) / 1e6)) M", shape)
-        } else if !shape.isEmpty {
-            add("Model", parts.compactMap(\.self)[0], parts.compactMap(\.self).dropFirst().joined(separator: ", "))
+        } else if let first = parts.first {
+            add("Model", first, parts.dropFirst().joined(separator: ", "))
         }
         add(
             "Incidents", readable(whole: run.history.incidents.count),

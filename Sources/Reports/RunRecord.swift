@@ -53,8 +53,152 @@ struct RunRecord {
 
 extension RunSettings {
     /// The number that `name` resolved to.
-    func number(_ name: String) -> Double? { resolved[name].flatMap(Double.init).flatMap { $0.isFinite ? $0 : nil } }
+    subscript(name: String) -> JSONValue? { resolved[name].flatMap(Double.init).map(JSONValue.number) }
+}
 
-    /// The same if it is an integer >= 0 that is small enough to count with.
-    func count(_ name: String) -> Int? { number(name).flatMap { $0 >= 0 && $0 <= 1e12 ? Int(exactly: $0) : nil } }
+/// The contents of `log.jsonl` and `incidents.jsonl`.
+struct RunHistory {
+    /// The numbers of all steps and evaluations.
+    private(set) var table = StepTable()
+    /// In the order of the steps.
+    private(set) var incidents: [Incident] = []
+    private(set) var epochsPerStep: Double?
+
+    /// Reads the history of the run directory `run`. Missing or unreadable parts are listed as incidents.
+    init(run: String) {
+        let damage = JSONLines.read(RunFile.log.path(in: run)) { add($0) }
+        addRanges()
+        let supervised = JSONLines.read(RunFile.incidents.path(in: run)) { fields in
+            guard let text = fields["what"]?.text else { return }
+            let step = fields["step"]?.count
+            incidents.append(
+                Incident(
+                    place: step.map { "after step \($0)" } ?? "", text: text, time: fields["time"]?.text, step: step))
+        }
+        // The sort is stable, so equal steps keep their order.
+        incidents.sort { ($0.step ?? .max) < ($1.step ?? .max) }
+        for (name, damage) in [(RunFile.log.name, damage), (RunFile.incidents.name, supervised)] {
+            if damage.lines > 0 {
+                incidents.append(
+                    Incident(place: name, text: "\(damage.lines) lines cannot be read; the others are shown"))
+            }
+            if damage.isCut {
+                incidents.append(Incident(place: name, text: "the last line is cut off; all before it are shown"))
+            }
+        }
+    }
+
+    private mutating func add(_ fields: [String: JSONValue]) {
+        if let event = fields[LogField.event.rawValue]?.text {
+            let step = table.steps.last ?? 0
+            incidents.append(Incident(place: "after step \(step)", text: event, step: step))
+        }
+        guard let step = fields[LogField.step.rawValue]?.count else { return }
+        var values: [LogField: Double] = [:]
+        for (name, value) in fields {
+            guard let field = LogField(rawValue: name), let number = value.number else { continue }
+            values[field] = number
+        }
+        // A step and its evaluation have the same epoch.
+        if let epoch = values[.epoch], step > 0 { epochsPerStep = epoch / Double(step) }
+        (values[.step], values[.epoch]) = (nil, nil)
+        if fields[LogField.skipped.rawValue] == .flag(true) { values[.skipped] = 1 }
+        if let abandoned = table.add(values, step: step) {
+            incidents.append(
+                Incident(steps: step, to: abandoned, "done again: the run went back, and the later lines are shown"))
+        }
+    }
+
+    private mutating func addRanges() {
+        for (previous, step) in zip([0] + table.steps, table.steps) where previous + 1 < step {
+            incidents.append(Incident(steps: previous + 1, to: step - 1, "missing from the log"))
+        }
+        for (first, last, _) in table.ranges(.skipped) {
+            let steps = first == last ? "the step" : "\(last - first + 1) steps"
+            let text = "\(steps) changed nothing: loss or gradients were not finite"
+            incidents.append(Incident(steps: first, to: last, text))
+        }
+        for (first, last, total) in table.ranges(.substituted) {
+            let text = "\(Int(min(total, 1e15))) damaged samples, which others stood in for"
+            incidents.append(Incident(steps: first, to: last, text))
+        }
+    }
+}
+
+/// An event that was not planned.
+struct Incident: Equatable {
+    /// Steps done, or a range of steps.
+    var place: String
+    /// A sentence.
+    var text: String
+    /// When it happened, if known.
+    var time: String?
+    /// Steps done when it happened, for the order; incidents without one come last.
+    var step: Int?
+
+}
+
+extension Incident {
+    init(steps first: Int, to last: Int, _ text: String) {
+        self.init(place: first == last ? "step \(first)" : "steps \(first) to \(last)", text: text, step: first)
+    }
+}
+
+/// The contents of `measures.jsonl`.
+struct MetricsHistory {
+    /// The mean of a metric over images, and its standard deviation if known.
+    struct Value: Equatable {
+        var mean: Double
+        var deviation: Double?
+    }
+
+    /// One measurement of all layers.
+    struct Measurement {
+        /// Steps done.
+        var step: Int
+        /// By part (`encoder`, `decoder`) and name, one value per layer; nil if not measured.
+        var values: [String: [String: [Value?]]]
+    }
+
+    /// Bounds the number of layers that a file may claim.
+    private static let layerLimit = 256
+
+    /// In the order of the steps.
+    private(set) var measurements: [Measurement] = []
+    private(set) var damage = JSONLines.Damage()
+
+    /// Reads the metrics of the run directory `run`; empty if there are none.
+    init(run: String) {
+        var measurements: [Measurement] = []
+        damage = JSONLines.read(RunFile.measures.path(in: run)) { fields in
+            guard let step = fields["step"]?.count else { return }
+            // A resumed run may measure a step again.
+            while let last = measurements.last, last.step >= step { measurements.removeLast() }
+            let (encoder, decoder) = (Self.columns(fields["encoder"]), Self.columns(fields["decoder"]))
+            measurements.append(Measurement(step: step, values: ["encoder": encoder, "decoder": decoder]))
+        }
+        self.measurements = measurements
+    }
+
+    /// The measurements that have a value of `name` of `part`.
+    func series(_ part: String, _ name: String) -> [(step: Int, layers: [Value?])] {
+        measurements.compactMap { measurement in
+            guard let layers = measurement.values[part]?[name] else { return nil }
+            return (measurement.step, layers)
+        }
+    }
+
+    private static func columns(_ layers: JSONValue?) -> [String: [Value?]] {
+        var columns: [String: [Value?]] = [:]
+        let layers = (layers?.list ?? []).prefix(layerLimit)
+        for (index, layer) in layers.enumerated() {
+            guard case .object(let fields) = layer else { continue }
+            for (name, field) in fields {
+                guard let mean = field.number ?? field["mean"]?.number else { continue }
+                columns[name, default: Array(repeating: nil, count: layers.count)][index] =
+                    Value(mean: mean, deviation: field["std"]?.number)
+            }
+        }
+        return columns
+    }
 }

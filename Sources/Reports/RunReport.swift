@@ -16,9 +16,8 @@ package struct RunReport {
     /// The shards that the run was evaluated on, or otherwise trained on, according to its options.
     package var shards: String? { run.settings?.options["validation"] ?? run.settings?.options["data"] }
 
-    /// The page with the pictures of `gallery`.
     package func page(_ gallery: ReportGallery = ReportGallery()) throws -> String {
-        let training = TrainingCharts(run.history, clip: run.settings?.number("clip"))
+        let training = TrainingCharts(run.history, clip: run.settings?["clip"]?.number)
         let layers = LayerCharts(run.measures, epochsPerStep: run.history.epochsPerStep)
         let chartGroups = [
             ("learning", "Learning", training.learning), ("time", "Time", training.time),

@@ -22,40 +22,41 @@ struct TrainingCharts {
     }
 
     var learning: [Chart] {
-        [loss, accuracy, learningRate, gradientNorm].compactMap(\.self)
+        let learningRate = chart(
+            "learning-rate", "Learning rate", "", .init(title: "learning rate", beginsAtZero: true),
+            line(.lr, "learning rate"))
+        let accuracy = chart(
+            "accuracy", "Validation accuracy",
+            "Samples of the validation set whose class is the first, or among the first five.",
+            .init(title: "accuracy in %"),
+            evaluations(.validationTop1, "top 1", scale: 100)
+                + evaluations(.validationTop5, "top 5", scale: 100, colour: 1))
+        return [loss, accuracy, learningRate, gradientNorm].compactMap(\.self)
     }
 
     var time: [Chart] {
-        [throughput, timeSplit, slowestRank, slowestRankTime].compactMap(\.self)
+        let throughput = chart(
+            "throughput", "Throughput", "Over all ranks.", .init(title: "images / s", beginsAtZero: true),
+            line(.imagesPerSecond, "throughput"))
+        let parts = times(
+            "time-split", "Time of a step",
+            "On rank 0. Waiting for samples counts as data, waiting for other ranks as communication.",
+            [(.computeSeconds, "compute"), (.dataSeconds, "data"), (.communicationSeconds, "communication")])
+        let slowest = times(
+            "slowest-time", "Time of the slowest rank",
+            "The rank that worked longest at each step, until all gradients were there.",
+            [(.slowestComputeSeconds, "compute"), (.slowestDataSeconds, "data"), (.slowestWaitSeconds, "waiting")])
+        return [throughput, parts, slowestRank, slowest].compactMap(\.self)
     }
 
     private var loss: Chart? {
-        var series: [Chart.Series] = []
-        if let training = column(.loss) { series.append(.init("training", training)) }
-        if let validation = evaluations(.validationLoss, "validation", colour: 1) { series.append(validation) }
         var chart = chart(
             "loss", "Loss", "Training: mean over the step's batch. Validation: mean over the validation set.",
-            .init(title: "loss", fitting: table.column(.loss) + table.column(.validationLoss), ratio: 3), series)
+            .init(title: "loss", fitting: table.column(.loss) + table.column(.validationLoss), ratio: 3),
+            line(.loss, "training") + evaluations(.validationLoss, "validation", colour: 1))
         chart?.isWide = true
         chart?.marks = incidents
         return chart
-    }
-
-    private var accuracy: Chart? {
-        let series = [
-            evaluations(.validationTop1, "top 1", colour: 0, scale: 100),
-            evaluations(.validationTop5, "top 5", colour: 1, scale: 100),
-        ]
-        return chart(
-            "accuracy", "Validation accuracy",
-            "Samples of the validation set whose class is the first, or among the first five.",
-            .init(title: "accuracy in %"), series.compactMap(\.self))
-    }
-
-    private var learningRate: Chart? {
-        chart(
-            "learning-rate", "Learning rate", "", .init(title: "learning rate", beginsAtZero: true),
-            line(.lr, "learning rate"))
     }
 
     private var gradientNorm: Chart? {
@@ -65,29 +66,6 @@ struct TrainingCharts {
             line(.gradNorm, "gradient norm"))
         if let clip { chart?.rules = [.init(name: "clipped to \(clip.formatted())", value: clip)] }
         return chart
-    }
-
-    private var throughput: Chart? {
-        chart(
-            "throughput", "Throughput", "Over all ranks.", .init(title: "images / s", beginsAtZero: true),
-            line(.imagesPerSecond, "throughput"))
-    }
-
-    private var timeSplit: Chart? {
-        times(
-            "time-split", "Time of a step",
-            "On rank 0. Waiting for samples counts as data, waiting for other ranks as communication.",
-            [(.computeSeconds, "compute"), (.dataSeconds, "data"), (.communicationSeconds, "communication")])
-    }
-
-    private var slowestRankTime: Chart? {
-        times(
-            "slowest-time", "Time of the slowest rank",
-            "The rank that worked longest at each step, until all gradients were there.",
-            [
-                (.slowestComputeSeconds, "compute"), (.slowestDataSeconds, "data"),
-                (.slowestWaitSeconds, "waiting"),
-            ])
     }
 
     private var slowestRank: Chart? {
@@ -105,22 +83,22 @@ struct TrainingCharts {
 
     // ---- parts ----
 
-    private func column(_ name: LogField) -> SampledColumn? {
-        guard !table.isEmpty(name) else { return nil }
-        let column = SampledColumn(table.column(name), steps: table.steps, range: range, isContinuous: true)
-        return column.isEmpty ? nil : column
+    private func sampled(_ values: [Double], isContinuous: Bool = true) -> SampledColumn {
+        SampledColumn(values, steps: table.steps, range: range, isContinuous: isContinuous)
     }
 
-    private func line(_ column: LogField, _ name: String) -> [Chart.Series] {
-        self.column(column).map { [.init(name, $0)] } ?? []
+    /// Empty if there is no number.
+    private func line(_ field: LogField, _ name: String) -> [Chart.Series] {
+        table.isEmpty(field) ? [] : [.init(name, sampled(table.column(field)))]
     }
 
-    private func evaluations(_ name: LogField, _ label: String, colour: Int, scale: Double = 1) -> Chart.Series? {
-        guard !table.isEmpty(name) else { return nil }
-        let column = SampledColumn(table.column(name), steps: table.steps, range: range, isContinuous: false)
-        var series = Chart.Series(label, column, scale: scale, colour: colour)
+    /// Empty if there is no number.
+    private func evaluations(_ field: LogField, _ name: String, scale: Double = 1, colour: Int = 0) -> [Chart.Series] {
+        guard !table.isEmpty(field) else { return [] }
+        let column = sampled(table.column(field), isContinuous: false)
+        var series = Chart.Series(name, column, scale: scale, colour: colour)
         series.hasPoints = column.steps.count < 60
-        return series
+        return [series]
     }
 
     private func times(_ id: String, _ title: String, _ note: String, _ parts: [(column: LogField, name: String)])
@@ -130,10 +108,7 @@ struct TrainingCharts {
         // Areas are stacked at every point: a step counts if all of them are known.
         let values = known.map { table.column($0.element.column) }
         let isWhole = table.steps.indices.map { row in values.allSatisfy { $0[row].isFinite } }
-        let columns = values.map { column in
-            SampledColumn(
-                zip(column, isWhole).map { $1 ? $0 : .nan }, steps: table.steps, range: range, isContinuous: true)
-        }
+        let columns = values.map { sampled(zip($0, isWhole).map { $1 ? $0 : .nan }) }
         guard columns.contains(where: { !$0.isEmpty }) else { return nil }
         // In milliseconds if a step takes less than a second.
         let isShort = columns.allSatisfy { ($0.mean.filter(\.isFinite).max() ?? 0) < 1 }
@@ -142,8 +117,7 @@ struct TrainingCharts {
                 name: part.element.name, x: column.steps, y: shown(column.mean, isShort ? 1000 : 1), colour: part.offset
             )
         }
-        var chart = chart(
-            id, title, note, .init(title: isShort ? "ms / step" : "s / step", beginsAtZero: true), series)
+        var chart = chart(id, title, note, .init(title: isShort ? "ms / step" : "s / step", beginsAtZero: true), series)
         chart?.kind = .stack
         return chart
     }
@@ -154,15 +128,10 @@ struct TrainingCharts {
         guard !series.isEmpty else { return nil }
         let width = SampledColumn.width(of: range)
         let hasBand = series.contains { !$0.low.isEmpty }
-        let parts = [
-            note,
-            width > 1
-                ? "A point: the mean of \(width) steps\(hasBand ? "; the band: from the least to the greatest." : ".")"
-                : "",
-        ]
+        let band = hasBand ? "; the band: from the least to the greatest." : "."
+        let point = width > 1 ? "A point: the mean of \(width) steps\(band)" : ""
         return Chart(
-            id: id, title: title, note: parts.filter { !$0.isEmpty }.joined(separator: " "), y: y, series: series,
-            stepsPerPoint: width > 1 ? width : nil,
-            epochsPerStep: epochsPerStep)
+            id: id, title: title, note: [note, point].filter { !$0.isEmpty }.joined(separator: " "), y: y,
+            series: series, stepsPerPoint: width > 1 ? width : nil, epochsPerStep: epochsPerStep)
     }
 }

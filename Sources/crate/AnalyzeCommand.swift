@@ -42,11 +42,12 @@ struct AnalyzeCommand: ParsableCommand {
 
     func run() throws {
         try runWithWorld { world in
-            let request = AnalysisRequest(
-                data: data, images: images, maskRatio: maskRatio, precision: speed.announcedPrecision(world),
-                threads: speed.threads)
+            let precision = speed.announcedPrecision(world)
             let measurements = try checkpoint.map { path in
-                try analyseCheckpoint(path, request, world: world) { printError("warning: \($0)") }
+                try analyseCheckpoint(
+                    path, data: data, images: images, maskRatio: maskRatio, precision: precision,
+                    threads: speed.threads, world: world
+                ) { printError("warning: \($0)") }
             }
             let table = MetricsTable(measurements)
             try world.agree {

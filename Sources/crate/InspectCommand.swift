@@ -46,7 +46,7 @@ struct InspectCommand: ParsableCommand {
         }
         try printHistogram(&directory)
         if let sheet {
-            let (image, samples) = try ContactSheet.image(of: &directory, count: samples)
+            let (image, samples) = try directory.contactSheet(count: samples)
             try DurableFile.write(PNGEncoder.encode(image), to: sheet)
             print("\(sheet): \(counted(samples.count, "sample")), one in \(index.total / samples.count), row by row")
         }

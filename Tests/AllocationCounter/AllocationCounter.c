@@ -18,7 +18,7 @@ void count_allocations(bool is_counting) { is_counting_here = is_counting; }
 
 long counted_allocations(void) { return count; }
 
-// oneDNN and OpenBLAS pack factors in memory of their own.
+// oneDNN and OpenBLAS pack factors into their own memory.
 static void note(const void *caller) {
     static const char *const libraries[] = {"libdnnl", "libopenblas", "libgomp", "libstdc++"};
     if (!is_counting_here) return;
@@ -32,7 +32,7 @@ static void note(const void *caller) {
     is_counting_here = true;
 }
 
-// A sanitiser replaces these functions itself; under one nothing is counted.
+// Sanitisers replace these functions themselves; with one, nothing is counted.
 #if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
 void *malloc(size_t size) {
     note(__builtin_return_address(0));

@@ -11,20 +11,20 @@ import Testing
             tiling: try PatchTiling(imageSize: 8, patchSize: 4), heads: heads)
     }
 
-    @Test func theMaskKeepsTheFewestPatchesWithTheMass() {
+    @Test func maskIsTheSmallestSetWithTheMass() {
         let map: [Float] = [0.1, 0.3, 0.2, 0.2]
         #expect(AttentionMaps.mask(map, mass: 0.3) == [false, true, false, false])
-        // Of equals the first.
+        // The first of equal values.
         #expect(AttentionMaps.mask(map, mass: 0.6) == [false, true, true, false])
         #expect(AttentionMaps.mask(map, mass: 1) == [true, true, true, true])
     }
 
-    @Test func aSheetShowsEveryHeadAndTheMean() throws {
+    @Test func sheetShowsEveryHeadAndTheMean() throws {
         let maps = try maps([[1, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0]])
         #expect(maps.mean == [Float(1) / 3, Float(1) / 3, 0, Float(1) / 3])
         let sheet = try maps.sheet(mass: 0.6, gap: 1)
         try #require((sheet.width, sheet.height) == (5 * 9 - 1, 17))
-        // The original in front, and in the first head's mask the patch that it attends to, as it was.
+        // The original comes first; the mask of the first head shows the patch it attends to unchanged.
         for row in 0..<8 {
             let line = Array(maps.original.pixels[24 * row..<24 * (row + 1)])
             #expect(Array(sheet.pixels[3 * row * sheet.width..<3 * row * sheet.width + 24]) == line)
@@ -38,10 +38,10 @@ import Testing
         #expect(throws: Failure.self) { try maps.sheet(heads: [0]) }
     }
 
-    @Test func overlappingPatchesCoverTheImageAndEachPixelHasTheNearest() throws {
+    @Test func overlappingPatchesAssignEachPixelToTheNearest() throws {
         let tiling = try PatchTiling(imageSize: 8, patchSize: 4, stride: 2)
         #expect(tiling.patchesPerSide == 3)
-        // Centres at 2, 4 and 6 pixels: the first and the last stripe reach to the border.
+        // Centres at 2, 4 and 6 pixels: the first and the last stripe extend to the border.
         let head: [Float] = [0, 0, 0, 0, 1, 0, 0, 0, 0]
         let white = try Image(width: 8, height: 8, pixels: [UInt8](repeating: 255, count: 8 * 8 * 3))
         let sheet = try AttentionMaps(original: white, tiling: tiling, heads: [head]).sheet(mass: 0.6, gap: 0)

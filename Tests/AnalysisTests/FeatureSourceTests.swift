@@ -3,7 +3,7 @@ import Base
 import Testing
 
 @Suite struct FeatureSourceTests {
-    @Test func layersAreThoseOfTheModel() throws {
+    @Test func layersMatchTheModel() throws {
         let all = try FeatureSource.sources(layers: "all", poolings: [.mean], depth: 2)
         #expect(all.map(\.name) == ["mean.1", "mean.2", "mean.norm"])
         let some = try FeatureSource.sources(layers: "2,norm", poolings: [.classToken, .mean], depth: 2)
@@ -11,11 +11,11 @@ import Testing
     }
 
     @Test(arguments: ["", "0", "3", "1,1", "norm,1,norm", "first"])
-    func otherLayersAreRefused(layers: String) {
+    func invalidLayersAreRejected(layers: String) {
         #expect(throws: Failure.self) { try FeatureSource.sources(layers: layers, poolings: [.mean], depth: 2) }
     }
 
-    @Test func aPoolingIsGivenOnce() {
+    @Test func duplicatePoolingIsRejected() {
         #expect(throws: Failure.self) {
             try FeatureSource.sources(layers: "all", poolings: [.mean, .mean], depth: 2)
         }

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Files as Linux has them, with a machine of 1,000 MiB free.
+/// cgroup files as on Linux, on a machine with 1,000 MiB of free memory.
 @Suite struct AvailableMemoryTests {
     private func available(_ files: [String: String]) throws -> Int? {
         try withTemporaryDirectory { root in
@@ -19,14 +19,14 @@ import Testing
     private let machine = ["proc/meminfo": "MemTotal:       4096000 kB\nMemAvailable:   1024000 kB\n"]
     private func mebibytes(_ count: Int) -> String { "\(count << 20)\n" }
 
-    @Test func withoutGroupsTheMachineLimits() throws {
+    @Test func machineMemoryIsTheLimitWithoutGroups() throws {
         #expect(try available([:]) == nil)
         #expect(try available(machine) == 1000)
         #expect(try available(machine.merging(["proc/self/cgroup": "0::/\n"]) { $1 }) == 1000)
     }
 
-    /// A job's limit is at a group above that of its processes; files that are only cached can be given up.
-    @Test func theTightestGroupOfVersion2Limits() throws {
+    /// The limit of a job can be on a parent group of its processes. Page cache can be reclaimed.
+    @Test func smallestVersion2GroupIsTheLimit() throws {
         let job = "sys/fs/cgroup/slurm/job_7"
         let groups = [
             "proc/self/cgroup": "0::/slurm/job_7/step_0\n", "\(job)/step_0/memory.max": "max\n",
@@ -38,7 +38,7 @@ import Testing
         #expect(try available(machine.merging(groups) { $1 }) == 400)
     }
 
-    @Test func theTightestGroupOfVersion1Limits() throws {
+    @Test func smallestVersion1GroupIsTheLimit() throws {
         let (root, job) = ("sys/fs/cgroup/memory", "sys/fs/cgroup/memory/slurm/job_7")
         let groups = [
             "proc/self/cgroup": "5:devices:/\n4:cpuset,memory:/slurm/job_7\n0::/\n",
@@ -49,8 +49,8 @@ import Testing
         #expect(try available(machine.merging(groups) { $1 }) == 250)
     }
 
-    /// In a container the path may be that of the host, while its own group is mounted as the root.
-    @Test func theRootOfAContainerLimits() throws {
+    /// In a container, the path may be that of the host, while the container's own group is mounted as the root.
+    @Test func containerRootGroupIsTheLimit() throws {
         let groups = [
             "proc/self/cgroup": "0::/host/container\n", "sys/fs/cgroup/memory.max": mebibytes(100),
             "sys/fs/cgroup/memory.current": mebibytes(110),

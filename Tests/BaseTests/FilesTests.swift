@@ -4,14 +4,14 @@ import TestSupport
 import Testing
 
 @Suite struct ChecksumTests {
-    @Test func hasTheKnownValue() {
+    @Test func matchesTheKnownValue() {
         let digits = Array("123456789".utf8)
         #expect(digits.withUnsafeBytes { Checksum(of: $0).value } == 0xCBF4_3926)
         #expect(Checksum().value == 0)
         #expect(Checksum(of: UnsafeRawBufferPointer(start: nil, count: 0)) == Checksum())
     }
 
-    @Test func goesOnOverPieces() {
+    @Test func updatesIncrementally() {
         let bytes = (0..<1000).map { UInt8(truncatingIfNeeded: $0 &* 37) }
         bytes.withUnsafeBytes { all in
             var checksum = Checksum()
@@ -23,7 +23,7 @@ import Testing
 }
 
 @Suite struct DurableFileTests {
-    @Test func writesAndReplacesWhole() throws {
+    @Test func writesAndReplacesAtomically() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/file"
             try DurableFile.write([1, 2, 3], to: path)
@@ -43,9 +43,9 @@ import Testing
         }
     }
 
-    @Test func failureLeavesNothing() throws {
+    @Test func failureLeavesNoFile() throws {
         try withTemporaryDirectory { directory in
-            // The final name is taken by a directory, which a file cannot replace.
+            // The final name is a directory, which a file cannot replace.
             try FileManager.default.createDirectory(
                 atPath: directory + "/taken/inside", withIntermediateDirectories: true)
             let failure = #expect(throws: Failure.self) { try DurableFile.write([1], to: directory + "/taken") }
@@ -57,7 +57,7 @@ import Testing
         }
     }
 
-    @Test func commitsWhatAnotherWrote() throws {
+    @Test func commitsAFileWrittenElsewhere() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/file"
             #expect(throws: Failure.self) { try DurableFile.commit(partialOf: path) }
@@ -76,12 +76,12 @@ import Testing
 }
 
 @Suite struct OutputDirectoryTests {
-    @Test func createsOrTakesAnEmptyDirectory() throws {
+    @Test func createsOrUsesAnEmptyDirectory() throws {
         try withTemporaryDirectory { directory in
             let deep = try OutputDirectory(directory + "/a/b")
             #expect(try names(in: directory + "/a") == ["b"])
             #expect(deep.file("x") == directory + "/a/b/x")
-            // Not this one's own creation, so it stays.
+            // The directory existed before, so it stays.
             try OutputDirectory(directory + "/a/b").remove()
             #expect(try names(in: directory + "/a") == ["b"])
             deep.remove()
@@ -89,7 +89,7 @@ import Testing
         }
     }
 
-    @Test func rejectsWhatCannotBeFilled() throws {
+    @Test func rejectsUnusableDirectories() throws {
         try withTemporaryDirectory { directory in
             try DurableFile.write([1], to: directory + "/file")
             let full = #expect(throws: Failure.self) { try OutputDirectory(directory) }
@@ -107,7 +107,7 @@ import Testing
 }
 
 @Suite struct AppendingFileTests {
-    @Test func bytesAreAppendedToWhatIsThere() throws {
+    @Test func bytesAreAppended() throws {
         try withTemporaryDirectory { directory in
             for text in ["one\n", "two\n"] {
                 let file = try AppendingFile("\(directory)/log")
@@ -118,8 +118,8 @@ import Testing
         }
     }
 
-    /// `/dev/full` is a disk that is always full.
-    @Test func whatCannotBeWrittenIsSaidOnceAndKeptUpToABound() throws {
+    /// `/dev/full` behaves like a full disk.
+    @Test func failedWritesAreReportedOnceAndBuffered() throws {
         let file = try AppendingFile("/dev/full")
         #expect(try file.append([1])?.problem == "cannot write /dev/full: No space left on device")
         #expect(try file.append([2]) == nil)

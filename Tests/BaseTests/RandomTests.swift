@@ -2,7 +2,7 @@ import Base
 import Testing
 
 @Suite struct RandomTests {
-    @Test func aStreamIsAFunctionOfItsKeys() {
+    @Test func streamIsAFunctionOfItsKeys() {
         func first(_ purpose: KeyedGenerator.Purpose, seed: UInt64, _ a: Int, _ b: Int) -> UInt64 {
             var generator = KeyedGenerator(seed: seed, purpose, a, b)
             return generator.next()
@@ -16,14 +16,14 @@ import Testing
         #expect(Set(others + [reference]).count == 5)
     }
 
-    @Test func theStreamIsTheSameOnEveryMachine() {
+    @Test func streamIsTheSameOnEveryMachine() {
         var generator = KeyedGenerator(seed: 7, .augmentation, 1, 2)
-        // Computed by a transcription of the formula to Python.
+        // Computed by a Python version of the formula.
         let expected: [UInt64] = [2_833_084_399_275_629_293, 12_967_521_643_569_348_874, 6_599_968_554_766_309_598]
         #expect((0..<3).map { _ in generator.next() } == expected)
     }
 
-    @Test func uniformAndNormalHaveTheirMoments() {
+    @Test func uniformAndNormalHaveTheExpectedMoments() {
         var generator = KeyedGenerator(seed: 3, .initialisation, 0)
         let count = 200_000
         let uniform = (0..<count).map { _ in generator.uniform() }
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test(arguments: [1, 2, 3, 7, 64, 600, 1000])
-    func aPermutationIsABijectionAndChangesWithTheEpoch(count: Int) {
+    func permutationIsABijectionThatDependsOnTheEpoch(count: Int) {
         let first = KeyedPermutation(count: count, seed: 5, epoch: 0)
         #expect(Set((0..<count).map { first[$0] }) == Set(0..<count))
         let second = KeyedPermutation(count: count, seed: 5, epoch: 1)

@@ -3,9 +3,9 @@ import Testing
 
 @Suite struct ThreadTeamTests {
     @Test(arguments: [1, 2, 5])
-    func everyThreadRunsOnceARun(count: Int) {
+    func everyThreadRunsOncePerRun(count: Int) {
         let team = ThreadTeam(count: count)
-        // A place each, and no lock: the thread sanitiser does not see Mutex, but what `run` itself orders.
+        // One element per thread and no lock: the thread sanitiser does not understand Mutex, only the ordering by `run`.
         let calls = UnsafeMutablePointer<Int>.allocate(capacity: count)
         defer { calls.deallocate() }
         calls.initialize(repeating: 0, count: count)
@@ -13,9 +13,9 @@ import Testing
         #expect((0..<count).map { calls[$0] } == [Int](repeating: 100, count: count))
     }
 
-    /// Each round every thread writes its number, and after the barrier all must read all numbers of that round.
+    /// In each round, every thread writes its number. After the barrier, all threads must read all numbers of that round.
     @Test(arguments: [2, 3, 4])
-    func aBarrierSeparatesWhatIsBeforeFromWhatIsAfter(count: Int) {
+    func barrierSeparatesRounds(count: Int) {
         let team = ThreadTeam(count: count)
         let rounds = 300
         let board = UnsafeMutablePointer<Int>.allocate(capacity: count)
@@ -35,7 +35,7 @@ import Testing
     }
 
     @Test(arguments: [1, 2, 3, 7], [0, 1, 16, 17, 384])
-    func partsAreTheWholeInOrder(count: Int, whole: Int) {
+    func partsCoverTheRangeInOrder(count: Int, whole: Int) {
         let team = ThreadTeam(count: count)
         for grain in [1, 16] {
             let parts = (0..<count).map { team.part($0, of: whole, grain: grain) }

@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A small model's state with values that say where they belong.
+/// The state of a small model, with values that identify their position.
 private struct Example: ~Copyable {
     let model: Model
     let parameters: OwnedBuffer<Float>
@@ -56,7 +56,7 @@ private struct Example: ~Copyable {
 }
 
 @Suite struct CheckpointStoreTests {
-    @Test func theNewestCheckpointComesBack() throws {
+    @Test func newestCheckpointIsLoaded() throws {
         try withTemporaryDirectory { run in
             let store = CheckpointStore(run: run)
             let empty = store.newest { _, _ in }
@@ -80,7 +80,7 @@ private struct Example: ~Copyable {
     }
 
     @Test(arguments: ["model.safetensors", "optimizer.safetensors", "manifest.json"])
-    func aDamagedCheckpointIsPassedOver(file: String) throws {
+    func corruptCheckpointIsSkipped(file: String) throws {
         try withTemporaryDirectory { run in
             let store = CheckpointStore(run: run)
             let example = try Example(offset: 1)
@@ -97,7 +97,7 @@ private struct Example: ~Copyable {
         }
     }
 
-    @Test func aHalfWrittenCheckpointIsNotOne() throws {
+    @Test func partialCheckpointIsIgnored() throws {
         try withTemporaryDirectory { run in
             let store = CheckpointStore(run: run)
             let example = try Example(offset: 1)
@@ -105,14 +105,14 @@ private struct Example: ~Copyable {
             try FileManager.default.moveItem(atPath: path, toPath: path + ".partial")
             let newest = store.newest { Issue.record($1) }
             #expect(newest == nil)
-            // The leftover is no obstacle for writing the same step.
+            // The leftover directory does not prevent saving the same step.
             try example.save(to: store, step: 3)
             #expect(store.paths() == [path])
             #expect(!FileManager.default.fileExists(atPath: path + ".partial"))
         }
     }
 
-    @Test func parametersThatAreNotFiniteAreNotLoaded() throws {
+    @Test func nonFiniteParametersAreNotLoaded() throws {
         try withTemporaryDirectory { run in
             let example = try Example(offset: 1)
             let parameters = example.model.layout.parameters
@@ -125,7 +125,7 @@ private struct Example: ~Copyable {
         }
     }
 
-    @Test func oldCheckpointsGoAndTheDamagedOnesAreSetAside() throws {
+    @Test func oldCheckpointsAreRemovedAndCorruptOnesRenamed() throws {
         try withTemporaryDirectory { run in
             let store = CheckpointStore(run: run)
             let example = try Example(offset: 1)

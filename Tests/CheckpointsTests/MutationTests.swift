@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Checkpoints that were changed at random: each is refused with the file and the reason, and never taken for what it is not.
+/// Randomly changed checkpoints: each is rejected with the file and the reason, and never read as something else.
 @Suite struct MutationTests {
     private let names = ["model.safetensors", "optimizer.safetensors", "manifest.json"]
 
@@ -25,7 +25,7 @@ import Testing
         }
     }
 
-    /// Changes one file of the newer checkpoint, or the directory. Returns what was done.
+    /// Changes a file of the newer checkpoint, or its directory. Returns a description of the change.
     private func mutate(_ newer: String, older: String, other: String, _ random: inout KeyedGenerator) throws -> String
     {
         let files = FileManager.default
@@ -61,7 +61,7 @@ import Testing
         }
     }
 
-    @Test func aThousandMutationsAreRefused() throws {
+    @Test func thousandMutationsAreRejected() throws {
         try withTemporaryDirectory { directory in
             let (model, stranger) = (try model(dim: 8), try model(dim: 16))
             let store = CheckpointStore(run: directory)
@@ -77,14 +77,14 @@ import Testing
                 var reasons: [Failure] = []
                 let newest = try #require(store.newest { reports, failure in reasons.append(failure) }, "\(what)")
                 if newest.path == newer {
-                    // Whole, under the right name, and of another model: loading says so.
+                    // A complete file with the right name, but of another model: loading reports it.
                     let failure = #expect(throws: Failure.self, "\(what)") {
                         try CheckpointStore.load(into: target.pointer, of: model, from: newer) {
                             _, _, _ in
                         }
                     }
                     #expect(failure?.problem.contains(newer) == true, "\(what)")
-                    outcomes["refused when loaded", default: 0] += 1
+                    outcomes["rejected when loaded", default: 0] += 1
                 } else {
                     #expect(newest.path == older && newest.manifest.step == 1, "\(what)")
                     #expect(reasons.count == 1 && reasons[0].problem.contains(newer), "\(what): \(reasons)")
@@ -98,8 +98,8 @@ import Testing
         }
     }
 
-    /// The header alone, without a checksum in front of it: an error, or the file as it was.
-    @Test func mutatedHeadersAreRefusedOrHarmless() throws {
+    /// The header without a checksum: either an error, or the file is unchanged.
+    @Test func mutatedHeadersAreRejectedOrHarmless() throws {
         try withTemporaryDirectory { directory in
             let path = try save(try model(dim: 8), step: 1, to: CheckpointStore(run: directory)) + "/model.safetensors"
             let sound = try Data(contentsOf: URL(fileURLWithPath: path))
@@ -119,7 +119,7 @@ import Testing
                 try data.write(to: URL(fileURLWithPath: path))
                 do {
                     let reader = try SafetensorsReader(path: path)
-                    // A changed name or metadata; every tensor still lies inside the file.
+                    // Only a name or the metadata changed; every tensor is still inside the file.
                     #expect(reader.tensors.values.allSatisfy { $0.range.upperBound <= sound.count - 8 - headerBytes })
                     for (name, entry) in reader.tensors where shapes[name] == entry.shape {
                         _ = try reader.values(name)
@@ -131,12 +131,12 @@ import Testing
                 }
             }
             #expect(refused + harmless == 1000 && refused > 0)
-            print("1000 mutated headers: \(refused) refused, \(harmless) harmless")
+            print("1000 mutated headers: \(refused) rejected, \(harmless) harmless")
         }
     }
 
-    /// A tensor behind the first four GiB, in a file that takes no room.
-    @Test func aFileOfMoreThanFourGibibytesIsRead() throws {
+    /// A tensor after the first four GiB of a sparse file.
+    @Test func fileOfMoreThanFourGibibytesIsRead() throws {
         try withTemporaryDirectory { directory in
             let path = "\(directory)/large.safetensors"
             let large = 1_200_000_000

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite struct SafetensorsTests {
-    @Test func whatIsWrittenIsRead() throws {
+    @Test func readingReturnsTheWrittenTensors() throws {
         try withTemporaryDirectory { directory in
             let path = "\(directory)/a.safetensors"
             let a: [Float] = [1, -2, 3.5, .pi, 0, 7]
@@ -32,7 +32,7 @@ import Testing
         }
     }
 
-    /// Headers that a program must not believe: each is refused with a message that names the file.
+    /// Invalid headers: each is rejected with a message that names the file.
     @Test(arguments: [
         "", "[]", "{", #"{"a": 1}"#, #"{"__metadata__": {"a": 1}}"#,
         #"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}"#,
@@ -44,7 +44,7 @@ import Testing
         #"{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}"#,
         #"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "b": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}"#,
     ])
-    func aHeaderThatDoesNotFitIsRefused(header: String) throws {
+    func invalidHeaderIsRejected(header: String) throws {
         try withTemporaryDirectory { directory in
             let path = "\(directory)/a.safetensors"
             var data = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Data($0) }
@@ -56,7 +56,7 @@ import Testing
     }
 
     @Test(arguments: [Data(), Data([1, 2, 3]), Data([0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F, 0x7B, 0x7D])])
-    func aLengthThatDoesNotFitIsRefused(data: Data) throws {
+    func invalidLengthIsRejected(data: Data) throws {
         try withTemporaryDirectory { directory in
             let path = "\(directory)/a.safetensors"
             try data.write(to: URL(fileURLWithPath: path))
@@ -64,7 +64,7 @@ import Testing
         }
     }
 
-    @Test func aMissingFileAndADirectoryAreRefused() throws {
+    @Test func missingFileAndDirectoryAreRejected() throws {
         try withTemporaryDirectory { directory in
             #expect(throws: Failure.self) { _ = try SafetensorsReader(path: "\(directory)/none").metadata }
             #expect(throws: Failure.self) { _ = try SafetensorsReader(path: directory).metadata }

@@ -3,12 +3,12 @@ import Collectives
 import Testing
 
 @Suite struct LeafSumTests {
-    /// Values whose sums depend on the order.
+    /// Values whose sums depend on the order of summation.
     private func leaf(_ number: Int, _ count: Int) -> [Float] {
         (0..<count).map { Float(($0 * 7 + number * number * 13) % 1009) * 1e-3 + Float(number % 3) * 1e4 }
     }
 
-    /// The left part is the largest power of two that leaves something for the right one.
+    /// The left part is the largest power of two that leaves a non-empty right part.
     private func tree(_ leaves: ArraySlice<[Float]>) -> [Float] {
         guard leaves.count > 1 else { return leaves.first! }
         var left = 1
@@ -22,7 +22,7 @@ import Testing
         let leaves = (0..<count).map { leaf($0, length) }
         let buffer = try OwnedBuffer<Float>(count: length)
         var sum = try LeafSum(leaves: count, count: length, wire: .fp32)
-        // Twice, since every step begins anew.
+        // Twice, because every step starts again.
         for _ in 0..<2 {
             for leaf in leaves.dropLast() {
                 buffer.pointer.update(from: leaf, count: length)
@@ -38,7 +38,7 @@ import Testing
         }
     }
 
-    /// On a bf16 wire both addends of every sum are rounded, wherever it is made.
+    /// With a bf16 wire format, both addends of every sum are rounded, on any rank.
     @Test func bothAddendsAreRounded() throws {
         let (a, b): (Float, Float) = (1.001, 2.003)
         func rounded(_ x: Float) -> Float {

@@ -19,7 +19,7 @@ import Testing
         }
     }
 
-    @Test func partsAreOfOneSize() {
+    @Test func partsHaveEqualSize() {
         let partition = Partition(count: 64 * Partition.blockCount, bucketCount: 16 * Partition.blockCount, ranks: 4)
         for rank in 0..<4 {
             #expect(partition.parts(of: rank).map(\.count) == Array(repeating: 4 * Partition.blockCount, count: 4))

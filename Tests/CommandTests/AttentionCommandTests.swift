@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite struct AttentionCommandTests {
-    @Test func mapsAreDrawnForAnySizeAndWhatIsWrongIsSaid() throws {
+    @Test func mapsAreDrawnForAnySizeAndErrorsReported() throws {
         try withTemporaryDirectory { path in
             let (images, shards, run) = ("\(path)/images", "\(path)/shards", "\(path)/run")
             #expect(try crate(["synthesize", images, "--images", "8", "--classes", "2"]).status == 0)

@@ -3,9 +3,9 @@ import Kernels
 import Testing
 
 @Suite(.serialized) struct BenchTests {
-    /// One clock counts the parts without a gap, so they are the whole of a step, however busy the machine is.
+    /// The parts are measured by one clock without gaps, so they add up to the step, however busy the machine is.
     @Test(arguments: ["fp32", "bf16"])
-    func thePartsAddUpToTheStep(precision: String) throws {
+    func partsAddUpToTheStep(precision: String) throws {
         let result = try crate([
             "bench", "--dim", "96", "--depth", "2", "--heads", "3", "--image-size", "64", "--batch-size", "8",
             "--steps", "3", "--precision", precision, "--json",

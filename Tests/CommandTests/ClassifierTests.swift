@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `train` of a small classifier on the shards of `withShards`, with everything that is drawn for a sample.
+/// `train` of a small classifier on the shards of `withShards`, with all random augmentations.
 private func trainArguments(_ path: String, run: String, _ more: [String] = []) -> [String] {
     [
         "train", "--data", "\(path)/train", "--validation", "\(path)/val", "--run", "\(path)/\(run)", "--dim", "48",
@@ -33,7 +33,7 @@ private func finetuneArguments(_ path: String, from: String, run: String, _ more
     }
 
     @Test(arguments: [["--optimizer", "lion"], ["--optimizer", "adamw", "--precision", "bf16"]])
-    func anyNumberOfRanksGivesTheSameBits(kind: [String]) throws {
+    func resultsDoNotDependOnTheNumberOfRanks(kind: [String]) throws {
         try withShards { path in
             let options = ["--steps", "8"] + kind
             for ranks in [1, 2, 4] {
@@ -44,7 +44,7 @@ private func finetuneArguments(_ path: String, from: String, run: String, _ more
                     #expect(try !values.isEmpty && values == logged(key, "\(path)/run1"), "\(key)")
                 }
             }
-            // Stopped on four ranks half-way, gone on with two: the bytes of a run that never stopped.
+            // Stopped half-way on four ranks, continued on two: the same bytes as an uninterrupted run.
             _ = try succeed(trainArguments(path, run: "moved", options + ["--stop-after", "4"]), ranks: 4)
             let resumed = try succeed(["train", "--run", "\(path)/moved", "--resume"], ranks: 2)
             #expect(resumed.contains("going on from"))
@@ -52,13 +52,13 @@ private func finetuneArguments(_ path: String, from: String, run: String, _ more
             try refuse(
                 "mixup was 0.8 and is now 0",
                 ["train", "--run", "\(path)/moved", "--resume", "--mixup", "0"])
-            // Another draw of the augmentations is another run.
+            // Different random draws of the augmentations give a different run.
             _ = try succeed(trainArguments(path, run: "other", options + ["--mixup", "0"]))
             #expect(try bytes("\(path)/other", step: 8) != bytes("\(path)/run1", step: 8))
         }
     }
 
-    @Test func aClassifierLearnsAndIsEvaluatedAlikeOnAnyNumberOfRanks() throws {
+    @Test func classifierLearnsAndEvaluationDoesNotDependOnRanks() throws {
         try withShards(train: 128, validation: 40) { path in
             let options = ["--steps", "100", "--evaluate-every", "100"]
             let plain = ["--rand-augment", "0", "--erasing", "0", "--mixup", "0", "--cutmix", "0"]
@@ -77,7 +77,7 @@ private func finetuneArguments(_ path: String, from: String, run: String, _ more
         }
     }
 
-    /// An encoder gets a head, a classifier keeps its own, and a resumed run ends as if it had never stopped.
+    /// An encoder gets a new head, a classifier keeps its own, and a resumed run ends like an uninterrupted one.
     @Test func encodersAndClassifiersAreFineTuned() throws {
         try withShards { path in
             _ = try succeed(pretrainArguments(path, run: "encoder", ["--steps", "8"]))
@@ -89,7 +89,7 @@ private func finetuneArguments(_ path: String, from: String, run: String, _ more
                 _ = try succeed(["finetune", "--run", "\(path)/stopped-\(run)", "--resume"], ranks: 4)
                 #expect(try bytes("\(path)/stopped-\(run)", step: 8) == bytes("\(path)/\(run)", step: 8))
             }
-            // The classifier itself is where the next begins.
+            // The classifier itself is the start of the next run.
             let last = try #require(try logged("validation_loss", "\(path)/mean").last)
             _ = try succeed(
                 finetuneArguments(path, from: "mean", run: "again", ["--steps", "2", "--pooling", "mean"]))
@@ -101,7 +101,7 @@ private func finetuneArguments(_ path: String, from: String, run: String, _ more
         }
     }
 
-    @Test func whatDoesNotFitIsRefused() throws {
+    @Test func inconsistentInputIsRejected() throws {
         try withShards { path in
             try succeedSharding(path, classes: 3, to: "three")
             let three = ["--data", "\(path)/three", "--validation", "\(path)/three"]
@@ -123,7 +123,7 @@ private func finetuneArguments(_ path: String, from: String, run: String, _ more
             try refuse(
                 "1 classes are outside 2", trainArguments(path, run: "e", ["--steps", "2", "--data", "\(path)/one"]))
             for run in ["a", "c", "d", "e"] {
-                #expect(!FileManager.default.fileExists(atPath: "\(path)/\(run)"), "nothing is left behind")
+                #expect(!FileManager.default.fileExists(atPath: "\(path)/\(run)"), "no files are left")
             }
         }
     }

@@ -3,12 +3,12 @@ import Kernels
 import TestSupport
 import Testing
 
-/// The repository.
+/// The repository root.
 private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().path
 
-/// The environment of the scripts: with the program that is built next to the tests, and without what Launch/test sets
-/// for the other tests, more ranks than cores. After a failure mpirun waits so many seconds, twice.
+/// The environment of the scripts: with the program built next to the tests, and without the oversubscription that
+/// Launch/test sets for other tests. After a failure, mpirun waits for this many seconds, twice.
 private let scriptEnvironment = ProcessInfo.processInfo.environment.merging([
     "CRATE": program, "CRATE_HOME": root, "OMPI_MCA_rmaps_base_oversubscribe": "0",
     "OMPI_MCA_odls_base_sigkill_timeout": "3",
@@ -21,12 +21,12 @@ private func script(_ arguments: [String], seconds: Int = 60) throws -> CommandR
         environment: scriptEnvironment)
 }
 
-/// A run that goes on until it is stopped, with checkpoints where it is stopped only.
+/// A run that continues until it is stopped, and saves only then.
 private let endlessOptions = ["--steps", "1000000", "--save-every", "1000000", "--threads", "1"]
 
 private func endless(_ path: String) -> [String] { pretrainArguments(path, run: "run", endlessOptions) }
 
-/// Bash: runs the command in $2 ..., sends it SIGTERM when the file $1 has twenty lines, and exits as it does.
+/// Bash: runs the command in $2 ..., sends it SIGTERM when the file $1 has twenty lines, and exits with its exit code.
 private let stopAfterTwentySteps = """
     log=$1; shift; "$@" & until [ "$(wc -l <"$log")" -ge 20 ] || ! kill -0 $!; do sleep 0.1; done 2>/dev/null
     kill -TERM $!; wait $!
@@ -34,15 +34,15 @@ private let stopAfterTwentySteps = """
 
 private func succeeds(_ command: String...) -> Bool { (try? run(command).status) == 0 }
 
-/// Containers may have a root that can make no namespaces, and other users none at all.
+/// In a container, root may not be allowed to create namespaces; other users never are.
 private let makesNamespaces = succeeds("unshare", "--net", "--uts", "--mount", "--pid", "--fork", "true")
 private let hasSlurm = succeeds(
     "sh", "-c", "command -v sbatch && command -v slurmctld && command -v slurmd && command -v munged")
 
 @Suite(.serialized) struct ClusterTests {
-    /// The program of Launch/build runs without any tool in PATH, and where the Swift runtime cannot be found.
-    @Test(.enabled(if: makesNamespaces, "only root can hide the toolchain from a program"))
-    func theBuiltProgramNeedsNoToolchain() throws {
+    /// The program of Launch/build runs without any tool in PATH, and without a Swift runtime.
+    @Test(.enabled(if: makesNamespaces, "hiding the toolchain needs root"))
+    func builtProgramNeedsNoToolchain() throws {
         let build = try script(["Launch/build", "--processor", "x86-64-v3"], seconds: 600)
         try #require(build.status == 0, "\(build.errors)")
         let line = try #require(build.output.split(separator: "\n").first { $0.hasPrefix("program: ") })
@@ -65,10 +65,10 @@ private let hasSlurm = succeeds(
         }
         let result = try alone(built)
         #expect(result.status == 0 && result.output.contains("images/s"), "\(result.errors)")
-        #expect(try alone(program).errors.contains("libswift"), "the runtime is hidden, or this would see nothing")
+        #expect(try alone(program).errors.contains("libswift"), "without a hidden runtime, this test could not fail")
 
         let wrong = try script(["Launch/build", "--processor", "no-such"])
-        #expect(wrong.status == 1 && wrong.errors.contains("clang knows no processor 'no-such'"))
+        #expect(wrong.status == 1 && wrong.errors.contains("clang does not support processor 'no-such'"))
     }
 
     @Test func ranksAndThreadsComeFromTheCores() throws {
@@ -80,7 +80,8 @@ private let hasSlurm = succeeds(
                 try script(["Launch/cluster", "--hosts", hosts] + arguments)
             }
             let one = try cluster("--ranks-per-node", "1", "--dry-run", "bench", "--model", "base")
-            #expect(one.output.contains("ranks: 1, 1 on each host, of \(cores) threads"), "\(one.output)\(one.errors)")
+            let ranks = "ranks: 1, 1 per host, threads per rank: \(cores)"
+            #expect(one.output.contains(ranks), "\(one.output)\(one.errors)")
             #expect(one.output.contains("PE=\(cores) --bind-to core"))
             #expect(one.output.contains("bench --model base --threads \(cores)"))
             #expect(!one.output.contains("images/s"))
@@ -94,12 +95,12 @@ private let hasSlurm = succeeds(
 
             try "localhost slots=1\n".write(toFile: hosts, atomically: true, encoding: .utf8)
             let cut = try cluster("--dry-run", "bench")
-            #expect(cut.output.contains("1 cores on each"), "\(cut.output)")
+            #expect(cut.output.contains("1 cores per host"), "\(cut.output)")
         }
     }
 
     /// SIGTERM to the script lets all ranks save, and its exit code is 75.
-    @Test func aStopReachesTheRanks() throws {
+    @Test func stopRequestReachesTheRanks() throws {
         try withShards { path in
             let launch = ["\(root)/Launch/cluster", "--ranks-per-node", "1"] + endless(path)
             let stopped = try run(
@@ -112,9 +113,9 @@ private let hasSlurm = succeeds(
         }
     }
 
-    /// A rank on each of two hosts gives the bits of two ranks on one, at any speed of the cable, and they do talk over it.
-    @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"), arguments: [nil, "1gbit"])
-    func twoHostsGiveTheBitsOfOne(rate: String?) throws {
+    /// One rank on each of two hosts gives the same bytes as two ranks on one, at any link rate, and the link is used.
+    @Test(.enabled(if: makesNamespaces, "simulated hosts (namespaces) need root"), arguments: [nil, "1gbit"])
+    func twoHostsGiveTheSameBytesAsOne(rate: String?) throws {
         try withShards { path in
             let options = ["--steps", "8", "--virtual-ranks", "2"]
             let together = try crate(pretrainArguments(path, run: "together", options), ranks: 2)
@@ -127,7 +128,7 @@ private let hasSlurm = succeeds(
             let files = try bytes("\(path)/apart", step: 8)
             #expect(try files == bytes("\(path)/together", step: 8))
 
-            // The moments are two values a gradient. Each step sends as many bytes as gradients take, each way.
+            // The moments are two values per gradient. Each step sends as many bytes as the gradients take, in each direction.
             let line = try #require(apart.errors.split(separator: "\n").last { $0.hasPrefix("namespaces: ") })
             let counts = line.split(separator: " ").compactMap { Int($0) }
             try #require(counts.count == 2, "\(line)")
@@ -135,9 +136,9 @@ private let hasSlurm = succeeds(
         }
     }
 
-    /// Without the cable the second host's rank is named, and the run ends.
-    @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"))
-    func aCutCableNamesTheRankBehindIt() throws {
+    /// If the link is cut, the rank on the second host is named, and the run ends.
+    @Test(.enabled(if: makesNamespaces, "simulated hosts (namespaces) need root"))
+    func cutLinkNamesTheUnreachableRank() throws {
         try withShards { path in
             let result = try script(
                 ["Tests/Cluster/namespaces", "--cut-after", "3", "mpirun", program] + endless(path)
@@ -148,15 +149,15 @@ private let hasSlurm = succeeds(
         }
     }
 
-    /// Launch/cluster starts a rank on each host of its host file, with as many threads as the host has cores.
-    @Test(.enabled(if: makesNamespaces, "only root can make hosts of namespaces"))
-    func theHostFileNamesTheHosts() throws {
+    /// Launch/cluster starts one rank on each host of its host file, with one thread per core.
+    @Test(.enabled(if: makesNamespaces, "simulated hosts (namespaces) need root"))
+    func hostFileSelectsTheHosts() throws {
         try withShards { path in
             let result = try script(
                 ["Tests/Cluster/namespaces", "sh", "-c", "\(root)/Launch/cluster --hosts $HOSTS \"$@\"", "sh"]
                     + pretrainArguments(path, run: "run", ["--steps", "4"]))
             try #require(result.status == 0, "\(result.errors)")
-            #expect(result.output.contains("ranks: 2, 1 on each host, of 1 threads"), "\(result.output)")
+            #expect(result.output.contains("ranks: 2, 1 per host, threads per rank: 1"), "\(result.output)")
             #expect(result.output.contains("2 ranks, "))
         }
     }
@@ -164,7 +165,7 @@ private let hasSlurm = succeeds(
 
 @Suite(.serialized, .enabled(if: makesNamespaces && hasSlurm, "needs root, slurm-wlm and munge"))
 struct SlurmTests {
-    @Test func theBatchFileRunsTwoRanksToTheEnd() throws {
+    @Test func batchScriptRunsTwoRanks() throws {
         try withShards { path in
             let options = ["--steps", "8", "--threads", "1"]
             let plain = try crate(pretrainArguments(path, run: "plain", options), ranks: 2)
@@ -174,14 +175,14 @@ struct SlurmTests {
                     + ["\(root)/Launch/slurm.sbatch"] + pretrainArguments(path, run: "job", options))
             let output = try String(contentsOfFile: "\(path)/out", encoding: .utf8)
             #expect(job.status == 0, "\(job.errors)\(output)")
-            #expect(output.contains("ranks: 2, 2 on each host, of 1 threads") && output.contains("exit code 0"))
+            #expect(output.contains("ranks: 2, 2 per host, threads per rank: 1") && output.contains("exit code 0"))
             #expect(try bytes("\(path)/job", step: 8) == bytes("\(path)/plain", step: 8))
         }
     }
 
-    /// A job that was warned of its time limit saves, comes back and goes on; a cancelled one saves; and its files are
-    /// those of a run that nobody disturbed.
-    @Test func aWarnedJobGoesOnAndACancelledOneHasSaved() throws {
+    /// A job with a time-limit warning saves, is requeued and continues; a cancelled job saves. The files are
+    /// the same as those of an undisturbed run.
+    @Test func warnedJobIsRequeuedAndCancelledJobSaves() throws {
         try withShards { path in
             let job = try script(
                 ["Tests/Cluster/slurm", "\(root)/Tests/Cluster/requeued-job", "\(path)/run"] + endless(path))

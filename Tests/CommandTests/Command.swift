@@ -3,16 +3,16 @@ import Kernels
 import TestSupport
 import Testing
 
-/// What a command did.
+/// The result of a command.
 struct CommandResult {
-    /// Its exit code, 128 and the signal's number where one ended it; 124 when it had to be stopped.
+    /// The exit code: 128 plus the signal number if a signal ended it, 124 if it timed out.
     let status: Int32
     /// Its standard output.
     let output: String
     /// Its error output.
     let errors: String
 
-    /// The program's own error lines; mpirun adds some of its own about the exit codes.
+    /// The error lines of the program itself; mpirun adds lines about exit codes.
     var failureLines: [String] {
         errors.split(separator: "\n").map(String.init).filter { $0.contains("crate: error: ") }
     }
@@ -21,8 +21,8 @@ struct CommandResult {
 /// The program, which is built next to the tests.
 let program = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().path + "/crate"
 
-/// Runs `crate` with `arguments`, under mpirun when `ranks` is given, for at most `seconds`; SIGKILL ends it, or mpirun,
-/// after `killedAfter`.
+/// Runs `crate` with `arguments`, under mpirun if `ranks` is given, for at most `seconds`. If `killedAfter` is given, SIGKILL
+/// ends it, or mpirun, after that time.
 func crate(
     _ arguments: [String], ranks: Int? = nil, seconds: Int = 120, killedAfter: Duration? = nil,
     environment: [String: String] = [:]
@@ -37,11 +37,11 @@ func run(_ arguments: [String], environment: [String: String]? = nil) throws -> 
     try RunningCommand(arguments, environment: environment).finish()
 }
 
-/// A command that goes on while the test does something to it.
+/// A command that runs while the test acts on it.
 struct RunningCommand {
     private let process = Process()
     private let base = NSTemporaryDirectory() + "command-\(UUID().uuidString)"
-    // Files, not pipes: a pipe that nobody empties stops the command.
+    // Files instead of pipes: a full pipe would block the command.
     private var paths: [String] { ["\(base).out", "\(base).err"] }
 
     init(_ arguments: [String], environment: [String: String]? = nil) throws {
@@ -55,7 +55,7 @@ struct RunningCommand {
         try withoutBlockedSignals { try process.run() }
     }
 
-    /// See the function `crate`. Rank 1 gets the options `onRankOne` on top.
+    /// See the function `crate`. Rank 1 gets the additional options `onRankOne`.
     static func crate(
         _ arguments: [String], onRankOne: [String] = [], ranks: Int? = nil, seconds: Int = 120,
         killedAfter: Duration? = nil, environment added: [String: String] = [:]
@@ -67,7 +67,7 @@ struct RunningCommand {
         environment["OMPI_MCA_mpi_yield_when_idle"] = "1"
         environment.merge(added) { $1 }
         let limit = killedAfter.map { ["-s", "KILL", "\($0 / .seconds(1))"] } ?? ["-k", "5", "\(seconds)"]
-        // Not mpirun's own way, two commands with a colon between them: the mpirun of Open MPI 5.0.7 crashes at it.
+        // Not mpirun's syntax of two commands with a colon: the mpirun of Open MPI 5.0.7 crashes on it.
         let more = onRankOne.joined(separator: " ")
         let script = #"[ "$OMPI_COMM_WORLD_RANK" != 1 ] || set -- "$@" \#(more); exec "$@""#
         let shell = onRankOne.isEmpty ? [] : ["bash", "-c", script, "bash"]
@@ -75,10 +75,10 @@ struct RunningCommand {
             ["timeout"] + limit + (launcher ?? []) + shell + [program] + arguments, environment: environment)
     }
 
-    /// What it has written so far.
+    /// The output so far.
     var output: String { (try? String(contentsOfFile: paths[0], encoding: .utf8)) ?? "" }
 
-    /// Waits for the command's end.
+    /// Waits for the command to end.
     func finish() throws -> CommandResult {
         process.waitUntilExit()
         defer { for path in paths { try? FileManager.default.removeItem(atPath: path) } }
@@ -88,17 +88,17 @@ struct RunningCommand {
         return CommandResult(status: status, output: texts[0], errors: texts[1])
     }
 
-    /// Waits until `condition` holds, for as long as the command runs; it is asked every `microseconds`.
+    /// Waits until `condition` holds, while the command runs; checks every `microseconds`.
     func wait(every microseconds: UInt32 = 20_000, until condition: () -> Bool) {
         while process.isRunning && !condition() { usleep(microseconds) }
     }
 
-    /// Sends `signal` to the process of `rank` whose command line holds `marker`, or to mpirun where `rank` is nil.
+    /// Sends `signal` to the process of `rank` whose command line contains `marker`, or to mpirun if `rank` is nil.
     func send(_ signal: Int32, toRank rank: Int?, marker: String) throws {
         kill(try identifier(marker: marker, isMpirun: rank == nil, rank: rank), signal)
     }
 
-    /// The process whose command line holds `marker`: mpirun, or the program, as rank `rank` where there are several.
+    /// The process whose command line contains `marker`: mpirun, or the program, with rank `rank` if there are several.
     func identifier(marker: String, isMpirun: Bool = false, rank: Int? = nil) throws -> Int32 {
         var found: Int32?
         wait {
@@ -124,8 +124,8 @@ struct RunningCommand {
     }
 }
 
-/// A directory with small drawn shards, `train` (images of `imageSize` pixels in patches of 8) and `val`, removed after
-/// the body.
+/// Calls `body` with a directory of small synthetic shards, `train` (images of `imageSize` pixels, patches of 8) and `val`,
+/// and removes it afterwards.
 func withShards(train: Int = 64, validation: Int = 13, _ body: (String) throws -> Void) throws {
     try withTemporaryDirectory { path in
         for (name, count, seed) in [("train", train, 1), ("val", validation, 2)] {
@@ -152,7 +152,7 @@ func pretrainArguments(_ path: String, run: String, _ more: [String]) -> [String
     ] + more
 }
 
-/// The values of `key` in the log of the run at `path`, in the order of the lines.
+/// The values of `key` in the log of the run at `path`, in order.
 func logged(_ key: String, _ path: String) throws -> [Double] {
     let text = try String(contentsOfFile: "\(path)/log.jsonl", encoding: .utf8)
     return try text.split(separator: "\n").compactMap { line in
@@ -168,8 +168,8 @@ func bytes(_ run: String, step: Int) throws -> [Data] {
     }
 }
 
-/// Runs `body` in a thread that blocks no signal. Threads of tests block nearly all of them, and a new process inherits
-/// that: a script would never hear of SIGTERM.
+/// Runs `body` in a thread that blocks no signals. Test threads block nearly all signals, and new processes inherit
+/// that: a script would never receive SIGTERM.
 private func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
     var none = sigset_t()
     var before = sigset_t()

@@ -8,7 +8,7 @@ import Testing
     }
 
     @Test(arguments: ["mae_normalised", "mae_pixels", "mae_one_head"])
-    func aGoldenCasePassesAtTheDefaultTolerance(name: String) throws {
+    func goldenCasePassesAtTheDefaultTolerance(name: String) throws {
         let result = try crate(["compare", golden(name)])
         #expect(result.status == 0, "\(result.errors)")
         for kind in ["output.encoder", "output.decoder", "output.pred", "output.loss", "grad.cls_token", "step.loss"] {
@@ -16,7 +16,7 @@ import Testing
         }
     }
 
-    @Test func theClassifiersCasePassesToo() throws {
+    @Test func classifierCasePasses() throws {
         let result = try crate(["compare", golden("classifier"), "--threads", "3"])
         #expect(result.status == 0, "\(result.errors)")
         for kind in ["output.loss", "grad.pos_embedding", "grad.mlp_head.weight", "grad (all)"] {
@@ -24,20 +24,20 @@ import Testing
         }
     }
 
-    @Test func bf16IsJudgedByItsOwnTolerances() throws {
+    @Test func bf16HasItsOwnTolerances() throws {
         let result = try crate(["compare", golden("mae_normalised"), "--precision", "bf16"])
         #expect(result.status == 0, "\(result.errors)")
         #expect(result.output.contains("4 of 4 kinds within their tolerance"))
         #expect(result.output.contains("\ngrad (all) "))
     }
 
-    @Test func aToleranceThatNobodyMeetsFails() throws {
+    @Test func impossibleToleranceFails() throws {
         let result = try crate(["compare", golden("mae_one_head"), "--tolerance", "1e-9"])
         #expect(result.status == 1)
         #expect(result.output.contains("over 1e-09"))
     }
 
-    @Test func whatIsNoCaseIsRefusedInOneLine() throws {
+    @Test func invalidCaseIsRejectedInOneLine() throws {
         for path in [golden("none"), #filePath] {
             let result = try crate(["compare", path])
             #expect(result.status == 1)

@@ -2,14 +2,14 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Options from a file: the same run as from the command line, and one line for what is wrong with the file.
+/// Options from a file: the same run as from the command line, and a one-line error if the file is invalid.
 @Suite(.serialized) struct ConfigurationFileTests {
     private func write(_ text: String, _ path: String) throws -> String {
         try Data(text.utf8).write(to: URL(fileURLWithPath: "\(path)/run.yaml"))
         return "\(path)/run.yaml"
     }
 
-    @Test func aFileDoesWhatTheCommandLineDoes() throws {
+    @Test func fileIsEquivalentToTheCommandLine() throws {
         try withShards { path in
             let given = try crate(pretrainArguments(path, run: "given", ["--steps", "3"]))
             try #require(given.status == 0, "\(given.errors)")
@@ -30,7 +30,7 @@ import Testing
             let read = try crate(["pretrain", "--config", file, "--steps", "3"])
             try #require(read.status == 0, "\(read.errors)")
             #expect(try bytes("\(path)/given", step: 3) == bytes("\(path)/file", step: 3))
-            // The stored options do not need the file any more, and --steps gives way to --epochs.
+            // The stored options no longer need the file, and --steps is replaced by --epochs.
             try FileManager.default.removeItem(atPath: file)
             let resumed = try crate(["pretrain", "--run", "\(path)/file", "--resume", "--epochs", "2"])
             #expect(resumed.status == 0, "\(resumed.errors)")
@@ -38,7 +38,7 @@ import Testing
         }
     }
 
-    @Test func whatIsPrintedReadsBackAsTheSame() throws {
+    @Test func printedConfigurationCanBeReadBack() throws {
         try withTemporaryDirectory { path in
             let given = [
                 "pretrain", "--data", "a b: #c", "--run=x", "--norm-pix", "--lr", "1e-3", "--save-every", "30min",
@@ -54,7 +54,7 @@ import Testing
             }
             let file = try write(printed.output, path)
             #expect(try crate(["pretrain", "--config", file, "--print-config"]).output == printed.output)
-            // Later options win over those of the file, a flag's opposite too.
+            // Later options override those of the file, including a flag's opposite.
             let other = try crate(
                 [
                     "pretrain", "--config", file, "--print-config", "--no-norm-pix", "--batch-size=7", "--blr", "1",
@@ -64,7 +64,7 @@ import Testing
                 #expect(other.output.split(separator: "\n").contains(Substring(line)), "\(other.output)")
             }
             #expect(!FileManager.default.fileExists(atPath: "x"), "printing starts nothing")
-            // What would have to be given is left open.
+            // Required options are left out.
             let open = try crate(["finetune", "--print-config"])
             #expect(open.status == 0 && open.output.contains("# from: not set"), "\(open.errors)")
             #expect(open.output.contains("# data: not set") && open.output.contains("layer-decay: 0.75"))
@@ -80,7 +80,7 @@ import Testing
         ("epochs:", "epochs has no value"), ("epochs: [1, 2]", "epochs has more than one value"),
         ("model: huge", "model: The value 'huge' is invalid"), ("epochs: 1\nepochs: 2", "duplicated key"),
         ("- epochs", "is no mapping"), ("epochs: [1", "is no YAML"),
-    ]) func aWrongFileIsNamedInOneLine(text: String, problem: String) throws {
+    ]) func invalidFileIsReportedInOneLine(text: String, problem: String) throws {
         try withTemporaryDirectory { path in
             let result = try crate(
                 ["pretrain", "--data", "x", "--run", "y", "--config", try write(text, path)],
@@ -92,13 +92,13 @@ import Testing
         }
     }
 
-    @Test func aMissingFileIsNamed() throws {
+    @Test func missingFileIsReported() throws {
         let result = try crate(["pretrain", "--config", "/nonexistent.yaml"])
         #expect(result.status == 1 && result.failureLines.first?.contains("/nonexistent.yaml") == true)
     }
 
-    /// Every file of Launch/configs is complete, and names sizes that fit together.
-    @Test func theFilesThatComeWithTheProgramAreRead() throws {
+    /// Every file of Launch/configs is complete, with consistent sizes.
+    @Test func includedFilesAreValid() throws {
         let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../Launch/configs"
         let files = try FileManager.default.contentsOfDirectory(atPath: directory).filter { $0.hasSuffix(".yaml") }
         #expect(files.count >= 5)

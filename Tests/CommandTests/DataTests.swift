@@ -1,10 +1,10 @@
 import Foundation
 import Testing
 
-/// What becomes of data that are damaged, and what pixels are normalised with.
+/// Handling of corrupt data, and pixel normalisation.
 @Suite(.serialized) struct DataTests {
     private func damage(_ path: String) throws {
-        // A bit of a sample in the middle of the first shard of 40; the second, of 24, is gone.
+        // One bit flipped in a sample in the middle of the first shard of 40 samples; the second shard, of 24, is missing.
         let shard = URL(fileURLWithPath: "\(path)/train/shard-00000.h5")
         var bytes = try Data(contentsOf: shard)
         try #require(!bytes.isEmpty)
@@ -13,7 +13,7 @@ import Testing
         try FileManager.default.removeItem(atPath: "\(path)/train/shard-00001.h5")
     }
 
-    /// The same samples stand in for the same ones on any number of ranks: the same bits of the losses.
+    /// The same substitutes on any number of ranks, and the same bits of the losses.
     @Test func substitutesAreTheSameOnAnyNumberOfRanks() throws {
         try withShards { path in
             try damage(path)
@@ -27,7 +27,7 @@ import Testing
                 let result = try crate(pretrainArguments(path, run: "run\(ranks)", options), ranks: ranks)
                 #expect(result.status == 0, "\(result.errors)")
                 #expect(result.output.contains("warning: \(path)/train/shard-00001.h5 is missing"))
-                // 25 samples a epoch, each named once by the rank that met it first.
+                // 25 samples per epoch, each reported once by the rank that found it first.
                 let told = result.errors.split(separator: "\n").filter { $0.contains("stands in for sample") }
                 #expect(told.filter { $0.contains("shard-00000.h5 is damaged: wrong checksum") }.count >= 1)
                 #expect(told.filter { $0.contains("shard-00001.h5 is missing") }.count >= 24)
@@ -39,8 +39,8 @@ import Testing
         }
     }
 
-    /// A batch that does not divide the epoch: the checkpoint lies in the middle of one.
-    @Test func aRunGoesOnInTheMiddleOfAnEpoch() throws {
+    /// The batch does not divide the epoch, so the checkpoint is in the middle of an epoch.
+    @Test func runResumesInTheMiddleOfAnEpoch() throws {
         try withShards { path in
             let options = ["--batch-size", "24", "--virtual-ranks", "2", "--epochs", "3"]
             let whole = try crate(pretrainArguments(path, run: "whole", options), ranks: 2)
@@ -57,8 +57,8 @@ import Testing
         }
     }
 
-    /// The data's own statistics are kept with the run and its models, and evaluation takes them from there.
-    @Test func theNormalisationIsKeptWithTheRun() throws {
+    /// The statistics of the data are stored with the run and its models, and evaluation uses them.
+    @Test func normalisationIsStoredWithTheRun() throws {
         try withShards { path in
             func pretrain(_ run: String, _ more: [String] = []) throws -> Double {
                 let options = ["--epochs", "1", "--validation", "\(path)/val"] + more
@@ -73,7 +73,7 @@ import Testing
             let loss = try pretrain("own", ["--normalise", "dataset"])
             #expect(try pretrain("imagenet") != loss)
             let stored = try #require(json("own/config.json")["resolved"] as? [String: String])
-            // Not by JSONSerialization, which loses digits.
+            // JSONSerialization would lose digits.
             struct Statistics: Decodable { let mean, std: [Double] }
             let index = try Data(contentsOf: URL(fileURLWithPath: "\(path)/train/index.json"))
             let statistics = try JSONDecoder().decode(Statistics.self, from: index)

@@ -3,26 +3,26 @@ import TestSupport
 import Testing
 
 @Suite(.serialized) struct DebugTests {
-    /// The lines of `output` without what a clock says.
+    /// The lines of `output` without timings.
     private func account(_ output: String) -> [Substring] {
         output.split(separator: "\n").prefix { !$0.hasPrefix("4.") }.map { line in
             line.contains(/^ +\d+  \d/) ? line[..<(line.lastIndex(of: " ") ?? line.endIndex)] : line
         }
     }
 
-    @Test func withoutOptionsASmallModelIsFoundSound() throws {
+    @Test func smallModelPassesWithoutOptions() throws {
         try withTemporaryDirectory { path in
             let arguments = ["pretrain", "--debug", "--run", "\(path)/run"]
             let first = try crate(arguments)
             #expect(first.status == 0, "\(first.errors)")
             #expect(first.output.hasSuffix("nothing is wrong\n"))
             #expect(account(first.output).count > 70)
-            #expect(account(try crate(arguments).output) == account(first.output), "the same account twice")
+            #expect(account(try crate(arguments).output) == account(first.output), "the same output twice")
             #expect(!FileManager.default.fileExists(atPath: "\(path)/run"), "nothing to dump")
         }
     }
 
-    @Test func aFaultIsNamedAndDumped() throws {
+    @Test func faultIsNamedAndDumped() throws {
         try withTemporaryDirectory { path in
             let result = try crate(
                 ["pretrain", "--debug", "--run", path, "--depth", "1", "--dim", "16", "--heads", "2"],
@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    @Test func aLossThatDoesNotFallIsWrong() throws {
+    @Test func lossThatDoesNotFallIsReported() throws {
         try withTemporaryDirectory { path in
             let result = try crate(
                 ["pretrain", "--debug", "--run", path, "--lr", "0", "--depth", "1", "--dim", "16", "--heads", "2"])
@@ -49,7 +49,7 @@ import Testing
     }
 
     /// The newest checkpoint of a run, with the run's own data and options.
-    @Test func aRunIsLookedAt() throws {
+    @Test func existingRunIsExamined() throws {
         try withShards { path in
             let arguments = pretrainArguments(
                 path, run: "run", ["--steps", "40", "--micro-batch", "2", "--precision", "bf16"])
@@ -64,7 +64,7 @@ import Testing
                 return try #require(line.split(separator: " ").dropFirst().first.flatMap { Double($0) })
             }
             #expect(try firstLoss(result.output) < firstLoss(fresh.output) - 0.1)
-            #expect(try logged("loss", "\(path)/run").count == 40, "the run is as it was")
+            #expect(try logged("loss", "\(path)/run").count == 40, "the run is unchanged")
         }
     }
 }

@@ -2,9 +2,9 @@ import Foundation
 import Testing
 
 @Suite(.serialized) struct DistributionTests {
-    /// Eight virtual ranks, twelve steps with clipping: one rank, two, four, and buckets of any size write the same bytes.
+    /// Eight virtual ranks, twelve steps with clipping: one, two and four ranks, and buckets of any size, write the same bytes.
     @Test(arguments: [["--precision", "fp32"], ["--precision", "bf16"], ["--wire", "bf16"]])
-    func anyNumberOfRanksGivesTheSameBits(kind: [String]) throws {
+    func resultsDoNotDependOnTheNumberOfRanks(kind: [String]) throws {
         try withShards { path in
             let options = ["--virtual-ranks", "8", "--steps", "12"] + kind
             func pretrain(_ run: String, ranks: Int, _ more: [String] = []) throws -> String {
@@ -21,11 +21,11 @@ import Testing
                 #expect(try logged("loss", "\(path)/\(run)") == logged("loss", "\(path)/run1"))
                 #expect(try logged("grad_norm", "\(path)/\(run)") == logged("grad_norm", "\(path)/run1"))
             }
-            // Another cut of the batch rounds differently, or the test would see nothing.
+            // A different division of the batch rounds differently; otherwise this test could not fail.
             _ = try pretrain("other", ranks: 2, ["--virtual-ranks", "2"])
             #expect(try bytes("\(path)/other", step: 12) != expected)
 
-            // Stopped on four ranks half-way, gone on with two.
+            // Stopped half-way on four ranks, continued on two.
             let stopped = try pretrain("moved", ranks: 4, ["--stop-after", "6"])
             #expect(stopped.contains("holds 6 steps of 12"))
             #expect(try pretrain("moved", ranks: 2, ["--resume"]).contains("step-0000000006"))
@@ -33,8 +33,8 @@ import Testing
         }
     }
 
-    /// Three ranks work, repeat themselves, and say that other numbers of ranks would not give their bits.
-    @Test func aNumberOfRanksThatIsNoPowerOfTwoRepeatsItself() throws {
+    /// Three ranks work, are reproducible, and report that other numbers of ranks give different bits.
+    @Test func threeRanksAreReproducible() throws {
         try withShards(train: 48) { path in
             let options = ["--batch-size", "12", "--steps", "6"]
             for run in ["first", "second"] {

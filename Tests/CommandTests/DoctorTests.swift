@@ -11,7 +11,7 @@ import Testing
         let findings: [Finding]
     }
 
-    @Test(arguments: [nil, 2]) func theDoctorMeasuresAndFindsADirectorySound(ranks: Int?) throws {
+    @Test(arguments: [nil, 2]) func doctorMeasuresAndAcceptsADirectory(ranks: Int?) throws {
         try withTemporaryDirectory { path in
             let result = try crate(["doctor", path, "--seconds", "0.2", "--json"], ranks: ranks)
             #expect(result.status == 0, "\(result.errors)")
@@ -23,11 +23,11 @@ import Testing
             #expect(report.reductionBytesPerSecond > 0)
             #expect(!report.findings.contains { $0.verdict == "bad" })
             #expect(report.findings.contains { $0.subject == "directory" && $0.verdict == "good" })
-            #expect(try FileManager.default.contentsOfDirectory(atPath: path).isEmpty, "nothing is left behind")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: path).isEmpty, "no files are left")
         }
     }
 
-    @Test func whatWouldFailIsExitCodeOne() throws {
+    @Test func fatalFindingsGiveExitCodeOne() throws {
         let result = try crate(["doctor", "/nonexistent", "--seconds", "0.1", "--threads", "3"])
         #expect(result.status == 1)
         let lines = result.output.split(separator: "\n")
@@ -35,7 +35,7 @@ import Testing
         #expect(lines.dropFirst(place + 1).first?.hasPrefix("      -> ") == true, "advice")
     }
 
-    @Test func theVersionNamesWhatTheProgramIsBuiltOn() throws {
+    @Test func versionShowsBuildAndLibraries() throws {
         let result = try crate(["--version"])
         #expect(result.status == 0)
         for name in ["crate ", "Swift 6", "OpenBLAS ", "kernels for ", "Open MPI ", "HDF5 "] {
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["bash", "zsh", "fish"]) func completionsNameTheSubcommands(shell: String) throws {
+    @Test(arguments: ["bash", "zsh", "fish"]) func completionsContainTheSubcommands(shell: String) throws {
         let result = try crate(["--generate-completion-script", shell])
         #expect(result.status == 0)
         for name in ["pretrain", "doctor", "batch-size"] { #expect(result.output.contains(name)) }

@@ -1,17 +1,17 @@
 import Foundation
 import Testing
 
-/// What the documents of this repository tell their readers to type.
+/// The commands and options in the documentation of this repository.
 struct Documentation {
-    /// A command of a code block.
+    /// A command in a code block.
     struct Command: CustomTestStringConvertible {
         /// The document, and the line in it.
         let document: String, line: Int
-        /// The command as it stands there; of several lines where it goes on.
+        /// The command as written, with line breaks if it is continued.
         let text: String
 
         var testDescription: String { "\(document):\(line): \(text)" }
-        /// Its words, without comments; a continued line is one line.
+        /// Its words without comments; continued lines are joined.
         var words: [String] {
             let lines = text.replacingOccurrences(of: "\\\n", with: " ").split(separator: "\n")
             let first = lines.first.map(String.init) ?? ""
@@ -22,14 +22,14 @@ struct Documentation {
 
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../.."
 
-    /// All documents, by their paths: those at the root and beside data, runs and scripts.
+    /// The paths of all documents: at the root, and next to data, runs and scripts.
     static let documents: [String] = ["", "Datasets/", "Checkpoints/", "Launch/", "Launch/configs/"].flatMap {
         directory in
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(root)/\(directory)")) ?? []
         return names.filter { $0.hasSuffix(".md") }.sorted().map { directory + $0 }
     }
 
-    /// The commands of code blocks, and the code inside of sentences.
+    /// The commands of code blocks, and the inline code.
     let commands: [Command], spans: [String]
 
     init(_ document: String) throws {
@@ -76,7 +76,7 @@ struct Documentation {
             || first.contains(/^[A-Z_]+=/)
     }
 
-    /// A line that ends in a backslash goes on in the next one, and one with `<<END` up to END.
+    /// A line that ends in a backslash continues on the next one, and a line with `<<END` continues up to END.
     private static func commands(of block: [(line: Int, text: String)], _ document: String) -> [Command] {
         var (commands, open, end): ([Command], (line: Int, text: String)?, Substring?) = ([], nil, nil)
         for (line, text) in block {
@@ -94,7 +94,7 @@ struct Documentation {
     }
 }
 
-/// The subcommands of the program with their options, as it describes itself.
+/// The subcommands of the program with their options, from its own description.
 struct ProgramOptions {
     private struct Description: Decodable {
         struct Command: Decodable {
@@ -125,12 +125,12 @@ struct ProgramOptions {
         let text = try crate(["--experimental-dump-help"]).output
         let program = try JSONDecoder().decode(Description.self, from: Data(text.utf8)).command
         let commands = program.subcommands ?? []
-        try #require(Set(commands.map(\.commandName)).count == commands.count, "every name once")
+        try #require(Set(commands.map(\.commandName)).count == commands.count, "names are unique")
         options = Dictionary(
             uniqueKeysWithValues: commands.map { ($0.commandName, $0.options.union(["--help"])) })
     }
 
-    /// What `words` say that the program does not know.
+    /// The problems in `words`: subcommands and options that the program does not have.
     func problems(in words: [String]) -> [String] {
         var found: [String] = []
         for part in words.split(whereSeparator: { ["&&", "|", ";", ">"].contains($0) }).map(Array.init) {

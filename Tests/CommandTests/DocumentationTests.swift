@@ -2,26 +2,26 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Every command that a document shows is run, a long one in a short form, in the order of the document.
+/// Runs every command in the documentation, in order, long ones in a short form.
 @Suite(.serialized) struct DocumentationTests {
-    /// What is done with the first command that a pattern finds something in.
+    /// What to do with a command that matches a pattern; the first match counts.
     private enum Treatment {
-        /// It runs with options changed or added.
+        /// Run it with changed or additional options.
         case run((String) -> String)
-        /// It is not run: its script must be there and be sound.
+        /// Do not run it, but check that its script exists and is valid.
         case script
-        /// It is not run, for the reason that is given.
+        /// Do not run it, for the given reason.
         case leave(String)
     }
 
-    /// Long commands, and what stands for them here. What is in no line runs as it is.
+    /// Long commands, and how they are shortened. Commands that match nothing run as written.
     private let table: [(pattern: String, Treatment)] = [
-        (#"^(curl|md5sum) "#, .leave("loads from the network")),
-        (#"^python3 (-m pip|> names.txt)"#, .leave("needs scipy; names.txt is there")),
-        (#"^swift (build|test|format|package)"#, .leave("this is such a test")),
+        (#"^(curl|md5sum) "#, .leave("downloads from the network")),
+        (#"^python3 (-m pip|> names.txt)"#, .leave("needs scipy; names.txt exists already")),
+        (#"^swift (build|test|format|package)"#, .leave("would run the tests again")),
         (#"^tensorboard "#, .leave("is a server")),
-        (#"^git "#, .leave("is about a clone")),
-        (#"^export "#, .leave("is about a shell")),
+        (#"^git "#, .leave("acts on the clone")),
+        (#"^export "#, .leave("changes the shell environment")),
         (
             #"^(sbatch|\.ci/run|Launch/(demo|test|benchmark|benchmark-data|build|chaos|setup|sanitize|docs|quality))\b"#,
             .script
@@ -66,8 +66,8 @@ import Testing
         }
     }
 
-    /// Commands are found as people would find them, and what is wrong with them is seen.
-    @Test func aWrongCommandIsFound() throws {
+    /// Commands are found as a reader would find them, and wrong ones are detected.
+    @Test func wrongCommandIsDetected() throws {
         let text = """
             Some `crate pretrain --no-such 1`, prose.
 
@@ -116,7 +116,7 @@ import Testing
         #expect(result.status == 0, "\(command.testDescription)\nran as: \(text)\n\(result.errors)\(result.output)")
     }
 
-    /// Applies `change` to the command itself, not to a comment, a pipe or a redirection behind it.
+    /// Applies `change` to the command itself, not to a comment, pipe or redirection after it.
     private func changed(_ text: String, _ change: (String) -> String) -> String {
         let end = text.range(of: " +(#|\\||>|&&)", options: .regularExpression)?.lowerBound ?? text.endIndex
         return change(String(text[..<end])) + text[end...]
@@ -138,7 +138,7 @@ import Testing
         }
     }
 
-    /// Options of scripts and of other programs that documents speak of.
+    /// Options of scripts and of other programs that occur in the documentation.
     private func scriptOptions() throws -> Set<String> {
         let files = FileManager.default
         var options: Set = [
@@ -160,7 +160,7 @@ private func replacing(_ pattern: String, in text: String, by other: String) -> 
     text.replacingOccurrences(of: pattern, with: other, options: .regularExpression)
 }
 
-/// Two steps of a small model.
+/// Shortens a command to two steps of a small model.
 private func brief(_ command: String) -> String {
     replacing(#"--epochs \d+"#, in: command, by: "--steps 2") + " --dim 16 --depth 1 --heads 2 --batch-size 8"
         + (command.contains("--epochs") ? "" : " --steps 2")

@@ -1,14 +1,14 @@
 import Foundation
 import Testing
 
-/// A directory that holds what the documents take for granted, small: the program, its scripts, and data as it is published.
+/// A directory with small versions of what the documentation assumes: the program, its scripts, and data as published.
 struct DocumentedPlace {
     private let path: String
     private let files = FileManager.default
 
     init(_ path: String) { self.path = path }
 
-    /// Makes what `text`, the commands of a document, speaks of.
+    /// Creates what `text`, the commands of a document, refers to.
     func prepare(for text: String) throws {
         try directory("bin")
         try files.createSymbolicLink(atPath: "\(path)/bin/crate", withDestinationPath: program)
@@ -51,7 +51,7 @@ struct DocumentedPlace {
         try requireThat(CommandTests.run(["bash", "-c", "set -e; cd '\(path)'; \(script)"]))
     }
 
-    /// A folder of classes.
+    /// A folder with one directory per class.
     private func images(_ name: String) throws {
         try requireThat(
             crate(["synthesize", "\(path)/\(name)", "--images", "16", "--classes", "2", "--image-size", "40"]))
@@ -81,7 +81,7 @@ struct DocumentedPlace {
             ]))
     }
 
-    /// The three files of ILSVRC2012, and the names that its devkit gives.
+    /// The three files of ILSVRC2012, and the names from its devkit.
     private func ilsvrc() throws {
         try folder("ilsvrc")
         try shell(
@@ -99,7 +99,7 @@ struct DocumentedPlace {
             """)
     }
 
-    /// CIFAR-10's binary batches: a label and 3,072 values an image.
+    /// CIFAR-10's binary batches: per image, a label and 3,072 values.
     private func cifar10() throws {
         let batches = "cifar-10-batches-bin"
         try directory(batches)

@@ -3,7 +3,7 @@ import Images
 import TestSupport
 import Testing
 
-/// What is read of a line of `--json`.
+/// The fields read from a line of `--json`.
 private struct Record: Decodable {
     struct Overlap: Decodable { let iou: Double }
     struct Choice: Decodable { let overlap: Overlap }
@@ -18,12 +18,12 @@ private struct Record: Decodable {
 }
 
 @Suite struct EmergenceCommandTests {
-    @Test func attentionIsHeldAgainstTheShapesThatWereDrawn() throws {
+    @Test func attentionIsComparedWithTheDrawnShapes() throws {
         try withTemporaryDirectory { path in
             let (images, masks, shards, run) = ("\(path)/images", "\(path)/masks", "\(path)/shards", "\(path)/run")
             let size = ["--images", "12", "--classes", "2", "--image-size", "32"]
             #expect(try crate(["synthesize", images, "--masks", masks] + size).status == 0)
-            // The images are the same with and without masks, and a mask is black and white, with both.
+            // The images are the same with and without masks. A mask contains only black and white, and both.
             #expect(try crate(["synthesize", "\(path)/plain"] + size).status == 0)
             let files = FileManager.default
             #expect(files.contentsEqual(atPath: "\(path)/plain", andPath: images))

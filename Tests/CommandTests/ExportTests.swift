@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-/// Out of a run and into another one, without PyTorch.
+/// Export of a run and import into another one, without PyTorch.
 @Suite struct ExportTests {
-    @Test func anExportIsTheCheckpointAndGoesInAgain() throws {
+    @Test func exportEqualsTheCheckpointAndCanBeImported() throws {
         try withShards { path in
             let run = "\(path)/run"
             let pretrained = try crate(pretrainArguments(path, run: "run", ["--steps", "3"]))
@@ -13,14 +13,14 @@ import Testing
             let loss = try validationLoss(run, path)
             #expect(try validationLoss("\(path)/out.safetensors", path) == loss)
 
-            // A run, a checkpoint and an export go in alike.
+            // A run, a checkpoint and an export are imported in the same way.
             for (number, source) in [run, "\(run)/checkpoints/step-0000000003", "\(path)/out.safetensors"].enumerated()
             {
                 let imported = try crate(["import", source, "--run", "\(path)/imported-\(number)"])
                 #expect(imported.status == 0, "\(imported.errors)")
                 #expect(try validationLoss("\(path)/imported-\(number)", path) == loss)
             }
-            // The options of the model come from the import; an evaluation of step 0 is that of the weights.
+            // The model options come from the import; evaluating step 0 evaluates the imported weights.
             let resumed = try crate([
                 "pretrain", "--resume", "--run", "\(path)/imported-2", "--data", "\(path)/train", "--validation",
                 "\(path)/val", "--batch-size", "16", "--steps", "2",
@@ -32,8 +32,8 @@ import Testing
         }
     }
 
-    /// The recipe of a resume is free, but pixels of another scale are not what the weights know.
-    @Test func anotherNormalisationThanThatOfAnImportIsTold() throws {
+    /// A resume may use any recipe, but the weights expect the pixel normalisation they were trained with.
+    @Test func differentNormalisationThanTheImportIsReported() throws {
         try withShards { path in
             let options = ["--steps", "1", "--normalise", "dataset"]
             try #require(try crate(pretrainArguments(path, run: "run", options)).status == 0)
@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test func whatDoesNotFitIsRefusedInOneLine() throws {
+    @Test func inconsistentInputIsRejectedInOneLine() throws {
         try withShards { path in
             let run = "\(path)/run"
             let pretrained = try crate(pretrainArguments(path, run: "run", ["--steps", "1"]))
@@ -76,7 +76,7 @@ import Testing
             let encoder = "\(path)/encoder.safetensors"
             try #require(try crate(["export", "--checkpoint", run, "--output", encoder, "--encoder"]).status == 0)
             try expectRefusal(["evaluate", "--checkpoint", encoder, "--data", "\(path)/val"], "an encoder alone")
-            // Weights for another size come in, and training goes on with them.
+            // Weights for another size are imported, and training continues with them.
             let large = "\(path)/large"
             try #require(try crate(["import", out, "--run", large, "--image-size", "48"]).status == 0)
             let resumed = try crate([
@@ -91,7 +91,7 @@ import Testing
             try expectRefusal(
                 pretrainArguments(path, run: "imported", ["--steps", "2", "--lambda", "0.5", "--resume"]),
                 "lambda was 0.1 and is now 0.5")
-            // Damaged imports must not quietly become a run from scratch.
+            // A corrupt import must not silently become a run from scratch.
             let model = URL(fileURLWithPath: "\(imported)/checkpoints/step-0000000000/model.safetensors")
             var bytes = try Data(contentsOf: model)
             try #require(bytes.count >= 5)
@@ -101,7 +101,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [[], ["--no-norm-pix"]]) func reconstructionsHaveTheLossOfEvaluation(_ more: [String]) throws {
+    @Test(arguments: [[], ["--no-norm-pix"]]) func reconstructionLossEqualsEvaluationLoss(_ more: [String]) throws {
         try withShards { path in
             let pretrained = try crate(pretrainArguments(path, run: "run", ["--steps", "3"]))
             try #require(pretrained.status == 0, "\(pretrained.errors)")
@@ -114,7 +114,7 @@ import Testing
             #expect(result.output.contains("mean of 13: loss \(loss), "), "\(result.output)")
             let names = try FileManager.default.contentsOfDirectory(atPath: "\(path)/pictures").sorted()
             try #require(names.count == 13 && names.first == "01-sample-0.png")
-            // Width and height of a PNG: three pictures and two gaps of 2 pixels.
+            // Width and height of a PNG: three images and two gaps of 2 pixels.
             let png = [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(path)/pictures/\(names[0])")))
             #expect(png.dropFirst(16).prefix(8) == [0, 0, 0, 100, 0, 0, 0, 32])
 
@@ -127,7 +127,7 @@ import Testing
     }
 }
 
-/// The loss that `crate evaluate` prints.
+/// The loss printed by `crate evaluate`.
 private func validationLoss(_ checkpoint: String, _ path: String) throws -> String {
     let result = try crate(["evaluate", "--checkpoint", checkpoint, "--data", "\(path)/val"])
     let words = result.output.split(separator: " ").map(String.init)

@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-/// What people get wrong, and what breaks: one line that says so, on one of the ranks, a non-zero exit code, no hang.
+/// User errors and failures: a one-line error, on one of the ranks, a non-zero exit code, no hang.
 @Suite(.serialized) struct FailureTests {
-    /// Runs `arguments`, on two ranks unless others are given, and expects one line with `text`, in ten seconds at the most.
+    /// Runs `arguments`, by default on two ranks, and expects one line with `text` within ten seconds.
     private func expectFailure(_ text: String, _ arguments: [String], ranks: Int = 2) throws {
         let result = try crate(arguments, ranks: ranks, seconds: 10)
         #expect(result.status != 0 && result.status != 124, "exit code \(result.status)")
@@ -12,7 +12,7 @@ import Testing
         #expect(!result.errors.contains("Fatal error") && !result.errors.contains("Stack"))
     }
 
-    @Test func pretrainRefusesWhatCannotBe() throws {
+    @Test func pretrainRejectsInvalidOptions() throws {
         try withShards { path in
             let files = FileManager.default
             func pretrain(_ run: String = "run", _ more: [String] = []) -> [String] {
@@ -26,11 +26,11 @@ import Testing
             try expectFailure("no samples", pretrain("run", ["--validation", try emptyShards(path)]))
             try Data().write(to: URL(fileURLWithPath: "\(path)/file"))
             try expectFailure("cannot write to the run directory", pretrain("file/run"))
-            #expect(!files.fileExists(atPath: "\(path)/run"), "nothing is left behind by a refusal")
+            #expect(!files.fileExists(atPath: "\(path)/run"), "a rejected run leaves no files")
         }
     }
 
-    @Test func whatIsResumedMustBeThere() throws {
+    @Test func resumeNeedsAnExistingRun() throws {
         try withShards { path in
             let run = "\(path)/run"
             try expectFailure("holds no run", ["pretrain", "--resume", "--run", run])
@@ -45,12 +45,12 @@ import Testing
         }
     }
 
-    @Test func aMisspeltCommandIsRefusedByName() throws {
+    @Test func misspeltCommandIsNamed() throws {
         try expectFailure("did you mean `crate pretrain`?", ["pretrian", "--data", "x"], ranks: 1)
         try expectFailure("there is no command nosuchthing; see", ["nosuchthing"], ranks: 1)
     }
 
-    @Test func whatIsSeldomMeantIsSaid() throws {
+    @Test func unusualSettingsGiveWarnings() throws {
         try withShards { path in
             let result = try crate(
                 pretrainArguments(path, run: "run", ["--steps", "1", "--lr", "1e-6", "--image-size", "64"]))
@@ -60,8 +60,8 @@ import Testing
         }
     }
 
-    /// Examples are pasted: a line that goes on ends in a backslash, however narrow the terminal.
-    @Test func examplesInHelpAreWholeLines() throws {
+    /// Examples are copied and pasted: a continued line ends in a backslash, however narrow the terminal.
+    @Test func examplesInHelpAreCompleteLines() throws {
         func isExample(_ line: String) -> Bool { line.hasPrefix("crate ") || line.hasPrefix("mpirun ") }
         for command in try ProgramOptions().options.keys where !command.isEmpty {
             let help = try crate(["help"] + command.split(separator: " ").map(String.init)).output
@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    @Test func aTruncatedShardIsNamed() throws {
+    @Test func truncatedShardIsNamed() throws {
         try withShards { path in
             let shard = "\(path)/train/shard-00001.h5"
             let handle = try #require(FileHandle(forWritingAtPath: shard))
@@ -84,8 +84,8 @@ import Testing
         }
     }
 
-    /// A flipped bit in one sample is met by one rank in the middle of the run; all ranks end.
-    @Test func aDamagedSampleEndsAllRanks() throws {
+    /// One rank finds a flipped bit in a sample in the middle of the run; all ranks end.
+    @Test func corruptSampleEndsAllRanks() throws {
         try withShards { path in
             let shard = URL(fileURLWithPath: "\(path)/train/shard-00001.h5")
             var bytes = try Data(contentsOf: shard)
@@ -96,7 +96,7 @@ import Testing
         }
     }
 
-    @Test func evaluateRefusesWhatIsNoCheckpoint() throws {
+    @Test func evaluateRejectsInvalidCheckpoints() throws {
         try withShards { path in
             let data = ["--data", "\(path)/val"]
             try expectFailure("there is no", ["evaluate", "--checkpoint", "\(path)/none"] + data)
@@ -107,7 +107,7 @@ import Testing
         }
     }
 
-    @Test func aWrongOptionIsSaidOnce() throws {
+    @Test func wrongOptionIsReportedOnce() throws {
         let result = try crate(["pretrain", "--no-such-option"], ranks: 2, seconds: 10)
         #expect(result.status != 0)
         #expect(result.errors.components(separatedBy: "Error:").count == 2, "\(result.errors)")

@@ -2,9 +2,9 @@ import Foundation
 import Kernels
 import Testing
 
-/// What ranks do to each other, made to happen: every one of these ends, or goes on, with the right rank named.
+/// Injected faults of ranks: the run ends, or continues, and the right rank is named.
 @Suite(.serialized) struct FaultTests {
-    /// A run of three ranks that goes on until something happens to it.
+    /// A run of three ranks that continues until a fault is injected.
     private func startEndless(_ path: String, _ more: [String] = []) throws -> RunningCommand {
         let command = try RunningCommand.crate(
             pretrainArguments(
@@ -15,7 +15,7 @@ import Testing
         return command
     }
 
-    @Test func aRankWithAnotherConfigurationIsNamed() throws {
+    @Test func rankWithDifferentConfigurationIsNamed() throws {
         try withShards { path in
             let result = try RunningCommand.crate(
                 pretrainArguments(path, run: "run", ["--steps", "2"]), onRankOne: ["--weight-decay", "0.2"], ranks: 2
@@ -25,7 +25,7 @@ import Testing
         }
     }
 
-    @Test func aFlippedBitIsFoundAndItsRankNamed() throws {
+    @Test func flippedBitIsFoundAndItsRankNamed() throws {
         try withShards { path in
             let result = try crate(
                 pretrainArguments(path, run: "run", ["--batch-size", "12", "--steps", "6", "--check-every", "2"]),
@@ -37,7 +37,7 @@ import Testing
         }
     }
 
-    @Test func aGradientThatIsNoNumberStopsTheRunOrIsSkipped() throws {
+    @Test func nonFiniteGradientStopsTheRunOrIsSkipped() throws {
         try withShards { path in
             let fault = ["CRATE_INJECT_FAULT": "nan:2:3"]
             let options = ["--batch-size", "12", "--steps", "6"]
@@ -60,7 +60,7 @@ import Testing
     }
 
     @Test(arguments: [0, 1])
-    func aRankThatStandsStillIsNamed(rank: Int) throws {
+    func hangingRankIsNamed(rank: Int) throws {
         try withShards { path in
             let command = try startEndless(path, ["--stall-warning", "1", "--stall-abort", "3"])
             try command.send(SIGSTOP, toRank: rank, marker: "\(path)/run")
@@ -75,7 +75,7 @@ import Testing
         }
     }
 
-    @Test func aRankThatIsKilledEndsTheJob() throws {
+    @Test func killedRankEndsTheJob() throws {
         try withShards { path in
             let command = try startEndless(path)
             try command.send(SIGKILL, toRank: 1, marker: "\(path)/run")
@@ -85,9 +85,9 @@ import Testing
         }
     }
 
-    /// Any of these signals on any rank: all finish the step, save, and end with the code that says so.
+    /// With any of these signals on any rank, all ranks finish the step, save, and end with exit code 75.
     @Test(arguments: [(SIGTERM, 2), (SIGUSR1, 1), (SIGINT, 0)])
-    func anAskedRunSavesAndEnds(signal: Int32, rank: Int) throws {
+    func signalSavesAndEnds(signal: Int32, rank: Int) throws {
         try withShards { path in
             let command = try startEndless(path)
             try command.send(signal, toRank: rank, marker: "\(path)/run")
@@ -101,7 +101,7 @@ import Testing
         }
     }
 
-    @Test func aTimeLimitSavesAndEnds() throws {
+    @Test func timeLimitSavesAndEnds() throws {
         try withShards { path in
             let result = try crate(
                 pretrainArguments(path, run: "run", ["--steps", "1000000", "--time-limit", "0.02"]), ranks: 2)
@@ -110,8 +110,8 @@ import Testing
         }
     }
 
-    /// A last step that is far too long leaves finite parameters, of which nothing can be computed. JSON has no number for that.
-    @Test func aValidationLossThatIsNotFiniteIsTold() throws {
+    /// A much too large last step leaves finite parameters that give a non-finite loss, which JSON cannot represent.
+    @Test func nonFiniteValidationLossIsReported() throws {
         try withShards { path in
             let result = try crate(
                 pretrainArguments(path, run: "run", ["--validation", "\(path)/val", "--steps", "1"])

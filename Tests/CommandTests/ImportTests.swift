@@ -1,11 +1,11 @@
 import Foundation
 import Testing
 
-/// A target imports only targets above it in Package.swift, and only those that it says it depends on.
+/// A target imports only targets above it in Package.swift, and only its declared dependencies.
 @Suite struct ImportTests {
     private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../.."
 
-    /// The targets of `Sources` in the order of the manifest, each with what it depends on.
+    /// The targets of `Sources` in the order of the manifest, each with its dependencies.
     private func targets() throws -> [(name: String, dependencies: Set<String>)] {
         let manifest = try String(contentsOfFile: "\(root)/Package.swift", encoding: .utf8)
         let start = try #require(manifest.range(of: "    targets: [")?.upperBound)
@@ -19,7 +19,7 @@ import Testing
         }
     }
 
-    @Test func noTargetImportsOneBelowIt() throws {
+    @Test func noTargetImportsATargetBelowIt() throws {
         let targets = try targets()
         let directories = try FileManager.default.contentsOfDirectory(atPath: "\(root)/Sources")
         #expect(Set(targets.map(\.name)) == Set(directories), "every directory of Sources is a target of the manifest")

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// Debian's Python, for which Launch/setup --tests installs h5py; another one in PATH need not have it.
+/// Debian's Python, for which Launch/setup --tests installs h5py. Another one in PATH may lack it.
 private let python = "/usr/bin/python3"
 
 private func pythonHas(_ module: String) -> Bool {

@@ -9,7 +9,7 @@ private let hasNumpy = (try? run([python, "-c", "import numpy, safetensors"]))?.
 
 private let hasTensorBoard = (try? run([python, "-c", "import tensorboard"]))?.status == 0
 
-/// Every number below `value`, by the path of keys and places to it.
+/// All numbers inside `value`, by their path of keys and indices.
 private func numbers(_ value: Any?, _ path: String = "") -> [String: Double] {
     switch value {
     case let number as Double: [path: number]
@@ -30,7 +30,7 @@ private func lines(_ run: String) throws -> [String] {
 private func object(_ json: String) throws -> Any { try JSONSerialization.jsonObject(with: Data(json.utf8)) }
 
 @Suite struct MeasureTests {
-    @Test func measuresHaveTheSameBitsOnAnyNumberOfRanks() throws {
+    @Test func metricsDoNotDependOnTheNumberOfRanks() throws {
         try withShards { path in
             let options = [
                 "--epochs", "2", "--validation", "\(path)/val", "--virtual-ranks", "4", "--measure-images", "7",
@@ -45,11 +45,11 @@ private func object(_ json: String) throws -> Any { try JSONSerialization.jsonOb
             for ranks in [2, 4] { #expect(try lines("\(path)/run\(ranks)") == alone, "\(ranks) ranks") }
             let last = numbers(try object(try #require(alone.last)))
             #expect(last["/step"] == 8 && last["/epoch"] == 2 && last["/images"] == 7)
-            // Two encoder blocks of seven spreads and two numbers, two decoder blocks of a spread.
+            // Two encoder blocks with seven spreads and two numbers each, two decoder blocks with one spread each.
             #expect(last.count == 3 + 2 * 16 + 2 * 2)
             #expect(try logged("measure_seconds", "\(path)/run1").count == 3)
 
-            // Two checkpoints, on more threads: the same numbers but for rounding.
+            // Two checkpoints with more threads: the same numbers up to rounding.
             let analysed = try crate(
                 [
                     "analyze", "--checkpoint", "\(path)/run1", "\(path)/run2", "--data", "\(path)/val", "--images", "7",
@@ -60,7 +60,7 @@ private func object(_ json: String) throws -> Any { try JSONSerialization.jsonOb
             let checkpoints = try #require(try object(try text("\(path)/a.json")) as? [Any])
             try #require(checkpoints.count == 2)
             let measured = numbers(checkpoints[1])
-            #expect(measured.count == last.count - 1, "all but the epoch")
+            #expect(measured.count == last.count - 1, "everything except the epoch")
             for (key, value) in measured { #expect(abs(value - (last[key] ?? .nan)) <= 1e-6 * abs(value), "\(key)") }
             let table = try text("\(path)/a.csv").split(separator: "\n").map { $0.split(separator: ",") }
             try #require(table.count == 5 && table.allSatisfy { $0.count == table[0].count })
@@ -70,9 +70,9 @@ private func object(_ json: String) throws -> Any { try JSONSerialization.jsonOb
         }
     }
 
-    /// An independent implementation in numpy and float64, on the same images.
+    /// An independent implementation in numpy and float64 on the same images.
     @Test(.enabled(if: hasNumpy, ".venv has no numpy and safetensors; run: Launch/setup --tests"))
-    func theFormulasInPythonGiveTheSame() throws {
+    func metricsMatchThePythonFormulas() throws {
         try withShards { path in
             let trained = try crate(
                 pretrainArguments(path, run: "run", ["--steps", "30", "--no-tensorboard", "--lambda", "0.7"]))
@@ -105,7 +105,7 @@ private func object(_ json: String) throws -> Any { try JSONSerialization.jsonOb
         }
     }
 
-    @Test func measuringIsDueBySteps() throws {
+    @Test func measuringCanBeScheduledBySteps() throws {
         try withShards { path in
             func steps(_ run: String, _ options: [String]) throws -> [Double] {
                 let result = try crate(
@@ -122,8 +122,8 @@ private func object(_ json: String) throws -> Any { try JSONSerialization.jsonOb
         }
     }
 
-    /// A log that runs ahead of the checkpoint is cut, and no step is measured twice.
-    @Test func aResumedRunMeasuresEachStepOnce() throws {
+    /// A log that is ahead of the checkpoint is cut, and no step is measured twice.
+    @Test func resumedRunMeasuresEachStepOnce() throws {
         try withShards { path in
             let options = ["--epochs", "3", "--validation", "\(path)/val", "--measure-every", "2"]
             let whole = try crate(pretrainArguments(path, run: "whole", options), ranks: 2)
@@ -135,9 +135,9 @@ private func object(_ json: String) throws -> Any { try JSONSerialization.jsonOb
             let resumed = try crate(pretrainArguments(path, run: "stopped", options + ["--resume"]), ranks: 2)
             #expect(resumed.status == 0, "\(resumed.errors)")
             #expect(try lines("\(path)/stopped") == lines("\(path)/whole"))
-            #expect(try names(in: "\(path)/stopped/tensorboard/steps").count == 2, "a file a start")
+            #expect(try names(in: "\(path)/stopped/tensorboard/steps").count == 2, "one file per start")
             guard hasTensorBoard else { return }
-            // What TensorBoard shows is what the log says, each step once.
+            // TensorBoard shows the values of the log, each step once.
             let script = """
                 import json, sys
                 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -151,7 +151,7 @@ private func object(_ json: String) throws -> Any { try JSONSerialization.jsonOb
             let curves = try shown.output.split(separator: "\n").map { try object(String($0)) as? [[Double]] ?? [] }
             let losses = try logged("loss", "\(path)/stopped")
             try #require(curves.count == 2 && losses.count == 12)
-            // A float of the event files as Double, as text and back may be off by the last digit of the Double.
+            // Compare event-file floats as Doubles; a conversion to text and back can change the last digit.
             for (curve, spacing) in zip(curves, [1.0, 250]) {
                 #expect(curve.map { $0[0] } == (1...12).map { spacing * Double($0) })
                 #expect(curve.map { Float($0[1]) } == losses.map { Float($0) })
@@ -159,7 +159,7 @@ private func object(_ json: String) throws -> Any { try JSONSerialization.jsonOb
         }
     }
 
-    @Test func badInputsGetOneLine() throws {
+    @Test func invalidInputGivesOneLine() throws {
         try withShards { path in
             func failure(_ arguments: [String], ranks: Int? = nil) throws -> String {
                 let result = try crate(["analyze"] + arguments, ranks: ranks)

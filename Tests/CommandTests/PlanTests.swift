@@ -11,7 +11,7 @@ import Testing
         return try #require(try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
     }
 
-    @Test func theExamplesOfTheHelpGiveTablesAndJSON() throws {
+    @Test func helpExamplesGiveTablesAndJSON() throws {
         let help = try crate(["plan", "--help"])
         let words = help.output.split(whereSeparator: \.isWhitespace).map(String.init).filter { $0 != "\\" }
         let example =
@@ -42,10 +42,10 @@ import Testing
             })
     }
 
-    /// A measured step, planned from its own measurement, takes the time that it took; and of two processes the larger one takes
-    /// as much more memory as planned.
+    /// A measured step, planned from its own measurement, takes the measured time. The memory difference between two
+    /// processes of different size is as planned.
     @Test(arguments: ["fp32", "bf16"])
-    func aMeasuredRunIsPlanned(precision: String) throws {
+    func planMatchesAMeasuredRun(precision: String) throws {
         try withTemporaryDirectory { path in
             var memory: [(planned: Int, measured: Int)] = []
             for microBatch in ["1", "8"] {
@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    @Test func whatCannotBeIsRefusedInOneLine() throws {
+    @Test func invalidOptionsAreRejectedInOneLine() throws {
         try withTemporaryDirectory { path in
             try Data("{\"ranks\": 0}".utf8).write(to: URL(fileURLWithPath: "\(path)/other.json"))
             try Data().write(to: URL(fileURLWithPath: "\(path)/empty.json"))

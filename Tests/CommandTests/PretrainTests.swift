@@ -3,7 +3,7 @@ import Kernels
 import Testing
 
 @Suite(.serialized) struct PretrainTests {
-    @Test func theLossDoesNotDependOnTheNumberOfRanksAndThreads() throws {
+    @Test func lossDoesNotDependOnRanksAndThreads() throws {
         try withShards { path in
             for ranks in [1, 2, 4] {
                 let result = try crate(
@@ -34,7 +34,7 @@ import Testing
             #expect(result.status == 0, "\(result.errors)")
             let validation = try logged("validation_loss", "\(path)/run")
             try #require(validation.count == 2)
-            // A constant prediction, the first thing to be learnt, gives 0.995.
+            // A constant prediction, which is learnt first, gives 0.995.
             #expect(validation[0] > 1.1)
             #expect(validation[1] < 0.95)
         }
@@ -62,12 +62,12 @@ import Testing
     }
 
     @Test(arguments: ["fp32", "bf16"])
-    func aResumedRunEqualsOneThatNeverStopped(precision: String) throws {
+    func resumedRunEqualsAnUninterruptedRun(precision: String) throws {
         try withShards { path in
             let options = ["--epochs", "3", "--validation", "\(path)/val", "--precision", precision]
             let whole = try crate(pretrainArguments(path, run: "whole", options), ranks: 2)
             try #require(whole.status == 0, "\(whole.errors)")
-            // What a stop after the second of three epochs leaves: no later checkpoint, a log that runs ahead.
+            // The state after the second of three epochs: no later checkpoint, and a log that is ahead.
             try FileManager.default.copyItem(atPath: "\(path)/whole", toPath: "\(path)/stopped")
             try FileManager.default.removeItem(atPath: "\(path)/stopped/checkpoints/step-0000000012")
             let refused = try crate(pretrainArguments(path, run: "stopped", options), ranks: 2)
@@ -92,7 +92,7 @@ import Testing
         }
     }
 
-    @Test func evaluationIsTheSameOnAnyNumberOfRanks() throws {
+    @Test func evaluationDoesNotDependOnTheNumberOfRanks() throws {
         try withShards { path in
             let trained = try crate(
                 pretrainArguments(path, run: "run", ["--epochs", "1", "--validation", "\(path)/val"]))

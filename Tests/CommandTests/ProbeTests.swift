@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Drawn images in shards, and a model that has hardly been trained on them.
+/// Synthetic images in shards, and a barely trained model.
 private func makeRun(_ directory: String) throws -> (train: String, validation: String, run: String) {
     let (train, validation, run) = ("\(directory)/train", "\(directory)/val", "\(directory)/run")
     for (name, count) in [(train, "120"), (validation, "60")] {
@@ -21,7 +21,7 @@ private func makeRun(_ directory: String) throws -> (train: String, validation: 
 }
 
 @Suite struct ProbeTests {
-    @Test func anyNumberOfRanksProbesAlikeAndWhatIsWrongIsSaid() throws {
+    @Test func probingDoesNotDependOnRanksAndErrorsAreReported() throws {
         try withTemporaryDirectory { directory in
             let (train, validation, run) = try makeRun(directory)
             let probe = ["probe", "--checkpoint", run, "--train", train, "--validation", validation]
@@ -48,7 +48,7 @@ private func makeRun(_ directory: String) throws -> (train: String, validation: 
         }
     }
 
-    @Test func otherClassesAreRefused() throws {
+    @Test func differentClassesAreRejected() throws {
         try withTemporaryDirectory { directory in
             let (train, validation, run) = try makeRun(directory)
             let images = "\(validation)-images"
@@ -63,7 +63,7 @@ private func makeRun(_ directory: String) throws -> (train: String, validation: 
         }
     }
 
-    @Test func featuresAreReadByOthersAndAreTheSameOnAnyNumberOfRanks() throws {
+    @Test func featuresAreReadableAndDoNotDependOnRanks() throws {
         try withTemporaryDirectory { directory in
             let (train, _, model) = try makeRun(directory)
             var sums: [String] = []

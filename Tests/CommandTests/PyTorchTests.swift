@@ -10,7 +10,7 @@ private var hasPyTorch: Bool {
 }
 
 @Suite struct PyTorchTests {
-    /// The tests in Tests/Python, against the program next to these tests.
+    /// Runs the tests in Tests/Python with the program built next to these tests.
     @Test(.enabled(if: hasPyTorch, ".venv has no torch and safetensors; run: Launch/setup --tests"))
     func exportsAndImportsAgreeWithPyTorch() throws {
         let environment = ProcessInfo.processInfo.environment.merging(["CRATE": program]) { $1 }

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What a page is like once a browser has drawn it: for each chart its name, what is drawn, what it tells at its last point,
+/// A page after a browser has drawn it: for each chart its name, what is drawn, the text at its last point,
 /// and the rows of its table.
 private let inspection = """
     (async () => {
@@ -32,7 +32,7 @@ private let inspection = """
 private let browse = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../Peer/browse.py"
 private let hasBrowser = (try? run(["python3", browse, "/dev/null"]))?.status == 0
 
-/// What the browser says of `page`.
+/// The browser's result for `page`.
 private func opened(_ page: String, _ options: [String] = []) throws -> [String: Any] {
     let result = try run(["python3", browse, page] + options)
     try #require(result.status == 0, "\(result.errors)")
@@ -44,7 +44,7 @@ private func opened(_ page: String, _ options: [String] = []) throws -> [String:
         try String(contentsOfFile: "\(run)/report.html", encoding: .utf8)
     }
 
-    @Test func theReportIsRefreshedInTraining() throws {
+    @Test func reportIsUpdatedDuringTraining() throws {
         try withShards { path in
             let options = ["--steps", "8", "--validation", "\(path)/val", "--report-every", "1"]
             let first = try crate(pretrainArguments(path, run: "run", options + ["--stop-after", "5"]), ranks: 2)
@@ -64,8 +64,8 @@ private func opened(_ page: String, _ options: [String] = []) throws -> [String:
         }
     }
 
-    /// Something else has the report's name.
-    @Test func aReportThatCannotBeWrittenIsNoReasonToStop() throws {
+    /// The report's path is taken by something else.
+    @Test func unwritableReportDoesNotStopTraining() throws {
         try withShards { path in
             try FileManager.default.createDirectory(
                 atPath: "\(path)/run/report.html/kept", withIntermediateDirectories: true)
@@ -78,7 +78,7 @@ private func opened(_ page: String, _ options: [String] = []) throws -> [String:
         }
     }
 
-    @Test func whatIsNoRunGetsOneLine() throws {
+    @Test func invalidRunGivesOneLine() throws {
         try withShards { path in
             let refusals = [
                 (["\(path)/absent"], "there is no run directory"), ([path], "is no run"),
@@ -89,7 +89,7 @@ private func opened(_ page: String, _ options: [String] = []) throws -> [String:
                 #expect(result.status == 1 && result.failureLines.count == 1, "\(result.errors)")
                 #expect(result.failureLines.first?.contains(text) == true, "\(result.errors)")
             }
-            // A run that has only begun, and one whose shards are gone.
+            // A run that has just started, and one whose shards are gone.
             try FileManager.default.createDirectory(atPath: "\(path)/begun", withIntermediateDirectories: false)
             try Data("{\"step\":1,\"lo".utf8).write(to: URL(fileURLWithPath: "\(path)/begun/log.jsonl"))
             let begun = try crate(["report", "\(path)/begun"])
@@ -107,12 +107,12 @@ private func opened(_ page: String, _ options: [String] = []) throws -> [String:
     }
 
     @Test(.enabled(if: hasBrowser, "needs a headless browser, such as chromium-headless-shell, and python3"))
-    func aBrowserShowsEveryChart() throws {
+    func browserShowsEveryChart() throws {
         try withShards { path in
             let trained = try crate(
                 pretrainArguments(path, run: "run", ["--epochs", "3", "--validation", "\(path)/val"]), ranks: 2)
             try #require(trained.status == 0, "\(trained.errors)")
-            // Measures of a run that measured its layers twice.
+            // The metrics of a run that measured its layers twice.
             let layer = #"{"coding_rate":{"mean":12,"std":1},"sparsity":{"mean":0.5,"std":0.1},"subspace_overlap":0.2}"#
             let lines = [0, 12].map { #"{"step":\#($0),"encoder":[\#(layer),\#(layer)],"decoder":[]}"# + "\n" }
             try lines.joined().write(toFile: "\(path)/run/measures.jsonl", atomically: false, encoding: .utf8)
@@ -142,9 +142,9 @@ private func opened(_ page: String, _ options: [String] = []) throws -> [String:
         }
     }
 
-    /// Or the test above would tell nothing.
+    /// Without this check, the test above could not fail.
     @Test(.enabled(if: hasBrowser, "needs a headless browser, such as chromium-headless-shell, and python3"))
-    func theBrowserTellsErrorsAndRequests() throws {
+    func browserReportsErrorsAndRequests() throws {
         try withTemporaryDirectory { path in
             let page = "\(path)/page.html"
             try "<script>absent()</script><img src=\"http://127.0.0.1:9/image.png\">".write(

@@ -3,7 +3,7 @@ import Kernels
 import TestSupport
 import Testing
 
-/// What happens to checkpoints when disks fill, processes die and runs go on.
+/// Checkpoints when disks fill up, processes die and runs are resumed.
 @Suite(.serialized) struct SavingTests {
     private func steps(_ run: String) -> [Int] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(run)/checkpoints")) ?? []
@@ -16,13 +16,13 @@ import Testing
         }
     }
 
-    /// Only the run has to be named; what is given wins, and what may not change is refused by name.
-    @Test func aResumeTakesTheOptionsOfTheRun() throws {
+    /// Only the run has to be given. Given options override stored ones, and forbidden changes are rejected by name.
+    @Test func resumeUsesTheOptionsOfTheRun() throws {
         try withShards { path in
             let options = ["--steps", "12", "--virtual-ranks", "4", "--save-every", "3steps", "--seed", "5"]
             let whole = try crate(pretrainArguments(path, run: "whole", options), ranks: 2)
             try #require(whole.status == 0, "\(whole.errors)")
-            // One that is due while another is being written is left out.
+            // A checkpoint that is due while another is being written is skipped.
             let kept = steps("\(path)/whole")
             #expect(kept.last == 12 && kept.count <= 3 && kept.allSatisfy { $0 % 3 == 0 })
             let part = try crate(pretrainArguments(path, run: "part", options + ["--stop-after", "7"]), ranks: 2)
@@ -45,7 +45,7 @@ import Testing
         }
     }
 
-    @Test func aDamagedCheckpointIsSetAsideAndTheOneBeforeItUsed() throws {
+    @Test func corruptCheckpointIsRenamedAndThePreviousOneUsed() throws {
         try withShards { path in
             let options = ["--steps", "6", "--save-every", "3steps"]
             try #require(try crate(pretrainArguments(path, run: "run", options)).status == 0)
@@ -70,7 +70,7 @@ import Testing
         }
     }
 
-    @Test func twoJobsDoNotShareARun() throws {
+    @Test func twoJobsCannotUseTheSameRun() throws {
         try withShards { path in
             let options = ["--steps", "1000000", "--save-every", "100000"]
             let first = try RunningCommand.crate(pretrainArguments(path, run: "run", options), ranks: 1)
@@ -86,9 +86,9 @@ import Testing
 
     private static let canMount = getuid() == 0
 
-    /// A file system of 10 MiB that is full, or that cannot be written, for a while.
+    /// A file system of 10 MiB that is temporarily full or read-only.
     @Test(.enabled(if: canMount, "mounting a small file system needs root"), arguments: ["full", "read-only"])
-    func aDiskThatFailsCostsCheckpointsAndNotTheRun(how: String) throws {
+    func temporaryDiskFailureDoesNotEndTheRun(how: String) throws {
         try withShards { path in
             let disk = "\(path)/disk"
             try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
@@ -114,7 +114,7 @@ import Testing
                 command.wait { command.output.contains("is not written (2 in a row)") }
             }
             let kept = steps("\(disk)/run")
-            #expect(!kept.isEmpty, "the earlier checkpoint is still there")
+            #expect(!kept.isEmpty, "the earlier checkpoint still exists")
             if how == "full" {
                 try FileManager.default.removeItem(atPath: "\(disk)/filler")
             } else {
@@ -132,20 +132,20 @@ import Testing
     }
 
     @Test(.enabled(if: canMount, "mounting a small file system needs root"))
-    func aDiskThatStaysFullEndsTheRunWithItsCheckpoints() throws {
+    func fullDiskEndsTheRunAndKeepsCheckpoints() throws {
         try withShards { path in
             let disk = "\(path)/disk"
             try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
             try #require(try run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk]).status == 0)
             defer { _ = try? run(["umount", "-l", disk]) }
-            // Room for one checkpoint and not for two.
+            // There is room for one checkpoint but not for two.
             let result = try crate(
                 pretrainArguments(
                     path, run: "disk/run",
                     ["--dim", "96", "--steps", "1000000", "--save-every", "5steps", "--save-failures", "2"]),
                 ranks: 2)
             #expect(result.status == 1)
-            #expect(result.output.contains("warning: 4 checkpoints of"), "said before the first step")
+            #expect(result.output.contains("warning: 4 checkpoints of"), "reported before the first step")
             #expect(result.output.contains("is not written (1 in a row)"))
             #expect(result.failureLines.count == 1)
             #expect(result.failureLines.first?.contains("No space left on device") == true)
@@ -154,7 +154,7 @@ import Testing
         }
     }
 
-    @Test func theSupervisorStartsAKilledRunAgain() throws {
+    @Test func supervisorRestartsAKilledRun() throws {
         try withShards { path in
             let options = ["--steps", "40", "--save-every", "4steps", "--virtual-ranks", "2"]
             try #require(try crate(pretrainArguments(path, run: "whole", options)).status == 0)
@@ -180,17 +180,17 @@ import Testing
 
     private var launch: String { URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../Launch" }
 
-    /// What kills a run at random, as a person starts it, in a short form.
+    /// A short version of the script that kills runs at random.
     @Test func killedRunsEndWithTheSameBytes() throws {
         let result = try run([
             "timeout", "300", "\(launch)/chaos", "--kills", "3", "--stops", "0", "--seed", "5", "--steps", "12",
         ])
         #expect(result.status == 0, "\(result.output) \(result.errors)")
-        #expect(result.output.contains("3 of 3 runs ended as promised, with the same bytes"))
+        #expect(result.output.contains("3 of 3 runs ended as expected, with the same final bytes"))
     }
 
-    /// A host that keeps failing is dropped, and a run without progress given up.
-    @Test func theSupervisorDropsAHostAndGivesUp() throws {
+    /// A host that keeps failing is dropped, and a run without progress is given up.
+    @Test func supervisorDropsAHostAndGivesUp() throws {
         try withTemporaryDirectory { path in
             let hosts = "\(path)/hosts"
             try Data("good slots=2\nbad slots=2\n".utf8).write(to: URL(fileURLWithPath: hosts))
@@ -204,12 +204,12 @@ import Testing
             #expect(try String(contentsOfFile: hosts, encoding: .utf8) == "good slots=2\n")
             let incidents = try String(contentsOfFile: "\(path)/run/incidents.jsonl", encoding: .utf8)
             #expect(incidents.split(separator: "\n").count == 5, "three failures, the host, the end")
-            #expect(incidents.contains("host bad is dropped") && incidents.contains("given up after 3 starts"))
+            #expect(incidents.contains("dropped host bad") && incidents.contains("gave up after 3 starts"))
         }
     }
 
-    /// A checkpoint that cannot be read may be sound on another day or for another version: nothing is lost by trying.
-    @Test func aRunOfWhichNothingCanBeReadIsLeftAlone() throws {
+    /// A checkpoint that cannot be read may be readable later or by another version: nothing is deleted.
+    @Test func runWithoutReadableCheckpointsIsUnchanged() throws {
         try withShards { path in
             let options = ["--steps", "6", "--save-every", "3steps", "--stop-after", "3"]
             try #require(try crate(pretrainArguments(path, run: "run", options)).status == 0)

@@ -6,7 +6,7 @@ import Testing
 @Suite(.serialized) struct ShardTests {
     private let options = ["--image-size", "32", "--patch-size", "8"]
 
-    /// A folder of drawn images with two files that are none, in `path/images`.
+    /// A folder of synthetic images with two files that are not images, in `path/images`.
     private func draw(_ count: Int, _ path: String) throws {
         let drawn = try crate(["synthesize", "\(path)/images", "--images", "\(count)", "--classes", "3"])
         try #require(drawn.status == 0, "\(drawn.errors)")
@@ -15,7 +15,7 @@ import Testing
         }
     }
 
-    @Test func aFileThatIsNoImageIsSkippedOrWithStrictAnError() throws {
+    @Test func invalidImageIsSkippedOrWithStrictAnError() throws {
         try withTemporaryDirectory { path in
             try draw(6, path)
             let lenient = try crate(["shard", "\(path)/images", "\(path)/lenient"] + options)
@@ -33,7 +33,7 @@ import Testing
         }
     }
 
-    @Test func jobsAndRanksDoNotChangeAByte() throws {
+    @Test func shardBytesDoNotDependOnJobsOrRanks() throws {
         try withTemporaryDirectory { path in
             try draw(60, path)
             for more in [["--shuffle", "4"], ["--encoding", "jpeg"]] {
@@ -50,8 +50,8 @@ import Testing
         }
     }
 
-    /// Killed at random moments of a run, and started again. `Tests/Peer/shard_kills.py` does so more often.
-    @Test(arguments: [nil, 2 as Int?]) func killedAndStartedAgain(ranks: Int?) throws {
+    /// Killed at random times, and started again. `Tests/Peer/shard_kills.py` does this more often.
+    @Test(arguments: [nil, 2 as Int?]) func killedRunIsContinued(ranks: Int?) throws {
         try withTemporaryDirectory { path in
             try draw(150, path)
             func arguments(_ out: String) -> [String] {
@@ -65,7 +65,7 @@ import Testing
                 let out = "killed-\(attempt)"
                 let fraction = generator.uniform(in: 0.1...0.9)
                 _ = try crate(arguments(out), ranks: ranks, killedAfter: duration * fraction)
-                // Ranks die a little later than mpirun; until then the directory is theirs.
+                // Ranks end slightly later than mpirun, and keep the directory locked until then.
                 var again = try crate(arguments(out), ranks: ranks)
                 for _ in 0..<100 where again.errors.contains("another process is at work") {
                     usleep(100_000)
@@ -77,7 +77,7 @@ import Testing
         }
     }
 
-    @Test func verifyNamesAndRepairMends() throws {
+    @Test func verifyFindsAndRepairsDamage() throws {
         try withTemporaryDirectory { path in
             try draw(20, path)
             let tar = try run(["tar", "-C", "\(path)/images", "-cf", "\(path)/images.tar", "."])

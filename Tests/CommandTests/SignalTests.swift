@@ -3,8 +3,8 @@ import Kernels
 import TestSupport
 import Testing
 
-/// What signals do to a run: those that ask for an end get one with a checkpoint, all others nothing, and no thread that computes
-/// ever sees one.
+/// Signals to a run: stop requests end it with a checkpoint, other signals have no effect, and no computing thread
+/// ever receives one.
 @Suite(.serialized) struct SignalTests {
     private static let requests = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU]
     private static let harmless = [SIGALRM, SIGVTALRM, SIGPROF, SIGCHLD, SIGURG, SIGWINCH, SIGIO, SIGCONT]
@@ -25,15 +25,15 @@ import Testing
         ((try? FileManager.default.contentsOfDirectory(atPath: "\(path)/run/checkpoints")) ?? []).count
     }
 
-    /// A handler on a thread inside oneDNN would write over the heap, so no thread takes a signal, those of OpenBLAS included, which
-    /// start before `main`.
-    @Test func everyThreadBlocksWhatMayCome() throws {
+    /// A signal handler on a thread inside oneDNN would corrupt the heap, so no thread may receive signals, including OpenBLAS's
+    /// threads, which start before `main`.
+    @Test func everyThreadBlocksSignals() throws {
         try withShards { path in
             let command = try startEndless(path, ["--threads", "2"])
             let process = try command.identifier(marker: "\(path)/run")
             let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")
             let masks = try threads.compactMap { thread in
-                // One may have ended since.
+                // A thread may have ended since.
                 let path = "/proc/\(process)/task/\(thread)/status"
                 guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return UInt64?.none }
                 let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("SigBlk:") })
@@ -44,13 +44,13 @@ import Testing
             let bits = (Self.requests + Self.harmless.filter { $0 != SIGCONT }).map { UInt64(1) << UInt64($0 - 1) }
             let taken = bits.reduce(0, |)
             #expect(masks.count > 3)
-            // The kernel shows them as not blocked in the thread that waits for them.
+            // The kernel shows them as unblocked in the thread that waits for them.
             #expect(masks.filter { $0 & taken != taken }.count <= 1, "\(masks)")
         }
     }
 
     @Test(arguments: requests)
-    func aRequestSavesAndEnds(signal: Int32) throws {
+    func stopRequestSavesAndEnds(signal: Int32) throws {
         try withShards { path in
             let command = try startEndless(path)
             kill(try command.identifier(marker: "\(path)/run"), signal)
@@ -60,7 +60,7 @@ import Testing
         }
     }
 
-    @Test func underNohupAHangUpIsNothing() throws {
+    @Test func hangUpIsIgnoredUnderNohup() throws {
         try withShards { path in
             let command = try RunningCommand(
                 ["timeout", "60", "nohup", program]
@@ -76,8 +76,8 @@ import Testing
         }
     }
 
-    /// The first SIGINT waits for the end of a step, which here takes seconds; the second does not.
-    @Test func whoAsksTwiceAtTheKeyboardDoesNotWait() throws {
+    /// The first SIGINT waits for the end of a step, which takes seconds here; the second does not.
+    @Test func secondInterruptDoesNotWait() throws {
         try withShards { path in
             let command = try RunningCommand.crate(
                 [
@@ -96,18 +96,18 @@ import Testing
         }
     }
 
-    /// A command without a run ends as any program does.
-    @Test func whatIsNoRunEndsAtOnce() throws {
+    /// A command without a run ends like any program.
+    @Test func otherCommandsEndAtOnce() throws {
         let command = try RunningCommand.crate([
             "bench", "--steps", "987654", "--dim", "48", "--depth", "1", "--heads", "3",
         ])
-        // By a word that no other test's process has.
+        // Found by a word that is in no other test's process.
         kill(try command.identifier(marker: "987654"), SIGTERM)
         #expect(try command.finish().status == 128 + SIGTERM)
     }
 
-    /// Some hundred signals a second that nobody asked for, to both ranks, through a whole run that saves all the time.
-    @Test func aStormChangesNoByte() throws {
+    /// Some hundred harmless signals per second to both ranks, during a whole run that saves all the time.
+    @Test func harmlessSignalsChangeNothing() throws {
         try withShards { path in
             let options = ["--dim", "96", "--steps", "60", "--save-every", "3steps", "--virtual-ranks", "2"]
             let calm = try crate(pretrainArguments(path, run: "calm", options), ranks: 2)
@@ -127,13 +127,13 @@ import Testing
         }
     }
 
-    /// What asks a run to stop at random, amid such a storm, as a person starts it, in a short form.
-    @Test func stoppedRunsGoOnToTheSameBytes() throws {
+    /// A short version of the script that stops runs at random amid harmless signals.
+    @Test func stoppedRunsResumeToTheSameBytes() throws {
         let launch = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../Launch"
         let result = try run([
             "timeout", "300", "\(launch)/chaos", "--kills", "0", "--stops", "4", "--seed", "5", "--steps", "12",
         ])
         #expect(result.status == 0, "\(result.output) \(result.errors)")
-        #expect(result.output.contains("4 of 4 runs ended as promised, with the same bytes"))
+        #expect(result.output.contains("4 of 4 runs ended as expected, with the same final bytes"))
     }
 }

@@ -12,7 +12,7 @@ private func configuration(
     return try ClassifierConfiguration(model, form: form, pooling: pooling, classes: classes)
 }
 
-/// A classifier for five images, and a batch of them with mixed targets.
+/// A classifier for five images, and a batch with mixed targets.
 private struct Example: ~Copyable {
     let replica: Replica
     let patches: [Float]
@@ -24,7 +24,7 @@ private struct Example: ~Copyable {
         let replica = try Replica(
             model, images: images, precision: precision, team: ThreadTeam(count: threads), isTrained: true)
         replica.initialise(seed: 3)
-        // A head of 2e-5 would leave nothing of the gradient behind it.
+        // With the default head (2e-5), the gradients of the other layers would vanish.
         for parameter in model.layout.parameters where parameter.name == "head.weight" {
             for i in 0..<parameter.count { replica.parameters.pointer[parameter.offset + i] = sin(Float(i)) / 4 }
         }
@@ -44,7 +44,7 @@ private struct Example: ~Copyable {
         }
     }
 
-    /// The sum of the losses, and with `isBackward` its gradient; in two passes where `isSplit`.
+    /// The sum of the losses, and its gradient if `isBackward`; in two passes if `isSplit`.
     borrowing func pass(isBackward: Bool = false, isSplit: Bool = false) -> Double {
         replica.parametersChanged()
         var loss = 0.0
@@ -62,7 +62,7 @@ private struct Example: ~Copyable {
 }
 
 @Suite struct ClassifierTests {
-    /// Published counts, at 1,000 classes.
+    /// Published parameter counts for 1,000 classes.
     @Test(arguments: zip(ModelSize.allCases, [6_090_856, 13_116_328, 22_796_008, 77_641_192]))
     func sizesHaveTheirPublishedParameterCounts(size: ModelSize, published: Int) throws {
         let (dim, depth, heads) = size.extents
@@ -73,9 +73,9 @@ private struct Example: ~Copyable {
         #expect(classifier.layout.parameterCount == published)
     }
 
-    /// Along the gradient the loss changes as its norm says, for every parameter by itself.
+    /// For each parameter tensor, the loss changes along the gradient as predicted by the gradient's norm.
     @Test(arguments: ClassifierForm.allCases, Pooling.allCases)
-    func theGradientIsThatOfDifferences(form: ClassifierForm, pooling: Pooling) throws {
+    func gradientMatchesFiniteDifferences(form: ClassifierForm, pooling: Pooling) throws {
         let example = try Example(try configuration(form, pooling))
         _ = example.pass(isBackward: true)
         let (values, gradients) = (example.replica.parameters.pointer, example.replica.gradients.pointer)
@@ -88,14 +88,14 @@ private struct Example: ~Copyable {
                 for (i, value) in zip(range, before) { values[i] = value + gradients[i] * Float(length / norm) }
                 return example.pass()
             }
-            // Short, or codes of ISTA change their sign on the way.
+            // A small step, so that ISTA's codes do not change sign.
             let difference = (moved(3e-5) - moved(-3e-5)) / 6e-5
             for (i, value) in zip(range, before) { values[i] = value }
             #expect(abs(difference - norm) < 0.02 * norm + 0.02, "\(parameter.name): \(difference) \(norm)")
         }
     }
 
-    /// A pass that is not the last of a sum adds the same gradient as the last, on any number of threads.
+    /// A pass that is not the last adds the same gradient as the last pass, with any number of threads.
     @Test(arguments: ClassifierForm.allCases, [1, 3, 7])
     func twoPassesGiveTwiceTheGradient(form: ClassifierForm, threads: Int) throws {
         let configuration = try configuration(form, .mean)
@@ -109,7 +109,7 @@ private struct Example: ~Copyable {
         }
     }
 
-    @Test func gradientsAreReadyFromTheEndToTheStart() throws {
+    @Test func gradientsBecomeReadyFromTheEnd() throws {
         let example = try Example(try configuration(.supervised, .classToken), threads: 2)
         _ = example.pass()
         var positions: [Int] = []
@@ -124,7 +124,7 @@ private struct Example: ~Copyable {
         #expect(layers == layers.sorted() && Set(layers) == [0, 1, 2, 3])
     }
 
-    @Test func whatIsNoClassifierIsRefused() throws {
+    @Test func invalidClassifierIsRejected() throws {
         #expect(throws: Failure.self) { try configuration(.supervised, .mean, classes: 1) }
         #expect(throws: Failure.self) { try configuration(.supervised, .mean, image: 25) }
     }

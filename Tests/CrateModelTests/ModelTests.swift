@@ -5,7 +5,7 @@ import Kernels
 import Testing
 
 @Suite struct ModelConfigurationTests {
-    /// Published counts include both position tables and `decoder_embed`, which take no part in the computation.
+    /// Published counts include both position tables and `decoder_embed`, which are not used in the computation.
     @Test(arguments: zip(ModelSize.allCases, [11_555_328, 25_405_824, 44_638_464, 154_274_560]))
     func sizesHaveTheirPublishedParameterCounts(size: ModelSize, published: Int) throws {
         let (dim, depth, heads) = size.extents
@@ -16,7 +16,7 @@ import Testing
         #expect(model.layout.parameterCount + unused == published)
     }
 
-    @Test func extentsThatDoNotFitAreRefused() throws {
+    @Test func invalidSizesAreRejected() throws {
         func make(
             image: Int = 32, patch: Int = 8, dim: Int = 48, depth: Int = 2, heads: Int = 3, positionGrid: Int? = nil
         ) throws {
@@ -76,9 +76,9 @@ import Testing
 }
 
 @Suite struct ReplicaTests {
-    /// A batch smaller than the replica's capacity, after a full one, gives what it gives alone: nothing of the earlier pass is left.
+    /// After a full batch, a smaller batch gives the same result as alone: no state is left from the earlier pass.
     @Test(arguments: Precision.allCases)
-    func aReplicaForgetsThePassBefore(_ precision: Precision) throws {
+    func passesAreIndependent(_ precision: Precision) throws {
         let configuration = try ModelConfiguration(
             imageSize: 24, patchSize: 8, dim: 20, depth: 2, heads: 5, normalisesTargets: true)
         let model = try Model(configuration)

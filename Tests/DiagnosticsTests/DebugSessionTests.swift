@@ -5,9 +5,9 @@ import Shards
 import Testing
 import Training
 
-/// Faults that are put in must be found, and named.
+/// Injected faults must be found and named.
 @Suite struct DebugSessionTests {
-    /// Runs `body` on a session of a small model over drawn images.
+    /// Runs `body` with a session of a small model on synthetic images.
     private func withSession(_ body: (borrowing DebugSession) throws -> Void) throws {
         let data = NSTemporaryDirectory() + "debug-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: data) }
@@ -21,7 +21,7 @@ import Training
         try body(try DebugSession(configuration, data: data, checkpoint: nil, threads: 1))
     }
 
-    /// Sets all elements of the parameter `name`, in `buffer`, to what `change` makes of them.
+    /// Applies `change` to all elements of the parameter `name` in `buffer`.
     private func change(
         _ name: String, in buffer: UnsafeMutablePointer<Float>, of model: Model, _ change: (Float) -> Float
     ) throws {
@@ -29,7 +29,7 @@ import Training
         for index in parameter.offset..<parameter.offset + parameter.count { buffer[index] = change(buffer[index]) }
     }
 
-    @Test func aSoundModelHasNothingWrong() throws {
+    @Test func validModelHasNoFindings() throws {
         try withSession { session in
             let badValue = session.findBadValue()
             #expect(badValue == nil)
@@ -48,7 +48,7 @@ import Training
         ("decoder_blocks.0.layers.0.0.fn.weight", 3e38, "output of decoder_blocks.0.layers.0.0"),
         ("decoder_pred.bias", .infinity, "parameter decoder_pred.bias"),
         ("mask_token", .nan, "parameter mask_token"),
-    ]) func theFirstBadTensorIsNamed(parameter: String, value: Float, name: String) throws {
+    ]) func firstBadTensorIsNamed(parameter: String, value: Float, name: String) throws {
         try withSession { session in
             try change(parameter, in: session.replica.parameters.pointer, of: session.replica.model) { _ in value }
             let found = session.findBadValue()
@@ -62,7 +62,7 @@ import Training
     @Test(arguments: [
         "patch_embed.proj.weight", "blocks.0.layers.0.0.fn.qkv.weight", "blocks.1.layers.0.1.fn.weight",
         "decoder_blocks.1.layers.0.1.fn.to_out.0.bias", "norm.weight",
-    ]) func aWrongGradientIsNamed(parameter: String) throws {
+    ]) func wrongGradientIsNamed(parameter: String) throws {
         try withSession { session in
             try session.computeExactGradients()
             try change(parameter, in: session.replica.gradients.pointer, of: session.replica.model) { 1.1 * $0 }
@@ -71,7 +71,7 @@ import Training
         }
     }
 
-    @Test func aBadGradientIsNamed() throws {
+    @Test func nonFiniteGradientIsNamed() throws {
         try withSession { session in
             try session.computeExactGradients()
             try change("norm.weight", in: session.replica.gradients.pointer, of: session.replica.model) { $0 / 0 }

@@ -9,7 +9,7 @@ func goldenPath(_ name: String) throws -> String {
 }
 
 @Suite struct GoldenTests {
-    // Four images on three threads: parts of unequal size. On five: one without any.
+    // Four images on three threads give unequal parts; on five threads, one part is empty.
     @Test(
         arguments: [("mae_normalised", 54), ("mae_pixels", 54), ("mae_one_head", 46), ("classifier", 15)], [1, 2, 3, 5])
     func everyTensorIsReproduced(_ test: (name: String, kinds: Int), threads: Int) throws {
@@ -25,8 +25,8 @@ func goldenPath(_ name: String) throws -> String {
         let judged = rows.filter { $0.tolerance != nil }
         #expect(judged.map(\.kind) == ["output.pred", "output.loss", "grad (all)", "step.loss"])
         for row in judged {
-            // Rounding W_u flips entries of ISTA's codes here (lambda 5): the gradient is off by as much as PyTorch's
-            // autocast is on this case with slightly other weights (0.015 to 0.09).
+            // Rounding W_u flips entries of ISTA's codes here (lambda 5). The error of the gradient is like that of PyTorch's
+            // autocast on this case with slightly different weights (0.015 to 0.09).
             let isUnlucky = name == "mae_pixels" && row.kind == "grad (all)"
             #expect(isUnlucky ? row.worstError < 0.09 : row.passes, "\(row.kind) \(row.worstError)")
             #expect(row.worstError > 1e-5, "\(row.kind): products were not in bf16")
@@ -34,15 +34,15 @@ func goldenPath(_ name: String) throws -> String {
     }
 
     @Test(arguments: [1, 3])
-    func aClassifierInBf16IsAsCloseAsItsPrecisionAllows(threads: Int) throws {
+    func bf16ClassifierIsAsCloseAsItsPrecisionAllows(threads: Int) throws {
         let rows = try compareWithGoldenCase(at: try goldenPath("classifier"), .bf16, threads: threads)
         let judged = rows.filter { $0.tolerance != nil }
         #expect(judged.map(\.kind) == ["output.logits", "output.loss", "grad (all)"])
         for row in judged { #expect(row.passes && row.worstError > 1e-6, "\(row.kind) \(row.worstError)") }
     }
 
-    /// One changed value must show: here the last of the file, which belongs to some `step.model` parameter.
-    @Test func aChangedValueIsFound() throws {
+    /// A single changed value must be found: the last one in the file, in some `step.model` parameter.
+    @Test func changedValueIsFound() throws {
         var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: try goldenPath("mae_one_head"))))
         bytes.replaceSubrange(bytes.count - 4..<bytes.count, with: withUnsafeBytes(of: Float(10)) { [UInt8]($0) })
         let path = NSTemporaryDirectory() + "changed-\(UUID().uuidString).safetensors"
@@ -53,7 +53,7 @@ func goldenPath(_ name: String) throws -> String {
         #expect(try #require(worst).worstTensor.hasPrefix("step.model."))
     }
 
-    @Test func aCaseOfAnotherKindIsRefused() throws {
+    @Test func caseOfAnotherKindIsRejected() throws {
         var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: try goldenPath("classifier"))))
         let kind = try #require(bytes.firstRange(of: [UInt8]("classifier".utf8)))
         bytes.replaceSubrange(kind, with: [UInt8]("autopilots".utf8))
@@ -75,14 +75,14 @@ func goldenPath(_ name: String) throws -> String {
         #expect(zip(rates[3...], rates[4...]).allSatisfy { $0 > $1 })
     }
 
-    @Test func epochsAreRoundedUpAndTheWarmUpIsATwentieth() throws {
+    @Test func epochsAreRoundedUpAndWarmUpIsATwentieth() throws {
         let schedule = try LearningRate(
             peak: 1, epochs: 4, steps: nil, warmupEpochs: nil, sampleCount: 601, batchSize: 32)
         #expect(schedule.totalSteps == 76)
         #expect(schedule.warmupSteps == 3)
     }
 
-    @Test func aWarmUpAsLongAsTheRunIsRefused() {
+    @Test func warmUpAsLongAsTheRunIsRejected() {
         #expect(throws: Failure.self) {
             try LearningRate(peak: 1, epochs: 2, steps: nil, warmupEpochs: 2, sampleCount: 64, batchSize: 32)
         }

@@ -2,9 +2,9 @@ import Diagnostics
 import Kernels
 import Testing
 
-/// Made-up machines, each with one thing that is off, and the one line that says so.
+/// Synthetic machines with one problem each, and the finding that reports it.
 @Suite struct MachineFindingTests {
-    /// Two ranks of two threads, each with cores of its own, on one host that has all it needs.
+    /// Two ranks of two threads on one host, each rank with its own cores, without any problem.
     private var sound: [MachineFacts] {
         (0..<2).map { rank in
             var facts = MachineFacts()
@@ -29,7 +29,7 @@ import Testing
         findings(in: ranks, threads: 2, reductionBytesPerSecond: reduction).filter { $0.verdict != .good }
     }
 
-    /// What `change` does to rank 1 gives one finding, on `subject`, with `words` in its text or advice.
+    /// Applying `change` to rank 1 gives exactly one finding, on `subject`, with `words` in its text or advice.
     private func expect(
         _ verdict: MachineFinding.Verdict, _ subject: String, _ words: String, _ change: (inout MachineFacts) -> Void
     ) {
@@ -42,11 +42,11 @@ import Testing
         #expect(said.contains(words), "\(found)")
     }
 
-    @Test func nothingIsSaidOfSoundMachines() {
+    @Test func healthyMachinesGiveNoFindings() {
         #expect(found(sound).isEmpty)
     }
 
-    @Test func whatIsOffIsNamedWithItsRank() {
+    @Test func problemsAreReportedWithTheirRank() {
         expect(.poor, "binding", "the 2 threads of rank 1 share 1 processor") { $0.allowedProcessors = [2] }
         expect(.poor, "binding", "4 threads of 2 ranks share 2 processors of node-a") { $0.allowedProcessors = [0, 1] }
         expect(.bad, "MPI", "rank 1 on node-a has Open MPI v9") { $0.mpi = "Open MPI v9" }
@@ -66,7 +66,7 @@ import Testing
         expect(.poor, "products", "rank 1 on node-a is slow") { $0.productRate = 100e9 }
     }
 
-    @Test func whatAllRanksShareIsFoundToo() {
+    @Test func problemsOfAllRanksAreFound() {
         var ranks = sound
         for rank in ranks.indices { ranks[rank].availableInstructions = ["avx2", "avx512f"] }
         #expect(found(ranks).map(\.subject) == ["processor"], "wider vectors lie idle")

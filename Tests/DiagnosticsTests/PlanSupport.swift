@@ -3,7 +3,7 @@ import Diagnostics
 import Kernels
 import Training
 
-/// One rank of one thread a node, 80 GFLOP/s, 10 Gbit/s, where nothing else is said.
+/// By default one single-threaded rank per node, 80 GFLOP/s, 10 Gbit/s.
 func cluster(
     ranksPerNode: Int = 1, threads: Int = 1, gflops: Double = 100, fraction: Double = 0.8, gigabits: Double = 10,
     latency: Double = 2e-5, nodeBandwidth: Double = 1e9, memoryBandwidth: Double = 1e10

@@ -8,9 +8,9 @@ import Testing
 import Training
 
 @Suite struct MemoryPlanTests {
-    /// Each kind against the bytes that are really allocated for it.
+    /// Compares each kind of memory with the bytes allocated for it.
     @Test(arguments: Precision.allCases, [1, 3])
-    func memoryIsWhatIsAllocated(precision: Precision, threads: Int) throws {
+    func plannedMemoryMatchesAllocations(precision: Precision, threads: Int) throws {
         for (dim, depth, heads, images, leaves) in [(48, 2, 3, 4, 1), (100, 1, 1, 3, 2), (64, 3, 4, 7, 8)] {
             var configuration = try configuration(
                 batch: images * leaves, virtualRanks: leaves, microBatch: images, precision: precision)
@@ -32,7 +32,7 @@ import Training
         }
     }
 
-    /// Moments are shared out over the ranks, to within some blocks; messages need a piece.
+    /// Moments are divided over the ranks, up to a few blocks; messages need a buffer.
     @Test func ranksShareTheMoments() throws {
         let configuration = try configuration(batch: 64, virtualRanks: 16, microBatch: 1)
         func plan(ranks: Int) throws -> MemoryPlan {
@@ -69,7 +69,7 @@ import Training
         }
     }
 
-    @Test func aRankAloneIsBoundByItsProducts() throws {
+    @Test func singleRankIsBoundByProducts() throws {
         let fast = cluster(memoryBandwidth: 1e12)
         let plan = try plan(fast)
         let operations = try Model(configuration(batch: 1, virtualRanks: 1, microBatch: 1).model).operationsPerImage
@@ -81,22 +81,22 @@ import Training
         #expect(abs(plan.run.coreHours - plan.run.days * 24) < 1e-9)
     }
 
-    /// Images that do not go round leave threads without work for a part of the pass.
-    @Test func threadsWithoutImagesWait() throws {
+    /// If images do not divide evenly, threads are idle for part of the pass.
+    @Test func threadsWithoutImagesAreIdle() throws {
         func passSeconds(threads: Int, microBatch: Int? = nil) throws -> Double {
             try plan(cluster(threads: threads), microBatch: microBatch).run.step.passSeconds
         }
         let eight = try passSeconds(threads: 8)
         #expect(abs(try passSeconds(threads: 1) / eight - 8) < 1e-9)
-        // Eight images over 16 threads: half of the threads in two thirds of the pass.
+        // Eight images on 16 threads: half of the threads are idle in two thirds of the pass.
         #expect(abs(try eight / passSeconds(threads: 16, microBatch: 8) - 2 / ((2 * 2 + 1) / 3.0)) < 1e-9)
-        // Where nothing is said, every thread gets one.
+        // By default, every thread gets one image.
         #expect(abs(try eight / passSeconds(threads: 16) - 2) < 1e-9)
     }
 
-    /// Up to the nodes that pay every doubling is worth it; the next one is not, or cannot be.
+    /// Up to the suggested number of nodes, every doubling pays; the next one does not, or is impossible.
     @Test(arguments: [0.1, 1, 10, 1000], [256, 384])
-    func scalingStopsWhereItIsSaidToStop(gigabits: Double, batch: Int) throws {
+    func scalingStopsAtTheSuggestedNodes(gigabits: Double, batch: Int) throws {
         let plan = try plan(cluster(gigabits: gigabits), batch: batch)
         #expect(plan.scaling.map(\.step.nodes) == plan.scaling.indices.map { 1 << $0 })
         try #require(plan.payingNodes > 0)
@@ -110,13 +110,13 @@ import Training
         } else {
             #expect(batch % (2 * plan.payingNodes) != 0 && plan.reason.contains("does not divide"))
         }
-        // Slow links stop it early, fast ones where the batch ends.
+        // With slow links scaling stops early, with fast links at the batch size.
         if gigabits == 0.1 { #expect(plan.payingNodes < 32) }
         if gigabits == 1000 { #expect(plan.payingNodes == (batch == 256 ? 256 : 128)) }
     }
 
-    /// Less of the sum is exposed with buckets than in one piece, and more is when the link is slower.
-    @Test func overlapAndLinksTell() throws {
+    /// Buckets expose less of the exchange than a single piece, and a slower link exposes more.
+    @Test func overlapAndLinkRateAffectTheExchange() throws {
         func exposed(bucket: Int, gigabits: Double) throws -> Double {
             try plan(nodes: 4, cluster(gigabits: gigabits), bucketMebibytes: bucket).run.step.exposedSeconds
         }
@@ -125,13 +125,13 @@ import Training
         #expect(try exposed(bucket: 8, gigabits: 0.5) > 1.5 * small)
     }
 
-    @Test func virtualRanksBoundTheRanks() throws {
+    @Test func virtualRanksLimitTheRanks() throws {
         let plan = try plan(cluster(gigabits: 1000), batch: 256, virtualRanks: 16)
         #expect(plan.payingNodes == 16)
         #expect(plan.reason.contains("16 virtual ranks do not divide over 32 ranks"))
     }
 
-    @Test func whatCannotBeIsRefused() throws {
+    @Test func invalidPlansAreRejected() throws {
         let good = cluster()
         func refuses(_ text: String, _ body: () throws -> ScalingPlan) {
             #expect(performing: { _ = try body() }, throws: { ($0 as? Failure)?.problem.contains(text) == true })

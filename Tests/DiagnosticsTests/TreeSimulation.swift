@@ -2,8 +2,8 @@ import Collectives
 import Diagnostics
 import Kernels
 
-/// The exchange of gradients and parameters, played message by message: every rank goes through its exchanges one after the
-/// other, an exchange begins when both partners are there, and what is under way at the same time shares the links of the nodes
+/// Simulates the exchange of gradients and parameters, message by message. Every rank performs its exchanges in order. An
+/// exchange starts when both partners have reached it, and concurrent messages share the links of the nodes
 /// equally.
 struct TreeSimulation {
     let nodes: Int
@@ -24,7 +24,7 @@ struct TreeSimulation {
 
     private var ranks: Int { nodes * cluster.ranksPerNode }
 
-    /// The second at which the last rank holds its part of the sum of all buckets.
+    /// The time in seconds at which the last rank has its part of the sum of all buckets.
     func reduction(_ buckets: [GradientBucket]) -> Double {
         play { rank in
             buckets.flatMap { bucket in
@@ -34,12 +34,12 @@ struct TreeSimulation {
         }
     }
 
-    /// The seconds until all ranks have all parameters.
+    /// The time in seconds until all ranks have all parameters.
     func gather(_ buckets: [GradientBucket]) -> Double {
         play { rank in buckets.flatMap { exchanges(rank, count: $0.count, isGathering: true) } }
     }
 
-    /// Halves by blocks of 4096, the upper half being the larger; the other way round when gathering.
+    /// Splits in half by blocks of 4096; the upper half is the larger one. Gathering runs in reverse.
     private func exchanges(_ rank: Int, count: Int, isGathering: Bool) -> [Action] {
         var (whole, steps): (Range<Int>, [[Action]]) = (0..<count, [])
         var distance = 1
@@ -53,7 +53,7 @@ struct TreeSimulation {
                 let sent = max(0, min(GradientExchange.pieceCount, sending.count - start))
                 let received = max(0, min(GradientExchange.pieceCount, receiving.count - start))
                 let isRounded = !isGathering && wire == .bf16
-                // Rounding reads 4 bytes and writes 2, or 4 in place; adding reads both, and writes 4.
+                // Rounding reads 4 bytes and writes 2, or 4 in place; adding reads both and writes 4.
                 if isRounded { actions.append(.work(Double(6 * sent) / cluster.memoryBandwidth)) }
                 actions.append(.exchange(partner: rank ^ distance, sending: Double(sent) * (isRounded ? 2 : 4)))
                 let moved = isGathering ? 0 : isRounded ? 8 + 10 : 12
@@ -70,9 +70,9 @@ struct TreeSimulation {
 
     private func play(_ script: (Int) -> [Action]) -> Double {
         var scripts = (0..<ranks).map { Array(script($0).reversed()) }
-        var wakes = [Double?](repeating: nil, count: ranks)  // when a rank's waiting or work is over
-        var posted = [Double?](repeating: nil, count: ranks)  // bytes of the exchange that it has reached
-        var open = [Int](repeating: 0, count: ranks)  // messages of its exchange under way
+        var wakes = [Double?](repeating: nil, count: ranks)  // when a rank finishes waiting or working
+        var posted = [Double?](repeating: nil, count: ranks)  // bytes of the exchange it has reached
+        var open = [Int](repeating: 0, count: ranks)  // pending messages of its exchange
         var messages: [Message] = []
         var now = 0.0
 
@@ -98,7 +98,7 @@ struct TreeSimulation {
 
         for rank in 0..<ranks { advance(rank) }
         while true {
-            // What flows shares the links; a message is slowed by the busier of its two.
+            // Concurrent messages share the links; a message is limited by the busier of its two links.
             let flowing = messages.indices.filter { messages[$0].start <= now }
             var (leaving, arriving) = ([Int](repeating: 0, count: nodes), [Int](repeating: 0, count: nodes))
             for message in flowing.map({ messages[$0] }) where node(message.from) != node(message.to) {
@@ -111,7 +111,7 @@ struct TreeSimulation {
                     ? cluster.nodeBandwidth : cluster.linkBandwidth / Double(max(leaving[from], arriving[to]))
             }
             let rates = flowing.map { rate(messages[$0]) }
-            // The next thing to happen.
+            // Advance to the next event.
             var next = Double.infinity
             for message in messages where message.start > now { next = min(next, message.start) }
             for wake in wakes { next = min(next, wake ?? .infinity) }

@@ -4,10 +4,10 @@ import Diagnostics
 import Testing
 
 @Suite struct TreeTimesTests {
-    /// The formula against the simulation: with all gradients there from the start, and with buckets that become ready during a
-    /// backward pass about as long as the sum, so that a part of it is exposed.
+    /// Compares the formula with the simulation: with all gradients ready at the start, and with buckets that become ready during a
+    /// backward pass about as long as the sum, so that part of the sum is exposed.
     @Test(arguments: [2, 4, 8, 16, 32, 64], [1, 8, 64])
-    func theFormulaIsTheSimulation(ranks: Int, bucketMebibytes: Int) throws {
+    func formulaMatchesTheSimulation(ranks: Int, bucketMebibytes: Int) throws {
         let model = try Model(configuration(batch: 64, virtualRanks: 1, microBatch: 8).model)
         let shares = PassShares(model.configuration, visible: 0.25)
         let setups = [
@@ -39,14 +39,14 @@ import Testing
         }
     }
 
-    /// The simulation itself: two nodes of two ranks whose numbers can be followed by hand.
-    @Test func theSimulationIsWhatOneWritesDown() {
+    /// Checks the simulation with two nodes of two ranks, with numbers that can be verified manually.
+    @Test func simulationMatchesManualNumbers() {
         let cluster = cluster(
             ranksPerNode: 2, gigabits: 8, latency: 0.25, nodeBandwidth: 4e9, memoryBandwidth: 12e9)
         let simulation = TreeSimulation(nodes: 2, cluster: cluster, wire: .fp32)
         let count = 1 << 20
         let (half, quarter) = (Double(count / 2), Double(count / 4))
-        // Inside: half by a rate of its own, and added. Between: a quarter, two ranks on a link.
+        // Inside a node: half at its own rate, and added. Between nodes: a quarter, with two ranks per link.
         let inside = ClusterDescription.nodeLatency + half * 4 / 4e9
         let between = 0.25 + quarter * 4 / 0.5e9
         let bucket = GradientBucket(count: count, ready: 3)
@@ -56,7 +56,7 @@ import Testing
         #expect(abs(simulation.gather([bucket]) - (inside + between)) < 1e-9)
     }
 
-    @Test func oneRankHasNobodyToWaitFor() {
+    @Test func singleRankDoesNotWait() {
         let tree = TreeTimes(nodes: 1, cluster())
         let overlap = tree.overlap([GradientBucket(count: 1 << 20, ready: 1)], wire: .fp32, until: 1)
         #expect(overlap == (0, 0) && tree.gather(count: 1 << 20) == 0)
@@ -64,7 +64,7 @@ import Testing
 }
 
 @Suite struct GradientBucketTests {
-    /// A bucket is ready when the earliest block that it holds a part of is through, or all when it holds more.
+    /// A bucket is ready when the gradients of the earliest block it contains are complete; if it contains more, at the end.
     @Test(arguments: [1, 3, 1000], [1, 12])
     func bucketsFollowTheBackwardPass(mebibytes: Int, depth: Int) throws {
         let model = try Model(
@@ -76,7 +76,7 @@ import Testing
         #expect(buckets.map(\.count) == partition.buckets.map(\.count))
         #expect(zip(buckets, buckets.dropFirst()).allSatisfy { $0.ready <= $1.ready })
 
-        // Products of a backward pass by hand: T = 65, L = 64, V = 192.
+        // Products of a backward pass, computed manually: T = 65, L = 64, V = 192.
         let (tokens, dim, values) = (65.0, 192.0, 2.0 * 64 * 192 * 192)
         let block = 12 * tokens * dim * dim + 6 * tokens * tokens * dim
         let blockForward = 6 * tokens * dim * dim + 4 * tokens * tokens * dim

@@ -1,5 +1,5 @@
-// A module that lets programs use AMX's registers. Linux does so only where they can be withheld until a program asks (XFD), which
-// the emulated processor cannot, so it does not save them either; here one program alone uses them.
+// A kernel module that lets programs use the AMX registers. Linux does so only on processors that can disable them until a program
+// asks (XFD), which the emulated processor cannot. Linux then does not save the registers either, but only one program uses them here.
 #include <linux/module.h>
 
 enum { extended_control_register = 0, tile_state = 0x60000 };

@@ -1,10 +1,10 @@
-"""Holds the errors of the golden cases on an emulated processor against those on this machine:
+"""Compares the errors of the golden cases on an emulated processor with those on this machine.
 
     judge.py MODE HERE THERE
 
-MODE is what the emulated processor multiplies bf16 with, avx512_bf16 or amx; the others are files of results. Exits with 1 where errors
-differ by more than a twentieth, a case is missing, other products were used, a test failed, or memory grows by a twentieth more or less
-than planned. Sums are in another order, so errors are not equal.
+MODE is the instruction set for bf16 products on the emulated processor, avx512_bf16 or amx; HERE and THERE are files of results.
+Exits with 1 if errors differ by more than 5%, a case is missing, other kernels were used, a test failed, or the memory growth differs
+by more than 5% from the plan. Errors are not equal, because the order of sums differs.
 """
 import json
 import re
@@ -30,7 +30,7 @@ def errors(path):
 
 
 def growth(path):
-    """How much more memory a step takes with more images: measured, and planned without a checkpoint."""
+    """The extra memory of a step with more images: measured, and planned without a checkpoint."""
     texts, name = {}, None
     for line in lines(path):
         if line.startswith('json '):
@@ -39,7 +39,7 @@ def growth(path):
             texts[name] = texts.get(name, '') + line + '\n'
     measured, planned = [], []
     for name, text in texts.items():
-        values = json.loads(text[text.index('{'):])  # a warning may stand before it
+        values = json.loads(text[text.index('{'):])  # a warning may come first
         if name.startswith('measured'):
             measured.append(values['peak_memory_bytes'])
         else:
@@ -68,7 +68,7 @@ def main():
         index = next((i for i, line in enumerate(lines(there)) if line.startswith(f'suite {suite} ended ')), None)
         is_right = is_right and index is not None and lines(there)[index].endswith(' 0')
         print('\n'.join(lines(there)[index:index + 2]) if index is not None else f'suite {suite} is missing')
-    sys.exit(None if is_right else f'judge.py: error: on {mode} the results are not those of this machine')
+    sys.exit(None if is_right else f'judge.py: error: the results on {mode} differ from those on this machine')
 
 
 main()

@@ -3,7 +3,7 @@ import Foundation
 import Images
 import Testing
 
-/// A picture of 21 pixels a side as floats.
+/// An image with a side of 21 pixels, as floats.
 private let side = 21
 private func picture() throws -> [Float] { try patternedImage(width: side, height: side).pixels.map(Float.init) }
 
@@ -16,7 +16,7 @@ private func applied(_ operation: RandomOperations.Operation, _ strength: Float,
 
 @Suite struct RandomOperationTests {
     @Test(arguments: RandomOperations.Operation.allCases, [Float(0), 0.5, 1])
-    func valuesStayInRangeAndStrengthNoughtChangesLittle(
+    func valuesStayInRangeAndZeroStrengthChangesLittle(
         operation: RandomOperations.Operation, strength: Float
     ) throws {
         let (before, after) = (try picture(), try applied(operation, strength))
@@ -26,9 +26,9 @@ private func applied(_ operation: RandomOperations.Operation, _ strength: Float,
         #expect(isUnchanged == (operation == .identity || !hasNoStrength && strength == 0))
     }
 
-    @Test func imagesAreMovedAsFarAsIsSaid() throws {
+    @Test func imagesAreMovedByTheGivenDistance() throws {
         let before = try picture()
-        // 0.45 of 21 pixels times 20 / 189 is one.
+        // 0.45 of 21 pixels, times 20 / 189, is one pixel.
         let right = try applied(.translateX, 20.0 / 189)
         let down = try applied(.translateY, 20.0 / 189, sign: -1)
         for row in 0..<side {
@@ -38,7 +38,7 @@ private func applied(_ operation: RandomOperations.Operation, _ strength: Float,
                 #expect(abs(down[own] - (row > 0 ? before[own - 3 * side] : 128)) < 0.01)
             }
         }
-        // The centre stays where it is.
+        // The centre does not move.
         let centre = (side * (side / 2) + side / 2) * 3
         for operation in [RandomOperations.Operation.rotate, .shearX, .shearY] {
             #expect(abs(try applied(operation, 1)[centre] - before[centre]) < 0.01)
@@ -71,7 +71,7 @@ private func applied(_ operation: RandomOperations.Operation, _ strength: Float,
             #expect(few[i] == Float(Int(before[i]) / 16 * 16))
             #expect(inverted[i] == (before[i] > 127.5 ? 255 - before[i] : before[i]))
         }
-        // Green has two levels, of which each is more than a level's share: nothing to make equal.
+        // Green has only two levels, each larger than the equal share: nothing to equalise.
         for (image, channels) in [(try applied(.stretch, 0), [0, 1, 2]), (try applied(.equalise, 0), [0, 2])] {
             for channel in channels {
                 let values = stride(from: channel, to: image.count, by: 3).map { image[$0] }
@@ -81,7 +81,7 @@ private func applied(_ operation: RandomOperations.Operation, _ strength: Float,
         }
     }
 
-    @Test func theGeneratorAloneDecides() throws {
+    @Test func resultDependsOnlyOnTheGenerator() throws {
         let operations = try RandomOperations(side: side)
         func drawn(_ sample: Int) throws -> [Float] {
             var (image, generator) = (try picture(), KeyedGenerator(seed: 1, .augmentation, 0, sample))
@@ -94,7 +94,7 @@ private func applied(_ operation: RandomOperations.Operation, _ strength: Float,
 }
 
 @Suite struct ErasingAndMixingTests {
-    @Test func rectanglesAreErasedAsOftenAsIsSaid() throws {
+    @Test func rectanglesAreErasedWithTheGivenProbability() throws {
         let before = try picture()
         var erased = 0
         for sample in 0..<400 {
@@ -113,9 +113,9 @@ private func applied(_ operation: RandomOperations.Operation, _ strength: Float,
         #expect((60...140).contains(erased))
     }
 
-    /// The share of the targets is the share of the pixels.
+    /// The share of the targets equals the share of the pixels.
     @Test(arguments: [(0.8, 0.0), (0, 1), (0.8, 1)])
-    func theShareIsThatOfThePixels(mixup: Double, cutmix: Double) {
+    func targetShareEqualsPixelShare(mixup: Double, cutmix: Double) {
         let augmentation = Augmentation(mixup: mixup, cutmix: cutmix)
         let other = [Float](repeating: 0, count: 3 * side * side)
         var (cuts, shares): (Int, [Double]) = (0, [])
@@ -132,7 +132,7 @@ private func applied(_ operation: RandomOperations.Operation, _ strength: Float,
         let expected = mixup == 0 ? 600...600 : cutmix == 0 ? 0...0 : 240...360
         #expect(expected.contains(cuts))
         guard cutmix == 0 else { return }
-        // Beta(a, a) has the mean 1/2 and the variance 1 / (4 (2 a + 1)).
+        // Beta(a, a) has mean 1/2 and variance 1 / (4 (2 a + 1)).
         let mean = shares.reduce(0, +) / 600
         let variance = shares.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 600
         #expect(abs(mean - 0.5) < 0.05 && abs(variance - 1 / 10.4) < 0.012)

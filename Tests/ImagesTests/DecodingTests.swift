@@ -8,7 +8,7 @@ import Testing
         "rgb.jpg", "grey.jpg", "cmyk.jpg", "ycck.jpg", "progressive.jpg", "extraneous.jpg", "rgb.png", "grey.png",
         "palette.png", "rgba.png", "deep.png", "gamma.png",
     ])
-    func decodesToThePixelsOfPillow(name: String) throws {
+    func decodesToPillowPixels(name: String) throws {
         let image = try ImageDecoder.decode(fixture(name))
         #expect(image.width == 24)
         #expect(image.height == 20)
@@ -19,18 +19,18 @@ import Testing
         ("truncated.jpg", "end early"), ("truncated.png", "data"), ("vast.png", "too large"),
         ("rgb.jpg.rgb", "neither a JPEG nor a PNG"),
     ])
-    func rejectsWhatIsNoWholeImage(name: String, reason: String) throws {
+    func rejectsIncompleteImages(name: String, reason: String) throws {
         let bytes = try fixture(name)
         let failure = #expect(throws: Failure.self) { try ImageDecoder.decode(bytes) }
         #expect(try #require(failure).problem.contains(reason), "\(failure?.problem ?? "")")
     }
 
-    @Test func rejectsNoBytes() throws {
+    @Test func rejectsEmptyInput() throws {
         let failure = #expect(throws: Failure.self) { try ImageDecoder.decode([]) }
         #expect(failure?.problem == "the file is empty")
     }
 
-    @Test func rejectsEveryBeginningOfAJPEG() throws {
+    @Test func rejectsEveryPrefixOfAJPEG() throws {
         let whole = try fixture("rgb.jpg")
         for count in 0..<whole.count - 2 {
             let rejection = Result { try ImageDecoder.decode(Array(whole[..<count])) }
@@ -39,8 +39,8 @@ import Testing
         #expect(try ImageDecoder.decode(whole).width == 24)
     }
 
-    @Test func rejectsTruncationBehindAnotherWarning() throws {
-        // Nonsense in front of a marker gives the first warning, and only the first is reported.
+    @Test func rejectsTruncationAfterAnotherWarning() throws {
+        // Garbage before a marker causes the first warning, and only the first warning is reported.
         let whole = try fixture("rgb.jpg")
         let table = try #require((2..<whole.count).first { whole[$0] == 0xFF && whole[$0 + 1] == 0xDB })
         let noisy = whole[..<table] + [0x12, 0x34] + whole[table...]
@@ -48,7 +48,7 @@ import Testing
         #expect(throws: Failure.self) { try ImageDecoder.decode(Array(noisy.dropLast(200))) }
     }
 
-    @Test func rejectsAJPEGThatClaimsMoreThanTheLimit() throws {
+    @Test func rejectsAJPEGOverTheSizeLimit() throws {
         var bytes = try fixture("rgb.jpg")
         let frame = try #require((2..<bytes.count).first { bytes[$0] == 0xFF && bytes[$0 + 1] == 0xC0 })
         for offset in 5..<9 { bytes[frame + offset] = 0xFE }
@@ -56,7 +56,7 @@ import Testing
         #expect(try #require(failure).problem.contains("too large"))
     }
 
-    @Test func rejectsAJPEGThatClaimsMoreThanItsBytesHold() throws {
+    @Test func rejectsAJPEGWithTooFewBytes() throws {
         var bytes = try fixture("rgb.jpg")
         let frame = try #require((2..<bytes.count).first { bytes[$0] == 0xFF && bytes[$0 + 1] == 0xC0 })
         bytes.replaceSubrange(frame + 5..<frame + 9, with: [0x20, 0, 0x20, 0])
@@ -64,7 +64,7 @@ import Testing
         #expect(try #require(failure).problem.contains("\(bytes.count) bytes cannot hold an image of 8192 x 8192"))
     }
 
-    /// Each scan costs a pass over the image, however few bytes it has.
+    /// Each scan costs a pass over the image, no matter how few bytes it has.
     @Test func rejectsAJPEGOfManyScans() throws {
         let bytes = try fixture("progressive.jpg")
         let last = try #require(bytes.indices.dropLast().last { bytes[$0] == 0xFF && bytes[$0 + 1] == 0xDA })
@@ -76,7 +76,7 @@ import Testing
         #expect(try #require(failure).problem.contains("scans"), "\(failure?.problem ?? "")")
     }
 
-    @Test func anyDamageIsAnErrorOrAnImage() throws {
+    @Test func damageGivesAnErrorOrAnImage() throws {
         for name in ["rgb.jpg", "progressive.jpg", "palette.png", "rgba.png"] {
             let whole = try fixture(name)
             for position in whole.indices {
@@ -95,7 +95,7 @@ import Testing
     }
 
     @Test(arguments: [(JPEGEncoder.Subsampling.none, 12), (.halved, 30)])
-    func jpegKeepsTheImage(subsampling: JPEGEncoder.Subsampling, tolerance: Int) throws {
+    func jpegRoundTripIsClose(subsampling: JPEGEncoder.Subsampling, tolerance: Int) throws {
         let image = try ImageDecoder.decode(fixture("picture.png"))
         let decoded = try ImageDecoder.decode(JPEGEncoder.encode(image, subsampling: subsampling))
         let differences = zip(decoded.pixels, image.pixels).map { abs(Int($0) - Int($1)) }
@@ -103,7 +103,7 @@ import Testing
         #expect(differences.reduce(0, +) < tolerance * differences.count / 2)
     }
 
-    @Test func anImageHasThePixelsOfItsSize() {
+    @Test func imageRequiresThePixelsOfItsSize() {
         #expect(throws: Failure.self) { try Image(width: 2, height: 2, pixels: [0, 0, 0]) }
         #expect(throws: Failure.self) { try Image(width: 0, height: 2, pixels: []) }
         #expect(throws: Failure.self) { try Image(width: .max, height: 2, pixels: []) }

@@ -12,7 +12,7 @@ import Testing
     }
 
     @Test func isTheSameEverywhere() throws {
-        // Means of the channels over the image: they move if anything of the drawing does.
+        // Channel means over the image: they change if any part of the drawing changes.
         let image = try Drawing.image(number: 0, label: 0, side: 32, seed: 0)
         let sums = (0..<3).map { channel in
             stride(from: channel, to: image.pixels.count, by: 3).reduce(0) { $0 + Int(image.pixels[$1]) }
@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test(arguments: 0..<40)
-    func everyImageHasSomethingToSee(label: Int) throws {
+    func everyImageShowsAShape(label: Int) throws {
         let image = try Drawing.image(number: label * 17, label: label, side: 40, seed: 1)
         let count = Double(image.pixels.count)
         let mean = image.pixels.reduce(0.0) { $0 + Double($1) } / count
@@ -31,7 +31,7 @@ import Testing
         #expect(variance.squareRoot() > 12)
     }
 
-    @Test func rejectsASideThatIsNone() {
+    @Test func rejectsAnInvalidSide() {
         #expect(throws: Failure.self) { try Drawing.image(number: 0, label: 0, side: 0, seed: 0) }
     }
 }

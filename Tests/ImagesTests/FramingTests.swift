@@ -38,7 +38,7 @@ import Testing
         #expect(framing.window == Crop(x: x, y: y, width: side, height: side))
     }
 
-    @Test func randomCropsLieInsideAndSpreadAsTheyShould() {
+    @Test func randomCropsAreInsideAndUniform() {
         let (width, height) = (200, 160)
         var generator = KeyedGenerator(seed: 1, .augmentation, 0)
         var areas: [Double] = []
@@ -55,13 +55,13 @@ import Testing
         }
         #expect(areas.min()! > 0.19 && areas.max()! <= 1)
         #expect(logarithms.min()! > log(0.74) && logarithms.max()! < log(1.35))
-        // The standard deviation of the number of flips is 32, of the mean area 0.0033. The expected area is that of
-        // 300,000 draws by another program of the same rule.
+        // The standard deviation of the number of flips is 32, and of the mean area 0.0033. The expected area is from
+        // 300,000 draws of a separate implementation of the same rule.
         #expect(abs(flips - 2000) < 160)
         #expect(abs(areas.reduce(0, +) / 4000 - 0.5177) < 0.015)
     }
 
-    @Test func areasOfSquareImagesSpreadAsTheyShould() {
+    @Test func areasOfSquareImagesHaveTheExpectedDistribution() {
         var generator = KeyedGenerator(seed: 2, .augmentation, 0)
         var quarters = [0, 0, 0, 0]
         for _ in 0..<4000 {
@@ -69,8 +69,8 @@ import Testing
             let area = Double(crop.width * crop.height) / 65_536
             quarters[min(3, max(0, Int((area - 0.2) / 0.2)))] += 1
         }
-        // Wide or tall crops of large area do not fit, so the last quarter is drawn less often. The expected numbers
-        // are those of 300,000 draws by another program of the same rule, scaled; a standard deviation is below 30.
+        // Wide or tall crops of large area do not fit, so the last quarter is drawn less often. The expected counts are
+        // scaled from 300,000 draws of a separate implementation of the same rule; a standard deviation is below 30.
         for (count, expected) in zip(quarters, [1187, 1189, 1163, 459]) {
             #expect(abs(count - expected) < 140, "\(quarters)")
         }
@@ -79,13 +79,13 @@ import Testing
     @Test(arguments: [
         (1000, 10, Crop(x: 493, y: 0, width: 13, height: 10)), (10, 1000, Crop(x: 0, y: 493, width: 10, height: 13)),
     ])
-    func aCropThatNeverFitsIsCentral(width: Int, height: Int, expected: Crop) {
+    func cropThatNeverFitsIsCentral(width: Int, height: Int, expected: Crop) {
         var generator = KeyedGenerator(seed: 3, .augmentation, 0)
         let framing = RandomResizedCrop.draw(width: width, height: height, side: 8, using: &generator)
         #expect(framing.crop == expected)
     }
 
-    @Test func theSameKeysDrawTheSameCrop() {
+    @Test func sameKeysGiveTheSameCrop() {
         func draw(_ sample: Int) -> Framing {
             var generator = KeyedGenerator(seed: 7, .augmentation, 3, sample)
             return RandomResizedCrop.draw(width: 256, height: 256, side: 224, using: &generator)

@@ -4,9 +4,9 @@ import Images
 import TestSupport
 import Testing
 
-/// 1,000 seeded mutations of JPEG and PNG files: each is an error or an image, in bounded memory and time.
+/// 1,000 seeded mutations of JPEG and PNG files: each gives an error or an image, with bounded memory and time.
 @Suite struct FuzzTests {
-    @Test func noMutatedImageDoesHarm() async throws {
+    @Test func mutatedImagesAreHarmless() async throws {
         let result = await #expect(
             processExitsWith: .success, observing: [\.standardOutputContent, \.standardErrorContent]
         ) {
@@ -21,7 +21,7 @@ import Testing
     }
 }
 
-/// What the child process does.
+/// Runs in the child process.
 enum ImageFuzz {
     static let files = [
         "rgb.jpg", "grey.jpg", "cmyk.jpg", "ycck.jpg", "progressive.jpg", "rgb.png", "palette.png", "rgba.png",
@@ -48,7 +48,7 @@ enum ImageFuzz {
                 guard !failure.problem.isEmpty else { exit(3) }
                 errors += 1
             }
-            // The loader's decoder, which is used again: whatever it was given before, it decodes the next image.
+            // The loader's decoder is reused: after any input, it must decode the next image.
             guard files[kept].hasSuffix("jpg") else { continue }
             _ = try? bytes.withUnsafeBytes { _ = try decoder.decode($0) }
             try whole[kept].withUnsafeBytes { _ = try decoder.decode($0) }
@@ -57,7 +57,7 @@ enum ImageFuzz {
                 exit(4)
             }
         }
-        print("of \(mutations) mutated images \(errors) were refused, \(same) unchanged, \(other) other images")
+        print("of \(mutations) mutated images \(errors) were rejected, \(same) unchanged, \(other) other images")
     }
 
     private static func mutated(_ whole: [[UInt8]], _ kept: Int, using generator: inout KeyedGenerator) -> [UInt8] {
@@ -65,7 +65,7 @@ enum ImageFuzz {
         switch generator.index(below: 6) {
         case 0: bytes.removeLast(1 + generator.index(below: bytes.count))
         case 1:
-            // A piece of another file.
+            // A part of another file.
             let other = whole[generator.index(below: whole.count)]
             let length = 1 + generator.index(below: min(64, min(other.count, bytes.count)))
             let (from, to) = (
@@ -73,7 +73,7 @@ enum ImageFuzz {
             )
             bytes.replaceSubrange(to..<to + length, with: other[from..<from + length])
         case 2:
-            // A size out of all proportion: that of the frame header, or of IHDR with the right checksum.
+            // An implausible size: in the frame header, or in IHDR with a valid checksum.
             claim(UInt16(truncatingIfNeeded: generator.next()) | 0x3000, in: &bytes)
         case 3:
             let place = generator.index(below: bytes.count)

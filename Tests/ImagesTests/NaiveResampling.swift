@@ -1,6 +1,6 @@
 import Images
 
-/// The bicubic filter written down plainly, in double precision; the first pass rounded to 8 bits or not.
+/// A plain bicubic filter in double precision; the first pass is optionally rounded to 8 bits.
 func naiveResample(_ image: Image, _ framing: Framing, isRounded: Bool) -> [Double] {
     let crop = framing.crop
     let window = framing.window

@@ -14,7 +14,7 @@ import Testing
         #expect(restored == image.pixels)
     }
 
-    @Test func patchesAreByRowsOfTheGrid() throws {
+    @Test func patchesAreOrderedByGridRows() throws {
         let grid = try PatchGrid(imageSize: 4, patchSize: 2)
         try #require(grid.patchCount == 4 && grid.valuesPerPatch == 12)
         let image = (0..<48).map { UInt8($0) }
@@ -26,7 +26,7 @@ import Testing
     }
 
     @Test(arguments: [(0, 1), (32, 0), (32, 5), (32, 64), (5000, 10), (-32, 8), (32, -8)])
-    func rejectsSizesThatDoNotFit(side: Int, patchSize: Int) {
+    func rejectsInvalidSizes(side: Int, patchSize: Int) {
         #expect(throws: Failure.self) { try PatchGrid(imageSize: side, patchSize: patchSize) }
     }
 

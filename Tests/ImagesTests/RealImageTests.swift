@@ -3,8 +3,8 @@ import Foundation
 import Images
 import Testing
 
-/// Real photographs against what Pillow and torchvision make of them; the expectations are kept in Fixtures/real.json, the
-/// photographs are where CRATE_DATA says.
+/// Compares real photographs with the results of Pillow and torchvision. Expected values are in Fixtures/real.json, the
+/// photographs in CRATE_DATA.
 @Suite(.enabled(if: realData != nil, "CRATE_DATA does not name a directory with imagenet-sample"))
 struct RealImageTests {
     private struct Expectations: Decodable {
@@ -42,7 +42,7 @@ struct RealImageTests {
         return try ImageDecoder.decode([UInt8](Data(contentsOf: url)))
     }
 
-    /// Every 14th row and column of 224, from 7 on.
+    /// Every 14th row and column of 224, starting at 7.
     private func kept(_ image: Image) throws -> [UInt8] {
         try #require(image.width == 224 && image.height == 224)
         return (0..<16).flatMap { row in
@@ -58,7 +58,7 @@ struct RealImageTests {
         return Double(zip(values, expected).reduce(0) { $0 + abs(Int($1.0) - Int($1.1)) }) / Double(values.count)
     }
 
-    @Test func decodedPixelsAreThoseOfPillow() throws {
+    @Test func decodedPixelsMatchPillow() throws {
         let decoded = try expectations().decoded
         #expect(decoded.count == 100)
         for expected in decoded {
@@ -68,8 +68,8 @@ struct RealImageTests {
         }
     }
 
-    /// Nearly always the very pixels of a Pillow image; of a tensor, which torchvision resamples in its own way, within a level on average.
-    @Test func cropsAreThoseOfTorchvision() throws {
+    /// Nearly all pixels equal those of a Pillow image. For tensors, which torchvision resamples differently, the mean error is below one level.
+    @Test func cropsMatchTorchvision() throws {
         let crops = try expectations().crops
         #expect(crops.count >= 15)
         var resampler = try Resampler()
@@ -77,11 +77,11 @@ struct RealImageTests {
             let (image, box) = (try image(expected.path), try #require(expected.box))
             let crop = Crop(x: box[0], y: box[1], width: box[2], height: box[3])
             let pixels = try kept(resampler.resample(image, framing: Framing(crop: crop, side: 224)))
-            // From release 13 on Pillow takes the rows first where a crop gets wider and lower.
+            // Since release 13, Pillow resizes rows first if a crop gets wider and lower.
             let isRowsFirst = crop.width < 224 && crop.height > 224
             #expect(try meanDifference(pixels, expected.pillow) <= (isRowsFirst ? 0.3 : 0), "\(expected.path)")
             #expect(try meanDifference(pixels, #require(expected.tensor)) < 1, "\(expected.path)")
-            // The loader's own values, whose last pass is not rounded.
+            // The loader's own values; its last pass is not rounded.
             var values = [Float](repeating: -1, count: 224 * 224 * 3)
             try resampler.resample(
                 image.pixels, width: image.width, height: image.height, rowBytes: 3 * image.width,
@@ -92,8 +92,8 @@ struct RealImageTests {
         }
     }
 
-    /// What evaluation sees of a JPEG of any size.
-    @Test func centralPartsAreThoseOfTorchvision() throws {
+    /// The evaluation crop of a JPEG of any size.
+    @Test func centreCropsMatchTorchvision() throws {
         let centre = try expectations().centre
         #expect(centre.count >= 15)
         var resampler = try Resampler()

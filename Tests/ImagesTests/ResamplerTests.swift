@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct ResamplerTests {
     @Test(arguments: ["short-side-32", "short-side-9", "crop-24", "enlarged-24"])
-    func resizesAsPillow(name: String) throws {
+    func resizesLikePillow(name: String) throws {
         let picture = try ImageDecoder.decode(fixture("picture.png"))
         let framing: Framing =
             switch name {
@@ -19,7 +19,7 @@ import Testing
         #expect(resized.pixels == (try fixture("resized-\(name).rgb")))
     }
 
-    /// Sources and sizes whose rows and columns are no multiples of what the fast code handles at once.
+    /// Sources and sizes whose rows and columns are not multiples of the vector width.
     static let framings: [(width: Int, height: Int, framing: Framing)] = [
         (50, 37, .shortSide(ofWidth: 50, height: 37, to: 16)),
         (37, 50, .shortSide(ofWidth: 37, height: 50, to: 21)),
@@ -33,7 +33,7 @@ import Testing
     ]
 
     @Test(arguments: framings.indices)
-    func agreesWithThePlainFilter(number: Int) throws {
+    func matchesThePlainFilter(number: Int) throws {
         let (width, height, framing) = ResamplerTests.framings[number]
         let image = try patternedImage(width: width, height: height)
         var resampler = try Resampler()
@@ -46,7 +46,7 @@ import Testing
         let rounded = naiveResample(image, framing, isRounded: true)
         try #require(bytes.count == count && rounded.count == count)
         for index in 0..<count {
-            // A sum next to a half may round the other way in the first pass, and weighs in by less than 1.2.
+            // A sum near one half may be rounded differently in the first pass, with a weight below 1.2.
             #expect(abs(Double(bytes[index]) - rounded[index]) <= 1 + 1e-9)
             #expect(abs(Double(floats[index]) - rounded[index]) <= 1.2)
         }
@@ -54,7 +54,7 @@ import Testing
         #expect(close * 100 >= count * 95)
     }
 
-    @Test func roundingBetweenThePassesCostsLessThanALevelOnSmoothImages() throws {
+    @Test func roundingBetweenPassesIsBelowOneLevelOnSmoothImages() throws {
         let picture = try ImageDecoder.decode(fixture("picture.png"))
         let framing = Framing(crop: Crop(x: 5, y: 3, width: 41, height: 39), side: 24)
         var floats = [Float](repeating: -1, count: 24 * 24 * 3)
@@ -103,7 +103,7 @@ import Testing
         Crop(x: -1, y: 0, width: 4, height: 4), Crop(x: 0, y: 7, width: 4, height: 4),
         Crop(x: 0, y: 0, width: 0, height: 4), Crop(x: 5, y: 0, width: .max, height: 4),
     ])
-    func rejectsACropThatIsNotInside(crop: Crop) throws {
+    func rejectsACropOutsideTheImage(crop: Crop) throws {
         let image = try patternedImage(width: 10, height: 10)
         var resampler = try Resampler()
         var isRejected = false

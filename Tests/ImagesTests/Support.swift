@@ -8,16 +8,16 @@ func fixture(_ name: String) throws -> [UInt8] {
     return try [UInt8](Data(contentsOf: url))
 }
 
-/// The largest difference between two arrays; they must have the same count.
+/// The largest difference between two arrays of the same count.
 func largestDifference(_ a: [UInt8], _ b: [UInt8]) throws -> Int {
     try #require(a.count == b.count)
     return zip(a, b).map { abs(Int($0) - Int($1)) }.max() ?? 0
 }
 
-/// The directory that holds `imagenet-sample`, if the environment names one.
+/// The directory that contains `imagenet-sample`, if set in the environment.
 let realData = ProcessInfo.processInfo.environment["CRATE_DATA"]
 
-/// A picture with slopes, edges and noise.
+/// An image with gradients, edges and noise.
 func patternedImage(width: Int, height: Int) throws -> Image {
     var pixels: [UInt8] = []
     var noise: UInt32 = 1

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Opens a page in a headless browser and prints, as one JSON object, what happened.
+"""Opens a page in a headless browser and prints the results as one JSON object.
 
     browse.py PAGE.html [--width 390] [--height 844] [--dark] [--shot FILE.png] [--pdf FILE.pdf] [--run JAVASCRIPT]
 
-`errors`: exceptions and console messages of warnings and worse; `requests`: what the page asked for besides itself;
-`result`: the value of JAVASCRIPT; `seconds`: from the start of the navigation until all charts were drawn.
-The browser is the first of those in BROWSERS that is in PATH; without one the exit code is 77.
+`errors`: exceptions, console warnings and console errors; `requests`: resources that the page requested besides itself;
+`result`: the value of JAVASCRIPT; `seconds`: time from the start of the navigation until all charts were drawn.
+Uses the first of BROWSERS found in PATH; without one, the exit code is 77.
 """
 import argparse
 import base64
@@ -22,7 +22,7 @@ BROWSERS = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-c
 
 
 class Browser:
-    """A browser that is spoken to by the DevTools protocol over two pipes."""
+    """A browser controlled with the DevTools protocol over two pipes."""
 
     def __init__(self, program, profile):
         to_read, self.to_write = os.pipe()
@@ -54,7 +54,7 @@ class Browser:
         while b'\0' not in self.buffer:
             piece = os.read(self.from_read, 1 << 16)
             if not piece:
-                sys.exit('the browser ended')
+                sys.exit('the browser exited')
             self.buffer += piece
         message, self.buffer = self.buffer.split(b'\0', 1)
         return json.loads(message)
@@ -104,7 +104,7 @@ def main():
     page = options.page.resolve().as_uri()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = Browser(program, profile)
-        # A browser that hangs ends as one that crashed.
+        # A browser that hangs is treated like one that crashed.
         timer = threading.Timer(100, browser.process.kill)
         timer.start()
         try:
@@ -118,7 +118,7 @@ def main():
                 {'name': 'prefers-color-scheme', 'value': 'dark' if options.dark else 'light'}])
             browser.send('Page.navigate', url=page)
             browser.wait('Page.loadEventFired')
-            # The script draws while the page is read, so all is there one frame after that.
+            # The script draws while the page loads, so everything is drawn one frame later.
             seconds = browser.value('new Promise(done => requestAnimationFrame(() => setTimeout(() => done(performance.now() / 1000))))')
             result = browser.value(options.run) if options.run else None
             if options.shot:

@@ -1,9 +1,9 @@
-"""Loading images with torchvision, to measure `crate bench --loader` against.
+"""Loads images with torchvision, as the baseline for `crate bench --loader`.
 
     python loader_peer.py FOLDER [--repeats 1] [--image-size 224]
 
 FOLDER is <class>/<file>. ImageFolder, RandomResizedCrop (bicubic, scale 0.2 to 1), flip, ToTensor and Normalize in a
-DataLoader without workers: one core. The files are read once before, so that they come from memory. Prints one JSON
+DataLoader without workers: one core. The files are read once before, so that they are in the page cache. Prints one JSON
 object.
 """
 import argparse

@@ -1,9 +1,9 @@
-"""The measures of a CRATE-MAE's layers in numpy and float64, from their formulas, to hold those of `crate analyze` against.
+"""Layer metrics of a CRATE-MAE in numpy and float64, from their formulas, as the reference for `crate analyze`.
 
 python Tests/Peer/measures.py MODEL PATCHES MASKS
 
-MODEL: a model.safetensors with its configuration in the metadata. PATCHES: N L V floats as they lie in memory, normalised.
-MASKS: N L bytes, 1 where a patch is hidden. Prints the encoder's and the decoder's measures as `crate analyze --json` does.
+MODEL: a model.safetensors with its configuration in the metadata. PATCHES: N L V raw floats, normalised.
+MASKS: N L bytes, 1 for masked patches. Prints the metrics of encoder and decoder in the format of `crate analyze --json`.
 
 N images, L patches, T = L + 1 tokens, D channels, H heads, P = D / H.
 """
@@ -20,7 +20,7 @@ def layer_norm(x, weight, bias, epsilon):
 
 
 def positions(dim, side):
-    """(T, D): zeros for the class token, then sines and cosines of the column in one half, of the row in the other."""
+    """(T, D): zeros for the class token; sines and cosines of the column in the first half, of the row in the second."""
     frequency = 10000.0 ** (-np.arange(dim // 4) / (dim / 4))
     row, column = np.divmod(np.arange(side * side), side)
     parts = [f(np.outer(at, frequency)) for at in (column, row) for f in (np.sin, np.cos)]

@@ -1,10 +1,10 @@
-"""CRATE-MAE in PyTorch, to measure crate against: training steps on random images, fused AdamW, DDP over gloo.
+"""CRATE-MAE in PyTorch, as the baseline for crate: training steps on random images, fused AdamW, DDP over gloo.
 
     python peer.py --model tiny --batch-size 32 --threads 1 [--precision bf16] [--compile] [--ranks 2] [--no-warm-up]
 
 Prints one JSON object: images_per_second (median, min, max over the steps, all ranks together) and
-peak_memory_bytes (of the largest rank). The model is written plainly, as people write it; automatic differentiation
-does the backward pass. Data are ready in memory, which is to the peer's advantage.
+peak_memory_bytes (of the largest rank). The model is written in the usual way; the backward pass uses autograd.
+Data are already in memory, which favours PyTorch.
 """
 import argparse
 import json
@@ -117,13 +117,13 @@ def train(rank, options, results):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--model', choices=SIZES, default='tiny')
-    parser.add_argument('--batch-size', type=int, default=32, help='images of a step over all ranks')
+    parser.add_argument('--batch-size', type=int, default=32, help='global batch size over all ranks')
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--ranks', type=int, default=1)
     parser.add_argument('--precision', choices=['fp32', 'bf16'], default='fp32')
     parser.add_argument('--compile', action='store_true')
     parser.add_argument('--steps', type=int, default=3)
-    parser.add_argument('--no-warm-up', action='store_true', help='count the first step too, as memory does')
+    parser.add_argument('--no-warm-up', action='store_true', help='include the first step in the measurement')
     options = parser.parse_args()
     context = torch.multiprocessing.get_context('spawn')
     options.rendezvous = f'/tmp/crate-peer-{os.getpid()}'

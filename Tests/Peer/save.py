@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How long torch.save holds up a training loop: the state of a model of so many parameters, with AdamW's moments.
+"""Measures how long torch.save blocks a training loop, for a model with the given number of parameters and AdamW's moments.
 
     .venv/bin/python Tests/Peer/save.py --parameters 44638464 --times 5
 """
@@ -19,7 +19,7 @@ def main():
     parser.add_argument('--times', type=int, default=5)
     options = parser.parse_args()
     names = ('model', 'exp_avg', 'exp_avg_sq')
-    # Pieces of a million, as a model has them.
+    # Tensors of 2^20 values, a typical size in a model.
     state = {f'{name}.{start}': torch.rand(min(1 << 20, options.parameters - start))
              for name in names for start in range(0, options.parameters, 1 << 20)}
     seconds = []

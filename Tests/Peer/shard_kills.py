@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Kills `crate shard` with SIGKILL at random moments, starts it again, and compares every byte with a run that was let be.
+"""Kills `crate shard` with SIGKILL at random times, restarts it, and compares every byte with an undisturbed run.
 
     shard_kills.py SOURCE [--kills 20] [--ranks 1] [--seed 0] [-- OPTION OF crate shard ...]
 
-Half of the kills hit a fresh directory, the others one that an earlier kill has left. Needs .build/release/crate.
+Half of the kills hit a new directory, the others a directory left by an earlier kill. Needs .build/release/crate.
 """
 import argparse
 import filecmp
@@ -43,7 +43,7 @@ def main():
                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
 
     def finish(out):
-        # The ranks of a killed mpirun live a moment longer and keep the directory to themselves.
+        # The ranks of a killed mpirun live slightly longer and keep the directory locked.
         for _ in range(200):
             process = start(out)
             errors = process.communicate()[1]
@@ -76,11 +76,11 @@ def main():
         same = files(work / 'whole') == files(work / out) and all(
             filecmp.cmp(work / 'whole' / path, work / out / path, shallow=False) for path in files(work / 'whole'))
         bad += not same
-        print(f'{out}: {"the same bytes" if same else "ANOTHER RESULT"}', flush=True)
+        print(f'{out}: {"same bytes" if same else "DIFFERENT BYTES"}', flush=True)
         shutil.rmtree(work / out)
         number += 1
     shutil.rmtree(work)
-    print(f'{killed} kills, {number} directories, {bad} of them with other bytes')
+    print(f'{killed} kills, {number} directories, {bad} of them with different bytes')
     sys.exit(bad > 0)
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What `crate shard --encoding patches` does, with Pillow and h5py: to compare the speed and the pixels.
+"""Equivalent of `crate shard --encoding patches` with Pillow and h5py, to compare speed and pixels.
 
     shard_peer.py SOURCE OUT [--image-size 256] [--patch-size 16] [--shard-size 1024] [--jobs 1] [--within PREFIX]
 
-SOURCE is a directory or an uncompressed tar archive with <class>/<file>. Files that cannot be read are left out.
+SOURCE is a directory or an uncompressed tar archive with <class>/<file>. Unreadable files are skipped.
 """
 import argparse
 import io
@@ -20,7 +20,7 @@ from PIL import Image
 
 
 def listing(source, within):
-    """(class, file name, path or place in the archive) of each image, in the order of the names."""
+    """(class, file name, path or position in the archive) of each image, sorted by name."""
     if source.is_dir():
         root = source / within if within else source
         return sorted((path.parent.name, path.name, str(path)) for path in root.glob('*/*') if path.is_file())

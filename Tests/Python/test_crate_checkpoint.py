@@ -1,4 +1,4 @@
-"""Out of crate and into PyTorch and back. CRATE is the program; Tests/CommandTests/PyTorchTests.swift sets it."""
+"""Export to PyTorch and import from it. CRATE is the program, set by Tests/CommandTests/PyTorchTests.swift."""
 import json
 import os
 import pickle
@@ -26,7 +26,7 @@ class Code:
 
 
 def positions(dim, grid, trained=None):
-    """The fixed table, in double precision; of a model `trained` on so many patches a side, in between. (1, T, D)"""
+    """The fixed position table in double precision, or between the positions of a model with `trained` patches per side. (1, T, D)"""
     places = (torch.arange(grid).double() + 0.5) * (trained or grid) / grid - 0.5
     frequency = 10000 ** (-torch.arange(dim // 4).double() / (dim / 4))
     row, column = torch.meshgrid(places, places, indexing='ij')
@@ -49,7 +49,7 @@ class CheckpointTests(unittest.TestCase):
         return done.stderr if fails else done.stdout
 
     def published(self, kind=crate_checkpoint.CrateMAE, **sizes):
-        """A random model of the published layout as out.safetensors, by way of a .pth; and its state dict."""
+        """Writes a random model in the published layout to out.safetensors through a .pth file; returns its state dict."""
         torch.manual_seed(1)
         model = kind(**sizes)
         dim, grid = sizes.get('dim', 384), sizes.get('image_size', 224) // sizes.get('patch', 16)
@@ -66,7 +66,7 @@ class CheckpointTests(unittest.TestCase):
         for name, values in state.items():
             self.assertTrue(torch.equal(values.view(torch.int32), other[name].view(torch.int32)), name)
 
-    def test_published_weights_go_in_and_come_out_with_the_same_bits(self):
+    def test_published_weights_survive_import_and_export(self):
         state = self.published()
         self.assertSameBits(state, load_file(self.folder / 'out.safetensors'))
         self.run_command(CRATE, 'import', 'out.safetensors', '--run', 'run', '--heads', 6, '--lambda', 0.5)
@@ -77,7 +77,7 @@ class CheckpointTests(unittest.TestCase):
         self.assertEqual(json.loads(texts['config'])['imageSize'], 224)
 
     def images(self, count):
-        """Photographs where CRATE_DATA names some, drawn images elsewhere, through shards. (count, 3, 224, 224)"""
+        """Images read from shards: photographs if CRATE_DATA is set, otherwise synthetic images. (count, 3, 224, 224)"""
         source = Path(os.environ.get('CRATE_DATA', 'none')) / 'imagenet-sample/val'
         if not source.is_dir():
             source = self.folder / 'drawn'
@@ -110,7 +110,7 @@ class CheckpointTests(unittest.TestCase):
         weights = {name: x.detach() for name, x in model.state_dict().items()}
         gradients = {f'grad.{name}': x.grad for name, x in model.named_parameters() if x.grad is not None}
         self.assertEqual(len(gradients) + 4, len(weights))
-        # A case without steps; its second batch is there, but not looked at.
+        # A case without training steps; its second batch is present but not used.
         case = {**outputs, **gradients, 'output.pred': predicted.detach(), 'output.loss': loss.detach().reshape(1),
                 'input.images': torch.cat([images, images]), 'input.masks': torch.cat([masks, masks]),
                 'step.rate': torch.zeros(0), 'step.loss': torch.zeros(0)}
@@ -119,7 +119,7 @@ class CheckpointTests(unittest.TestCase):
         save_file({name: x.contiguous() for name, x in case.items()}, self.folder / 'case.safetensors', texts)
         self.run_command(CRATE, 'compare', 'case.safetensors', '--tolerance', 1e-4)
 
-    def test_supervised_weights_go_in_and_come_out_with_the_same_bits(self):
+    def test_supervised_weights_survive_import_and_export(self):
         state = self.published(
             crate_checkpoint.CrateClassifier, image_size=32, patch=8, dim=48, depth=2, heads=3, classes=5)
         self.run_command(CRATE, 'import', 'out.safetensors', '--run', 'run', '--heads', 3, '--lambda', 0.1)
@@ -179,7 +179,7 @@ class CheckpointTests(unittest.TestCase):
         encoder = crate_checkpoint.load(self.folder / 'encoder.safetensors')
         self.assertEqual(encoder(torch.randn(2, 3, 48, 48)).shape, (2, 37, 48))
         self.assertLess((encoder.pos_embed - positions(48, 6, trained=4)).abs().max().item(), 1e-5)
-        # The file says what its table was made for, so that it comes in again, and goes back to the first size.
+        # The file records the trained grid of its table, so it can be imported again and exported at the original size.
         self.run_command(*export, 'large.safetensors', '--image-size', 48)
         self.run_command(CRATE, 'import', 'large.safetensors', '--run', 'large')
         self.run_command(
@@ -187,7 +187,7 @@ class CheckpointTests(unittest.TestCase):
         for name, values in load_file(self.folder / 'again.safetensors').items():
             self.assertLess((values - state[name]).abs().max().item(), 1e-5, name)
 
-    def test_bad_inputs_are_refused_in_one_line(self):
+    def test_bad_inputs_are_rejected_in_one_line(self):
         state = self.published(image_size=32, patch=8, dim=48, depth=2, heads=3)
         (self.folder / 'code.pth').write_bytes(pickle.dumps(Code()))
         torch.save({'model': Code()}, self.folder / 'code2.pth')

@@ -1,4 +1,4 @@
-"""What crate attention and crate pca show, against PyTorch on the same weights. CRATE is the program."""
+"""Compares crate attention and crate pca with PyTorch on the same weights. CRATE is the program."""
 import struct
 import subprocess
 import tempfile
@@ -12,12 +12,12 @@ from safetensors.torch import load_file, save_file
 from test_crate_checkpoint import CRATE, crate_checkpoint, positions
 
 SIDE, PATCH, DIM, DEPTH, HEADS = 28, 4, 48, 3, 3
-STORED = 32  # of whose shorter side evaluation keeps 7/8, the model's 28 pixels, without any resampling
+STORED = 32  # evaluation uses 7/8 of it, the model's 28 pixels, without resampling
 SIZES = {'image_size': SIDE, 'patch': PATCH, 'dim': DIM, 'depth': DEPTH, 'heads': HEADS}
 
 
 def png(pixels):
-    """8-bit RGB pixels (S, S, 3) as the bytes of a PNG."""
+    """8-bit RGB pixels (S, S, 3) encoded as PNG."""
     def chunk(kind, content):
         return struct.pack('>I', len(content)) + kind + content + struct.pack('>I', zlib.crc32(kind + content))
     rows = b''.join(b'\0' + bytes(row.flatten().tolist()) for row in pixels)
@@ -32,7 +32,7 @@ def attention_of(layer, x):
 
 
 def places(tokens):
-    """Along the first three eigenvectors of the covariance, whose largest entry is positive. (N, L, D) -> (N, L, 3)"""
+    """Projection onto the first three eigenvectors of the covariance, with positive largest entry. (N, L, D) -> (N, L, 3)"""
     rows = tokens.flatten(0, 1)
     centred = rows - rows.mean(0)
     axes = torch.linalg.eigh(centred.T @ centred / len(rows)).eigenvectors.flip(1)[:, :3]
@@ -46,7 +46,7 @@ class PictureTests(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
         torch.manual_seed(2)
-        # Coarse blocks and noise, so that tokens differ by more than their places.
+        # Coarse blocks and noise, so that tokens differ by more than their positions.
         coarse = torch.rand(5, 8, 8, 3).repeat_interleave(4, 1).repeat_interleave(4, 2)
         self.pixels = (255 * (0.8 * coarse + 0.2 * torch.rand(5, STORED, STORED, 3))).to(torch.uint8)
         for number, pixels in enumerate(self.pixels):
@@ -57,7 +57,7 @@ class PictureTests(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def imported(self, model, sparsity):
-        """`model` as a run of crate, and in double precision."""
+        """Writes `model` as a run of crate; returns it in double precision."""
         save_file({name: x.contiguous() for name, x in model.state_dict().items()}, self.folder / 'in.safetensors')
         self.run_command(
             CRATE, 'import', 'in.safetensors', '--run', 'run', '--heads', HEADS, '--lambda', sparsity)
@@ -80,7 +80,7 @@ class PictureTests(unittest.TestCase):
         return values.double()
 
     def compare(self, model, blocks, grid, *options):
-        """Every layer of `model`, whose encoder's blocks are pairs of attention and ISTA, on grid x grid patches."""
+        """Compares every layer of `model`, whose encoder blocks are pairs of attention and ISTA, on grid x grid patches."""
         maps, tokens = [], []
         for attention, ista in blocks:
             hooks = [

@@ -1,4 +1,4 @@
-"""The peers of Launch/quality against the program: the same crops, initial values, and results of the models that they write."""
+"""Compares the PyTorch scripts of Launch/quality with the program: crops, initial values, and results of the models they write."""
 import json
 import os
 import re
@@ -29,9 +29,9 @@ def has_h5py():
 
 
 class CropTests(unittest.TestCase):
-    def test_crops_are_resized_as_torch_does(self):
+    def test_crops_are_resized_like_torch(self):
         torch.manual_seed(0)
-        # Levels whose overshoot is nowhere cut off, which crate does after either pass.
+        # Pixel values whose overshoot is never clipped; crate clips after each pass.
         images = torch.randint(64, 192, (40, 32, 32, 3), dtype=torch.uint8)
         crops, mirrored = recipe.draw_crops(40, 32), torch.rand(40) < 0.5
         found = recipe.cropped(images, crops, mirrored)
@@ -40,10 +40,10 @@ class CropTests(unittest.TestCase):
             part = image[y:y + height, x:x + width].permute(2, 0, 1)[None].float()
             whole = F.interpolate(part, (32, 32), mode='bicubic', antialias=True, align_corners=False)[0].clamp(0, 255)
             expected = recipe.normalised(whole.flip(2) if turned else whole)
-            # The rounding between the two passes: half a level, and what is over in the kernel.
+            # The rounding between the two passes is half a level, amplified by the overshoot of the kernel.
             self.assertLess((result - expected).abs().max().item() * 255 * min(recipe.DEVIATION), 1)
 
-    def test_crops_lie_inside_and_have_the_areas_and_ratios_asked_for(self):
+    def test_crops_are_inside_the_image_with_requested_areas_and_ratios(self):
         torch.manual_seed(0)
         column, row, width, height = recipe.draw_crops(20_000, 32)
         self.assertTrue(((column >= 0) & (row >= 0) & (column + width <= 32) & (row + height <= 32)).all())
@@ -57,13 +57,13 @@ class CropTests(unittest.TestCase):
 
 
 class ScheduleTests(unittest.TestCase):
-    def test_the_rate_rises_for_a_twentieth_and_falls_to_nothing(self):
+    def test_learning_rate_warms_up_for_a_twentieth_and_decays_to_zero(self):
         rates = [recipe.rate(step, 200, 2.0) for step in range(200)]
         self.assertEqual([rates[0], rates[5], rates[10]], [0, 1, 2])
         self.assertAlmostEqual(rates[105], 1)
         self.assertLess(rates[199], 1e-3)
 
-    def test_every_epoch_has_every_sample_once(self):
+    def test_every_epoch_contains_every_sample_once(self):
         order = torch.cat(list(recipe.batches(10, 4, 5)))
         self.assertEqual([sorted(epoch.tolist()) for epoch in order.split(10)], [list(range(10))] * 2)
         self.assertNotEqual(order[:10].tolist(), order[10:].tolist())
@@ -92,7 +92,7 @@ class PeerTests(unittest.TestCase):
         return done.stdout
 
     def peer(self, script, *options):
-        """Its model's parameters, and what it prints."""
+        """The parameters of the script's model, and its parsed output."""
         said = self.run_command(sys.executable, QUALITY / script, '--shards', 'train.npz', '--validation', 'val.npz',
                                 '--output', 'peer.safetensors', *SHAPE, *options)
         return load_file(self.folder / 'peer.safetensors'), json.loads(said)
@@ -101,8 +101,8 @@ class PeerTests(unittest.TestCase):
         said = self.run_command(CRATE, 'evaluate', '--checkpoint', checkpoint, '--data', 'val')
         return float(re.search(pattern, said).group(1))
 
-    def assert_initial_values_are_alike(self, command, script, *options):
-        """Without a learning rate a run ends with what it began with: the same mean and deviation of every parameter."""
+    def assert_similar_initial_values(self, command, script, *options):
+        """With learning rate 0 a run ends with its initial values: compares mean and standard deviation of every parameter."""
         self.run_command(CRATE, command, '--data', 'train', '--run', f'begun-{command}', '--image-size', 32, *SHAPE, *BATCH, 1,
                          '--lr', 0, *options)
         self.run_command(CRATE, 'export', '--checkpoint', f'begun-{command}', '--output', 'ours.safetensors')
@@ -110,7 +110,7 @@ class PeerTests(unittest.TestCase):
         theirs, _ = self.peer(script, *BATCH, 1, '--lr', 0)
         self.assertEqual(set(ours), set(theirs))
         for name, values in ours.items():
-            if name.startswith('decoder_embed'):  # takes no part
+            if name.startswith('decoder_embed'):  # unused
                 continue
             if values.max() == values.min() or name in ('pos_embed', 'decoder_pos_embed'):
                 torch.testing.assert_close(theirs[name], values, rtol=0, atol=1e-6, msg=name)
@@ -119,13 +119,13 @@ class PeerTests(unittest.TestCase):
             self.assertLess((values.mean() - theirs[name].mean()).abs(), 6 * width, name)
             self.assertLess((values.std() - theirs[name].std()).abs(), 5 * width, name)
 
-    def test_pretraining_begins_alike(self):
-        self.assert_initial_values_are_alike('pretrain', 'pretrain_peer.py')
+    def test_pretraining_starts_from_similar_weights(self):
+        self.assert_similar_initial_values('pretrain', 'pretrain_peer.py')
 
-    def test_training_begins_alike(self):
-        self.assert_initial_values_are_alike('train', 'train_peer.py', '--optimizer', 'adamw')
+    def test_training_starts_from_similar_weights(self):
+        self.assert_similar_initial_values('train', 'train_peer.py', '--optimizer', 'adamw')
 
-    def test_the_program_finds_the_loss_of_a_pretrained_model(self):
+    def test_program_reproduces_the_loss_of_a_pretrained_model(self):
         _, said = self.peer('pretrain_peer.py', *BATCH, 60, '--lr', 3e-3)
         self.assertLess(said['validation_loss'], 0.95)
         self.assertAlmostEqual(self.evaluated(r'loss ([\d.]+)') / said['validation_loss'], 1, delta=0.03)  # other masks
@@ -133,12 +133,12 @@ class PeerTests(unittest.TestCase):
                                  '--layers', 'all', '--neighbours', 0, '--json')
         self.assertEqual(len(found.splitlines()), 2)
 
-    def test_the_program_finds_the_accuracy_of_a_classifier(self):
+    def test_program_reproduces_the_accuracy_of_a_classifier(self):
         _, said = self.peer('train_peer.py', *BATCH, 20)
         self.assertAlmostEqual(self.evaluated(r'loss ([\d.]+)'), said['validation_loss'], delta=1e-4)
         self.assertAlmostEqual(self.evaluated(r'top-1 ([\d.]+)%'), 100 * said['correct'] / said['total'], delta=0.01)
 
-    def test_the_loader_makes_the_same_of_a_fine_tuned_encoder(self):
+    def test_loader_reproduces_the_results_of_a_fine_tuned_encoder(self):
         size = ('--image-size', 32, *SHAPE)
         self.run_command(CRATE, 'pretrain', '--data', 'train', '--run', 'encoder', *size, *BATCH, 2)
         images, labels, _ = recipe.load(self.folder / 'val.npz')

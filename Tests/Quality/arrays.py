@@ -1,8 +1,8 @@
-"""Unpacks shards of `crate shard --encoding patches` for the peers: images (n, S, S, 3), bytes, and labels (n).
+"""Unpacks shards of `crate shard --encoding patches` for the PyTorch scripts: images (n, S, S, 3), uint8, and labels (n).
 
     /usr/bin/python3 Tests/Quality/arrays.py SHARDS FILE.npz
 
-The peers do not read shards themselves since the Python that has PyTorch need not have h5py.
+The PyTorch scripts do not read shards themselves, because their Python may lack h5py.
 """
 import json
 import os

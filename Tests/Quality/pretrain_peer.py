@@ -1,8 +1,8 @@
-"""Pretrains a CRATE-MAE in PyTorch by the recipe of `crate pretrain --norm-pix`, for Launch/quality.
+"""Pretrains a CRATE-MAE in PyTorch with the recipe of `crate pretrain --norm-pix`, for Launch/quality.
 
     python pretrain_peer.py --shards train.npz --validation val.npz --output peer.safetensors --steps 3000 --seed 0
 
-Writes a model that `crate evaluate` and `crate probe` read, and prints its validation loss as one JSON object.
+Writes a model for `crate evaluate` and `crate probe`, and prints its validation loss as one JSON object.
 
 N images, L patches, V values of a patch.
 """
@@ -28,7 +28,7 @@ def positions(dim, grid):
 
 
 def initialise(model, grid):
-    """Xavier's uniform values for products, zeros for their biases; all else is as the model is made."""
+    """Xavier uniform initialisation for linear weights, zeros for their biases; other parameters are unchanged."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
@@ -41,13 +41,13 @@ def initialise(model, grid):
 
 
 def draw_masks(count, patches):
-    """1 where a patch is hidden; floor(L (1 - ratio)) of each image stay visible. (N, L)"""
+    """1 for masked patches; floor(L (1 - ratio)) patches of each image stay visible. (N, L)"""
     order = torch.rand(count, patches).argsort(1).argsort(1)
     return (order >= int(patches * (1 - HIDDEN))).float()
 
 
 def loss(model, images, masks, patch):
-    """The mean over all hidden patches of the squared error against the standardised patch."""
+    """The squared error relative to the standardised patches, averaged over all masked patches."""
     target = F.unfold(images, patch, stride=patch).transpose(1, 2)  # (N, L, V), channels first
     target = target.unflatten(2, (3, -1)).transpose(2, 3).flatten(2)  # in (row, column, channel) order
     target = (target - target.mean(2, keepdim=True)) / (target.var(2, keepdim=True) + 1e-6).sqrt()

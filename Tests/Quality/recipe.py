@@ -1,7 +1,7 @@
-"""What both peers of Launch/quality do as `crate` does: order and crops of images, learning rates, the training loop.
+"""What both PyTorch scripts of Launch/quality share, equivalent to `crate`: order and crops of images, learning rate, training loop.
 
-N images of a batch, S their side. The crops are drawn from PyTorch's own generator, so a peer's run is another draw of the same
-recipe and not the same run.
+N images per batch, S their side length. Crops use PyTorch's random generator, so a run uses the same recipe as `crate`, but different
+random draws.
 """
 import argparse
 import json
@@ -21,10 +21,10 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def parser(description, rate, decay):
-    """The options of both peers, with the peak learning rate and the weight decay that are usual."""
+    """The options of both scripts, with the default peak learning rate and weight decay."""
     options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument('--shards', required=True, help='what arrays.py made of the training shards')
-    options.add_argument('--validation', required=True, help='the same of the validation shards')
+    options.add_argument('--shards', required=True, help='output of arrays.py for the training shards')
+    options.add_argument('--validation', required=True, help='output of arrays.py for the validation shards')
     options.add_argument('--output', required=True, help='model file, .safetensors')
     options.add_argument('--steps', type=int, default=3000)
     options.add_argument('--batch-size', type=int, default=64)
@@ -41,13 +41,13 @@ def parser(description, rate, decay):
 
 
 def load(path):
-    """Images (n, S, S, 3), bytes; labels (n); the number of classes."""
+    """Images (n, S, S, 3), uint8; labels (n); the number of classes."""
     arrays = np.load(path)
     return torch.from_numpy(arrays['images']), torch.from_numpy(arrays['labels']), len(arrays['classes'])
 
 
 def batches(count, size, steps):
-    """The samples of each step: epoch after epoch without a break, each epoch a permutation."""
+    """The samples of each step: each epoch is a permutation, and batches continue across epochs."""
     waiting = torch.empty(0, dtype=torch.long)
     for _ in range(steps):
         while len(waiting) < size:
@@ -57,18 +57,18 @@ def batches(count, size, steps):
 
 
 def normalised(pixels):
-    """Pixels (N, 3, S, S) of 0 to 255 by ImageNet's mean and deviation."""
+    """Pixels (N, 3, S, S) from 0 to 255, normalised with ImageNet's mean and standard deviation."""
     return (pixels / 255 - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(DEVIATION).view(3, 1, 1)
 
 
 def whole(images):
-    """What evaluation sees of images (N, S, S, 3) that are stored at the size of the input: all of it."""
+    """The evaluation input of images (N, S, S, 3) stored at the input size: the whole image."""
     return normalised(images.permute(0, 3, 1, 2).float())
 
 
 def draw_crops(count, side):
-    """Column, row, width and height of crops: area uniform in 0.2 to 1, ratio log-uniform in 3/4 to 4/3; of ten draws the first
-    that fits, or all of the image. Four times (N)."""
+    """Column, row, width and height of crops, each (N): area uniform in 0.2 to 1, aspect ratio log-uniform in 3/4 to 4/3; the first of
+    ten draws that fits, or the whole image."""
     area = side * side * torch.empty(count, 10).uniform_(0.2, 1)
     ratio = torch.empty(count, 10).uniform_(-math.log(4 / 3), math.log(4 / 3)).exp()
     width, height = (area * ratio).sqrt().round(), (area / ratio).sqrt().round()
@@ -81,16 +81,16 @@ def draw_crops(count, side):
 
 
 def cubic(t):
-    """Keys' kernel with a = -1/2."""
+    """Keys' cubic kernel with a = -1/2."""
     t = t.abs()
     near, far = (1.5 * t - 2.5) * t * t + 1, ((-0.5 * t + 2.5) * t - 4) * t + 2
     return torch.where(t < 1, near, torch.where(t < 2, far, torch.zeros_like(t)))
 
 
 def resizing(start, extent, side):
-    """The matrices that resize `extent` pixels from `start` on to `side`: (N, side, side), a row for each pixel of the result.
+    """Matrices that resize `extent` pixels from `start` to `side` pixels: (N, side, side), one row per output pixel.
 
-    As no crop is larger than the result, the kernel is never widened. Pixels beside the crop take no part.
+    No crop is larger than the output, so the kernel is never widened. Pixels outside the crop are not used.
     """
     start, extent = start.view(-1, 1, 1), extent.view(-1, 1, 1)
     source = torch.arange(side).view(1, 1, -1) + 0.5
@@ -100,23 +100,23 @@ def resizing(start, extent, side):
 
 
 def cropped(images, crops, mirrored):
-    """Crops of images (N, S, S, 3), resized and, where `mirrored` (N), turned left to right: (N, 3, S, S), normalised."""
+    """Crops of images (N, S, S, 3), resized, flipped horizontally where `mirrored` (N), normalised: (N, 3, S, S)."""
     column, row, width, height = crops
     side = images.shape[1]
     columns = resizing(column, width, side)
     columns = torch.where(mirrored.view(-1, 1, 1), columns.flip(1), columns)
     pixels = images.permute(0, 3, 1, 2).float() @ columns.mT[:, None]
-    pixels = pixels.round().clamp(0, 255)  # as crate does, which keeps bytes between its two passes
+    pixels = pixels.round().clamp(0, 255)  # like crate, which stores bytes between its two passes
     return normalised((resizing(row, height, side)[:, None] @ pixels).clamp(0, 255))
 
 
 def augmented(images):
-    """Random crops of images (N, S, S, 3), one in two mirrored: (N, 3, S, S), normalised."""
+    """Random crops of images (N, S, S, 3), half of them flipped, normalised: (N, 3, S, S)."""
     return cropped(images, draw_crops(len(images), images.shape[1]), torch.rand(len(images)) < 0.5)
 
 
 def rate(step, steps, peak):
-    """The learning rate: a twentieth of the run as linear warm-up from 0, then half a cosine."""
+    """The learning rate: linear warm-up from 0 over a twentieth of the run, then cosine decay."""
     warmup = steps // 20
     if step < warmup:
         return peak * step / warmup
@@ -124,7 +124,7 @@ def rate(step, steps, peak):
 
 
 def train(model, loss_of, count, options, betas):
-    """Trains `model` by AdamW on `loss_of(samples)`; gradients clipped to a norm of 1, decay of what has more than one dimension."""
+    """Trains `model` with AdamW on `loss_of(samples)`: gradients clipped to norm 1, weight decay on matrices only."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(
         [{'params': [p for p in trained if p.dim() > 1], 'weight_decay': options.weight_decay},
@@ -146,14 +146,14 @@ def train(model, loss_of, count, options, betas):
 
 
 def configuration(options, side, decoder_depth, normalises_targets):
-    """The model's configuration as `crate` writes it."""
+    """The model configuration in the format of `crate`."""
     return {'imageSize': side, 'patchSize': options.patch_size, 'dim': options.dim, 'depth': options.depth,
             'decoderDepth': decoder_depth, 'heads': options.heads, 'lambda': options.sparsity,
             'normalisesTargets': normalises_targets}
 
 
 def save(model, texts, path):
-    """Writes a model file that `crate` reads, whole or not at all."""
+    """Writes a model file for `crate`, atomically."""
     texts = {'format': 'pt', 'normalisation': json.dumps({'mean': MEAN, 'deviation': DEVIATION}), **texts}
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, f'{path}.partial', metadata=texts)
     os.replace(f'{path}.partial', path)

@@ -1,6 +1,6 @@
-"""Prints what Launch/quality has measured as tables in Markdown.
+"""Prints the results of Launch/quality as Markdown tables.
 
-    python tables.py [--finetune STEPS] RUN...      a directory for each seed
+    python tables.py [--finetune STEPS] RUN...      one directory per seed
 """
 import argparse
 import json
@@ -14,18 +14,18 @@ def mean(values):
 
 
 def number(path, pattern):
-    """The number that `crate evaluate` has printed."""
+    """The number printed by `crate evaluate`."""
     return float(re.search(pattern, path.read_text()).group(1))
 
 
 def accuracies(path):
-    """The accuracy in percent of the linear probe at each layer."""
+    """The linear probing accuracy of each layer in percent."""
     results = map(json.loads, path.read_text().splitlines())
     return {found['layer']: 100 * found['result']['linear']['correct'] / found['result']['linear']['total'] for found in results}
 
 
 def losses(runs):
-    yield '| | validation loss: mean (smallest to largest) | by seed |'
+    yield '| | validation loss: mean (minimum to maximum) | by seed |'
     yield '|---|---|---|'
     for name, title in (('crate', 'crate'), ('peer', 'PyTorch')):
         values = [number(run / f'{name}.loss', r'loss ([\d.]+)') for run in runs]
@@ -35,7 +35,7 @@ def losses(runs):
 
 def probes(runs):
     found = {name: [accuracies(run / f'{name}.probe') for run in runs] for name in ('crate', 'peer', 'random')}
-    yield '| layer | crate, top-1 in % | PyTorch | initial weights | crate less PyTorch | crate less initial weights |'
+    yield '| layer | crate, top-1 in % | PyTorch | initial weights | crate minus PyTorch | crate minus initial weights |'
     yield '|---|---|---|---|---|---|'
     for layer in found['crate'][0]:
         crate, peer, random = ([seed[layer] for seed in found[name]] for name in ('crate', 'peer', 'random'))
@@ -44,9 +44,9 @@ def probes(runs):
 
 
 def classifiers(runs):
-    yield '| | top-1 in %: mean (smallest to largest) | by seed |'
+    yield '| | top-1 in %: mean (minimum to maximum) | by seed |'
     yield '|---|---|---|'
-    for name, title in (('scratch', 'crate, from scratch'), ('finetuned', 'crate, from what it pretrained'),
+    for name, title in (('scratch', 'crate, from scratch'), ('finetuned', 'crate, from the pretrained encoder'),
                         ('peer', 'PyTorch, from scratch')):
         values = [number(run / f'{name}.accuracy', r'top-1 ([\d.]+)%') for run in runs]
         yield f'| {title} | {mean(values)} | {", ".join(f"{value:.1f}" for value in values)} |'

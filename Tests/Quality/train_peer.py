@@ -1,8 +1,8 @@
-"""Trains the supervised CRATE from scratch in PyTorch by the recipe of `crate train --optimizer adamw --pooling mean`.
+"""Trains the supervised CRATE from scratch in PyTorch with the recipe of `crate train --optimizer adamw --pooling mean`.
 
     python train_peer.py --shards train.npz --validation val.npz --output peer.safetensors --steps 600 --seed 0
 
-Writes a model that `crate evaluate` reads, and prints its accuracy on all validation samples as one JSON object.
+Writes a model for `crate evaluate`, and prints its accuracy on all validation samples as one JSON object.
 """
 import json
 
@@ -19,7 +19,7 @@ def main():
     torch.manual_seed(options.seed)
     images, labels, classes = recipe.load(options.shards)
     side = images.shape[1]
-    # The initial values of the classes are those that the recipe wants.
+    # The default initialisation of these classes is that of the recipe.
     model = CrateClassifier(side, options.patch_size, options.dim, options.depth, options.heads, options.sparsity,
                             classes, pooling='mean')
 

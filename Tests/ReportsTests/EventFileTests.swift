@@ -7,7 +7,7 @@ import Testing
 
 private let python = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../.venv/bin/python"
 
-/// What `script` prints about `directory` as TensorBoard's reader sees it.
+/// The output of `script` on `directory`, read with TensorBoard's reader.
 private func tensorBoard(_ script: String, _ directory: String) throws -> [String] {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: python)
@@ -40,7 +40,7 @@ private let hasTensorBoard: Bool = {
     return process.terminationStatus == 0
 }()
 
-/// The records' data of the only file in `directory`, whose lengths and checksums are checked.
+/// The record data of the only file in `directory`, after checking lengths and checksums.
 private func records(_ directory: String) throws -> [[UInt8]] {
     let name = try #require(try names(in: directory).first)
     let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(directory)/\(name)")))
@@ -61,7 +61,7 @@ private func records(_ directory: String) throws -> [[UInt8]] {
     return found
 }
 
-/// CRC-32C bit by bit, masked.
+/// CRC-32C, bit by bit, masked.
 private func naiveMaskedChecksum(_ bytes: [UInt8]) -> UInt32 {
     let value = ~naiveChecksum(bytes)
     return ((value >> 15) | (value << 17)) &+ 0xA282_EAD8
@@ -84,7 +84,7 @@ private func naiveChecksum(_ bytes: [UInt8]) -> UInt32 {
         image = try Image(width: 5, height: 3, pixels: pixels)
     }
 
-    @Test func recordsAreFramedAsTFRecordsAre() throws {
+    @Test func recordsHaveTFRecordFraming() throws {
         #expect(~naiveChecksum(Array("123456789".utf8)) == 0xE306_9283, "the check value of CRC-32C")
         try withTemporaryDirectory { directory in
             let file = try EventFile(directory: directory, purgeStep: 7)
@@ -126,9 +126,9 @@ private func naiveChecksum(_ bytes: [UInt8]) -> UInt32 {
         }
     }
 
-    /// A run that was stopped after step 5 of 7 and went on with other values.
+    /// A run that was stopped after step 5 of 7 and continued with different values.
     @Test(.enabled(if: hasTensorBoard, ".venv has no tensorboard; run: Launch/setup --tests"))
-    func aRunThatGoesOnReplacesItsLaterSteps() throws {
+    func resumedRunReplacesItsLaterSteps() throws {
         try withTemporaryDirectory { directory in
             let first = try EventFile(directory: directory, purgeStep: 0)
             for step in 1...7 { _ = try first.append(step: step, [.scalar("loss", Double(step))]) }
@@ -142,7 +142,7 @@ private func naiveChecksum(_ bytes: [UInt8]) -> UInt32 {
         }
     }
 
-    @Test func aDirectoryThatCannotBeMadeIsRefused() throws {
+    @Test func uncreatableDirectoryIsRejected() throws {
         try withTemporaryDirectory { directory in
             try Data().write(to: URL(fileURLWithPath: "\(directory)/file"))
             #expect(throws: Failure.self) { try EventFile(directory: "\(directory)/file/run", purgeStep: 0) }

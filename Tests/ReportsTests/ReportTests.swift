@@ -42,14 +42,14 @@ struct ReportTests {
             for text in ["30 of 40", "3 epochs", "<th>norm-pix</th><td>true</td>", "crate pretrain", "None: no event"] {
                 #expect(page.contains(text), "\(text)")
             }
-            // A namespace is a name, nothing is fetched from there.
+            // A namespace is only a name; nothing is fetched from it.
             #expect(!page.replacingOccurrences(of: "http://www.w3.org/2000/svg", with: "").contains("://"))
         }
     }
 
     private func rounded(_ value: Double) -> Double? { Double(String(format: "%.6g", value)) }
 
-    @Test func whatWentWrongIsTold() throws {
+    @Test func incidentsAreReported() throws {
         let log =
             stepLine(1, loss: 1) + stepLine(2, loss: nil) + stepLine(3, loss: nil)
             + #"{"event":"after 30 s of waiting: rank 3 is late"}"# + "\n"
@@ -73,7 +73,7 @@ struct ReportTests {
         }
     }
 
-    @Test func aLongRunIsSmallAndKeepsItsExtremes() throws {
+    @Test func longRunStaysSmallAndKeepsItsExtremes() throws {
         let count = 100_000
         var log = (1...count).map { stepLine($0, loss: $0 == 43_210 ? 9 : 1, rank: $0 % 200) }.joined()
         log += #"{"step":100000,"validation_loss":0.5}"# + "\n"
@@ -86,13 +86,13 @@ struct ReportTests {
             #expect(highs.compactMap(\.self).max() == 9 && lows.compactMap(\.self).min() == 1)
             #expect(highs.filter { $0 == 9 }.count == 1)
             #expect(numbers(loss, "x").first.flatMap(\.self) == 100.5)
-            // Of 200 ranks those that were slowest most often, and for each the share of all steps.
+            // Of 200 ranks, those that were slowest most often, each with its share of all steps.
             let ranks = try #require(try charts(page)["slowest-rank"]?["series"] as? [[String: Any]])
             #expect(ranks.count == 32)
         }
     }
 
-    @Test func aRankThatIsAlwaysSlowestIsShown() throws {
+    @Test func alwaysSlowestRankIsShown() throws {
         let log = (1...3).map { stepLine($0, loss: 1, rank: 1) }.joined()
         try withRun(["log.jsonl": log]) { run in
             let series = try charts(RunReport(run: run).page())["slowest-rank"]?["series"] as? [[String: Any]]
@@ -105,7 +105,7 @@ struct ReportTests {
         }
     }
 
-    @Test func namesFromDataAreNoMarkup() throws {
+    @Test func namesFromDataAreEscaped() throws {
         let evil = #"</script><script>alert(1)</script><img src=x onerror="alert('2')">&"#
         let quoted = try String(decoding: JSONEncoder().encode(evil), as: UTF8.self)
         let log = stepLine(1, loss: 1) + "{\"event\":\(quoted)}\n" + stepLine(2, loss: 1)
@@ -121,7 +121,7 @@ struct ReportTests {
                 images: [(evil, Image(width: 1, height: 1, pixels: [1, 2, 3]))])
             let page = try RunReport(run: run).page(gallery)
             let markup = page.components(separatedBy: "<script>")
-            #expect(markup.count == 2, "the page's own script alone")
+            #expect(markup.count == 2, "only the page's own script")
             #expect(
                 !page.contains("<img src=x") && !page.contains("onerror=\"") && !page.contains("</script><script>alert")
             )
@@ -133,7 +133,7 @@ struct ReportTests {
     }
 
     @Test(arguments: ["", "{", "[1,2]", "{\"model\":7,\"clip\":\"x\",\"schedule\":[]}", "null"])
-    func aRunWithoutStepsIsShown(configuration: String) throws {
+    func runWithoutStepsIsShown(configuration: String) throws {
         try withRun(["config.json": configuration, "log.jsonl": "", "measures.jsonl": "{\"step\":0}\n7\n"]) { run in
             let page = try RunReport(run: run).page()
             #expect(page.contains("The log holds no step yet."))
@@ -141,8 +141,8 @@ struct ReportTests {
         }
     }
 
-    /// Numbers that no trainer writes, but a damaged file may hold.
-    @Test func strangeNumbersDoNoHarm() throws {
+    /// Numbers that a trainer never writes, but that may be in a corrupt file.
+    @Test func extremeNumbersAreHarmless() throws {
         let lines = [
             #"{"step":-1,"loss":1}"#, #"{"step":1e300,"loss":1}"#, #"{"step":1.5,"loss":1}"#,
             #"{"step":999999999999,"loss":1e300}"#,
@@ -159,8 +159,8 @@ struct ReportTests {
         }
     }
 
-    /// Of a step of which a part of the time is unknown, nothing can be stacked.
-    @Test func timesThatLieOnEachOtherAreOfTheSameSteps() throws {
+    /// If part of a step's time is unknown, it is not stacked.
+    @Test func stackedTimesAreOfTheSameSteps() throws {
         let gap = stepLine(3, loss: 1).replacingOccurrences(of: "\"data_seconds\":0.001,", with: "")
         let log = stepLine(1, loss: 1) + stepLine(2, loss: 1) + gap + stepLine(4, loss: 1)
         try withRun(["log.jsonl": log]) { run in
@@ -171,7 +171,7 @@ struct ReportTests {
         }
     }
 
-    @Test func aDirectoryThatIsNoRunIsRefused() throws {
+    @Test func directoryWithoutARunIsRejected() throws {
         try withRun(["notes.txt": "hello"]) { path in
             #expect(throws: Failure.self) { try RunReport(run: path) }
             #expect(throws: Failure.self) { try RunReport(run: "\(path)/absent") }

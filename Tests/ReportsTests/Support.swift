@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A run directory with `files`, removed after the body.
+/// Calls `body` with a run directory of `files`, and removes it afterwards.
 func withRun<Result>(_ files: [String: String], _ body: (String) throws -> Result) throws -> Result {
     try withTemporaryDirectory { path in
         for (name, text) in files { try text.write(toFile: "\(path)/\(name)", atomically: false, encoding: .utf8) }
@@ -17,18 +17,18 @@ func charts(_ page: String) throws -> [String: [String: Any]] {
         .components(separatedBy: "</script>")[0]
     let list = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [[String: Any]] ?? []
     let names = list.map { $0["id"] as? String ?? "" }
-    try #require(Set(names).count == names.count, "every name once")
+    try #require(Set(names).count == names.count, "names are unique")
     return Dictionary(uniqueKeysWithValues: zip(names, list))
 }
 
-/// The numbers `key` of the series `index` of a chart; none where the line breaks.
+/// The numbers `key` of series `index` of a chart; nil where the line has a gap.
 func numbers(_ chart: [String: Any]?, _ key: String, series index: Int = 0) -> [Double?] {
     let series = (chart?["series"] as? [[String: Any]]) ?? []
     guard series.indices.contains(index) else { return [] }
     return (series[index][key] as? [Any] ?? []).map { $0 as? Double }
 }
 
-/// A line of a log, as the trainer writes it.
+/// A log line in the trainer's format.
 func stepLine(_ step: Int, loss: Double?, rank: Int = 0, more: String = "") -> String {
     let loss = loss.map { "\"grad_norm\":2,\"loss\":\($0)," } ?? "\"skipped\":true,"
     return """

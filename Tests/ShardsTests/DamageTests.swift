@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite struct DamageTests {
-    /// Shards nine images, then hands over the directory.
+    /// Shards nine images, then passes the directory to `body`.
     private func withShards(_ body: (String) throws -> Void) throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
@@ -14,12 +14,12 @@ import Testing
         }
     }
 
-    @Test func aChangedByteIsNoticed() throws {
+    @Test func changedByteIsDetected() throws {
         try withShards { directory in
             // The patches of sample 5 (row 1 of the second shard), found in the file by their bytes.
             var intact = try ShardDirectory(path: directory)
-            var patches = [UInt8](repeating: 0, count: 3072)
-            try intact.read(sample: 5, into: &patches)
+            let (reader, row) = try intact.reader(of: 5)
+            let patches = try reader.bytes(of: row)
             let path = directory + "/shard-00001.h5"
             var data = try Data(contentsOf: URL(fileURLWithPath: path))
             let place = try #require(data.range(of: Data(patches)))
@@ -30,12 +30,12 @@ import Testing
             let failure = try failure { _ = try image(5, of: &shards) }
             #expect(failure.problem.contains("sample 1 of") && failure.problem.contains("shard-00001.h5"))
             #expect(failure.hint.contains("crate verify --repair"))
-            // The others are still good.
+            // The other samples are still valid.
             #expect(try image(4, of: &shards).count == 3072)
         }
     }
 
-    @Test func aShortOrMissingShardIsNoticedAtOnce() throws {
+    @Test func truncatedOrMissingShardIsDetectedAtOnce() throws {
         try withShards { directory in
             let path = directory + "/shard-00001.h5"
             let data = try Data(contentsOf: URL(fileURLWithPath: path))
@@ -48,7 +48,7 @@ import Testing
         }
     }
 
-    @Test func aFileThatIsNotHDF5IsNoticed() throws {
+    @Test func nonHDF5FileIsDetected() throws {
         try withShards { directory in
             let index = try ShardIndex.load(directory: directory)
             let path = directory + "/shard-00000.h5"
@@ -57,7 +57,7 @@ import Testing
             var shards = try ShardDirectory(path: directory)
             let damaged = try failure { _ = try shards.label(sample: 0) }
             #expect(damaged.problem.contains("shard-00000.h5 is damaged: wrong checksum"))
-            // Where the checksum fits, it never was a shard.
+            // With a matching checksum, the file never was a shard.
             let checksum = try Data(contentsOf: URL(fileURLWithPath: path)).withUnsafeBytes { Checksum(of: $0).value }
             try editShard(0, of: directory) {
                 $0["structure"] = nil
@@ -69,8 +69,8 @@ import Testing
         }
     }
 
-    /// Each bit outside of the samples is covered by a checksum, which is looked at before libhdf5 is.
-    @Test func aChangedByteOutsideOfTheSamplesIsNoticed() throws {
+    /// A checksum covers every bit outside the samples, and is verified before libhdf5 reads the file.
+    @Test func changedByteOutsideTheSamplesIsDetected() throws {
         try withShards { directory in
             let index = try ShardIndex.load(directory: directory)
             let samples = try #require(index.shards.first?.structure).samples
@@ -87,12 +87,12 @@ import Testing
                 var shards = try ShardDirectory(path: directory)
                 let failure = try failure { _ = try shards.label(sample: 0) }
                 #expect(failure.problem.contains("structure of \(path) is damaged"))
-                #expect(try shards.label(sample: 4) == 1, "the other shards are still good")
+                #expect(try shards.label(sample: 4) == 1, "the other shards are still valid")
             }
         }
     }
 
-    @Test func otherShapesThanTheIndexSaysAreNoticed() throws {
+    @Test func shapesThatDifferFromTheIndexAreDetected() throws {
         try withShards { directory in
             try editIndex(of: directory) { $0["patchSize"] = 16 }
             var shards = try ShardDirectory(path: directory)
@@ -101,7 +101,7 @@ import Testing
         }
     }
 
-    @Test func labelsBeyondTheClassesAreNoticed() throws {
+    @Test func labelsOutOfRangeAreDetected() throws {
         try withShards { directory in
             try editIndex(of: directory) { $0["classes"] = ["ape", "bee"] }
             var shards = try ShardDirectory(path: directory)
@@ -111,7 +111,7 @@ import Testing
         }
     }
 
-    /// What is done to the index, and a word of the failure.
+    /// The change to the index, and a word in the error message.
     static let contradictions: [(key: String, value: any Sendable, word: String)] = [
         ("formatVersion", 3, "version 3"), ("encoding", "webp", "encoding"), ("patchSize", 7, "divide"),
         ("patchSize", 0, "divide"), ("imageSize", 8192, "not in"), ("imageSize", -32, "not in"), ("total", 8, "total"),
@@ -120,7 +120,7 @@ import Testing
     ]
 
     @Test(arguments: contradictions.indices)
-    func aContradictoryIndexIsRejected(number: Int) throws {
+    func contradictoryIndexIsRejected(number: Int) throws {
         let (key, value, word) = DamageTests.contradictions[number]
         try withShards { directory in
             try editIndex(of: directory) { $0[key] = value }
@@ -137,7 +137,7 @@ import Testing
     ]
 
     @Test(arguments: badEntries.indices)
-    func aBadShardEntryIsRejected(number: Int) throws {
+    func badShardEntryIsRejected(number: Int) throws {
         let (key, value, word) = DamageTests.badEntries[number]
         try withShards { directory in
             try editShard(0, of: directory) { $0[key] = value }
@@ -146,7 +146,7 @@ import Testing
         }
     }
 
-    @Test func aDirectoryWithoutAnIndexIsNotFinished() throws {
+    @Test func directoryWithoutAnIndexIsIncomplete() throws {
         try withShards { directory in
             try write(Array("{".utf8), to: directory + "/index.json")
             let broken = try failure { _ = try ShardIndex.load(directory: directory) }

@@ -4,7 +4,7 @@ import Shards
 import TestSupport
 import Testing
 
-/// Shards of JPEG files, and indices of earlier versions.
+/// JPEG shards, and indexes of earlier versions.
 @Suite struct EncodingTests {
     private func shard(_ source: String, to output: String, _ format: SampleFormat) throws -> ShardIndex {
         try Sharding.run(
@@ -12,7 +12,7 @@ import Testing
         return try ShardIndex.load(directory: output)
     }
 
-    @Test func jpegShardsHoldTheFramedImages() throws {
+    @Test func jpegShardsContainTheCroppedImages() throws {
         try withTemporaryDirectory { directory in
             let images = try makeSource(directory + "/in")
             let index = try shard(directory + "/in", to: directory + "/out", .jpeg(imageSize: 32, quality: 90))
@@ -29,7 +29,7 @@ import Testing
         }
     }
 
-    /// A JPEG file comes out as it went in, whatever its size; only what is none is encoded.
+    /// JPEG files are kept unchanged, whatever their size; only other formats are encoded.
     @Test func originalsAreKept() throws {
         try withTemporaryDirectory { directory in
             var files: [[UInt8]] = []
@@ -49,8 +49,8 @@ import Testing
         }
     }
 
-    /// Files that fill more than one chunk of the dataset, and end inside one.
-    @Test func filesLargerThanAChunkAreWhole() throws {
+    /// Files that span several chunks of the dataset and end inside one.
+    @Test func filesLargerThanAChunkAreComplete() throws {
         try withTemporaryDirectory { directory in
             var files: [[UInt8]] = []
             for number in 0..<3 {

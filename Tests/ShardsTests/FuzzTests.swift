@@ -6,10 +6,10 @@ import Shards
 import TestSupport
 import Testing
 
-/// 1,000 seeded mutations of small shard directories, of patches and of JPEG: each is an error that names the file, costs
-/// samples that are substituted, or changes nothing that is read; in bounded memory and time.
+/// 1,000 seeded mutations of small shard directories, with patches and with JPEG. Each gives an error that names the file,
+/// or substituted samples, or no visible change, with bounded memory and time.
 @Suite struct FuzzTests {
-    @Test func noMutatedShardDoesHarm() async throws {
+    @Test func mutatedShardsAreHarmless() async throws {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try ShardFuzz.run(mutations: 1000)
         }
@@ -19,9 +19,9 @@ import Testing
     }
 }
 
-/// What the child process does. A line that begins with "mutation" tells of one that did harm.
+/// Runs in the child process. A line that starts with "mutation" reports a failure.
 enum ShardFuzz {
-    /// What a directory holds, as a reader sees it.
+    /// The contents of a directory as a reader sees them.
     struct Contents: Equatable {
         let classes: [String]
         let statistics: [[Double]]
@@ -29,7 +29,7 @@ enum ShardFuzz {
         let labels: [Int]
         let keys: [String]
 
-        /// Everything that can be read of `path`. Throws what is wrong with it.
+        /// Everything that can be read from `path`. Throws the first problem.
         init(_ path: String) throws {
             let index = try ShardIndex.load(directory: path)
             classes = index.classes
@@ -37,7 +37,7 @@ enum ShardFuzz {
             samples = try BatchLoader(settings(path)).samples(0..<index.total, for: .evaluation).samples
             var shards = try ShardDirectory(path: path)
             labels = try (0..<shards.count).map { try shards.label(sample: $0) }
-            // One of each shard; each opens the file again.
+            // One sample of each shard; each opens the file again.
             keys = try stride(from: 0, to: shards.count, by: 4).map { try shards.key(sample: $0) }
         }
     }
@@ -71,20 +71,20 @@ enum ShardFuzz {
                 try FileManager.default.removeItem(atPath: path)
             }
             print(
-                "of \(mutations) mutated shard directories \(counts[.refused] ?? 0) were refused, "
+                "of \(mutations) mutated shard directories \(counts[.refused] ?? 0) were rejected, "
                     + "\(counts[.substituted] ?? 0) lost samples, which were substituted, "
                     + "\(counts[.harmless] ?? 0) read as before")
         }
     }
 
     enum Outcome {
-        /// Refused whatever the policy, by an error that names the file.
+        /// Rejected with any policy, with an error that names the file.
         case refused
-        /// Refused by an error that names the file, and read with substitutes.
+        /// Rejected with an error that names the file, and readable with substitutes.
         case substituted
-        /// All that can be read is as before.
+        /// Everything reads as before.
         case harmless
-        /// What is read has changed without a word, or the error does not name the file.
+        /// The contents changed without an error, or the error does not name the file.
         case silent, nameless
     }
 
@@ -97,7 +97,7 @@ enum ShardFuzz {
         do {
             let loader = try BatchLoader(settings(path, onCorruption: .substitute))
             let (samples, substitutions) = try loader.samples(0..<loader.count, for: .evaluation)
-            // What is no substitute is as it was.
+            // Samples that are not substitutes are unchanged.
             let lost = Set(substitutions.map(\.sample))
             let isIntact =
                 samples.count == expected.samples.count

@@ -38,7 +38,7 @@ import Testing
 
     private let everything = Augmentation(operations: 2, magnitude: 14, erasing: 0.5, mixup: 0.8, cutmix: 1)
 
-    @Test func evaluationHasTheLabelsAlone() throws {
+    @Test func evaluationUsesOnlyTheLabels() throws {
         try withShards { settings in
             var settings = settings
             settings.labels = LabelSettings(classes: 3, smoothing: 0.1, augmentation: everything)
@@ -66,8 +66,8 @@ import Testing
         }
     }
 
-    /// With all that is drawn, also with whom a sample is mixed: another cut into micro-batches changes nothing.
-    @Test func whatASampleGetsDoesNotDependOnItsBatch() throws {
+    /// With all random draws, including the mixing partner: another division into micro-batches changes nothing.
+    @Test func randomDrawsDoNotDependOnTheBatch() throws {
         try withShards { settings in
             var settings = settings
             settings.labels = LabelSettings(classes: 3, smoothing: 0.1, augmentation: everything)
@@ -83,10 +83,10 @@ import Testing
         }
     }
 
-    @Test func whatHasNoLabelIsRefused() throws {
+    @Test func samplesWithoutLabelAreRejected() throws {
         try withShards { settings in
             var settings = settings
-            // The second shard holds the samples 4 to 7, of the classes 1, 1, 2 and 2: the first of them loses its label.
+            // The second shard has samples 4 to 7, of classes 1, 1, 2 and 2. The first of them loses its label.
             let path = "\(settings.path)/shard-00001.h5"
             var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
             let stored = [Int64(1), 1, 2, 2].withUnsafeBytes { [UInt8]($0) }

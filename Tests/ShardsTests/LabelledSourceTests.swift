@@ -5,9 +5,9 @@ import Shards
 import TestSupport
 import Testing
 
-/// Sources whose classes are told by something else than directories, and lists of classes.
+/// Sources whose classes do not come from directories, and class lists.
 @Suite struct LabelledSourceTests {
-    /// A flat archive of six images, 0.png to 5.png, whose classes are cow, ape, ape, bee, cow, bee.
+    /// A flat archive of six images, 0.png to 5.png, with classes cow, ape, ape, bee, cow, bee.
     private func withFlatArchive(_ body: (_ tar: String, _ directory: String) throws -> Void) throws {
         try withTemporaryDirectory { directory in
             for number in 0..<6 {
@@ -29,7 +29,7 @@ import Testing
         ("5.png bee\n4.png cow\n3.png\tbee\n2.png ape\n1.png ape\r\n0.png cow\n9.png ape", nil),
         ("5.png 1\n4.png 3\n3.png 1\n2.png 2\n1.png 2\n0.png 3", "bee\nape\ncow"),
     ])
-    func labelsInAFile(labels: String, names: String?) throws {
+    func labelsAreReadFromAFile(labels: String, names: String?) throws {
         try withFlatArchive { tar, directory in
             try write(Array(labels.utf8), to: "\(directory)/labels")
             try names.map { try write(Array($0.utf8), to: "\(directory)/names") }
@@ -49,7 +49,7 @@ import Testing
         ("0.png cow\nape\n", nil, "line 2"), ("0.png cow\n", nil, "no label for 1.png"),
         ("cow\nape\nape\nbee\ncow\nbee", "ape", "names of classes"),
     ])
-    func labelsThatDoNotFit(labels: String, names: String?, problem: String) throws {
+    func inconsistentLabelsAreRejected(labels: String, names: String?, problem: String) throws {
         try withFlatArchive { tar, directory in
             try write(Array(labels.utf8), to: "\(directory)/labels")
             try names.map { try write(Array($0.utf8), to: "\(directory)/names") }
@@ -61,7 +61,7 @@ import Testing
         }
     }
 
-    @Test func labelsAreForFlatArchivesAlone() throws {
+    @Test func labelsAreOnlyForFlatArchives() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource("\(directory)/in")
             try write(Array("ape".utf8), to: "\(directory)/labels")
@@ -75,7 +75,7 @@ import Testing
         }
     }
 
-    @Test func aListFixesTheClasses() throws {
+    @Test func classListDefinesTheClasses() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource("\(directory)/in")
             let list = "\(directory)/classes.txt"
@@ -83,7 +83,7 @@ import Testing
             let source = try ShardSource("\(directory)/in", .init(classes: ClassNames.read(list)))
             #expect(source.classes == ["cow", "zebra", "ape", "bee"])
             #expect(source.items.map(\.label) == [2, 2, 2, 3, 3, 3, 0, 0, 0])
-            // The shards of one part fix those of another.
+            // The shards of one part define the classes of another.
             try Sharding.run(source: source, output: "\(directory)/out", options: smallOptions())
             #expect(try ClassNames.read("\(directory)/out/index.json") == source.classes)
 
@@ -102,7 +102,7 @@ import Testing
 }
 
 @Suite struct CIFAR10Tests {
-    /// Two training batches and a test batch of five images each, and what they hold.
+    /// Two training batches and a test batch of five images each, and their contents.
     private func makeBatches(_ directory: String) throws -> [String: [[UInt8]]] {
         var contents: [String: [[UInt8]]] = [:]
         for (batch, name) in ["data_batch_1", "data_batch_2", "test_batch"].enumerated() {
@@ -121,7 +121,7 @@ import Testing
         return contents
     }
 
-    @Test(arguments: [nil, "-c", "-cz"]) func batchesOfADirectoryOrAnArchive(tar: String?) throws {
+    @Test(arguments: [nil, "-c", "-cz"]) func batchesInADirectoryOrArchive(tar: String?) throws {
         try withTemporaryDirectory { directory in
             let contents = try makeBatches("\(directory)/cifar-10-batches-bin")
             var path = "\(directory)/cifar-10-batches-bin"
@@ -146,7 +146,7 @@ import Testing
         }
     }
 
-    @Test func brokenBatchesAreNamed() throws {
+    @Test func corruptBatchesAreNamed() throws {
         try withTemporaryDirectory { directory in
             _ = try makeBatches(directory)
             func failing() throws -> Failure { try failure { _ = try ShardSource(directory, .init(within: "test")) } }

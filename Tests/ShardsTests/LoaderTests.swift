@@ -8,14 +8,14 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// One sample as a loader delivers it.
+/// One sample as delivered by a loader.
 struct Sample: Equatable {
     let patches: [Float]
     let mask: [UInt8]
 }
 
 extension BatchLoader {
-    /// The samples and substitutions of the positions `positions` in micro-batches of `size`, for images of 32 pixels in
+    /// The samples and substitutions of the positions `positions` in micro-batches of `size`, for images of 32 pixels and
     /// patches of 8.
     func samples(
         _ positions: Range<Int>, _ size: Int = 9, for purpose: SamplePurpose
@@ -46,7 +46,7 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
 }
 
 @Suite struct BatchLoaderTests {
-    /// Nine images of 32 pixels in shards of four, in patches of 8.
+    /// Nine images of 32 pixels in shards of four, with patches of 8.
     private func withShards(_ body: (String, [Image]) throws -> Void) throws {
         try withTemporaryDirectory { directory in
             let images = try makeSource("\(directory)/source")
@@ -55,9 +55,9 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
         }
     }
 
-    /// Stored at the model's size there is nothing to crop: evaluation sees the very pixels, normalised, in patches.
+    /// Images stored at the input size are not cropped: evaluation uses exactly the stored pixels, normalised, in patches.
     @Test(arguments: [Normalisation.imageNet, try? Normalisation(mean: [0.1, 0.5, 0.9], deviation: [0.2, 1, 0.5])])
-    func evaluationSeesTheStoredPixels(normalisation: Normalisation?) throws {
+    func evaluationUsesTheStoredPixels(normalisation: Normalisation?) throws {
         let normalisation = try #require(normalisation)
         try withShards { path, images in
             var settings = settings(path)
@@ -78,12 +78,12 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
         }
     }
 
-    @Test func whatASampleGetsDependsOnEpochAndSampleAlone() throws {
+    @Test func randomDrawsDependOnlyOnEpochAndSample() throws {
         try withShards { path, _ in
             let loader = try BatchLoader(settings(path))
             let first = try loader.samples(0..<9, for: .training).samples
             try #require(first.count == 9)
-            // Other company, another slot, another loader: the same.
+            // Different batch, slot and loader, same result.
             #expect(try loader.samples(4..<6, for: .training).samples == Array(first[4..<6]))
             #expect(try loader.samples(0..<9, 2, for: .training).samples == first)
             #expect(try BatchLoader(settings(path)).samples(3..<9, 1, for: .training).samples == Array(first[3...]))
@@ -94,7 +94,7 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
     }
 
     @Test(arguments: [Double.nan, -1e30, 0, 1, 1e-17, 0.99, .infinity])
-    func aRatioThatHidesNothingOrAllIsRefused(ratio: Double) throws {
+    func invalidMaskRatioIsRejected(ratio: Double) throws {
         try withShards { path, _ in
             var settings = settings(path)
             settings.maskRatio = ratio
@@ -102,7 +102,7 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
         }
     }
 
-    /// Originals of different sizes: cropped from what is there; evaluation takes the centre of the resized image.
+    /// Originals of different sizes are cropped from the whole image; evaluation uses the centre of the resized image.
     @Test func jpegShardsAreReadByTheSameLoader() throws {
         try withTemporaryDirectory { directory in
             var images: [Image] = []
@@ -129,7 +129,7 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
                     let pixel = Double(expected[(row * 32 + column) * 3 + inside % 3]) / 255
                     let level =
                         (pixel - Normalisation.imageNet.mean[inside % 3]) / Normalisation.imageNet.deviation[inside % 3]
-                    // The loader does not round the last pass to whole levels.
+                    // The loader does not round the last pass to integers.
                     try #require(abs(Double(sample.patches[value]) - level) < 0.51 / 255 / 0.224)
                 }
             }
@@ -141,9 +141,9 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
     }
 }
 
-/// Reading ahead. A test waits for events, never for a time to pass; the time limit only ends what hangs.
+/// Read-ahead. Tests wait for events, never for a fixed time; the time limit only ends hanging tests.
 @Suite(.timeLimit(.minutes(1))) struct PrefetchTests {
-    /// A loader over nine images, which calls `beforeSample` before each, and its count of samples begun.
+    /// A loader over nine images that calls `beforeSample` before each one, and the number of samples started.
     private func withLoader(
         delay: UInt32 = 0, _ body: (BatchLoader, borrowing Atomic<Int>) throws -> Void
     ) throws {
@@ -166,14 +166,14 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
 
     private func wait(until condition: () -> Bool) { while !condition() { usleep(200) } }
 
-    /// Memory is bounded: with nobody taking anything, reading stops when all slots are full.
+    /// Memory is bounded: if no batch is taken, reading stops when all slots are full.
     @Test func readingStopsWhenTheRingIsFull() throws {
         try withLoader { loader, begun in
             loader.begin(BatchSequence(first: 0, size: 2, stride: 2, end: 1 << 40), for: .training)
             wait { loader.readyCount == 4 }
             usleep(50_000)
             #expect(begun.load(ordering: .sequentiallyConsistent) == 8)
-            // One taken is still in use: only giving it back lets another be read.
+            // The taken batch is still in use; only releasing it allows another one to be read.
             _ = try loader.next()
             #expect(loader.readyCount == 3)
             usleep(50_000)
@@ -184,9 +184,9 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
         }
     }
 
-    /// A slow disk is hidden behind the computing: while one micro-batch is computed with, the next is read, so it is ready
-    /// when it is asked for. The computing here lasts until that much has been read, so it is longer than the delay.
-    @Test func aSlowReadIsHiddenBehindTheComputing() throws {
+    /// A slow disk overlaps with computing: the next micro-batch is read while the current one is in use. It is ready
+    /// when it is requested. Computing here lasts until that batch has been read, so it takes longer than the delay.
+    @Test func slowReadOverlapsWithComputing() throws {
         try withLoader(delay: 3000) { loader, _ in
             loader.begin(BatchSequence(first: 0, size: 3, stride: 3, end: 60), for: .training)
             var taken = 0
@@ -196,14 +196,14 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
                 guard taken < 20 else { continue }
                 let before = batch.patches[0]
                 wait { loader.readyCount > 0 }
-                #expect(batch.patches[0] == before, "reading ahead leaves the batch in use alone")
+                #expect(batch.patches[0] == before, "reading ahead does not change the batch in use")
             }
             #expect(taken == 20)
             #expect(try loader.next() == nil)
         }
     }
 
-    @Test func aNewSequenceReplacesTheOldOne() throws {
+    @Test func newSequenceReplacesTheOldOne() throws {
         try withLoader(delay: 500) { loader, _ in
             let whole = try loader.samples(0..<18, 3, for: .training).samples
             try #require(whole.count == 18)
@@ -216,21 +216,21 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
         }
     }
 
-    @Test func aFailureComesWithTheBatchThatNeedsTheSample() throws {
+    @Test func failureIsThrownForTheBatchThatNeedsTheSample() throws {
         try withLoader { loader, _ in
-            // Evaluation numbers the samples themselves: 9 is behind the last.
+            // Evaluation numbers the samples directly: 9 is past the end.
             loader.begin(BatchSequence(first: 0, size: 3, stride: 3, end: 12), for: .evaluation)
             for _ in 0..<3 { #expect(try loader.next() != nil) }
             for _ in 0..<2 {
                 let failure = try failure { _ = try loader.next() }
                 #expect(failure.problem.contains("no sample 9"))
             }
-            // What was asked for before does not matter to what comes then.
+            // Earlier requests do not affect later ones.
             #expect(try loader.samples(0..<9, for: .evaluation).samples.count == 9)
         }
     }
 
-    /// Once all shards are open and the scratch memory is as large as it will be, reading allocates nothing.
+    /// Once all shards are open and scratch memory has its final size, reading allocates nothing.
     @Test func readingAllocatesNothingAfterTheStart() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource("\(directory)/source")
@@ -238,7 +238,7 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
             let allocations = Counter()
             let samples = Counter()
             var settings = settings("\(directory)/shards")
-            // Called on the reading thread, at which allocations are counted.
+            // Called on the reading thread, where allocations are counted.
             settings.beforeSample = {
                 if samples.value.add(1, ordering: .relaxed).oldValue == 900 { count_allocations(true) }
                 allocations.value.store(counted_allocations(), ordering: .relaxed)

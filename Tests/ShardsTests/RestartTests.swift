@@ -4,9 +4,9 @@ import Shards
 import TestSupport
 import Testing
 
-/// The same bytes whoever makes the shards, however often the work is interrupted.
+/// The bytes do not depend on who writes the shards, or on how often the work is interrupted.
 @Suite struct RestartTests {
-    /// `makeSource` with five unreadable files, which fill one shard of four and a part of another.
+    /// `makeSource` with five unreadable files, which fill one shard of four and part of another.
     private func makeDamagedSource(_ path: String) throws {
         _ = try makeSource(path)
         for number in 0..<5 { try write([UInt8(number)], to: "\(path)/bad/\(number).png") }
@@ -14,7 +14,7 @@ import Testing
 
     private let formats: [SampleFormat] = [.jpeg(imageSize: 32, quality: 90), .original(quality: 80)]
 
-    @Test(arguments: [nil, 7 as UInt64]) func anyNumberOfJobsAndParts(shuffle: UInt64?) throws {
+    @Test(arguments: [nil, 7 as UInt64]) func bytesDoNotDependOnJobsAndParts(shuffle: UInt64?) throws {
         try withTemporaryDirectory { directory in
             try makeDamagedSource(directory + "/in")
             let source = try ShardSource(directory + "/in")
@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    @Test func shuffledShardsHoldEachImageOnce() throws {
+    @Test func shuffledShardsContainEachImageOnce() throws {
         try withTemporaryDirectory { directory in
             let images = try makeSource(directory + "/in")
             let source = try ShardSource(directory + "/in")
@@ -53,8 +53,8 @@ import Testing
         }
     }
 
-    /// What a process may leave behind when it is killed: a shard with and without its record, halves of files.
-    @Test func whatIsFinishedIsKeptAndTheRestMadeAgain() throws {
+    /// What a killed process may leave: a shard with and without its record, and partial files.
+    @Test func finishedShardsAreKeptAndOthersRebuilt() throws {
         try withTemporaryDirectory { directory in
             try makeDamagedSource(directory + "/in")
             let source = try ShardSource(directory + "/in")
@@ -73,22 +73,22 @@ import Testing
             #expect(early.problem.contains("lacks shard-00000.h5"))
             #expect(try job.makeShards() == (12, 1), "the shard without a sample is kept")
             try write([0], to: out + "/shard-00003.h5")
-            #expect(try job.makeShards() == (2, 3), "a shard that was changed is made again")
+            #expect(try job.makeShards() == (2, 3), "a changed shard is rebuilt")
             _ = try job.conclude()
             #expect(try haveSameFiles(directory + "/one", out))
-            // Once more is nothing to do, also where it was killed before the records were gone.
+            // Running again does nothing, also if it was killed before the records were removed.
             try write(Array("{}".utf8), to: records + "/recipe.json")
             #expect(try Sharding.run(source: source, output: out, options: smallOptions()).images == 9)
             #expect(try haveSameFiles(directory + "/one", out))
         }
     }
 
-    @Test func aDirectoryOfOtherThingsIsRefused() throws {
+    @Test func unrelatedDirectoryIsRejected() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
             let source = try ShardSource(directory + "/in")
             func run() throws { try Sharding.run(source: source, output: directory + "/out", options: smallOptions()) }
-            // Killed before it had noted its options; then somebody's own directory of that name.
+            // Killed before its options were written; then an unrelated directory of that name.
             try write([], to: directory + "/out/unfinished/recipe.json.partial")
             try run()
             try FileManager.default.removeItem(atPath: directory + "/out")
@@ -99,7 +99,7 @@ import Testing
         }
     }
 
-    @Test func otherOptionsAndOtherSourcesAreRefused() throws {
+    @Test func differentOptionsAndSourcesAreRejected() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
             let source = try ShardSource(directory + "/in")

@@ -4,7 +4,7 @@ import Loader
 import Testing
 
 @Suite struct SamplerTests {
-    @Test func everySampleComesOnceAnEpochInANewOrder() {
+    @Test func everySampleAppearsOncePerEpochInANewOrder() {
         var sampler = Sampler(count: 100, seed: 3)
         let positions = (0..<300).map { sampler.sample(at: $0) }
         for epoch in 0..<3 {
@@ -18,10 +18,10 @@ import Testing
         for position in [250, 3, 199, 100] { #expect(other.sample(at: position) == positions[position]) }
     }
 
-    /// Two billion samples, of which none is stored anywhere. That each comes exactly once an epoch follows from the order
-    /// being reversible: every sample asked about has a position, which leads back to it.
+    /// Two billion samples, none of them stored. Each appears exactly once per epoch because the order is
+    /// invertible: every sample tested has a position that maps back to it.
     @Test(arguments: [0, 1, 999_983])
-    func twoBillionSamplesComeOnceEach(epoch: Int) throws {
+    func twoBillionSamplesAppearOnceEach(epoch: Int) throws {
         let count = 2_000_000_011
         var sampler = Sampler(count: count, seed: 17)
         let order = KeyedPermutation(count: count, seed: 17, epoch: epoch)
@@ -35,16 +35,16 @@ import Testing
             }
             let drawn = (start..<start + 20_000).map { sampler.sample(at: epoch * count + $0).sample }
             try #require(Set(drawn).count == 20_000 && drawn.allSatisfy { (0..<count).contains($0) })
-            // An even spread: of 20,000 draws a tenth of the samples gets 2,000, with a standard deviation of 42.
+            // Uniform: of 20,000 draws, a tenth of the samples gets 2,000, with a standard deviation of 42.
             let tenths = drawn.reduce(into: [Int](repeating: 0, count: 10)) { $0[$1 / (count / 10 + 1)] += 1 }
             #expect(tenths.allSatisfy { abs($0 - 2000) < 210 })
         }
     }
 
-    /// The ranks' micro-batches of a set of two billion: together each position once, computed from a counter; taken up
-    /// anywhere, the same as from the beginning.
+    /// The ranks' micro-batches of a set of two billion: together they have each position once, computed from a counter. Starting
+    /// anywhere gives the same as starting from the beginning.
     @Test(arguments: [(1, 8), (2, 8), (8, 4), (64, 1)])
-    func ranksShareThePositions(ranks: Int, size: Int) {
+    func ranksDivideThePositions(ranks: Int, size: Int) {
         let (batch, firstStep, steps) = (512, 3_906_240, 4)
         func sequence(_ rank: Int, from step: Int) -> BatchSequence {
             let share = batch / ranks
@@ -67,7 +67,7 @@ import Testing
         #expect(seen.sorted() == Array(firstStep * batch..<(firstStep + steps) * batch))
     }
 
-    @Test func theLastMicroBatchMayBeShort() {
+    @Test func lastMicroBatchMayBeShort() {
         let sequences = (0..<3).map { BatchSequence(first: 4 * $0, size: 4, stride: 12, end: 21) }
         let found = sequences.map { sequence in (0..<3).map { sequence[$0] } }
         #expect(found[0] == [0..<4, 12..<16, 21..<21])

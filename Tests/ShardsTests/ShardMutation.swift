@@ -3,10 +3,10 @@ import CHDF5
 import Foundation
 import Testing
 
-/// One seeded change of a shard directory.
+/// One seeded change to a shard directory.
 enum ShardMutation: CaseIterable {
     case flippedBits, truncation, appended, flippedIndex, truncatedIndex, hugeNumber, swappedFiles
-    // Sound HDF5 files of other contents, with checksums that fit: libhdf5 gets to see them.
+    // Valid HDF5 files with different contents and matching checksums, which libhdf5 opens.
     case swappedDatasets, missingDataset, otherType, otherShape, hugeShape
 
     static func apply(to path: String, using generator: inout KeyedGenerator) throws -> ShardMutation {

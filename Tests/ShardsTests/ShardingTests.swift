@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite struct ShardingTests {
-    @Test func whatGoesInComesOut() throws {
+    @Test func readingReturnsTheShardedImages() throws {
         try withTemporaryDirectory { directory in
             let images = try makeSource(directory + "/in")
             var calls: [Int] = []
@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test func statisticsAreThoseOfAllPixels() throws {
+    @Test func statisticsCoverAllPixels() throws {
         try withTemporaryDirectory { directory in
             let images = try makeSource(directory + "/in")
             try shard(directory + "/in", to: directory + "/out")
@@ -57,7 +57,7 @@ import Testing
         }
     }
 
-    @Test func fileChecksumsAreThoseOfTheFiles() throws {
+    @Test func fileChecksumsMatchTheFiles() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
             try shard(directory + "/in", to: directory + "/out")
@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    @Test func theSameSourceGivesTheSameFiles() throws {
+    @Test func sameSourceGivesTheSameFiles() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
             try shard(directory + "/in", to: directory + "/one")
@@ -81,7 +81,7 @@ import Testing
         }
     }
 
-    /// Adds to the nine images of `makeSource` four that cannot be read, and entries that are no images at all.
+    /// Adds to the nine images of `makeSource` four unreadable ones, and entries that are not images.
     private func addUnreadable(_ source: String) throws {
         let whole = try JPEGEncoder.encode(Drawing.image(number: 1, label: 1, side: 32, seed: 0))
         try write(Array("not an image".utf8), to: source + "/ape/text.jpg")
@@ -93,7 +93,7 @@ import Testing
         try write(whole, to: source + "/ape/directory.jpg/inside.jpg")
     }
 
-    @Test func whatCannotBeReadIsListedAndLeftOut() throws {
+    @Test func unreadableFilesAreListedAndSkipped() throws {
         try withTemporaryDirectory { directory in
             let images = try makeSource(directory + "/in")
             try addUnreadable(directory + "/in")
@@ -112,7 +112,7 @@ import Testing
         }
     }
 
-    @Test func strictKeepsTheListAndNothingElse() throws {
+    @Test func strictKeepsOnlyTheList() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
             try addUnreadable(directory + "/in")
@@ -123,7 +123,7 @@ import Testing
         }
     }
 
-    @Test func nothingReadableIsAFailure() throws {
+    @Test func noReadableImageIsAFailure() throws {
         try withTemporaryDirectory { directory in
             try write([1, 2, 3], to: directory + "/in/ape/a.jpg")
             let failure = try failure { try shard(directory + "/in", to: directory + "/out") }
@@ -161,7 +161,7 @@ import Testing
         .enabled(
             if: ProcessInfo.processInfo.environment["CRATE_DATA"] != nil,
             "CRATE_DATA does not name a directory with imagenet-sample"))
-    func realImagesAreAllRead() throws {
+    func allRealImagesAreRead() throws {
         let data = try #require(ProcessInfo.processInfo.environment["CRATE_DATA"])
         try withTemporaryDirectory { directory in
             let source = try ShardSource(data + "/imagenet-sample/val")
@@ -175,7 +175,7 @@ import Testing
             #expect(try shard("two", jobs: 2) == summary && haveSameFiles(directory + "/out", directory + "/two"))
             #expect(summary.images == 100 && summary.shards == 2 && summary.skipped == 0)
             let index = try ShardIndex.load(directory: directory + "/out")
-            // ImageNet's own are 0.485, 0.456, 0.406.
+            // ImageNet's values are 0.485, 0.456, 0.406.
             for (mean, usual) in zip(index.mean, [0.485, 0.456, 0.406]) { #expect(abs(mean - usual) < 0.06) }
         }
     }

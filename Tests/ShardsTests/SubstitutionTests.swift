@@ -4,9 +4,9 @@ import Shards
 import TestSupport
 import Testing
 
-/// What `CorruptionPolicy` says happens at samples that cannot be read.
+/// The effect of `CorruptionPolicy` on unreadable samples.
 @Suite struct SubstitutionTests {
-    /// How a shard of four samples is damaged, and how many of the nine samples that costs.
+    /// How a shard of four samples is damaged, and how many of the nine samples are lost.
     enum Damage: String, CaseIterable, Sendable {
         case flippedSample, truncated, missing, notHDF5, vanishing
         var samples: Set<Int> { self == .flippedSample ? [5] : [4, 5, 6, 7] }
@@ -27,7 +27,7 @@ import Testing
     }
 
     @Test(arguments: Damage.allCases)
-    func aDamagedSampleStopsOrIsSubstituted(kind: Damage) throws {
+    func corruptSampleStopsOrIsSubstituted(kind: Damage) throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource("\(directory)/source")
             let path = "\(directory)/shards"
@@ -36,9 +36,9 @@ import Testing
             let (training, evaluation) = (
                 try intact.samples(0..<9, for: .training).samples, try intact.samples(0..<9, for: .evaluation).samples
             )
-            var bytes = [UInt8](repeating: 0, count: 3072)
             var shards = try ShardDirectory(path: path)
-            try shards.read(sample: 5, into: &bytes)
+            let (reader, row) = try shards.reader(of: 5)
+            let bytes = try reader.bytes(of: row)
 
             var early: [BatchLoader] = []
             if kind == .vanishing {
@@ -61,14 +61,14 @@ import Testing
                     #expect(found[sample] == evaluation[sample])
                     continue
                 }
-                // The picture is another sample's, the mask its own.
+                // The image is that of another sample; the mask is unchanged.
                 #expect(!kind.samples.contains(substitution.substitute))
                 try #require(evaluation.indices.contains(substitution.substitute))
                 #expect(substitution.damage.problem.contains("shard-00001.h5"))
                 #expect(found[sample].patches == evaluation[substitution.substitute].patches)
                 #expect(found[sample].mask == evaluation[sample].mask)
             }
-            // The same however the positions are cut, as they are for any number of ranks; another one in another epoch.
+            // The same for any division of the positions, as for any number of ranks; different in another epoch.
             let whole = try loader.samples(0..<90, for: .training)
             #expect(whole.substitutions.count == 10 * kind.samples.count)
             #expect(Set(whole.substitutions.filter { $0.sample == 5 }.map(\.substitute)).count > 1)
@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    @Test func whereNothingCanBeReadThereIsNoSubstitute() throws {
+    @Test func noSubstituteIfNothingIsReadable() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource("\(directory)/source")
             try shard("\(directory)/source", to: "\(directory)/shards")

@@ -10,7 +10,7 @@ func write(_ bytes: [UInt8], to path: String) throws {
     try Data(bytes).write(to: URL(fileURLWithPath: path))
 }
 
-/// Three classes of three drawn PNG images of 32 pixels, so that nothing is lost on the way into a shard.
+/// Three classes of three synthetic PNG images of 32 pixels, so that sharding is lossless.
 func makeSource(_ path: String) throws -> [Image] {
     var images: [Image] = []
     for label in 0..<3 {
@@ -24,7 +24,7 @@ func makeSource(_ path: String) throws -> [Image] {
     return images
 }
 
-/// Shards `source` into `output` as images of 32 pixels in patches of 8, four to a file.
+/// Shards `source` into `output` as images of 32 pixels with patches of 8, four per file.
 @discardableResult
 func shard(_ source: String, to output: String, isStrict: Bool = false) throws -> Sharding.Summary {
     try Sharding.run(
@@ -32,17 +32,17 @@ func shard(_ source: String, to output: String, isStrict: Bool = false) throws -
         options: ShardingOptions(.patches(PatchGrid(imageSize: 32, patchSize: 8)), shardSize: 4, isStrict: isStrict))
 }
 
-/// The image of a sample of a directory made by `shard(_:to:)`.
+/// The image of a sample in a directory created by `shard(_:to:)`.
 func image(_ sample: Int, of directory: inout ShardDirectory) throws -> [UInt8] {
     let grid = try directory.index.grid()
-    var patches = [UInt8](repeating: 0, count: grid.valueCount)
-    try directory.read(sample: sample, into: &patches)
+    let (reader, row) = try directory.reader(of: sample)
+    let patches = try reader.bytes(of: row)
     var pixels = patches
     grid.unpatchify(patches, into: &pixels)
     return pixels
 }
 
-/// Changes the JSON object in `directory/index.json`, as somebody would who leaves its checksum out.
+/// Changes the JSON object in `directory/index.json`, and removes its checksum.
 func editIndex(of directory: String, _ edit: (inout [String: Any]) throws -> Void) throws {
     let url = URL(fileURLWithPath: directory + "/index.json")
     var object = try #require(JSONSerialization.jsonObject(with: Data(contentsOf: url)) as? [String: Any])
@@ -61,12 +61,12 @@ func editShard(_ number: Int, of directory: String, _ edit: (inout [String: Any]
     }
 }
 
-/// The failure that `body` throws; a test fails where it throws none.
+/// The failure that `body` throws; the test fails if it throws none.
 func failure(of body: () throws -> Void) throws -> Failure {
     try #require(#expect(throws: Failure.self) { try body() })
 }
 
-/// Runs a command found in PATH; a test fails where that fails.
+/// Runs a command found in PATH; the test fails if the command fails.
 func run(_ arguments: String...) throws {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
@@ -76,7 +76,7 @@ func run(_ arguments: String...) throws {
     try #require(process.terminationStatus == 0, "\(arguments)")
 }
 
-/// Options for images of 32 pixels in patches of 8, four to a file.
+/// Options for images of 32 pixels with patches of 8, four per file.
 func smallOptions(jobs: Int = 2, shuffle: UInt64? = nil) throws -> ShardingOptions {
     ShardingOptions(.patches(try PatchGrid(imageSize: 32, patchSize: 8)), shardSize: 4, shuffle: shuffle, jobs: jobs)
 }

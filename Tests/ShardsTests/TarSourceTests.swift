@@ -5,10 +5,10 @@ import Shards
 import TestSupport
 import Testing
 
-/// Archives give the shards that the folders they were made from give.
+/// Archives give the same shards as the folders they were created from.
 @Suite struct TarSourceTests {
-    /// Makes `source` with the folder of `makeSource` at `in/PART`, and checks that what `archive` makes of it, as it is
-    /// taken by `selection`, has the same samples as the folder.
+    /// Creates `source` with the folder of `makeSource` at `in/PART`, and checks that the output of `archive`, read with
+    /// `selection`, has the same samples as the folder.
     private func expectSameShards(
         part: String = "", _ selection: ShardSource.Selection = .init(), archive: (String) throws -> String
     ) throws {
@@ -34,9 +34,9 @@ import Testing
 
     /// The formats that tar writes, and compressed ones.
     @Test(arguments: [["--format=gnu"], ["--format=pax"], ["--format=ustar"], ["-z"], ["-j"], ["-J"]])
-    func aFolderInAnArchive(options: [String]) throws {
+    func folderInAnArchive(options: [String]) throws {
         try expectSameShards { directory in
-            // In an order of its own, with a file beside the classes, a hidden one, and one in a deeper directory.
+            // In a different order, with a file next to the classes, a hidden file, and one in a deeper directory.
             try write([1], to: "\(directory)/in/beside.txt")
             try write([1], to: "\(directory)/in/ape/.hidden")
             try write([1], to: "\(directory)/in/cow/deeper/file.png")
@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test func classesAtAnyDepthAndOnePartOfSeveral() throws {
+    @Test func classesAtAnyDepthAndOneOfSeveralParts() throws {
         let selection = ShardSource.Selection(within: "deep/er/train/")
         try expectSameShards(part: "/deep/er/train", selection) { directory in
             _ = try makeSource("\(directory)/in/deep/er/test")
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    @Test func imagenetsTrainingSetIsAnArchiveOfArchives() throws {
+    @Test func imagenetTrainingSetIsAnArchiveOfArchives() throws {
         try expectSameShards { directory in
             try run(
                 "bash", "-c",
@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    @Test func namesOfManyKinds() throws {
+    @Test func unusualNames() throws {
         try withTemporaryDirectory { directory in
             let long = String(repeating: "long", count: 40)
             let image = try PNGEncoder.encode(Drawing.image(number: 0, label: 0, side: 32, seed: 0))
@@ -101,7 +101,7 @@ import Testing
         }
     }
 
-    @Test func brokenArchivesAreNamed() throws {
+    @Test func corruptArchivesAreNamed() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
             let tar = "\(directory)/in.tar"
@@ -109,7 +109,7 @@ import Testing
             let whole = try Data(contentsOf: URL(fileURLWithPath: tar))
             let source = try ShardSource(tar)
             #expect(source.items.count == 9)
-            // Without the end mark, in the middle of a member, and in a header.
+            // Without the end mark, cut inside a member, and cut inside a header.
             func expect(_ problem: String, of bytes: some DataProtocol) throws {
                 try Data(bytes).write(to: URL(fileURLWithPath: tar))
                 let failure = try failure { _ = try ShardSource(tar) }
@@ -129,8 +129,8 @@ import Testing
         }
     }
 
-    /// A damaged image in an archive is left out, as in a folder.
-    @Test func damagedMembersAreLeftOut() throws {
+    /// A corrupt image in an archive is skipped, as in a folder.
+    @Test func corruptMembersAreSkipped() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
             try write(Array("no image".utf8), to: directory + "/in/bee/9.png")
@@ -147,7 +147,7 @@ import Testing
         .enabled(
             if: ProcessInfo.processInfo.environment["CRATE_DATA"] != nil,
             "CRATE_DATA does not name a directory with cifar10-half.tar"))
-    func aRealArchiveOfTwoParts() throws {
+    func realArchiveOfTwoParts() throws {
         let data = try #require(ProcessInfo.processInfo.environment["CRATE_DATA"]) + "/cifar10-half.tar"
         #expect(try failure { _ = try ShardSource(data) }.problem.contains("cifar10/test, cifar10/train"))
         let source = try ShardSource(data, .init(within: "cifar10/test"))
@@ -162,8 +162,8 @@ import Testing
         }
     }
 
-    /// An archive that is cut short while it is read is no reason to leave images out.
-    @Test func anArchiveThatChangesStopsTheRun() throws {
+    /// If an archive is truncated while it is read, the run stops instead of skipping images.
+    @Test func changedArchiveStopsTheRun() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
             let tar = directory + "/in.tar"
@@ -179,8 +179,8 @@ import Testing
         }
     }
 
-    /// Whatever is in an archive's headers: a failure that names it, or images that lie inside of it.
-    @Test func changedBytesAreAFailureOrHarmless() throws {
+    /// Whatever the headers of an archive contain: an error that names it, or images inside it.
+    @Test func changedHeadersAreRejectedOrHarmless() throws {
         try withTemporaryDirectory { directory in
             for name in ["ape/1", "ape/2", "bee/3"] { try write([1, 2, 3], to: "\(directory)/in/\(name)") }
             try run("ln", "\(directory)/in/ape/1", "\(directory)/in/bee/1")
@@ -195,7 +195,7 @@ import Testing
                     var generator = KeyedGenerator(seed: 3, .drawing, mutation)
                     var bytes = whole
                     for _ in 0...generator.index(below: 3) {
-                        // A byte of a header's fields, whose checksum is then made good in half of the cases.
+                        // A changed byte in a header field; in half of the cases the header checksum is corrected.
                         let block = generator.index(below: bytes.count / 512) * 512
                         bytes[block + generator.index(below: 265)] = UInt8(truncatingIfNeeded: generator.next())
                         if generator.next() % 2 == 0 { mendChecksum(of: &bytes, header: block) }
@@ -206,7 +206,7 @@ import Testing
                         let source = try ShardSource(tar)
                         var options = try smallOptions()
                         options.isStrict = false
-                        // Three bytes are no image: all are read and refused.
+                        // Three bytes are not an image: all are read and rejected.
                         let refused = try failure {
                             try Sharding.run(source: source, output: "\(directory)/out", options: options)
                         }
@@ -219,12 +219,12 @@ import Testing
                     }
                 }
             }
-            print("tar archives with changed bytes: \(counts.failures) failures, \(counts.harmless) harmless")
+            print("tar archives with changed headers: \(counts.failures) failures, \(counts.harmless) harmless")
             #expect(counts.failures > 50 && counts.harmless > 50)
         }
     }
 
-    /// Writes the sum of a header's bytes, its own field taken as spaces, as six octal digits.
+    /// Writes the sum of a header's bytes as six octal digits, with the checksum field counted as spaces.
     private func mendChecksum(of bytes: inout Data, header: Int) {
         for index in header + 148..<header + 156 { bytes[index] = UInt8(ascii: " ") }
         let sum = bytes[header..<header + 512].reduce(0) { $0 + Int($1) }

@@ -5,9 +5,9 @@ import Shards
 import TestSupport
 import Testing
 
-/// Every kind of damage is found, named, and mended.
+/// Every kind of damage is found, named and repaired.
 @Suite struct VerifierTests {
-    /// Shards of nine images (4, 4, 1) in `out`, made from `in`, and a copy of them in `good`.
+    /// Shards of nine images (4, 4, 1) in `out`, created from `in`, and a copy of them in `good`.
     private func withShards(
         _ format: SampleFormat? = nil, shuffle: UInt64? = nil, _ body: (String) throws -> Void
     ) throws {
@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test(arguments: [nil, SampleFormat.jpeg(imageSize: 32, quality: 90), .original(quality: 80)])
-    func damagedShardsAreNamedAndMadeAgain(format: SampleFormat?) throws {
+    func corruptShardsAreNamedAndRebuilt(format: SampleFormat?) throws {
         for shuffle in [nil, 5 as UInt64] {
             try withShards(format, shuffle: shuffle) { directory in
                 #expect(try problems(directory).isEmpty)
@@ -67,7 +67,7 @@ import Testing
         }
     }
 
-    /// What the index says and what is there; the shard's own bytes are good.
+    /// Contradictions between the index and the files; the bytes of the shard are valid.
     static let contradictions: [(key: String, value: any Sendable, problem: String)] = [
         ("classes", ["ape", "bee"], "a label is not among the 2 classes"),
         ("classes", ["bee", "ape", "cow"], "is ape/0.png, but its label says bee"),
@@ -75,7 +75,7 @@ import Testing
         ("imageSize", 16, "/patches has shape"),
     ]
 
-    @Test(arguments: contradictions.indices) func anIndexThatDoesNotAgreeIsNamed(number: Int) throws {
+    @Test(arguments: contradictions.indices) func inconsistentIndexIsNamed(number: Int) throws {
         let (key, value, problem) = VerifierTests.contradictions[number]
         try withShards { directory in
             try editIndex(of: directory + "/out") { $0[key] = value }
@@ -94,7 +94,7 @@ import Testing
             #expect(found.contains { $0.contains("shard-00001.h5 has the checksum") && $0.contains("17") })
             #expect(found.contains { $0.contains("skipped.txt lists 0 images, but 1 are left out") })
             #expect(found.contains { $0.contains("shard-00007.h5 is not in index.json") })
-            // The entry cannot be true of any shard of this source, so the shard stays as it is.
+            // The entry cannot match any shard of this source, so the shard is left unchanged.
             let verifier = try ShardVerifier(path: directory + "/out")
             let failure = try failure {
                 _ = try verifier.repair(verifier.problems(), from: ShardSource(directory + "/in"))
@@ -108,7 +108,7 @@ import Testing
         }
     }
 
-    @Test func anotherSourceRepairsNothing() throws {
+    @Test func differentSourceRepairsNothing() throws {
         try withShards { directory in
             try damage(directory, shard: 0, sample: 0)
             let verifier = try ShardVerifier(path: directory + "/out")
@@ -117,7 +117,7 @@ import Testing
             let other = try failure { _ = try verifier.repair(found, from: ShardSource(directory + "/in")) }
             #expect(other.problem.contains("is not the source of the shards"))
             try FileManager.default.removeItem(atPath: directory + "/in/bee/more.png")
-            // The same names, but another picture: the shard would not be what it was.
+            // The same names but a different image: the shard would not be the same.
             try write(
                 PNGEncoder.encode(Drawing.image(number: 50, label: 1, side: 32, seed: 9)),
                 to: directory + "/in/ape/0.png")
@@ -127,17 +127,17 @@ import Testing
         }
     }
 
-    @Test func theSheetShowsSamplesRowByRow() throws {
+    @Test func sheetShowsSamplesRowByRow() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
             try shard(directory + "/in", to: directory + "/out")
             var shards = try ShardDirectory(path: directory + "/out")
-            let (sheet, samples) = try ContactSheet.image(of: &shards, count: 5)
+            let (sheet, samples) = try shards.contactSheet(count: 5)
             #expect(samples == [0, 1, 3, 5, 7])
             try #require(sheet.width == 3 * 98 - 2 && sheet.height == 2 * 98 - 2)
-            #expect(sheet.pixels[3 * 96] == 255, "a gap between two pictures")
-            // 32 pixels become 96: three for one. The middle of a place that is flat in the source is the same.
-            let (all, _) = try ContactSheet.image(of: &shards, count: 100)
+            #expect(sheet.pixels[3 * 96] == 255, "a gap between two images")
+            // 32 pixels become 96, three for one. In flat regions of the source, the centre pixel is unchanged.
+            let (all, _) = try shards.contactSheet(count: 100)
             try #require(all.width == 292 && all.height == 292)
             let last = try image(8, of: &shards)
             let mean = last.reduce(0) { $0 + Double($1) } / Double(last.count)

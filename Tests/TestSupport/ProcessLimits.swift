@@ -1,6 +1,6 @@
 import Foundation
 
-/// Bounds what this process may take from now on: `memory` more bytes, and `seconds` until a signal ends it.
+/// Limits this process from now on: to `memory` more bytes, and to `seconds` until a signal ends it.
 public func limitProcess(memory: Int, seconds: UInt32) throws {
     let status = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
     let pages = Int(status.split(separator: " ")[0]) ?? 0

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Runs `body` with a new empty directory, removed with all in it when `body` is done.
+/// Calls `body` with a new empty directory, and removes it with its contents afterwards.
 public func withTemporaryDirectory<Result>(_ body: (String) throws -> Result) throws -> Result {
     let path = NSTemporaryDirectory() + "crate-" + UUID().uuidString
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
@@ -8,12 +8,12 @@ public func withTemporaryDirectory<Result>(_ body: (String) throws -> Result) th
     return try body(path)
 }
 
-/// The names of what is in `directory`, sorted.
+/// The sorted names of the entries of `directory`.
 public func names(in directory: String) throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: directory).sorted()
 }
 
-/// Whether two directories hold the same files with the same bytes, in all directories below.
+/// Whether two directories contain the same files with the same bytes, recursively.
 public func haveSameFiles(_ one: String, _ two: String) throws -> Bool {
     let files = try FileManager.default.subpathsOfDirectory(atPath: one).sorted()
     return try files == FileManager.default.subpathsOfDirectory(atPath: two).sorted()

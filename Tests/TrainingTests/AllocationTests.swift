@@ -8,10 +8,10 @@ import Synchronization
 import Testing
 
 @Suite struct AllocationTests {
-    /// The first step makes what is made once: primitives, lazy constants. What is left is the closure that a run of a team
-    /// of threads passes on, and a step has seven runs.
+    /// The first step creates what is created once: primitives and lazy constants. The remaining allocations are the closures that
+    /// a team of threads passes on in each run, and a step has seven runs.
     @Test(arguments: Precision.allCases, [1, 2])
-    func aStepAfterTheFirstAllocatesNothing(precision: Precision, threads: Int) throws {
+    func stepsAfterTheFirstAllocateNothing(precision: Precision, threads: Int) throws {
         let configuration = try ModelConfiguration(
             imageSize: 32, patchSize: 8, dim: 48, depth: 2, heads: 3, normalisesTargets: true)
         try requireNoAllocation(Model(configuration), precision, threads: threads)
@@ -45,7 +45,7 @@ import Testing
         }
     }
 
-    @Test func anAllocationIsCounted() {
+    @Test func allocationIsCounted() {
         let before = counted_allocations()
         count_allocations(true)
         let values = [Int](unsafeUninitializedCapacity: 1000) { $1 = Int.random(in: 1...1000) }
@@ -53,7 +53,7 @@ import Testing
         #expect(!values.isEmpty && counted_allocations() > before)
     }
 
-    /// What the threads of `team` allocate in `body`.
+    /// The allocations of the threads of `team` in `body`.
     private func counted(_ team: ThreadTeam, _ body: () -> Void) -> Int {
         let total = Atomic<Int>(0)
         team.run { _ in
@@ -79,7 +79,7 @@ import Testing
         replica.loss(batch, gradientScale: 0.01)
         var completed = replica.parameters.count
         replica.completeBackward(batch) { completed = $0 }
-        // No expectation, which would allocate.
+        // No expectation here, because it would allocate.
         if completed != 0 { Issue.record("gradients are not complete before \(completed)") }
         optimizer.update(part: 0, of: replica, step: step, rate: 1e-3, scale: 1)
     }

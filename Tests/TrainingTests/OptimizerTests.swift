@@ -13,7 +13,7 @@ import Training
         return layout
     }
 
-    /// The trained values after two updates from gradients `scale` sin(i), the second from doubled ones.
+    /// The trained values after two updates with gradients `scale` sin(i); the second gradient is doubled.
     private func trained(scale: Double, clip: Double?) throws -> [Float] {
         let layout = layout()
         let optimizer = try Optimizer(layout, rule: .adamW(weightDecay: 0.1))
@@ -36,16 +36,16 @@ import Training
         }
     }
 
-    /// Gradients over the limit are brought down to it: twice as large or not, they give the same update.
+    /// Gradients over the limit are scaled down to it, so doubling them gives the same update.
     @Test func gradientsAreClippedToTheirGlobalNorm() throws {
         let (clipped, larger) = (try trained(scale: 10, clip: 0.5), try trained(scale: 40, clip: 0.5))
         for (a, b) in zip(clipped, larger) { #expect(abs(a - b) <= 1e-6) }
         let free = try trained(scale: 10, clip: nil)
-        #expect(zip(clipped, free).contains { abs($0 - $1) > 1e-4 }, "the second gradient is cut to the first's size")
+        #expect(zip(clipped, free).contains { abs($0 - $1) > 1e-4 }, "clipping changes the update")
     }
 
-    /// Lion moves each parameter by the rate, and a parameter's rate by its factor; it keeps one moment.
-    @Test func ratesDifferFromParameterToParameter() throws {
+    /// Lion moves each parameter by the rate times the parameter's factor, and keeps one moment.
+    @Test func ratesDifferByParameter() throws {
         let layout = layout()
         let optimizer = try Optimizer(layout, rule: .lion(Lion(weightDecay: 0))) { $0.name == "bias" ? 0.25 : 1 }
         let parameters = try OwnedBuffer<Float>(count: layout.bufferCount)
@@ -61,7 +61,7 @@ import Training
         #expect((layout.bufferCount * 4...layout.bufferCount * 4 + 128).contains(optimizer.momentByteCount))
     }
 
-    @Test func smallGradientsAreLeftAlone() throws {
+    @Test func smallGradientsAreNotClipped() throws {
         #expect(try trained(scale: 1e-3, clip: 1) == trained(scale: 1e-3, clip: nil))
     }
 }
@@ -76,12 +76,12 @@ import Training
     }
 
     @Test(arguments: [(33, 1, 2, 2), (32, 3, 2, 2), (32, 4, 2, 4), (32, 4, 3, 3), (32, 4, 6, 2), (32, 16, 4, 2)])
-    func whatDoesNotDivideIsRefused(batch: Int, microBatch: Int, virtualRanks: Int, ranks: Int) throws {
+    func indivisibleBatchesAreRejected(batch: Int, microBatch: Int, virtualRanks: Int, ranks: Int) throws {
         let configuration = try configuration(batch: batch, microBatch: microBatch, virtualRanks: virtualRanks)
         #expect(throws: (any Error).self) { try configuration.samplesPerVirtualRank(ranks: ranks) }
     }
 
-    @Test func aBatchIsDividedOverTheVirtualRanks() throws {
+    @Test func batchIsDividedOverTheVirtualRanks() throws {
         #expect(try configuration(batch: 32, microBatch: 4).samplesPerVirtualRank(ranks: 2) == 16)
         #expect(try configuration(batch: 32, microBatch: 4, virtualRanks: 8).samplesPerVirtualRank(ranks: 2) == 4)
         let cuts = [(1, 1), (2, 1), (8, 4), (3, 1), (3, 3), (6, 2), (24, 8)]
@@ -92,7 +92,7 @@ import Training
     }
 
     @Test(arguments: [(32, 1, 8), (32, 2, 8), (12, 2, 6), (28, 2, 7), (2, 2, 1), (22, 1, 2)])
-    func theDefaultMicroBatchDivides(batch: Int, virtualRanks: Int, expected: Int) {
+    func defaultMicroBatchDividesTheBatch(batch: Int, virtualRanks: Int, expected: Int) {
         let microBatch = TrainingConfiguration.defaultMicroBatch(
             batchSize: batch, virtualRanks: virtualRanks, threads: 1)
         #expect(microBatch == expected)
@@ -101,7 +101,7 @@ import Training
     @Test(arguments: [
         (32, 2, 8), (32, 4, 8), (32, 16, 16), (24, 3, 6), (24, 6, 6), (24, 16, 12), (30, 5, 5), (7, 16, 7), (14, 4, 7),
     ])
-    func theDefaultMicroBatchKeepsThreadsBusy(samples: Int, threads: Int, expected: Int) {
+    func defaultMicroBatchKeepsThreadsBusy(samples: Int, threads: Int, expected: Int) {
         let microBatch = TrainingConfiguration.defaultMicroBatch(batchSize: samples, virtualRanks: 1, threads: threads)
         #expect(microBatch == expected)
     }

@@ -34,11 +34,11 @@ package func debugRun(
     let isRepeatable =
         again == loss && bits == fingerprint(session.replica.gradients.pointer, count: layout.bufferCount)
     var problems: [Failure] = []
+    func note(_ problem: String, hint: String) { problems.append(Failure(problem, hint: hint)) }
     if isRepeatable {
         say("   a second pass gives the same bits, loss \(formatted(loss))")
     } else {
-        problems.append(
-            Failure("a second pass over the same batch gives different bits", hint: "test the memory of this machine"))
+        note("a second pass over the same batch gives different bits", hint: "test the memory of this machine")
     }
 
     say(
@@ -51,19 +51,17 @@ package func debugRun(
                 + (check.passes ? "" : "  WRONG"))
     }
     if let wrong = checks.first(where: { !$0.passes }) {
-        problems.append(
-            Failure(
-                "the gradient of \(wrong.name) is off by \(String(format: "%.2g", wrong.worstError)) of itself",
-                hint: "look for a bug in the backward pass of its layer"))
+        note(
+            "the gradient of \(wrong.name) is off by \(String(format: "%.2g", wrong.worstError)) of itself",
+            hint: "look for a bug in the backward pass of its layer")
     }
 
     say("\n3. training on one batch repeatedly, learning rate \(String(format: "%.2e", configuration.schedule.peak))")
     let fit = try overfit(session, dump, say)
     if fit.last > 0.98 * fit.first {
-        problems.append(
-            Failure(
-                "the loss of a repeated batch goes from \(formatted(fit.first)) to \(formatted(fit.last))",
-                hint: "try another --lr, and check that --clip is on"))
+        note(
+            "the loss of a repeated batch goes from \(formatted(fit.first)) to \(formatted(fit.last))",
+            hint: "try another --lr, and check that --clip is on")
     }
     tellSeconds(fit.seconds, say)
     for problem in problems { say("wrong: \(problem)") }

@@ -1,3 +1,4 @@
+import Analysis
 import Base
 import Checkpoints
 import CrateModel
@@ -14,15 +15,15 @@ package struct DebugSession: ~Copyable {
     /// A masked autoencoder.
     package let replica: Replica
     package let optimizer: Optimizer
-    private let patches: OwnedBuffer<Float>
-    private let mask: OwnedBuffer<UInt8>
-    private let hidden: Int
+    let batch: PatchBatch
+    /// Has the memory of the batch.
+    private let loader: BatchLoader
+}
 
+extension DebugSession {
     /// Takes the first micro-batch of the shards in `data`, and the parameters of `checkpoint` or, if nil, initial
     /// ones.
-    package init(
-        _ configuration: TrainingConfiguration, data: String, checkpoint: String?, threads: Int
-    ) throws {
+    package init(_ configuration: TrainingConfiguration, data: String, checkpoint: String?, threads: Int) throws {
         let (model, images) = (try Model(configuration.model), configuration.microBatch)
         let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: configuration.weightDecay))
         let replica = try Replica(
@@ -30,37 +31,27 @@ package struct DebugSession: ~Copyable {
             isTrained: true)
         if let checkpoint {
             // The moments stay zero: only the model is examined.
-            try CheckpointStore.load(into: replica.parameters.pointer, of: model, from: checkpoint) {
-                _, _, _ in
-            }
+            try CheckpointStore.load(into: replica.parameters.pointer, of: model, from: checkpoint) { _, _, _ in }
         } else {
             replica.initialise(seed: configuration.seed)
         }
         let loader = try configuration.makeLoader(data)
         loader.begin(BatchSequence(first: 0, size: images, stride: images, end: images), for: .training)
         guard let loaded = try loader.next() else { preconditionFailure("a sequence of one batch has none") }
-        let shape = configuration.model
-        let patches = try OwnedBuffer<Float>(count: images * shape.patchCount * shape.patchValueCount)
-        let mask = try OwnedBuffer<UInt8>(count: images * shape.patchCount)
-        patches.pointer.update(from: loaded.patches, count: patches.count)
-        mask.pointer.update(from: loaded.mask, count: mask.count)
-        self.configuration = configuration
-        self.replica = replica
-        self.optimizer = optimizer
-        self.patches = patches
-        self.mask = mask
-        hidden = shape.patchCount - loader.visiblePatches
+        self.init(
+            configuration: configuration, replica: replica, optimizer: optimizer, batch: model.batch(loaded),
+            loader: loader)
     }
 
-    package var images: Int { configuration.microBatch }
+    package var images: Int { batch.images }
 
-    private var batch: PatchBatch { PatchBatch(patches: patches.pointer, mask: mask.pointer, images: images) }
+    var terms: Int { images * loader.lossTerms }
 
     /// The mean loss of the batch after a forward pass of `replica`.
     func loss(_ replica: borrowing Replica) -> Double {
         replica.forward(batch)
         replica.loss(batch)
-        return replica.meanLoss(batch, terms: images * hidden)
+        return replica.meanLoss(batch, terms: terms)
     }
 
     /// Runs a forward pass and returns the first tensor that is not finite: the batch, a parameter, or a layer's
@@ -68,7 +59,7 @@ package struct DebugSession: ~Copyable {
     package borrowing func findBadValue() -> BadTensor? {
         let shape = configuration.model
         let found = BadTensor.first(
-            in: [("input patches", [images, shape.patchCount, shape.patchValueCount], patches.pointer)]
+            in: [("input patches", [images, shape.patchCount, shape.patchValueCount], batch.patches)]
                 + named(replica.parameters.pointer, "parameter"))
         if let found { return found }
         replica.forward(batch)
@@ -81,22 +72,14 @@ package struct DebugSession: ~Copyable {
     }
 
     /// Sets the gradients of the mean loss, which is returned.
-    @discardableResult
-    package borrowing func computeGradients() -> Double { computeGradients(replica) }
-
-    @discardableResult
-    func computeGradients(_ replica: borrowing Replica) -> Double {
-        replica.computeGradients(batch, terms: images * hidden)
-    }
+    package borrowing func computeGradients() -> Double { replica.computeGradients(batch, terms: terms) }
 
     /// The first gradient in the order of the backward pass that is not finite.
     package borrowing func findBadGradient() -> BadTensor? {
         BadTensor.first(in: named(replica.gradients.pointer, "gradient of").reversed())
     }
 
-    private func named(
-        _ buffer: UnsafeMutablePointer<Float>, _ kind: String
-    ) -> [(String, [Int], UnsafeMutablePointer<Float>)] {
+    private func named(_ buffer: UnsafePointer<Float>, _ kind: String) -> [(String, [Int], UnsafePointer<Float>)] {
         replica.model.layout.parameters.map { ("\(kind) \($0.name)", $0.shape, buffer + $0.offset) }
     }
 }
@@ -115,11 +98,9 @@ package struct BadTensor {
         (self.name, self.shape, self.values, self.before) = (name, shape, values, before)
     }
 
-    static func first(in tensors: [(String, [Int], UnsafeMutablePointer<Float>)]) -> BadTensor? {
+    static func first(in tensors: [(String, [Int], UnsafePointer<Float>)]) -> BadTensor? {
         for (name, shape, values) in tensors {
-            let count = shape.reduce(1, *)
-            guard !allFinite(values, count: count) else { continue }
-            return BadTensor(name, shape, copied(values, count))
+            if let bad = BadTensor(name, shape, copied(values, shape.reduce(1, *))) { return bad }
         }
         return nil
     }
@@ -142,9 +123,7 @@ package struct BadTensor {
         let path = "\(directory)/\(String(safe)).safetensors"
         let tensors = [(name, shape, values)] + (before.map { [("before: \($0.name)", $0.shape, $0.copy())] } ?? [])
         let room = try OwnedBuffer<Float>(count: tensors.map(\.2.count).max() ?? 0)
-        try writeSafetensors(
-            tensors.map { NamedTensor($0.0, $0.1) }, metadata: ["found": text], to: path
-        ) { index in
+        try writeSafetensors(tensors.map { NamedTensor($0.0, $0.1) }, metadata: ["found": text], to: path) { index in
             room.pointer.update(from: tensors[index].2, count: tensors[index].2.count)
             return UnsafePointer(room.pointer)
         }

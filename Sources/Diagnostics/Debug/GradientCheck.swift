@@ -29,14 +29,13 @@ extension DebugSession {
     /// Computes the gradients in fp32, whatever the precision of the configuration.
     package borrowing func computeExactGradients() throws {
         let exact = try exactReplica()
-        computeGradients(exact)
+        _ = exact.computeGradients(batch, terms: terms)
         replica.gradients.pointer.update(from: exact.gradients.pointer, count: replica.gradients.count)
     }
 
     /// A replica in fp32 with the session's parameters.
     private borrowing func exactReplica() throws -> Replica {
-        let exact = try Replica(
-            replica.model, images: images, precision: .fp32, team: replica.team, isTrained: true)
+        let exact = try Replica(replica.model, images: images, precision: .fp32, team: replica.team, isTrained: true)
         exact.parameters.pointer.update(from: replica.parameters.pointer, count: exact.parameters.count)
         return exact
     }
@@ -53,19 +52,19 @@ extension DebugSession {
             let count = parameter.count
             let length = sumOfSquares(values, count: count).squareRoot()
             let norm = sumOfSquares(gradients, count: count).squareRoot()
+            var directions: [(slope: Double, along: [Double], entry: Int, step: Double)] = []
             if norm > 0 {
                 let direction = (0..<count).map { Double(gradients[$0]) / norm }
-                check.note(
-                    error(of: norm, along: direction, at: values, step: 0.01 * max(length, 0.1), base, exact))
+                directions.append((norm, direction, 0, 0.01 * max(length, 0.1)))
             }
             let typical = max(0.05, length / Double(count).squareRoot())
             for third in 0..<min(3, count) {
                 let entries = third * count / 3..<(third + 1) * count / 3
                 guard let entry = entries.max(by: { abs(gradients[$0]) < abs(gradients[$1]) }) else { continue }
-                check.note(
-                    error(
-                        of: Double(gradients[entry]), along: [1], at: values + entry, step: 0.05 * typical, base, exact)
-                )
+                directions.append((Double(gradients[entry]), [1], entry, 0.05 * typical))
+            }
+            for (slope, direction, entry, step) in directions {
+                check.note(error(of: slope, along: direction, at: values + entry, step: step, base, exact))
             }
             done(check)
             return check
@@ -76,8 +75,7 @@ extension DebugSession {
     /// smallest over three step lengths: long ones suffer from curvature, short ones from rounding.
     private func error(
         of slope: Double, along direction: [Double], at values: UnsafeMutablePointer<Float>, step: Double,
-        _ base: Double,
-        _ exact: borrowing Replica
+        _ base: Double, _ exact: borrowing Replica
     ) -> Double? {
         let before = copied(values, direction.count)
         func loss(_ length: Double) -> Double {

@@ -1,6 +1,7 @@
 import Base
 import Collectives
 import Foundation
+import HDF5
 import Kernels
 
 package struct MachineReport: Codable, Sendable {
@@ -96,4 +97,88 @@ private func examine(_ path: String, _ world: World) -> DirectoryFacts {
     if descriptor >= 0 { close(descriptor) }
     if world.rank == 0 { unlink(lockPath) }
     return facts
+}
+
+private let fastAdapters = "/sys/class/infiniband"
+
+/// What a rank finds on its node, before it is judged.
+package struct MachineFacts: Codable, Equatable, Sendable {
+    package var host = hostName()
+    /// The program's version, and the processor it was built for.
+    package var program = programVersion, builtFor = BuildFacts.processor
+    package var mpi = World.mpiVersion
+    /// The logical processors that this process may use, and the number of all in the host.
+    package var allowedProcessors = Self.affinity(), hostProcessors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+    /// Instruction sets that the program uses, and those of the processor.
+    package var usedInstructions = BuildFacts.instructionSets.filter { $0.isUsed }.map(\.name)
+    package var availableInstructions = BuildFacts.instructionSets.filter { $0.isThere }.map(\.name)
+    /// CKernels and OpenBLAS.
+    package var products = ProductLibraries.current
+    package var hdf5 = hdf5Version().text, hdf5IsThreadSafe = hdf5Version().isThreadSafe
+    /// Free memory in bytes: the smaller of the host's and that of the process's control group.
+    package var memoryBytes = availableMemory() ?? 0
+    /// Limits in bytes, and of open files; nil if unlimited.
+    package var lockableBytes = Self.limit(Int32(__RLIMIT_MEMLOCK.rawValue))
+    package var addressBytes = Self.limit(Int32(RLIMIT_AS.rawValue))
+    package var openFiles = Self.limit(Int32(RLIMIT_NOFILE.rawValue))
+    /// How many of the host's processors were busy while this program was idle.
+    package var busyProcessors = 0.0
+    /// Whether the host has an InfiniBand or similar adapter.
+    package var hasFastAdapter = (try? FileManager.default.contentsOfDirectory(atPath: fastAdapters))?.first != nil
+    package var directories: [DirectoryFacts] = []
+    /// Operations per second of products in fp32 (and bf16, if supported) on all threads, while all ranks measure.
+    package var productRate = 0.0, bfloat16Rate: Double?
+
+    /// Everything that needs no measurement: no rates and no directories.
+    package init() {}
+
+    /// Parses the kernel's list, such as 0-3,8.
+    private static func affinity() -> [Int] {
+        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
+        let list = line?.split(whereSeparator: \.isWhitespace).last ?? ""
+        return list.split(separator: ",").flatMap { part -> [Int] in
+            let ends = part.split(separator: "-").compactMap { Int($0) }
+            guard let first = ends.first, let last = ends.last, first <= last else { return [] }
+            return Array(first...last)
+        }
+    }
+
+    private static func limit(_ resource: Int32) -> Int? {
+        var limits = rlimit()
+        guard getrlimit(__rlimit_resource_t(UInt32(resource)), &limits) == 0, limits.rlim_cur < 1 << 62 else {
+            return nil
+        }
+        return Int(limits.rlim_cur)
+    }
+}
+
+/// What a rank finds in a directory for data or runs.
+package struct DirectoryFacts: Codable, Equatable, Sendable {
+    package let path: String
+    /// Why files cannot be written there; nil if they can.
+    package var problem: String?
+    /// Whether a lock held by one process keeps others out.
+    package var hasLocks = false
+    package var freeBytes = 0
+
+    package init(path: String) { self.path = path }
+}
+
+/// How many of the host's processors are busy, with any program, over `seconds` seconds of waiting. 0 if unknown.
+func busyProcessors(over seconds: Double) -> Double {
+    guard let before = processorTimes() else { return 0 }
+    Thread.sleep(forTimeInterval: seconds)
+    guard let after = processorTimes(), after.total > before.total else { return 0 }
+    let idle = Double(after.idle - before.idle) / Double(after.total - before.total)
+    return max(0, 1 - idle) * Double(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+}
+
+/// Ticks of all processors since boot, from the first line of /proc/stat; its fourth and fifth numbers are idle time.
+private func processorTimes() -> (idle: Int, total: Int)? {
+    let text = (try? String(contentsOfFile: "/proc/stat", encoding: .utf8)) ?? ""
+    let numbers = text.prefix { $0 != "\n" }.split(separator: " ").dropFirst().compactMap { Int($0) }
+    guard numbers.count >= 5 else { return nil }
+    // Guest ticks, after the eighth number, are already included in the first two.
+    return (numbers[3] + numbers[4], numbers.prefix(8).reduce(0, &+))
 }

@@ -37,11 +37,12 @@ struct GoldenCase: ~Copyable {
                 return try Model(extents)
             }
             return try Model(
-                ClassifierConfiguration(
-                    extents, form: .supervised, pooling: .classToken, classes: classes ?? 1000))
+                ClassifierConfiguration(extents, form: .supervised, pooling: .classToken, classes: classes ?? 1000))
         }
     }
+}
 
+extension GoldenCase {
     init(path: String) throws {
         let file = try SafetensorsReader(path: path)
         let decoder = JSONDecoder()
@@ -78,22 +79,21 @@ struct GoldenCase: ~Copyable {
             masks = try requiredValues("input.masks", in: file).map { $0 == 0 ? 0 : 1 }
             guard masks.count == 2 * images * configuration.patchCount else { throw misfit }
         }
-        self.masks = masks
-        self.targets = targets
-        self.model = model
-        self.images = images
-        self.file = file
-        patches = patchify(pixels, images: batches * images, configuration)
+        self.init(
+            model: model, images: images, file: file,
+            patches: patchify(pixels, images: batches * images, configuration), masks: masks, targets: targets)
     }
 
     borrowing func holds(_ name: String) -> Bool { file.tensors[name] != nil }
 
     borrowing func expected(_ name: String) throws -> [Double] { try requiredValues(name, in: file) }
 
-    /// Runs `body` on batch 0 or 1.
-    borrowing func withBatch<Result>(_ number: Int, _ body: (PatchBatch) -> Result) -> Result {
+    /// Runs `body` on batch 0 or 1 and the number of terms averaged in its loss: hidden patches, or images.
+    borrowing func withBatch<Result>(_ number: Int, _ body: (PatchBatch, _ terms: Int) -> Result) -> Result {
         let configuration = model.configuration
-        let first = number * images * configuration.patchCount
+        let count = images * configuration.patchCount
+        let first = number * count
+        let terms = masks.isEmpty ? images : masks[first..<first + count].reduce(0) { $0 + Int($1) }
         return patches.withUnsafeBufferPointer { patches in
             masks.withUnsafeBufferPointer { masks in
                 targets.withUnsafeBufferPointer { targets in
@@ -101,17 +101,11 @@ struct GoldenCase: ~Copyable {
                         PatchBatch(
                             patches: patches.baseAddress! + first * configuration.patchValueCount,
                             mask: masks.isEmpty ? nil : masks.baseAddress! + first,
-                            targets: targets.isEmpty ? nil : targets.baseAddress, images: images))
+                            targets: targets.isEmpty ? nil : targets.baseAddress, images: images),
+                        terms)
                 }
             }
         }
-    }
-
-    /// The number of terms averaged in a batch's loss: hidden patches, or images.
-    borrowing func termCount(_ number: Int) -> Int {
-        guard !masks.isEmpty else { return images }
-        let count = images * model.configuration.patchCount
-        return masks[number * count..<(number + 1) * count].reduce(0) { $0 + Int($1) }
     }
 }
 

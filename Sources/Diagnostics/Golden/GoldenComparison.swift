@@ -35,17 +35,18 @@ private func compareFirstPass(
     _ golden: borrowing GoldenCase, _ replica: borrowing Replica, _ table: inout ComparisonTable
 ) throws {
     let (model, images) = (golden.model, golden.images)
-    var outputs = [("output.attention.last", lastAttention(golden, replica))]
-        .filter { golden.holds($0.0) }
+    var outputs = [("output.attention.last", lastAttention(golden, replica))].filter { golden.holds($0.0) }
     let meter = try LayerMeter(model, images: images, threads: replica.team.count)
-    let loss = computeGradients(golden, batch: 0, replica) {
-        switch replica.outputs {
-        case .logits(let logits, let classes): outputs += [("output.logits", copied(logits, images * classes))]
-        case .predictions(let predictions):
-            outputs += autoencoderOutputs(replica, predictions, model.configuration, images: images)
-            meter.measure(images: images, in: replica)
-            // Cases from other sources may lack them.
-            outputs += metrics(meter, images: images).filter { golden.holds($0.0) }
+    let loss = golden.withBatch(0) { batch, terms in
+        replica.computeGradients(batch, terms: terms) {
+            switch replica.outputs {
+            case .logits(let logits, let classes): outputs += [("output.logits", copied(logits, images * classes))]
+            case .predictions(let predictions):
+                outputs += autoencoderOutputs(replica, predictions, model.configuration, images: images)
+                meter.measure(images: images, in: replica)
+                // Cases from other sources may lack them.
+                outputs += metrics(meter, images: images).filter { golden.holds($0.0) }
+            }
         }
     }
     for (name, values) in outputs { table.add(name, values, try golden.expected(name)) }
@@ -70,13 +71,6 @@ private func compare(
     return (own, expected)
 }
 
-private func computeGradients(
-    _ golden: borrowing GoldenCase, batch number: Int, _ replica: borrowing Replica, inspect: () -> Void = {}
-) -> Double {
-    let terms = golden.termCount(number)
-    return golden.withBatch(number) { replica.computeGradients($0, terms: terms, inspect: inspect) }
-}
-
 private func autoencoderOutputs(
     _ replica: borrowing Replica, _ predictions: UnsafePointer<Float>, _ configuration: ModelConfiguration, images: Int
 ) -> [(String, [Float])] {
@@ -89,8 +83,7 @@ private func autoencoderOutputs(
     }
     let valueCount = configuration.patchValueCount
     let patches = (0..<images).flatMap { image in
-        copied(
-            predictions + (image * configuration.tokenCount + 1) * valueCount, configuration.patchCount * valueCount)
+        copied(predictions + (image * configuration.tokenCount + 1) * valueCount, configuration.patchCount * valueCount)
     }
     return encoder + decoder + [("output.pred", patches)]
 }
@@ -98,16 +91,15 @@ private func autoencoderOutputs(
 /// The attention of the last encoder block, (N, H, T, T), with nothing hidden.
 private func lastAttention(_ golden: borrowing GoldenCase, _ replica: borrowing Replica) -> [Float] {
     let configuration = golden.model.configuration
-    golden.withBatch(0) { batch in
+    let last = configuration.depth - 1
+    golden.withBatch(0) { batch, _ in
         replica.encode(PatchBatch(patches: batch.patches, mask: nil, images: batch.images))
     }
     var values: [Float] = []
     for image in 0..<golden.images {
         for head in 0..<configuration.heads {
             for query in 0..<configuration.tokenCount {
-                values +=
-                    replica.attentionRow(
-                        block: configuration.depth - 1, image: image, head: head, query: query) ?? []
+                values += replica.attentionRow(block: last, image: image, head: head, query: query) ?? []
             }
         }
     }
@@ -135,7 +127,7 @@ private func compareSteps(
     let rates = try golden.expected("step.rate")
     var losses: [Float] = []
     for (step, rate) in rates.enumerated() {
-        losses.append(Float(computeGradients(golden, batch: step % 2, replica)))
+        losses.append(Float(golden.withBatch(step % 2) { replica.computeGradients($0, terms: $1) }))
         optimizer.update(part: 0, of: replica, step: step, rate: rate, scale: 1)
     }
     table.add("step.loss", losses, try golden.expected("step.loss"))

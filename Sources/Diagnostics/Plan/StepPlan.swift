@@ -57,8 +57,7 @@ package struct StepPlan: Encodable, Equatable, Sendable {
         let reduction = tree.overlap(buckets, wire: configuration.wire, until: shares.backwardShare * lastPass)
         hiddenSeconds = reduction.whole - reduction.exposed
         // The sum of the step report, in doubles, modelled as halving although MPI chooses the algorithm.
-        let doubles = StepReport.count(
-            virtualRanks: configuration.virtualRanks, blocks: partition.blocks, ranks: ranks)
+        let doubles = StepReport.count(virtualRanks: configuration.virtualRanks, blocks: partition.blocks, ranks: ranks)
         let report = 2 * doubles
         exposedSeconds =
             reduction.exposed + buckets.reduce(tree.gather(count: report)) { $0 + tree.gather(count: $1.count) }

@@ -1,5 +1,85 @@
 import Collectives
+import CrateModel
 import Foundation
+
+// T tokens, L patches, D channels, V values per patch.
+
+/// A part of the flat gradient buffer that is summed over the ranks in one piece.
+package struct GradientBucket: Equatable, Sendable {
+    package let count: Int
+    /// When the last of its gradients is complete, in seconds from the start of the backward pass.
+    package let ready: Double
+
+    package init(count: Int, ready: Double) {
+        self.count = count
+        self.ready = ready
+    }
+}
+
+/// How the operations of matrix products divide over a pass. Per image:
+///
+///     a block      forward 6 T D^2 + 4 T^2 D   backward 12 T D^2 + 6 T^2 D
+///     prediction   forward 2 L D V             backward 4 L D V
+///     embedding    visible times 2 L D V, forward and again backward
+///
+/// These are the products that are computed; `ModelConfiguration.operationsPerImage` counts those of the plain
+/// formulas.
+package struct PassShares: Sendable {
+    private let backward: (block: Double, prediction: Double, embedding: Double)
+    /// The backward pass as a fraction of both passes.
+    package let backwardShare: Double
+
+    /// `visible` is the fraction of patches that are not hidden.
+    package init(_ model: ModelConfiguration, visible: Double) {
+        let (tokens, dim) = (Double(model.tokenCount), Double(model.dim))
+        let blocks = Double(model.depth + model.decoderDepth)
+        let (weights, scores) = (2 * tokens * dim * dim, tokens * tokens * dim)
+        let values = 2 * Double(model.patchCount) * dim * Double(model.patchValueCount)
+        let forwards = blocks * (3 * weights + 4 * scores) + values + visible * values
+        let backwards = blocks * (6 * weights + 6 * scores) + 2 * values + visible * values
+        let whole = forwards + backwards
+        backward = ((6 * weights + 6 * scores) / whole, 2 * values / whole, visible * values / whole)
+        backwardShare = backwards / whole
+    }
+
+    /// The buckets of `partition`, for buffers of `layout`, in the order in which the backward pass completes them: all
+    /// gradients of a block at once, those of the prediction and the norms with the adjacent block (see
+    /// `Model.completeBackward`). `passSeconds` is the time of a forward and a backward pass together.
+    package func buckets(_ partition: Partition, of layout: ParameterLayout, passSeconds: Double) -> [GradientBucket] {
+        var buckets: [GradientBucket] = []
+        var ready = 0.0
+        for module in Self.modules(of: layout).reversed() {
+            ready += share(of: module.name) * passSeconds
+            guard Self.isBlock(module.name) || module.start == 0 else { continue }
+            buckets += partition.buckets.dropFirst(buckets.count).prefix { $0.lowerBound >= module.start }
+                .map { GradientBucket(count: $0.count, ready: ready) }
+        }
+        return buckets
+    }
+
+    private func share(of module: Substring) -> Double {
+        if Self.isBlock(module) { return backward.block }
+        switch module {
+        case "decoder_pred": return backward.prediction
+        case "patch_embed": return backward.embedding
+        default: return 0
+        }
+    }
+
+    private static func isBlock(_ module: Substring) -> Bool { module.contains("blocks.") }
+
+    /// The blocks and other modules, with their offsets in the flat buffers.
+    private static func modules(of layout: ParameterLayout) -> [(name: Substring, start: Int)] {
+        var modules: [(name: Substring, start: Int)] = []
+        for parameter in layout.parameters {
+            let parts = parameter.name.split(separator: ".")
+            let isBlock = parts.count > 1 && parts[0].hasSuffix("blocks")
+            let name = isBlock ? parameter.name.prefix(parts[0].count + 1 + parts[1].count) : parts[0]
+            if modules.last?.name != name { modules.append((name, parameter.offset)) }
+        }
+        return modules
+    }
+}
 
 /// The time to exchange gradients and parameters (`GradientExchange`). A bucket is first checked for values that are
 /// not finite. Then, at distance 1, 2, 4, ..., two ranks exchange halves of their current range in pieces and add; the

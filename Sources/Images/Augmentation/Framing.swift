@@ -1,3 +1,4 @@
+import Base
 import Foundation
 
 /// A rectangle of pixels, of an image or of a resized image.
@@ -34,35 +35,27 @@ package struct Framing: Equatable, Sendable {
     /// The part of the resized crop that is kept; only this part is computed.
     package let window: Crop
     package let isFlipped: Bool
+}
 
+extension Framing {
     package init(crop: Crop, side: Int, isFlipped: Bool = false) {
         self.init(
             crop: crop, width: side, height: side, window: Crop(x: 0, y: 0, width: side, height: side),
             isFlipped: isFlipped)
     }
 
-    private init(crop: Crop, width: Int, height: Int, window: Crop, isFlipped: Bool) {
-        self.crop = crop
-        self.width = width
-        self.height = height
-        self.window = window
-        self.isFlipped = isFlipped
-    }
-
     /// An image of `width` x `height` resized so that its shorter side is `size` and its longer side
-    /// floor(size * longer / shorter), of which the central square is kept: torchvision's `Resize(size)` followed
-    /// by `CenterCrop(size)`.
-    package static func shortSide(ofWidth width: Int, height: Int, to size: Int) -> Framing {
-        shortSide(ofWidth: width, height: height, to: size, keeping: size)
-    }
-
-    private static func shortSide(ofWidth width: Int, height: Int, to size: Int, keeping kept: Int) -> Framing {
+    /// floor(size * longer / shorter), of which the central square of `kept`, by default `size`, is kept: torchvision's
+    /// `Resize(size)` followed by `CenterCrop(kept)`.
+    package static func shortSide(
+        ofWidth width: Int, height: Int, to size: Int, keeping kept: Int? = nil
+    ) -> Framing {
         let shorter = min(width, height)
         let resizedWidth = size * width / shorter
         let resizedHeight = size * height / shorter
         return Framing(
             crop: Crop(x: 0, y: 0, width: width, height: height), width: resizedWidth, height: resizedHeight,
-            window: .central(side: kept, ofWidth: resizedWidth, height: resizedHeight), isFlipped: false)
+            window: .central(side: kept ?? size, ofWidth: resizedWidth, height: resizedHeight), isFlipped: false)
     }
 
     /// The evaluation crop of a stored square image of side `stored`: its central square of side max(side, round(7/8 stored)), or all of
@@ -78,5 +71,46 @@ package struct Framing: Equatable, Sendable {
     /// `side` is kept: torchvision's `Resize(256)` and `CenterCrop(224)`.
     package static func evaluation(width: Int, height: Int, side: Int) -> Framing {
         shortSide(ofWidth: width, height: height, to: (side * 8 + 3) / 7, keeping: side)
+    }
+}
+
+/// A random crop: area uniform in 0.2...1 of the image's, ratio of width to height log-uniform in 3/4...4/3, position uniform, mirrored
+/// with probability 1/2.
+///
+/// Up to ten draws are tried until one fits into the image; if none does, the central part with the nearest
+/// allowed ratio is used. This is torchvision's `RandomResizedCrop(scale: (0.2, 1))` with `RandomHorizontalFlip`.
+package enum RandomResizedCrop {
+    private static let area = 0.2...1.0
+    private static let ratio = 3.0 / 4...4.0 / 3
+
+    /// How an image of `width` x `height` becomes one of `side` x `side`.
+    package static func draw(width: Int, height: Int, side: Int, using generator: inout KeyedGenerator) -> Framing {
+        let crop = crop(width: width, height: height, using: &generator)
+        return Framing(crop: crop, side: side, isFlipped: generator.uniform() < 0.5)
+    }
+
+    private static func crop(width: Int, height: Int, using generator: inout KeyedGenerator) -> Crop {
+        let logarithms = log(ratio.lowerBound)...log(ratio.upperBound)
+        for _ in 0..<10 {
+            let target = Double(width * height) * generator.uniform(in: area)
+            let drawn = exp(generator.uniform(in: logarithms))
+            let cropWidth = Int((target * drawn).squareRoot().rounded(.toNearestOrEven))
+            let cropHeight = Int((target / drawn).squareRoot().rounded(.toNearestOrEven))
+            if (1...width).contains(cropWidth) && (1...height).contains(cropHeight) {
+                return Crop(
+                    x: generator.index(below: width - cropWidth + 1),
+                    y: generator.index(below: height - cropHeight + 1), width: cropWidth, height: cropHeight)
+            }
+        }
+        let present = Double(width) / Double(height)
+        var cropWidth = width
+        var cropHeight = height
+        if present < ratio.lowerBound {
+            cropHeight = Int((Double(width) / ratio.lowerBound).rounded(.toNearestOrEven))
+        } else if present > ratio.upperBound {
+            cropWidth = Int((Double(height) * ratio.upperBound).rounded(.toNearestOrEven))
+        }
+        return Crop(
+            x: (width - cropWidth) / 2, y: (height - cropHeight) / 2, width: cropWidth, height: cropHeight)
     }
 }

@@ -26,7 +26,7 @@ package struct RandomOperations: ~Copyable {
 
     /// Applies `count` operations drawn from `generator` to `image`. With m = magnitude / 30: shear 0.3 m, translation
     /// 0.45 m of the side, rotation by 30 m degrees, blends with 1 +- 0.9 m, 8 - 4 m bits kept, inverted above 255 (1 - m).
-    package borrowing func apply(
+    package func apply(
         to image: UnsafeMutablePointer<Float>, count: Int, magnitude: Int, using generator: inout KeyedGenerator
     ) {
         let strength = Float(magnitude) / Float(Self.largestMagnitude)
@@ -38,9 +38,7 @@ package struct RandomOperations: ~Copyable {
     }
 
     /// Applies `operation` with m = `strength` and the direction `sign`, if it has one.
-    package borrowing func apply(
-        _ operation: Operation, _ strength: Float, sign: Float, to image: UnsafeMutablePointer<Float>
-    ) {
+    package func apply(_ operation: Operation, _ strength: Float, sign: Float, to image: UnsafeMutablePointer<Float>) {
         let (shear, shift, blend) = (
             0.3 * sign * strength, 0.45 * sign * strength * Float(side), 1 + 0.9 * sign * strength
         )
@@ -72,9 +70,7 @@ package struct RandomOperations: ~Copyable {
 
     /// Pixel (u, v), both from the centre, becomes that at (x, y) = (x.0 u + x.1 v + x.2, y.0 u + y.1 v + y.2) of the old
     /// image, between pixels by bilinear interpolation, and grey outside of it.
-    private borrowing func move(
-        _ image: UnsafeMutablePointer<Float>, x: (Float, Float, Float), y: (Float, Float, Float)
-    ) {
+    private func move(_ image: UnsafeMutablePointer<Float>, x: (Float, Float, Float), y: (Float, Float, Float)) {
         copy.pointer.update(from: image, count: copy.count)
         let centre = Float(side - 1) / 2
         for row in 0..<side {
@@ -98,7 +94,7 @@ package struct RandomOperations: ~Copyable {
 
     /// x = base + factor (x - base), clamped. `base` is asked with the value's place, pixel after pixel.
     @inline(__always)
-    private borrowing func blend(_ image: UnsafeMutablePointer<Float>, by factor: Float, base: (Int) -> Float) {
+    private func blend(_ image: UnsafeMutablePointer<Float>, by factor: Float, base: (Int) -> Float) {
         for pixel in 0..<side * side {
             // All three before the first is changed, since a base may depend on the whole pixel.
             let place = 3 * pixel
@@ -111,16 +107,16 @@ package struct RandomOperations: ~Copyable {
     }
 
     @inline(__always)
-    private borrowing func mapValues(_ image: UnsafeMutablePointer<Float>, _ body: (Float) -> Float) {
+    private func mapValues(_ image: UnsafeMutablePointer<Float>, _ body: (Float) -> Float) {
         for i in 0..<copy.count { image[i] = body(image[i]) }
     }
 
-    private borrowing func grey(_ image: UnsafePointer<Float>, _ pixel: Int) -> Float {
+    private func grey(_ image: UnsafePointer<Float>, _ pixel: Int) -> Float {
         0.299 * image[3 * pixel] + 0.587 * image[3 * pixel + 1] + 0.114 * image[3 * pixel + 2]
     }
 
     /// The mean of a value of the copy and its neighbours, its own weight 5 of 13; at the border the value itself.
-    private borrowing func smoothed(_ place: Int) -> Float {
+    private func smoothed(_ place: Int) -> Float {
         let (row, column) = (place / 3 / side, place / 3 % side)
         guard row > 0, column > 0, row < side - 1, column < side - 1 else { return copy.pointer[place] }
         var sum = 4 * copy.pointer[place]
@@ -131,7 +127,7 @@ package struct RandomOperations: ~Copyable {
     }
 
     /// Each channel's smallest value becomes 0, and its largest 255.
-    private borrowing func stretch(_ image: UnsafeMutablePointer<Float>) {
+    private func stretch(_ image: UnsafeMutablePointer<Float>) {
         for channel in 0..<3 {
             var (low, high): (Float, Float) = (255, 0)
             for pixel in 0..<side * side {
@@ -146,7 +142,7 @@ package struct RandomOperations: ~Copyable {
     }
 
     /// Each channel's values become their share of the values below them, in 256 levels.
-    private borrowing func equalise(_ image: UnsafeMutablePointer<Float>) {
+    private func equalise(_ image: UnsafeMutablePointer<Float>) {
         for channel in 0..<3 {
             var counts = [256 of Int](repeating: 0)
             func level(_ pixel: Int) -> Int { min(255, max(0, Int(image[3 * pixel + channel].rounded()))) }

@@ -7,14 +7,12 @@ import Base
 package struct Resampler: ~Copyable {
     private var firstPass: RowResampler
     private var rows: ResamplingTable
+}
 
+extension Resampler {
     /// Throws `Failure` if memory is short.
     package init() throws {
-        // Locals first, so that a throw leaves nothing half initialised.
-        let firstPass = try RowResampler()
-        let rows = try ResamplingTable()
-        self.firstPass = firstPass
-        self.rows = rows
+        self.init(firstPass: try RowResampler(), rows: try ResamplingTable())
     }
 
     /// Writes `framing` of `source` to `output`: (window height, window width, 3) bytes.
@@ -26,19 +24,8 @@ package struct Resampler: ~Copyable {
         into output: UnsafeMutablePointer<UInt8>
     ) throws {
         try begin(source, width: width, height: height, rowBytes: rowBytes, framing: framing)
-        let rowCount = 3 * framing.window.width
-        for row in 0..<framing.window.height {
-            let destination = output + row * rowCount
-            forEachVector(ofRow: row, count: rowCount) { sum, column, remaining in
-                let levels = roundedLevels(sum)
-                let target = UnsafeMutableRawPointer(destination + column)
-                if remaining >= 16 {
-                    target.storeBytes(of: levels, as: SIMD16<UInt8>.self)
-                } else {
-                    withUnsafeBytes(of: levels) { target.copyMemory(from: $0.baseAddress!, byteCount: remaining) }
-                }
-            }
-        }
+        let half = SIMD16<Int32>(repeating: 1 << (ResamplingTable.fractionBits - 1))
+        secondPass(framing.window, into: output) { wholeLevels($0 &+ half) }
     }
 
     /// As `resample(_:width:height:rowBytes:framing:into:)` for bytes, but the second pass is not rounded: values
@@ -48,20 +35,8 @@ package struct Resampler: ~Copyable {
         into output: UnsafeMutablePointer<Float>
     ) throws {
         try begin(source, width: width, height: height, rowBytes: rowBytes, framing: framing)
-        let rowCount = 3 * framing.window.width
         let unit = 1 / Float(1 << ResamplingTable.fractionBits)
-        for row in 0..<framing.window.height {
-            let destination = output + row * rowCount
-            forEachVector(ofRow: row, count: rowCount) { sum, column, remaining in
-                let values = SIMD16<Float>(clampedSums(sum)) * unit
-                let target = UnsafeMutableRawPointer(destination + column)
-                if remaining >= 16 {
-                    target.storeBytes(of: values, as: SIMD16<Float>.self)
-                } else {
-                    withUnsafeBytes(of: values) { target.copyMemory(from: $0.baseAddress!, byteCount: 4 * remaining) }
-                }
-            }
-        }
+        secondPass(framing.window, into: output) { SIMD16<Float>(clampedSums($0)) * unit }
     }
 
     package mutating func resample(_ image: Image, framing: Framing) throws -> Image {
@@ -75,9 +50,7 @@ package struct Resampler: ~Copyable {
         }
         return try Image(width: side.width, height: side.height, pixels: pixels)
     }
-}
 
-extension Resampler {
     /// Checks the framing, and does the first pass over every row that the second will need.
     private mutating func begin(
         _ source: UnsafePointer<UInt8>, width: Int, height: Int, rowBytes: Int, framing: Framing
@@ -97,24 +70,31 @@ extension Resampler {
         try firstPass.run(source, rowBytes: rowBytes, framing: framing, rows: rows.inputs)
     }
 
-    /// The second pass for one output row: hands each 16 weighted sums to `body` with the index of the first of them
-    /// and how many values of the row are left from there on.
+    /// The second pass: writes what `convert` makes of the weighted sums, 16 at a time.
     @inline(__always)
-    private func forEachVector(ofRow row: Int, count: Int, _ body: (SIMD16<Int32>, Int, Int) -> Void) {
-        let stride = firstPass.stride
-        let start = Int(rows.starts.pointer[row]) - rows.inputs.lowerBound
-        let source = UnsafeRawPointer(firstPass.output.pointer + start * stride)
-        let taps = rows.weights.pointer + row * rows.stride
-        let tapCount = Int(rows.counts.pointer[row])
-        var column = 0
-        while column < count {
-            var sum = SIMD16<Int32>(repeating: 0)
-            for tap in 0..<tapCount {
-                let values = (source + tap * stride + column).loadUnaligned(as: SIMD16<UInt8>.self)
-                sum &+= SIMD16<Int32>(truncatingIfNeeded: values) &* taps[tap]
+    private func secondPass<Value: SIMDScalar>(
+        _ window: Crop, into output: UnsafeMutablePointer<Value>, _ convert: (SIMD16<Int32>) -> SIMD16<Value>
+    ) {
+        let (count, inputBytes) = (3 * window.width, firstPass.stride)
+        for row in 0..<window.height {
+            let start = Int(rows.starts.pointer[row]) - rows.inputs.lowerBound
+            let source = UnsafeRawPointer(firstPass.output.pointer + start * inputBytes)
+            let taps = rows.weights.pointer + row * rows.stride
+            let tapCount = Int(rows.counts.pointer[row])
+            for column in stride(from: 0, to: count, by: 16) {
+                var sum = SIMD16<Int32>(repeating: 0)
+                for tap in 0..<tapCount {
+                    let values = (source + tap * inputBytes + column).loadUnaligned(as: SIMD16<UInt8>.self)
+                    sum &+= SIMD16<Int32>(truncatingIfNeeded: values) &* taps[tap]
+                }
+                let target = UnsafeMutableRawPointer(output + row * count + column)
+                if count - column >= 16 {
+                    target.storeBytes(of: convert(sum), as: SIMD16<Value>.self)
+                } else {
+                    let byteCount = (count - column) * MemoryLayout<Value>.stride
+                    withUnsafeBytes(of: convert(sum)) { target.copyMemory(from: $0.baseAddress!, byteCount: byteCount) }
+                }
             }
-            body(sum, column, count - column)
-            column += 16
         }
     }
 }

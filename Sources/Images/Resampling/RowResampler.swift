@@ -1,4 +1,92 @@
 import Base
+import Kernels
+
+/// For each output position along one axis: its inputs and their fixed-point weights.
+///
+/// Output i is at c = (i + 1/2) s of the input, s = input / output. Input j has the weight
+/// cubicKernel((j + 1/2 - c) / max(s, 1)), a = -1/2, divided by the sum of all: reducing widens the kernel, so that no
+/// input is skipped. Memory grows to the largest table and is kept.
+struct ResamplingTable: ~Copyable {
+    /// Weights are whole multiples of 2^-22: 8 bits of value, 2 of overshoot and sign fill 32 bits.
+    static let fractionBits: Int32 = 22
+
+    private(set) var starts: OwnedBuffer<Int32>
+    private(set) var counts: OwnedBuffer<Int32>
+    private(set) var weights: OwnedBuffer<Int32>
+    private var exact: OwnedBuffer<Double>
+    /// The distance in `weights` from one output position to the next.
+    private(set) var stride = 0
+    /// The inputs that any of the outputs uses.
+    private(set) var inputs = 0..<0
+}
+
+extension ResamplingTable {
+    init() throws {
+        self.init(
+            starts: try OwnedBuffer(count: 0), counts: try OwnedBuffer(count: 0), weights: try OwnedBuffer(count: 0),
+            exact: try OwnedBuffer(count: 0))
+    }
+
+    /// Makes the table for the positions `window` of `output`, made of `input` values.
+    mutating func fill(input: Int, output: Int, window: Range<Int>) throws {
+        let scale = Double(input) / Double(output)
+        let widening = max(scale, 1)
+        let support = 2 * widening
+        stride = Int(support.rounded(.up)) * 2 + 1
+        if starts.count < window.count {
+            starts = try OwnedBuffer(count: window.count)
+            counts = try OwnedBuffer(count: window.count)
+        }
+        if weights.count < window.count * stride { weights = try OwnedBuffer(count: window.count * stride) }
+        if exact.count < stride { exact = try OwnedBuffer(count: stride) }
+
+        var first = input
+        var end = 0
+        for position in 0..<window.count {
+            let centre = (Double(window.lowerBound + position) + 0.5) * scale
+            let start = max(0, Int(centre - support + 0.5))
+            let count = min(input, Int(centre + support + 0.5)) - start
+            starts.pointer[position] = Int32(start)
+            counts.pointer[position] = Int32(count)
+            let offset = Double(start) - centre + 0.5
+            fillWeights(at: weights.pointer + position * stride, count: count, offset: offset, widening: widening)
+            first = min(first, start)
+            end = max(end, start + count)
+        }
+        inputs = first..<end
+    }
+
+    private func fillWeights(at row: UnsafeMutablePointer<Int32>, count: Int, offset: Double, widening: Double) {
+        let reciprocal = 1 / widening
+        var sum = 0.0
+        for tap in 0..<count {
+            exact.pointer[tap] = cubicKernel((Double(tap) + offset) * reciprocal, coefficient: -0.5)
+            sum += exact.pointer[tap]
+        }
+        for tap in 0..<count {
+            let scaled = exact.pointer[tap] / sum * Double(1 << ResamplingTable.fractionBits)
+            row[tap] = Int32(scaled.rounded(.toNearestOrAwayFromZero))
+        }
+    }
+}
+
+// What sums of bytes times the weights of a `ResamplingTable`, fixed-point numbers, are as levels.
+
+/// The whole part of each weighted sum, clamped to 0...255.
+@inline(__always)
+func wholeLevels(_ sum: SIMD16<Int32>) -> SIMD16<UInt8> {
+    SIMD16<UInt8>(truncatingIfNeeded: clampedSums(sum) &>> ResamplingTable.fractionBits)
+}
+
+/// Each weighted sum, clamped to 0...255.
+///
+/// Spelt with shifts, which compile to one instruction each; comparisons and the library's `clamped` go lane by lane.
+@inline(__always)
+func clampedSums(_ sum: SIMD16<Int32>) -> SIMD16<Int32> {
+    let highest = SIMD16<Int32>(repeating: 255 << ResamplingTable.fractionBits)
+    let below = highest &- (sum & ~(sum &>> 31))
+    return highest &- (below & ~(below &>> 31))
+}
 
 /// The first pass of a `Resampler`: resizes rows to their final width. Four rows at a time, because a pixel of four rows is a vector.
 struct RowResampler: ~Copyable {
@@ -9,15 +97,12 @@ struct RowResampler: ~Copyable {
     private(set) var output: OwnedBuffer<UInt8>
     /// Bytes from one row of `output` to the next.
     private(set) var stride = 0
+}
 
+extension RowResampler {
     init() throws {
-        // Locals first, so that a throw leaves nothing half initialised.
-        let columns = try ResamplingTable()
-        let staged = try OwnedBuffer<SIMD16<UInt8>>(count: 0)
-        let output = try OwnedBuffer<UInt8>(count: 0)
-        self.columns = columns
-        self.staged = staged
-        self.output = output
+        self.init(
+            columns: try ResamplingTable(), staged: try OwnedBuffer(count: 0), output: try OwnedBuffer(count: 0))
     }
 
     /// Writes the rows `rows` of the crop of `framing`, at the width of its window, to `output`. `source` is the image, its rows
@@ -43,52 +128,32 @@ struct RowResampler: ~Copyable {
     /// Lays `rowCount` (1 to 4) source rows side by side; where there are fewer than four, the last is repeated.
     private func stage(_ first: UnsafePointer<UInt8>, rowBytes: Int, rowCount: Int, columnCount: Int) {
         let bytes = UnsafeMutableRawPointer(staged.pointer)
-        let row0 = UnsafeRawPointer(first)
-        let row1 = row0 + min(1, rowCount - 1) * rowBytes
-        let row2 = row0 + min(2, rowCount - 1) * rowBytes
-        let row3 = row0 + min(3, rowCount - 1) * rowBytes
+        let rows = [4 of UnsafeRawPointer] { UnsafeRawPointer(first + min($0, rowCount - 1) * rowBytes) }
+        if columnCount == 1 {
+            for row in 0..<4 { (bytes + 4 * row).copyMemory(from: rows[row], byteCount: 3) }
+            return
+        }
         for column in columns.inputs {
             // Four bytes are one move, but behind the last pixel there may be none to read: step one back there.
             let isLast = column == columnCount - 1
-            let offset = isLast && column > 0 ? 3 * column - 1 : 3 * column
-            if isLast && column == 0 { return stageSingleColumn(row0, row1, row2, row3) }
-            let shift: UInt32 = isLast ? 8 : 0
-            let pixels = SIMD4<UInt32>(
-                row0.loadUnaligned(fromByteOffset: offset, as: UInt32.self),
-                row1.loadUnaligned(fromByteOffset: offset, as: UInt32.self),
-                row2.loadUnaligned(fromByteOffset: offset, as: UInt32.self),
-                row3.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
-            bytes.storeBytes(of: pixels &>> shift, toByteOffset: 16 * column, as: SIMD4<UInt32>.self)
+            var pixels = SIMD4<UInt32>()
+            for row in 0..<4 {
+                pixels[row] = rows[row].loadUnaligned(fromByteOffset: 3 * column - (isLast ? 1 : 0), as: UInt32.self)
+            }
+            bytes.storeBytes(of: pixels &>> (isLast ? 8 : 0), toByteOffset: 16 * column, as: SIMD4<UInt32>.self)
         }
-    }
-
-    private func stageSingleColumn(
-        _ row0: UnsafeRawPointer, _ row1: UnsafeRawPointer, _ row2: UnsafeRawPointer, _ row3: UnsafeRawPointer
-    ) {
-        var pixels = SIMD16<UInt8>()
-        for channel in 0..<3 {
-            pixels[channel] = row0.load(fromByteOffset: channel, as: UInt8.self)
-            pixels[4 + channel] = row1.load(fromByteOffset: channel, as: UInt8.self)
-            pixels[8 + channel] = row2.load(fromByteOffset: channel, as: UInt8.self)
-            pixels[12 + channel] = row3.load(fromByteOffset: channel, as: UInt8.self)
-        }
-        staged.pointer[0] = pixels
     }
 
     /// Four rows of the first pass. Left to right: each store also writes one byte of the pixel to its right.
     private func narrowStaged(into output: UnsafeMutablePointer<UInt8>, framing: Framing) {
         let target = UnsafeMutableRawPointer(output)
-        let starts = columns.starts.pointer
-        let counts = columns.counts.pointer
-        let weights = columns.weights.pointer
-        let source = staged.pointer
         let (width, stride) = (framing.window.width, stride)
         for column in 0..<width {
             let position = framing.isFlipped ? width - 1 - column : column
-            let inputs = source + Int(starts[position])
-            let taps = weights + position * columns.stride
+            let inputs = staged.pointer + Int(columns.starts.pointer[position])
+            let taps = columns.weights.pointer + position * columns.stride
             var sum = SIMD16<Int32>(repeating: 1 << (ResamplingTable.fractionBits - 1))
-            for tap in 0..<Int(counts[position]) {
+            for tap in 0..<Int(columns.counts.pointer[position]) {
                 sum &+= SIMD16<Int32>(truncatingIfNeeded: inputs[tap]) &* taps[tap]
             }
             let pixels = unsafeBitCast(wholeLevels(sum), to: SIMD4<UInt32>.self)

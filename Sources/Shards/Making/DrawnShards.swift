@@ -16,8 +16,7 @@ package enum DrawnShards {
         try makeDirectory("\(source)/drawn")
         for number in 0..<count {
             let image = try Drawing.image(number: number, label: number % 10, side: grid.imageSize, seed: 0)
-            try DurableFile.write(
-                try JPEGEncoder.encode(image, subsampling: .halved), to: "\(source)/drawn/\(number).jpg")
+            try DurableFile.write(JPEGEncoder.encode(image), to: "\(source)/drawn/\(number).jpg")
         }
         _ = try Sharding.run(
             source: ShardSource(source), output: path,

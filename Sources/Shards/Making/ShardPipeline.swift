@@ -109,34 +109,22 @@ final class ShardPipeline: @unchecked Sendable {
         let byteCount = try unlocked { try append(sample, item: item, shard: shard) }
         progress.done += 1
         progress.bytes += byteCount
-        guard isLast else {
-            isWriting = false
-            condition.broadcast()
-            return
-        }
-        let complete = writer.take()
-        let completeRecord = record
-        record = ShardRecord()
+        let complete = isLast ? writer.take() : nil
+        var completeRecord = record
+        if isLast { record = ShardRecord() }
         isWriting = false
         condition.broadcast()
+        guard isLast else { return }
         condition.unlock()
         defer { condition.lock() }
-        try finish(complete, completeRecord, shard: shard)
-    }
-
-    private func finish(_ writer: consuming ShardWriter?, _ record: ShardRecord, shard: Int) throws {
-        var record = record
-        switch consume writer {
-        case .some(let writer):
-            record.file = try writer.finish(expecting: expected[shard])
-        case .none:
-            guard expected[shard] == nil else {
-                throw Failure(
-                    "none of the images of \(ShardPlan.fileName(of: shard)) can be read any more",
-                    hint: "name the source as it was")
-            }
+        if let complete {
+            completeRecord.file = try complete.finish(expecting: expected[shard])
+        } else if expected[shard] != nil {
+            throw Failure(
+                "none of the images of \(ShardPlan.fileName(of: shard)) can be read any more",
+                hint: "name the source as it was")
         }
-        try whenDone(shard, record)
+        try whenDone(shard, completeRecord)
     }
 
     private func append(_ sample: PreparedSample, item: ShardSource.Item, shard: Int) throws -> Int {
@@ -146,17 +134,14 @@ final class ShardPipeline: @unchecked Sendable {
             record.skipped.append(ShardRecord.Skipped(key: key, reason: reason))
             return 0
         case .sample(let bytes, let checksum, let statistics):
-            if writer == nil { writer = try startShard(shard) }
+            if writer == nil {
+                let path = (directory as NSString).appendingPathComponent(ShardPlan.fileName(of: shard))
+                writer = try ShardWriter(path: path, grid: plan.format.grid, capacity: plan.positions(of: shard).count)
+            }
             try writer?.append(bytes, checksum: checksum, label: item.label, key: key)
             record.statistics.add(statistics)
             return bytes.count
         }
-    }
-
-    private func startShard(_ shard: Int) throws -> ShardWriter {
-        let path = (directory as NSString).appendingPathComponent(ShardPlan.fileName(of: shard))
-        let grid = if case .patches(let grid) = plan.format { grid } else { nil as PatchGrid? }
-        return try ShardWriter(path: path, grid: grid, capacity: plan.positions(of: shard).count)
     }
 
     private func item(at position: Int) -> (shard: Int, isLast: Bool, item: ShardSource.Item) {

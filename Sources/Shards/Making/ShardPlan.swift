@@ -1,4 +1,102 @@
 import Base
+import Foundation
+import Images
+import Kernels
+
+package enum SampleFormat: Equatable, Sendable {
+    /// Patches of decoded images of one size.
+    case patches(PatchGrid)
+    /// JPEG files of one size and a quality of 1...100.
+    case jpeg(imageSize: Int, quality: Int)
+    /// The source's JPEG files unchanged; other images as JPEG files of their size and a quality of 1...100.
+    case original(quality: Int)
+
+    /// Nil for JPEG.
+    var grid: PatchGrid? { if case .patches(let grid) = self { grid } else { nil } }
+}
+
+/// How a directory of shards is made: everything, except the contents of the source's files, that its bytes depend on.
+///
+/// Stored in the index, so that a corrupt shard can be made again, and next to the shards while a run is in progress.
+package struct ShardRecipe: Codable, Equatable, Sendable {
+    package struct Source: Codable, Equatable, Sendable {
+        package let kind: ShardSource.Kind
+        /// The selected part of the source; absent for all of it.
+        package let within: String?
+        /// Number of images, readable or not.
+        package let images: Int
+        /// CRC-32 over the classes and each image's label, key and, in an archive, size.
+        package let checksum: UInt32
+    }
+
+    package let encoding: ShardIndex.Encoding
+    /// The side of the stored images in pixels; 0 where images keep their size.
+    package let imageSize: Int
+    /// The side of a patch in pixels; absent for JPEG.
+    package let patchSize: Int?
+    /// The quality of the JPEG files that are encoded; absent for patches.
+    package let quality: Int?
+    /// Source images per shard. A shard has fewer samples if some cannot be read.
+    package let shardSize: Int
+    /// The seed of the permutation of images; absent if they keep the source's order.
+    package let shuffle: UInt64?
+    package let source: Source
+
+    /// Shards of images of `source`, made with `options`.
+    init(_ options: ShardingOptions, source: Source) {
+        switch options.format {
+        case .patches(let grid):
+            (encoding, imageSize, patchSize, quality) = (.patches, grid.imageSize, grid.patchSize, nil)
+        case .jpeg(let imageSize, let quality):
+            (encoding, self.imageSize, patchSize, self.quality) = (.jpeg, imageSize, nil, quality)
+        case .original(let quality):
+            (encoding, imageSize, patchSize, self.quality) = (.jpeg, 0, nil, quality)
+        }
+        shardSize = options.shardSize
+        shuffle = options.shuffle
+        self.source = source
+    }
+
+    /// Throws `Failure` if the sizes, which may come from a file, are invalid.
+    func format() throws -> SampleFormat {
+        switch encoding {
+        case .patches:
+            return .patches(try PatchGrid(imageSize: imageSize, patchSize: patchSize ?? 0))
+        case .jpeg:
+            let quality = quality ?? 0
+            guard (1...100).contains(quality), (0...PatchLimits.imageSize).contains(imageSize) else {
+                throw Failure(
+                    "JPEG files of \(imageSize) pixels and quality \(quality) cannot be made",
+                    hint: "choose --quality in 1...100 and --image-size in 1...\(PatchLimits.imageSize)")
+            }
+            return imageSize == 0 ? .original(quality: quality) : .jpeg(imageSize: imageSize, quality: quality)
+        }
+    }
+}
+
+package struct ShardingOptions: Sendable {
+    package var format: SampleFormat
+    /// Source images per shard.
+    package var shardSize: Int
+    /// Seed of the permutation of images; nil keeps the source's order.
+    package var shuffle: UInt64?
+    /// Whether an unreadable image makes the run fail at its end.
+    package var isStrict: Bool
+    /// Threads that read and decode.
+    package var jobs: Int
+
+    /// `jobs` defaults to the number of available processors.
+    package init(
+        _ format: SampleFormat, shardSize: Int = 1024, shuffle: UInt64? = nil, isStrict: Bool = false,
+        jobs: Int = ProcessInfo.processInfo.activeProcessorCount
+    ) {
+        self.format = format
+        self.shardSize = shardSize
+        self.shuffle = shuffle
+        self.isStrict = isStrict
+        self.jobs = jobs
+    }
+}
 
 /// Which images go into which shard: shard k has the readable ones of positions k * shardSize ..< (k + 1) * shardSize of the source's
 /// order or of its permutation. So a shard is a function of the source and the recipe alone.

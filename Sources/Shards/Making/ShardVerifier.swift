@@ -38,8 +38,9 @@ package struct ShardVerifier: Sendable {
             }
             progress(shards.last.map { $0 + 1 } ?? 0)
         }
-        if problems.isEmpty && index.encoding == .patches { problems += checkStatistics(statistics) }
-        return problems + checkSkipped() + checkFiles()
+        // The sums say something only if all shards are sound.
+        let others = (problems.isEmpty ? checkStatistics(statistics) : []) + checkSkipped() + checkFiles()
+        return problems + others.map { Problem(shard: nil, description: $0) }
     }
 
     /// Makes the shards of `problems` again from `source`, byte for byte.
@@ -73,7 +74,7 @@ package struct ShardVerifier: Sendable {
 extension ShardVerifier {
     private func check(_ shard: Int) -> (problems: [Problem], statistics: PixelStatistics) {
         let entry = index.shards[shard]
-        let file = (path as NSString).appendingPathComponent(entry.file)
+        let file = entry.path(in: path)
         var found: [String] = []
         var statistics = PixelStatistics()
         do {
@@ -116,31 +117,26 @@ extension ShardVerifier {
             : found.prefix(limit) + ["\(found.count - limit) more samples of \(reader.path) are damaged"]
     }
 
-    private func checkStatistics(_ statistics: PixelStatistics) -> [Problem] {
+    private func checkStatistics(_ statistics: PixelStatistics) -> [String] {
         let agree = zip(index.mean + index.std, statistics.mean + statistics.deviation).allSatisfy {
             abs($0 - $1) < 1e-9
         }
-        return agree
-            ? [] : [Problem(shard: nil, description: "\(path)/index.json: mean and std are not the pixels' own")]
+        return agree || index.encoding != .patches ? [] : ["\(path)/index.json: mean and std are not the pixels' own"]
     }
 
-    private func checkSkipped() -> [Problem] {
+    private func checkSkipped() -> [String] {
         guard let images = index.recipe?.source.images else { return [] }
         let text = FileManager.default.contents(atPath: "\(path)/\(Sharding.skippedFileName)") ?? Data()
         let listed = text.count { $0 == UInt8(ascii: "\n") }
         let missing = images - index.total
         guard listed != missing else { return [] }
-        return [
-            Problem(
-                shard: nil,
-                description: "\(path)/\(Sharding.skippedFileName) lists \(listed) images, but \(missing) are left out")
-        ]
+        return ["\(path)/\(Sharding.skippedFileName) lists \(listed) images, but \(missing) are left out"]
     }
 
-    private func checkFiles() -> [Problem] {
+    private func checkFiles() -> [String] {
         let known = Set(index.shards.map(\.file))
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         return names.sorted().filter { $0.hasSuffix(".h5") && !known.contains($0) }
-            .map { Problem(shard: nil, description: "\(path)/\($0) is not in index.json") }
+            .map { "\(path)/\($0) is not in index.json" }
     }
 }

@@ -29,10 +29,7 @@ package struct Sharding: Sendable {
         guard options.jobs > 0 else {
             throw Failure("\(options.jobs) jobs are none", hint: "choose a number such as that of the cores")
         }
-        self.plan = try ShardPlan(
-            source: source,
-            recipe: ShardRecipe(
-                options.format, shardSize: options.shardSize, shuffle: options.shuffle, source: source.record))
+        plan = try ShardPlan(source: source, recipe: ShardRecipe(options, source: source.record))
         self.output = output
         self.options = options
         unfinished = UnfinishedRun(in: output)
@@ -97,7 +94,7 @@ package struct Sharding: Sendable {
     private func isInGoodOrder(_ shard: Int) -> Bool {
         guard let record = unfinished.record(of: shard) else { return false }
         guard let file = record.file else { return true }
-        return (try? Checksum.ofFile(path(file.file))).map { $0 == (file.bytes, file.checksum) } ?? false
+        return (try? Checksum.ofFile(file.path(in: output))).map { $0 == (file.bytes, file.checksum) } ?? false
     }
 
     /// Writes the list of skipped images and the index when all shards are made.
@@ -122,13 +119,12 @@ package struct Sharding: Sendable {
         do {
             try requireSamples(skipped: record.skipped.count)
         } catch {
-            for shard in shards { unlink(path(shard.file)) }
+            for shard in shards { unlink(shard.path(in: output)) }
             try unfinished.remove()
             throw error
         }
         let index = ShardIndex(
-            recipe: plan.recipe, classes: plan.source.classes, mean: record.statistics.mean,
-            std: record.statistics.deviation, shards: shards)
+            recipe: plan.recipe, classes: plan.source.classes, statistics: record.statistics, shards: shards)
         try index.write(directory: output)
         try unfinished.remove()
         return summary(index)

@@ -1,11 +1,26 @@
 import Base
 import CHDF5
 import HDF5
+import Synchronization
 
 /// Datasets of an open shard file; opening one checks its shape and type.
 struct ShardContents {
-    let file: hid_t
     let path: String
+    private let file: hid_t
+
+    /// Opens the shard file `path` with libhdf5 for `body`. One thread at a time, because not every libhdf5 is thread-safe.
+    static func read<Result>(_ path: String, _ body: (ShardContents) throws -> Result) throws -> Result {
+        try turn.withLock { _ in
+            crate_h5_prepare()
+            let failure = Failure("cannot open \(path) as an HDF5 file", hint: restoreHint)
+            let access = try makeFileAccess(isLocked: false, orThrow: failure)
+            let file = try HDF5Handle(
+                H5Fopen(path, crate_h5_read_only(), access.id), closedBy: H5Fclose, orThrow: failure)
+            return try body(ShardContents(path: path, file: file.id))
+        }
+    }
+
+    private static let turn = Mutex(())
 
     /// The dataset `name` of shape `extents` and type `type`. Throws `Failure` if it is not.
     func open(_ name: String, extents: [Int], type: hid_t) throws -> HDF5Handle {
@@ -34,48 +49,35 @@ struct ShardContents {
     }
 
     /// All values of the one-dimensional dataset `name`. Throws `Failure` unless it has `count` values of `type`.
-    func values<Value: BitwiseCopyable>(_ name: String, count: Int, type: hid_t, zero: Value) throws -> [Value] {
+    func values<Value: FixedWidthInteger>(_ name: String, count: Int, type: hid_t) throws -> [Value] {
         let dataset = try open(name, extents: [count], type: type)
-        var values = [Value](repeating: zero, count: count)
+        var values = [Value](repeating: 0, count: count)
         try check(
             H5Dread(dataset.id, type, crate_h5_whole_space(), crate_h5_whole_space(), crate_h5_default(), &values),
-            orThrow: Failure("cannot read /\(name) of \(path)", hint: restoreHint))
+            orThrow: unreadable(name))
         return values
     }
 
-    /// The string at `position` of the dataset `name` of `count` strings. Throws `Failure` if there is none.
-    func string(_ name: String, at position: Int, count: Int) throws -> String {
-        let failure = Failure("cannot read /\(name) of \(path)", hint: restoreHint)
+    /// The strings at the positions `range` of the dataset `name`. Throws `Failure` unless it has `count` strings.
+    func strings(_ name: String, in range: Range<Int>, count: Int) throws -> [String] {
+        let failure = unreadable(name)
         let type = try makeStringType(orThrow: failure)
         let dataset = try open(name, extents: [count], type: type.id)
-        let space = try HDF5Handle(H5Dget_space(dataset.id), closedBy: H5Sclose, orThrow: failure)
-        let single = try makeSpace([1], orThrow: failure)
-        try check(
-            H5Sselect_hyperslab(space.id, H5S_SELECT_SET, [hsize_t(position)], nil, [1], nil), orThrow: failure)
-        var text: UnsafeMutablePointer<CChar>?
-        try check(
-            H5Dread(dataset.id, type.id, single.id, space.id, crate_h5_default(), &text), orThrow: failure)
-        defer { H5Dvlen_reclaim(type.id, single.id, crate_h5_default(), &text) }
-        guard let text else { throw failure }
-        return String(cString: text)
-    }
-
-    /// All strings of the one-dimensional dataset `name`. Throws `Failure` unless there are `count` of them.
-    func strings(_ name: String, count: Int) throws -> [String] {
-        let failure = Failure("cannot read /\(name) of \(path)", hint: restoreHint)
-        let type = try makeStringType(orThrow: failure)
-        let dataset = try open(name, extents: [count], type: type.id)
-        let space = try HDF5Handle(H5Dget_space(dataset.id), closedBy: H5Sclose, orThrow: failure)
-        var texts = [UnsafeMutablePointer<CChar>?](repeating: nil, count: count)
-        try check(
-            H5Dread(
-                dataset.id, type.id, crate_h5_whole_space(), crate_h5_whole_space(), crate_h5_default(), &texts),
-            orThrow: failure)
-        defer { H5Dvlen_reclaim(type.id, space.id, crate_h5_default(), &texts) }
+        let place = try HDF5Handle(H5Dget_space(dataset.id), closedBy: H5Sclose, orThrow: failure)
+        let (start, extent) = ([hsize_t(range.lowerBound)], [hsize_t(range.count)])
+        try check(H5Sselect_hyperslab(place.id, H5S_SELECT_SET, start, nil, extent, nil), orThrow: failure)
+        let memory = try makeSpace([range.count], orThrow: failure)
+        var texts = [UnsafeMutablePointer<CChar>?](repeating: nil, count: range.count)
+        try check(H5Dread(dataset.id, type.id, memory.id, place.id, crate_h5_default(), &texts), orThrow: failure)
+        defer { H5Dvlen_reclaim(type.id, memory.id, crate_h5_default(), &texts) }
         return try texts.map { text in
             guard let text else { throw failure }
             return String(cString: text)
         }
+    }
+
+    private func unreadable(_ name: String) -> Failure {
+        Failure("cannot read /\(name) of \(path)", hint: restoreHint)
     }
 
     /// The file offset of each of the `count` chunks of `dataset`, of shape `extents` and consecutive along the first extent. Throws

@@ -11,11 +11,9 @@ package struct ShardDirectory {
     /// The first sample of each shard.
     private let firstSamples: [Int]
     private let openLimit: Int
-    private var readers: [ShardReader?]
-    /// The use count at the last use of each shard.
-    private var lastUses: [Int]
+    /// The open shards, each with the use count at its last use.
+    private var readers: [Int: (reader: ShardReader, lastUse: Int)] = [:]
     private var useCount = 0
-    private var openCount = 0
 
     /// Failures of shards that are missing or of another size, if they are to be substituted.
     package let missing: [Failure]
@@ -27,18 +25,13 @@ package struct ShardDirectory {
     package init(
         path: String, openLimit: Int = ShardDirectory.raisedOpenLimit(), onCorruption: CorruptionPolicy = .stop
     ) throws {
-        let index: ShardIndex
-        switch onCorruption {
-        case .stop:
-            index = try ShardIndex.load(directory: path)
-            missing = []
-        case .substitute:
-            index = try ShardIndex.read(directory: path)
-            missing = index.shards.compactMap { shard in
-                do {
-                    try shard.checkFile(directory: path)
-                    return nil
-                } catch { return error as? Failure }
+        let index = try ShardIndex.read(directory: path)
+        var missing: [Failure] = []
+        for shard in index.shards {
+            do {
+                try shard.checkFile(directory: path)
+            } catch let failure as Failure where onCorruption == .substitute {
+                missing.append(failure)
             }
         }
         var sum = 0
@@ -48,9 +41,8 @@ package struct ShardDirectory {
         }
         self.path = path
         self.index = index
+        self.missing = missing
         self.openLimit = max(1, openLimit)
-        readers = index.shards.map { _ in nil }
-        lastUses = index.shards.map { _ in 0 }
     }
 
     /// Enough to keep all shards of a typical data set open, and less than the system's limit.
@@ -64,14 +56,6 @@ package struct ShardDirectory {
     }
 
     package var count: Int { index.total }
-
-    /// Reads the patches (L, p * p * 3) of sample `sample` into `target`.
-    ///
-    /// Throws `Failure` as `ShardReader.read` does.
-    package mutating func read(sample: Int, into target: UnsafeMutablePointer<UInt8>) throws {
-        let (reader, row) = try reader(of: sample)
-        try reader.read(sample: row, into: target)
-    }
 
     /// The classes of all samples, -1 for none. Throws `Failure` if a shard cannot be read.
     package func labels() throws -> [Int] {
@@ -121,25 +105,37 @@ package struct ShardDirectory {
             throw Failure("\(path) has no sample \(sample), only \(count)", hint: "ask for one that is there")
         }
         let (shard, row) = location(of: sample)
+        let open = readers[shard]?.reader
+        if open == nil, readers.count == openLimit,
+            let oldest = readers.min(by: { $0.value.lastUse < $1.value.lastUse })
+        {
+            readers[oldest.key] = nil
+        }
+        let reader = try open ?? ShardReader(directory: path, shard: shard, index: index)
         useCount += 1
-        lastUses[shard] = useCount
-        if let reader = readers[shard] { return (reader, row) }
-        if openCount == openLimit { closeLeastRecentlyUsed() }
-        let reader = try ShardReader(directory: path, shard: shard, index: index)
-        readers[shard] = reader
-        openCount += 1
+        // Set as a whole, since a change in place allocates.
+        readers[shard] = (reader, useCount)
         return (reader, row)
     }
+}
 
-    private mutating func closeLeastRecentlyUsed() {
-        var oldest: Int?
-        for shard in readers.indices where readers[shard] != nil {
-            if oldest == nil || lastUses[shard] < lastUses[oldest!] { oldest = shard }
+extension ShardDirectory {
+    /// Pictures of up to `count` samples, evenly spaced, row by row in a square on white. `samples` are their numbers.
+    ///
+    /// Throws `Failure` if one cannot be read.
+    package mutating func contactSheet(count: Int) throws -> (image: Image, samples: [Int]) {
+        let count = min(count, self.count)
+        guard count > 0 else { throw Failure("\(path) holds no samples", hint: "shard some images") }
+        let samples = (0..<count).map { $0 * self.count / count }
+        let columns = Int(Double(count).squareRoot().rounded(.up))
+        var resampler = try Resampler()
+        let tiles = try samples.map { sample in
+            let picture = try image(sample: sample)
+            let framing = Framing.shortSide(ofWidth: picture.width, height: picture.height, to: 96)
+            return try resampler.resample(picture, framing: framing)
         }
-        if let oldest {
-            readers[oldest] = nil
-            openCount -= 1
-        }
+        let rows = stride(from: 0, to: count, by: columns).map { Array(tiles[$0..<min(count, $0 + columns)]) }
+        return (try Image(rows: rows, gap: 2), samples)
     }
 }
 

@@ -22,9 +22,7 @@ extension ShardIndex {
             sampleBytes = 36
         }
         try requireThat(mean.count == 3 && std.count == 3, "mean and std must have three values")
-        try requireThat(
-            mean.allSatisfy { (0...1).contains($0) } && std.allSatisfy { (0...1).contains($0) },
-            "mean and std must be in 0...1")
+        try requireThat((mean + std).allSatisfy { (0...1).contains($0) }, "mean and std must be in 0...1")
         try requireThat(Set(classes).count == classes.count, "two classes have the same name")
 
         var sum = 0
@@ -48,9 +46,11 @@ extension ShardIndex.Shard {
         !file.isEmpty && !file.hasPrefix(".") && !file.unicodeScalars.contains { $0 == "/" || $0.value < 32 }
     }
 
+    func path(in directory: String) -> String { (directory as NSString).appendingPathComponent(file) }
+
     /// Throws `Failure` unless the shard's file is in `directory` with its full size.
     func checkFile(directory: String) throws {
-        let path = (directory as NSString).appendingPathComponent(file)
+        let path = path(in: directory)
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw Failure("\(path) is missing", hint: restoreHint)
@@ -58,5 +58,28 @@ extension ShardIndex.Shard {
         guard Int(status.st_size) == bytes else {
             throw Failure("\(path) has \(status.st_size) bytes and should have \(bytes)", hint: restoreHint)
         }
+    }
+}
+
+/// The checksum of `index.json` in the file itself, to detect a flipped bit in a number: CRC-32 of the file without that line.
+enum IndexChecksum {
+    private static let start = Data("\n  \"indexChecksum\" : ".utf8)
+
+    /// `text`, a multi-line JSON object, with the field inserted first.
+    static func added(to text: Data) -> Data {
+        guard text.first == UInt8(ascii: "{") else { return text }
+        let value = text.withUnsafeBytes { Checksum(of: $0).value }
+        return text.prefix(1) + start + Data("\(value),".utf8) + text.dropFirst()
+    }
+
+    /// Throws `Failure` if the file `path` with the contents `text` has a checksum that does not match.
+    static func check(_ text: Data, path: String) throws {
+        guard let field = text.range(of: start) else { return }
+        let digits = text[field.upperBound...].prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        let end = digits.endIndex
+        let others = text[..<field.lowerBound] + text[min(end + 1, text.endIndex)...]
+        guard end < text.endIndex, text[end] == UInt8(ascii: ","),
+            UInt32(String(decoding: digits, as: UTF8.self)) == others.withUnsafeBytes({ Checksum(of: $0).value })
+        else { throw Failure("\(path) is damaged: wrong checksum", hint: indexHint) }
     }
 }

@@ -46,15 +46,14 @@ package struct ShardIndex: Codable, Equatable, Sendable {
     /// Absent in version 1.
     package let recipe: ShardRecipe?
 
-    /// `mean` and `std` are per channel in units of 0...1.
-    init(recipe: ShardRecipe, classes: [String], mean: [Double], std: [Double], shards: [Shard]) {
+    init(recipe: ShardRecipe, classes: [String], statistics: PixelStatistics, shards: [Shard]) {
         formatVersion = ShardIndex.currentVersion
         encoding = recipe.encoding
         imageSize = recipe.imageSize
         patchSize = recipe.patchSize
         self.classes = classes
-        self.mean = mean
-        self.std = std
+        mean = statistics.mean
+        std = statistics.deviation
         total = shards.reduce(0) { $0 + $1.count }
         self.shards = shards
         self.recipe = recipe

@@ -1,4 +1,5 @@
 import Base
+import CHDF5
 import Foundation
 
 /// An open shard file. A class because a cache of open files hands it out and closes it.
@@ -20,20 +21,28 @@ package final class ShardReader {
     /// and type.
     package init(directory: String, shard: Int, index: ShardIndex) throws {
         let entry = index.shards[shard]
-        let path = (directory as NSString).appendingPathComponent(entry.file)
-        let file = try ShardFile(path: path, bytes: entry.bytes)
+        let path = entry.path(in: directory)
+        self.path = path
+        count = entry.count
+        file = try ShardFile(path: path, bytes: entry.bytes)
         if let structure = entry.structure {
             try structure.check(file, bytes: entry.bytes)
         } else if try file.checksum(of: [0..<entry.bytes]) != entry.checksum {
             throw Failure("\(path) is damaged: wrong checksum", hint: restoreHint)
         }
-        let tables = try ShardTables(path: path, entry: entry, index: index)
-        self.path = path
-        count = entry.count
-        labels = tables.labels
-        checksums = tables.checksums
-        layout = tables.layout
-        self.file = file
+        (labels, checksums, layout) = try ShardContents.read(path) { contents in
+            let labels: [Int64] = try contents.values("labels", count: entry.count, type: crate_h5_int64())
+            guard labels.allSatisfy({ $0 >= -1 && $0 < index.classes.count }) else {
+                throw Failure("\(path): a label is not among the \(index.classes.count) classes", hint: restoreHint)
+            }
+            return (
+                labels.map { Int32($0) },
+                try contents.values("checksums", count: entry.count, type: crate_h5_uint32()),
+                try SampleLayout(
+                    contents, count: entry.count, bytes: entry.bytes,
+                    grid: index.encoding == .patches ? index.grid() : nil)
+            )
+        }
     }
 
     /// The class of a sample, -1 for none. The sample must exist.
@@ -69,12 +78,14 @@ package final class ShardReader {
     /// The source file of a sample, relative to the source. Throws `Failure` if the sample does not exist or its key cannot be read.
     package func key(sample: Int) throws -> String {
         try requireSample(sample)
-        return try ShardTables.withContents(of: path) { try $0.string("keys", at: sample, count: count) }
+        return try keys(in: sample..<sample + 1)[0]
     }
 
     /// The keys of all samples. Throws `Failure` if they cannot be read.
-    package func keys() throws -> [String] {
-        try ShardTables.withContents(of: path) { try $0.strings("keys", count: count) }
+    func keys() throws -> [String] { try keys(in: 0..<count) }
+
+    private func keys(in samples: Range<Int>) throws -> [String] {
+        try ShardContents.read(path) { try $0.strings("keys", in: samples, count: count) }
     }
 
     private func requireSample(_ sample: Int) throws {

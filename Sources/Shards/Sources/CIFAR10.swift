@@ -1,4 +1,5 @@
 import Base
+import Foundation
 import Images
 
 /// The binary version of CIFAR-10: batches of records with a label and the red, green and blue values of an image.
@@ -8,8 +9,14 @@ enum CIFAR10 {
     static let bytesPerRecord = 1 + 3 * side * side
     static let namesFile = "batches.meta.txt"
 
-    static func isBatch(_ name: some StringProtocol) -> Bool {
+    static func isBatch(_ name: String) -> Bool {
         name == "test_batch.bin" || (name.hasPrefix("data_batch_") && name.hasSuffix(".bin"))
+    }
+
+    /// The image of the red, green and blue values `planes`, channel after channel.
+    static func image(_ planes: [UInt8]) throws -> Image {
+        let count = side * side
+        return try Image(width: side, height: side, pixels: (0..<3 * count).map { planes[$0 % 3 * count + $0 / 3] })
     }
 }
 
@@ -22,9 +29,9 @@ extension SourceListing {
 
     /// The batches in the directory `path`; nil if none.
     init?(cifar10 path: String, _ selection: ShardSource.Selection) throws {
-        let names = try directoryEntries(of: path).filter(\.isFile).map(\.name).sorted()
+        let names = try Shards.names(in: path, of: Int(DT_REG)).sorted()
         guard names.contains(where: { CIFAR10.isBatch($0) }) else { return nil }
-        self.init(kind: .cifar10)
+        self.init(path: path, kind: .cifar10)
         var batches: [Batch] = []
         for name in names where CIFAR10.isBatch(name) && name.hasPrefix(selection.within ?? "") {
             let file = try SourceFile("\(path)/\(name)")
@@ -32,26 +39,25 @@ extension SourceListing {
             files.append(file)
         }
         let meta = names.contains(CIFAR10.namesFile) ? try SourceFile("\(path)/\(CIFAR10.namesFile)") : nil
-        try add(batches, names: try meta.map { try $0.bytes($0.size, at: 0) }, of: path)
+        try add(batches, names: try meta.map { try $0.bytes($0.size, at: 0) })
     }
 
     /// The batches in the archive `file`; nil if none.
     init?(cifar10 members: [TarMember], of file: SourceFile, _ selection: ShardSource.Selection) throws {
-        guard members.contains(where: { CIFAR10.isBatch($0.path.last ?? "") }) else { return nil }
-        self.init(kind: .cifar10, files: [file])
+        guard members.contains(where: { CIFAR10.isBatch($0.name) }) else { return nil }
+        self.init(path: file.path, kind: .cifar10, files: [file])
         let within = selection.within ?? ""
         let batches = members.filter { member in
-            let name = member.path.last ?? ""
-            let isTaken = name.hasPrefix(within) || member.path.joined(separator: "/").hasPrefix(within)
-            return CIFAR10.isBatch(name) && isTaken
+            let isTaken = member.name.hasPrefix(within) || member.path.joined(separator: "/").hasPrefix(within)
+            return CIFAR10.isBatch(member.name) && isTaken
         }
-        let meta = members.first { $0.path.last.map { $0 == CIFAR10.namesFile } ?? false }
+        let meta = members.first { $0.name == CIFAR10.namesFile }
         try add(
-            batches.map { Batch(name: String($0.path.last ?? ""), file: 0, range: $0.range) },
-            names: try meta.map { try file.bytes($0.range.count, at: $0.range.lowerBound) }, of: file.path)
+            batches.map { Batch(name: $0.name, file: 0, range: $0.range) },
+            names: try meta.map { try file.bytes($0.range.count, at: $0.range.lowerBound) })
     }
 
-    private mutating func add(_ batches: [Batch], names: [UInt8]?, of path: String) throws {
+    private mutating func add(_ batches: [Batch], names: [UInt8]?) throws {
         guard !batches.isEmpty, Set(batches.map { $0.name.hasPrefix("test") }).count == 1 else {
             throw Failure(
                 "\(path) holds " + (batches.isEmpty ? "no batches of that name" : "both training and test batches"),
@@ -62,7 +68,6 @@ extension SourceListing {
                 "\(path) has no \(CIFAR10.namesFile), which names the classes", hint: "fetch CIFAR-10 again")
         }
         let classes = String(decoding: names, as: UTF8.self).split(whereSeparator: \.isNewline).map { String($0) }
-            .filter { !$0.isEmpty }
         for batch in batches {
             guard batch.range.count % CIFAR10.bytesPerRecord == 0 else {
                 throw Failure(

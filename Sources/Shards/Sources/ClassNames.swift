@@ -8,31 +8,16 @@ package enum ClassNames {
     ///
     /// Throws `Failure` if it cannot be read, is empty, or has a duplicate.
     package static func read(_ path: String) throws -> [String] {
-        let names: [String]
-        if (path as NSString).lastPathComponent == ShardIndex.fileName {
-            names = try ShardIndex.read(directory: (path as NSString).deletingLastPathComponent).classes
-        } else {
-            names = try textLines(of: path)
-        }
+        let file = path as NSString
+        let isIndex = file.lastPathComponent == ShardIndex.fileName
+        let names =
+            try isIndex ? ShardIndex.read(directory: file.deletingLastPathComponent).classes : textLines(of: path)
         guard !names.isEmpty else { throw Failure("\(path) names no classes", hint: "write one name a line") }
         var seen: Set<String> = []
         for name in names where !seen.insert(name).inserted {
             throw Failure("\(path) names the class \(name) twice", hint: "write each name once")
         }
         return names
-    }
-
-    /// `classes`, which must contain all of `names`, the classes of the source `path`. Throws `Failure` if they do not.
-    static func checked(_ classes: [String], hold names: [String], of path: String) throws -> [String] {
-        let known = Set(classes)
-        let unknown = names.filter { !known.contains($0) }
-        guard unknown.isEmpty else {
-            throw Failure(
-                "\(unknown.count) of the \(names.count) classes of \(path) are not among the \(classes.count) given: "
-                    + unknown.prefix(3).joined(separator: ", "),
-                hint: "add them to the file of --classes, or name the one that goes with this source")
-        }
-        return classes
     }
 }
 

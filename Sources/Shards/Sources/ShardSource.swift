@@ -1,5 +1,6 @@
 import Base
 import Foundation
+import Images
 
 /// The images to shard, each with a class: a folder, an archive, or the files of a known data set. Archives are not unpacked: they are
 /// listed once, and their members are read in place.
@@ -69,13 +70,20 @@ package struct ShardSource: Sendable {
     /// or would mix several parts, such as training and test.
     package init(_ path: String, _ selection: Selection = Selection()) throws {
         let listing = try SourceListing(path, selection)
-        self.path = listing.kind == .folder ? folderPath(path, selection) : path
+        self.path = listing.path
         kind = listing.kind
         within = listing.kind == .folder ? nil : selection.within
         files = listing.files
-        let names = listing.classes.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-        classes = try selection.classes.map { try ClassNames.checked($0, hold: names, of: path) } ?? names
+        let names = listing.images.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        classes = selection.classes ?? names
         let labels = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
+        let unknown = names.filter { labels[$0] == nil }
+        guard unknown.isEmpty else {
+            throw Failure(
+                "\(unknown.count) of the \(names.count) classes of \(path) are not among the \(classes.count) given: "
+                    + unknown.prefix(3).joined(separator: ", "),
+                hint: "add them to the file of --classes, or name the one that goes with this source")
+        }
         var items: [Item] = []
         items.reserveCapacity(listing.images.reduce(0) { $0 + $1.value.count })
         for name in names {
@@ -110,23 +118,23 @@ package struct ShardSource: Sendable {
         return ShardRecipe.Source(kind: kind, within: within, images: items.count, checksum: checksum.value)
     }
 
-    /// The contents of an item.
+    /// The contents of an item, for `image`.
     ///
     /// Throws `Failure` if the file is gone, unreadable or larger than 1 GiB, and `MachineFailure` if the file system fails or an archive
     /// was changed.
-    func contents(of item: Item) throws -> ItemContents {
+    func contents(of item: Item) throws -> [UInt8] {
         switch item.place {
         case .file:
-            return .file(try ownFile(path + "/" + key(of: item)))
+            return try ownFile(path + "/" + key(of: item))
         case .part(let file, let offset, let size):
             try requireReadable(size: size)
-            do {
-                let bytes = try files[file].bytes(size, at: offset)
-                return kind == .cifar10 ? .planes(bytes) : .file(bytes)
-            } catch let failure as Failure {
-                throw MachineFailure(failure)
-            }
+            return try blamingMachine { try files[file].bytes(size, at: offset) }
         }
+    }
+
+    /// The image with the contents `bytes`. Throws `Failure` if they cannot be decoded.
+    func image(_ bytes: [UInt8]) throws -> Image {
+        try kind == .cifar10 ? CIFAR10.image(bytes) : ImageDecoder.decode(bytes)
     }
 
     private func ownFile(_ file: String) throws -> [UInt8] {
@@ -137,28 +145,24 @@ package struct ShardSource: Sendable {
                 ? systemFailure("cannot open the file") : MachineFailure(systemFailure("cannot open \(file)"))
         }
         defer { close(descriptor) }
-        func unreadable() -> MachineFailure { MachineFailure(systemFailure("cannot read \(file)")) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw unreadable() }
+        guard fstat(descriptor, &status) == 0 else { throw MachineFailure(systemFailure("cannot read \(file)")) }
         let size = Int(status.st_size)
         try requireReadable(size: size)
-        return try [UInt8](unsafeUninitializedCapacity: size) { bytes, initialised in
-            while initialised < size {
-                let count = read(descriptor, bytes.baseAddress! + initialised, size - initialised)
-                if count < 0 && errno == EINTR { continue }
-                guard count >= 0 else { throw unreadable() }
-                if count == 0 { break }
-                initialised += count
+        return try blamingMachine {
+            try [UInt8](unsafeUninitializedCapacity: size) { bytes, initialised in
+                initialised = try readBytes(
+                    into: UnsafeMutableRawBufferPointer(bytes), from: descriptor, at: 0, path: file)
             }
         }
+    }
+
+    /// Runs `body`, whose failures are not the item's.
+    private func blamingMachine<Result>(_ body: () throws -> Result) throws -> Result {
+        do { return try body() } catch let failure as Failure { throw MachineFailure(failure) }
     }
 
     private func requireReadable(size: Int) throws {
         guard size <= 1 << 30 else { throw Failure("the file has \(size) bytes", hint: "leave it out") }
     }
-}
-
-/// The directory with the classes of a folder `path`.
-func folderPath(_ path: String, _ selection: ShardSource.Selection) -> String {
-    selection.within.map { (path as NSString).appendingPathComponent($0) } ?? path
 }

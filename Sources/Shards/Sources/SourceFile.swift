@@ -15,22 +15,16 @@ final class SourceFile: Sendable {
 
     /// Throws `Failure` if the file cannot be read, is not a regular file, or is compressed and too large.
     init(_ path: String) throws {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw systemFailure("cannot open \(path)") }
         var status = stat()
-        do {
-            guard fstat(descriptor, &status) == 0 else { throw systemFailure("cannot read \(path)") }
-            guard status.st_mode & S_IFMT == S_IFREG else {
-                throw Failure("\(path) is neither a file nor a directory", hint: "name a directory or a .tar file")
-            }
-            decompressed = try SourceFile.decompress(path)
-        } catch {
-            close(descriptor)
-            throw error
+        guard stat(path, &status) == 0 else { throw systemFailure("cannot open \(path)") }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw Failure("\(path) is neither a file nor a directory", hint: "name a directory or a .tar file")
         }
-        self.path = path
-        self.descriptor = descriptor
+        decompressed = try SourceFile.decompress(path)
         size = decompressed?.count ?? Int(status.st_size)
+        descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw systemFailure("cannot open \(path)") }
+        self.path = path
     }
 
     deinit { close(descriptor) }

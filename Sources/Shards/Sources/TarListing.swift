@@ -7,6 +7,9 @@ struct TarMember: Sendable {
     let path: [Substring]
     /// Range of its contents in the archive's file.
     let range: Range<Int>
+
+    /// The last component.
+    var name: String { String(path.last ?? "") }
 }
 
 /// The regular files of the tar archive in the bytes `range` of `file`, in order. `name` is the archive's name in messages.
@@ -33,8 +36,8 @@ func listTar(_ file: SourceFile, range: Range<Int>, name: String) throws -> [Tar
     guard status == ARCHIVE_OK else { throw failure("is not a tar archive: \(archiveMessage(archive))") }
 
     var members: [TarMember] = []
-    var byPath: [[Substring]: Int] = [:]
-    var hasLinks = false
+    // A table of paths is built only if there are hard links, which is rare.
+    var byPath: [[Substring]: Int]?
     var end = range.lowerBound
     while true {
         var entry: OpaquePointer?
@@ -50,10 +53,9 @@ func listTar(_ file: SourceFile, range: Range<Int>, name: String) throws -> [Tar
         }
         let path = components(String(cString: text))
         if let target = archive_entry_hardlink(entry) {
-            // A table of paths is built only if there are hard links, which is rare.
-            if !hasLinks { for (index, member) in members.enumerated() { byPath[member.path] = index } }
-            hasLinks = true
-            guard let index = byPath[components(String(cString: target))] else {
+            let table = byPath ?? Dictionary(members.enumerated().map { ($1.path, $0) }) { _, last in last }
+            byPath = table
+            guard let index = table[components(String(cString: target))] else {
                 throw failure("has a link \(path.joined(separator: "/")) to what it does not hold")
             }
             members.append(TarMember(path: path, range: members[index].range))
@@ -67,7 +69,7 @@ func listTar(_ file: SourceFile, range: Range<Int>, name: String) throws -> [Tar
         guard archive_entry_sparse_count(entry) == 0 else {
             throw failure("stores \(path.joined(separator: "/")) as a sparse file")
         }
-        if hasLinks { byPath[path] = members.count }
+        byPath?[path] = members.count
         members.append(TarMember(path: path, range: start..<start + size))
         end = start + (size + 511) / 512 * 512
     }

@@ -7,7 +7,7 @@ import Optimizers
 package struct MomentTransfer: ~Copyable {
     private let world: World
     private let own: MomentParts
-    private let owners: [Partition.Part]
+    private let owners: [(range: Range<Int>, rank: Int)]
     private let parameters: [Parameter]
     private let values: UnsafeMutablePointer<Float>
     private var carried = 0

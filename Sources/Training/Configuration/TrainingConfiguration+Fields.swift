@@ -1,4 +1,5 @@
 import Foundation
+import Shards
 
 extension TrainingConfiguration {
     /// Every setting as text, by the name of its option if there is one.
@@ -61,5 +62,27 @@ private enum EncodedValue: Decodable {
         case .list(let list): "[\(list.map(\.text).joined(separator: ", "))]"
         case .object(let fields): fields.map { "\($0): \($1.text)" }.sorted().joined(separator: ", ")
         }
+    }
+}
+
+extension TrainingConfiguration {
+    /// Warnings about settings that are valid but rarely intended, for a run on the shards of `index`.
+    package func warnings(for index: ShardIndex) -> [String] {
+        var texts: [String] = []
+        if schedule.peak > 0, schedule.peak < 1e-5 {
+            let rate = String(format: "%.1e", schedule.peak)
+            texts.append(
+                "a peak learning rate of \(rate) teaches hardly anything; for small batches give --lr, such as 1e-3")
+        }
+        if index.imageSize > 0, model.imageSize > index.imageSize {
+            texts.append(
+                "images of \(index.imageSize) pixels are enlarged to \(model.imageSize); with --image-size \(index.imageSize) "
+                    + "a model takes them as they are, and is faster")
+        }
+        if batchSize > sampleCount {
+            texts.append(
+                "a step of \(batchSize) images takes \(sampleCount) samples more than once; lower --batch-size")
+        }
+        return texts
     }
 }

@@ -1,6 +1,7 @@
 import Base
 import Checkpoints
 import Foundation
+import Loader
 
 /// Progress output of rank 0: a line updated in place on a terminal, a line every few steps elsewhere.
 struct Progress {
@@ -52,4 +53,23 @@ private func isWatchedOnTerminal() -> Bool {
     guard ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_SIZE"] != nil else { return true }
     let launcherOutput = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(getppid())/fd/1")
     return launcherOutput?.hasPrefix("/dev/pts/") ?? false
+}
+
+/// Warns once about each corrupt sample, on the rank that met it.
+struct CorruptSampleReport {
+    private let rank: Int
+    private var told: Set<Int> = []
+    /// Bounds memory and output for a largely corrupt data set; further samples are only counted in the log.
+    private static let limit = 1000
+
+    init(rank: Int) { self.rank = rank }
+
+    mutating func tell(_ substitutions: [Substitution]) {
+        for substitution in substitutions where told.count < Self.limit && told.insert(substitution.sample).inserted {
+            let text =
+                "crate: warning: rank \(rank): sample \(substitution.substitute) stands in for sample "
+                + "\(substitution.sample): \(substitution.damage)\n"
+            try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
+        }
+    }
 }

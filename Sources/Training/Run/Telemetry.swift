@@ -52,7 +52,7 @@ final class Telemetry {
     /// Writes some samples of `directory` to TensorBoard. Errors are ignored; whoever needs the samples will report them.
     func showSamples(of directory: String) {
         guard let board, var shards = try? ShardDirectory(path: directory),
-            let sheet = try? ContactSheet.image(of: &shards, count: 16)
+            let sheet = try? shards.contactSheet(count: 16)
         else { return }
         _ = try? board.append(sheet.image, tag: "validation/samples", step: 0)
     }

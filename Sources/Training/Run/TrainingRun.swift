@@ -28,7 +28,9 @@ struct TrainingRun: ~Copyable {
     let start: Int
     /// Steps done when it ends.
     let last: Int
+}
 
+extension TrainingRun {
     /// Validates everything, allocates all memory, and loads the parameters.
     ///
     /// Collective: all ranks have the run, or all throw the same `Failure`.
@@ -86,20 +88,10 @@ struct TrainingRun: ~Copyable {
         if isCoordinator, let warning = Checkpointer.spaceWarning(trainer, files) {
             progress.say("warning: \(warning)")
         }
-        self.configuration = configuration
-        self.options = options
-        self.directory = directory
-        self.world = world
-        self.trainer = trainer
-        self.validation = validation
-        self.lock = lock
-        self.log = log
-        self.telemetry = telemetry
-        self.checkpointer = checkpointer
-        self.progress = progress
-        corruptSamples = CorruptSampleReport(rank: world.rank)
-        self.start = start
-        self.last = last
+        self.init(
+            configuration: configuration, options: options, directory: directory, world: world, trainer: trainer,
+            validation: validation, lock: lock, log: log, telemetry: telemetry, checkpointer: checkpointer,
+            progress: progress, corruptSamples: CorruptSampleReport(rank: world.rank), start: start, last: last)
     }
 
     /// Starts reading ahead, and evaluates the initial model of a new run.

@@ -21,7 +21,9 @@ package struct Trainer: ~Copyable {
     /// Corrupt samples of the step on this rank.
     var substitutions: [Substitution] = []
     let fault = FaultInjection()
+}
 
+extension Trainer {
     /// Trains on the shards in `data` on `threads` threads, and exchanges gradients in buckets of `bucketBytes`. Every `checkEvery` steps the
     /// ranks compare their parameters; 0 for never. Collective: all ranks have a trainer, or all throw.
     package init(
@@ -51,15 +53,8 @@ package struct Trainer: ~Copyable {
         let report = try world.agree {
             try StepReport(virtualRanks: configuration.virtualRanks, blocks: partition.blocks, ranks: world.size)
         }
-        self.configuration = configuration
-        self.replica = replica
-        self.optimizer = optimizer
-        self.loader = loader
-        self.exchange = exchange
-        self.report = report
-        self.partition = partition
-        self.world = world
-        self.checkEvery = checkEvery
-        self.onNonFinite = onNonFinite
+        self.init(
+            configuration: configuration, replica: replica, optimizer: optimizer, partition: partition, world: world,
+            checkEvery: checkEvery, onNonFinite: onNonFinite, loader: loader, exchange: exchange, report: report)
     }
 }

@@ -1,10 +1,10 @@
-// Counts allocations of chosen threads. The allocation functions of the whole test program go through this file, so
-// that they can be counted; what libraries other than Swift's allocate for themselves is not.
+// Counts the allocations of chosen threads. All allocations of the test program go through this file; allocations
+// inside libraries other than Swift's are not counted.
 #pragma once
 #include <stdbool.h>
 
-/// Starts or stops counting what the calling thread allocates.
+/// Starts or stops counting the allocations of the calling thread.
 void count_allocations(bool is_counting);
 
-/// What the calling thread has allocated while it was counting.
+/// The number of counted allocations of the calling thread.
 long counted_allocations(void);

@@ -1,10 +1,10 @@
-"""Makes the files beside it: small images of each kind, and the pixels that Pillow gives for them.
+"""Creates the fixtures in this directory: small images of each kind, and the pixels that Pillow decodes from them.
 
     python3 make_fixtures.py        needs Pillow, numpy and libturbojpeg
 
-NAME.rgb holds the expected pixels of NAME: (row, column, channel), one byte each, 24 x 20 pixels. resized-*.rgb are
-resizes of picture.png. Resizing goes through two calls, columns first: Pillow did so by itself up to release 12;
-release 13 takes tall images rows first.
+NAME.rgb contains the expected pixels of NAME: (row, column, channel), one byte each, 24 x 20 pixels. resized-*.rgb are
+resized versions of picture.png. Resizing uses two calls, columns first, which was Pillow's order up to release 12. Release 13
+resizes tall images rows first.
 """
 
 import ctypes
@@ -51,7 +51,7 @@ def png(width, height, depth, colour, rows, *chunks):
 
 
 def four_inks(array):
-    """A YCCK JPEG: TurboJPEG makes one of CMYK pixels, Pillow cannot."""
+    """A YCCK JPEG. TurboJPEG can create one from CMYK pixels, Pillow cannot."""
     library = ctypes.CDLL("libturbojpeg.so.0")
     library.tjInitCompress.restype = ctypes.c_void_p
     handle = ctypes.c_void_p(library.tjInitCompress())

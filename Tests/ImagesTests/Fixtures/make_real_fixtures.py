@@ -1,11 +1,11 @@
-"""Makes real.json: what Pillow and torchvision make of real photographs, without the photographs.
+"""Creates real.json: results of Pillow and torchvision on real photographs, without the photographs.
 
-    CRATE_DATA=DIR python3 make_real_fixtures.py        needs Pillow and torchvision; DIR holds imagenet-sample
+    CRATE_DATA=DIR python3 make_real_fixtures.py        needs Pillow and torchvision; DIR contains imagenet-sample
 
 `decoded`: path, width, height and CRC-32 of the pixels (row, column, channel) of Pillow's convert("RGB").
-`crops`: path, box (left, top, width, height) and what RandomResizedCrop makes of that box at 224 pixels, bicubic and
-antialiased: of a Pillow image (`pillow`) and of a uint8 tensor (`tensor`). `centre`: Resize(256), CenterCrop(224) of a
-Pillow image. Of each result every 14th row and column is kept, from 7 on: 16 x 16 pixels in Base64.
+`crops`: path, box (left, top, width, height) and the result of RandomResizedCrop for that box at 224 pixels, bicubic and
+antialiased, for a Pillow image (`pillow`) and a uint8 tensor (`tensor`). `centre`: Resize(256), CenterCrop(224) of a Pillow
+image. Each result keeps every 14th row and column, starting at 7: 16 x 16 pixels in Base64.
 """
 
 import base64

@@ -1,3 +1,4 @@
+import Base
 import CPNG
 
 /// Decodes a PNG of any kind through libpng's simplified interface.
@@ -25,9 +26,7 @@ func decodePNG(_ bytes: UnsafeRawBufferPointer) throws -> Image {
         }
         // In place: a value never moves to a later position.
         for pixel in 0..<count {
-            values[3 * pixel] = values[4 * pixel]
-            values[3 * pixel + 1] = values[4 * pixel + 1]
-            values[3 * pixel + 2] = values[4 * pixel + 2]
+            for channel in 0..<3 { values[3 * pixel + channel] = values[4 * pixel + channel] }
         }
         initialised = count * 3
     }
@@ -37,4 +36,25 @@ func decodePNG(_ bytes: UnsafeRawBufferPointer) throws -> Image {
 /// libpng's last error message.
 func message(of image: png_image) -> String {
     withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+}
+
+package enum PNGEncoder {
+    /// An 8-bit RGB PNG. Throws `Failure` if the image is larger than libpng allows.
+    package static func encode(_ image: Image) throws -> [UInt8] {
+        var writer = png_image()
+        writer.version = png_uint_32(PNG_IMAGE_VERSION)
+        writer.width = UInt32(image.width)
+        writer.height = UInt32(image.height)
+        writer.format = UInt32(PNG_FORMAT_FLAG_COLOR)
+        defer { png_image_free(&writer) }
+        // An upper bound of the encoded size: zlib stores incompressible rows with a few bytes added to each block.
+        let rows = image.pixels.count + image.height
+        var count = rows + rows / 1000 + 65_536
+        return try [UInt8](unsafeUninitializedCapacity: count) { encoded, initialised in
+            guard png_image_write_to_memory(&writer, encoded.baseAddress!, &count, 0, image.pixels, 0, nil) != 0 else {
+                throw unencodable(image, as: "PNG", message(of: writer))
+            }
+            initialised = count
+        }
+    }
 }

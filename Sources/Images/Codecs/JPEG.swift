@@ -56,7 +56,12 @@ package struct JPEGDecoder: ~Copyable {
 
     private mutating func header(of bytes: UnsafeRawBufferPointer) throws -> Header {
         guard let start = bytes.bindMemory(to: UInt8.self).baseAddress else { throw undecodable("the file is empty") }
-        if isTainted { try restart() }
+        if isTainted {
+            // After corrupt data TurboJPEG 2.1 continues in the middle of a header and rejects the next image, too.
+            let fresh = try JPEGDecoder.start()
+            tjDestroy(handle)
+            handle = fresh
+        }
         isTainted = true
         var (width, height, subsampling, colours): (Int32, Int32, Int32, Int32) = (0, 0, 0, 0)
         let status = tjDecompressHeader3(
@@ -109,13 +114,6 @@ package struct JPEGDecoder: ~Copyable {
         return false
     }
 
-    /// Replaces the decompressor: after corrupt data TurboJPEG 2.1 continues in the middle of a header and rejects the next image, too.
-    private mutating func restart() throws {
-        let fresh = try JPEGDecoder.start()
-        tjDestroy(handle)
-        handle = fresh
-    }
-
     private static func start() throws -> tjhandle {
         guard let handle = tjInitDecompress() else {
             throw Failure("cannot start the JPEG decoder", hint: "free some memory")
@@ -133,5 +131,35 @@ private func convertInvertedInks(_ values: UnsafeMutablePointer<UInt8>, count: I
             let product = (255 - Int32(values[4 * pixel + channel])) * black + 128
             values[3 * pixel + channel] = UInt8(black - (product >> 8 + product) >> 8)
         }
+    }
+}
+
+package enum JPEGEncoder {
+    /// Chroma subsampling.
+    package enum Subsampling: Sendable {
+        /// 4:4:4.
+        case none
+        /// 4:2:0.
+        case halved
+    }
+
+    /// `quality` is 1...100. Throws `Failure` if the image is larger than JPEG allows.
+    package static func encode(_ image: Image, quality: Int = 95, subsampling: Subsampling = .halved) throws -> [UInt8]
+    {
+        guard let handle = tjInitCompress() else {
+            throw Failure("cannot start the JPEG encoder", hint: "free some memory")
+        }
+        defer { tjDestroy(handle) }
+        var encoded: UnsafeMutablePointer<UInt8>?
+        var count: UInt = 0
+        defer { tjFree(encoded) }
+        let layout = subsampling == .halved ? TJSAMP_420 : TJSAMP_444
+        let status = tjCompress2(
+            handle, image.pixels, Int32(image.width), 0, Int32(image.height), Int32(TJPF_RGB.rawValue), &encoded,
+            &count, Int32(layout.rawValue), Int32(quality), 0)
+        guard status == 0, let encoded else {
+            throw unencodable(image, as: "JPEG", String(cString: tjGetErrorStr2(handle)))
+        }
+        return Array(UnsafeBufferPointer(start: encoded, count: Int(count)))
     }
 }
