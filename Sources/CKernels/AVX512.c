@@ -5,6 +5,7 @@
 #define KERNEL_SET crate_avx512_kernels
 #define KERNEL_NAME "avx512"
 #define TILE_VECTORS 4
+#define HAS_MASKS
 #include "KernelSet.h"
 #pragma clang attribute pop
 #endif

@@ -6,6 +6,7 @@
 #define KERNEL_SET crate_avx512_bf16_kernels
 #define KERNEL_NAME "avx512_bf16"
 #define TILE_VECTORS 4
+#define HAS_MASKS
 #define HAS_BF16_PRODUCTS
 #include "KernelSet.h"
 #pragma clang attribute pop

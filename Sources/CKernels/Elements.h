@@ -13,14 +13,22 @@ INLINE lanes rounded(lanes x) { return (lanes)(bits_rounded_to_bf16(x) & 0xFFFF0
 
 INLINE lanes load_bf16(const uint16_t *source, int count) {
     half_lanes x = {0};
-    if (count >= 16) {
-        memcpy(&x, source, sizeof x);
-    } else {
-        uint16_t some[16] = {0};
-        for (int i = 0; i < count; ++i) some[i] = source[i];
-        memcpy(&x, some, sizeof x);
-    }
+    if (count >= 16) memcpy(&x, source, sizeof x);
+#ifdef HAS_MASKS
+    else x = (half_lanes)_mm256_maskz_loadu_epi16(mask_of(count), source);
+#else
+    else memcpy(&x, source, (size_t)count * 2);
+#endif
     return (lanes)(__builtin_convertvector(x, word_lanes) << 16);
+}
+
+INLINE void store_some_halves(uint16_t *target, half_lanes x, int count) {
+    if (count >= 16) memcpy(target, &x, sizeof x);
+#ifdef HAS_MASKS
+    else _mm256_mask_storeu_epi16(target, mask_of(count), (__m256i)x);
+#else
+    else memcpy(target, &x, (size_t)count * 2);
+#endif
 }
 
 #ifdef HAS_BF16_PRODUCTS
@@ -61,9 +69,6 @@ INLINE lanes load_factor(crate_elements elements, const void *base, ptrdiff_t of
 /// Stores the first `count` lanes, all 16 if there are more.
 INLINE void store_factor(crate_elements elements, void *base, ptrdiff_t offset, lanes x, int count) {
     void *target = at(elements, base, offset);
-    const half_lanes half = bf16_of(x);
-    if (elements == crate_rounded_float32) x = rounded(x);
-    const void *source = elements == crate_bfloat16 ? (const void *)&half : (const void *)&x;
-    if (count >= 16) memcpy(target, source, elements == crate_bfloat16 ? 32 : 64);
-    else memcpy(target, source, (size_t)(count * size_of(elements)));
+    if (elements == crate_bfloat16) store_some_halves(target, bf16_of(x), count);
+    else store_some_words(target, (word_lanes)(elements == crate_rounded_float32 ? rounded(x) : x), count);
 }

@@ -1,5 +1,6 @@
 // Included once for each instruction set, by a file that defines KERNEL_SET, KERNEL_NAME and TILE_VECTORS.
 #include "Heads.h"
+#include "Norms.h"
 
 // One copy of a function for each format, so that the format is a constant inside.
 #ifdef HAS_BF16_PRODUCTS
@@ -44,6 +45,19 @@ static void set_attend_backward(
     FOR_FORMAT(elements, attend_backward(format, d_output, u, probabilities, du, sign, scratch, shape))
 }
 
+static void set_layer_norm(
+    crate_elements elements, const float *x, const float *weight, const float *bias, float epsilon, int rows, int dim,
+    float *means, float *inverses, void *y) {
+    FOR_FORMAT(elements, layer_norm(format, x, weight, bias, epsilon, rows, dim, means, inverses, y))
+}
+
+static void set_layer_norm_backward(
+    bool is_bf16, const void *dy, const float *skip, const float *x, const float *weight, const float *means,
+    const float *inverses, int rows, int dim, float *dx, bool adds, float *dweight, float *dbias) {
+    if (is_bf16) layer_norm_backward(true, dy, skip, x, weight, means, inverses, rows, dim, dx, adds, dweight, dbias);
+    else layer_norm_backward(false, dy, skip, x, weight, means, inverses, rows, dim, dx, adds, dweight, dbias);
+}
+
 #ifdef HAS_BF16_PRODUCTS
 enum { set_has_bfloat16 = true };
 #else
@@ -51,4 +65,5 @@ enum { set_has_bfloat16 = false };
 #endif
 
 const crate_kernels KERNEL_SET = {
-    KERNEL_NAME, set_has_bfloat16, set_pack, set_multiply, set_add_product, set_attend, set_attend_backward};
+    KERNEL_NAME, set_has_bfloat16, set_pack, set_multiply, set_add_product, set_attend, set_attend_backward,
+    set_layer_norm, set_layer_norm_backward};

@@ -35,12 +35,29 @@ INLINE word_lanes load_words(const void *source) {
 
 INLINE void store_words(uint32_t *target, word_lanes x) { memcpy(target, &x, sizeof x); }
 
+#ifdef HAS_MASKS
+INLINE __mmask16 mask_of(int count) { return (__mmask16)((1u << count) - 1); }
+#endif
+
 /// Up to 16 words; zero past the end.
 INLINE word_lanes load_some_words(const void *source, int count) {
+    if (count >= 16) return load_words(source);
+#ifdef HAS_MASKS
+    return (word_lanes)_mm512_maskz_loadu_epi32(mask_of(count), source);
+#else
     word_lanes x = {0};
-    if (count >= 16) memcpy(&x, source, sizeof x);
-    else memcpy(&x, source, (size_t)count * 4);
+    memcpy(&x, source, (size_t)count * 4);
     return x;
+#endif
+}
+
+INLINE void store_some_words(void *target, word_lanes x, int count) {
+    if (count >= 16) memcpy(target, &x, sizeof x);
+#ifdef HAS_MASKS
+    else _mm512_mask_storeu_epi32(target, mask_of(count), (__m512i)x);
+#else
+    else memcpy(target, &x, (size_t)count * 4);
+#endif
 }
 
 INLINE lanes fused(lanes a, lanes b, lanes sum) { return __builtin_elementwise_fma(a, b, sum); }

@@ -41,15 +41,18 @@ INLINE void add_line(
     }
 }
 
-INLINE void add_factors(lanes (*sum)[TILE_VECTORS], const int rows, const int vectors, const bool is_bf16, factors f) {
-    const char *a = f.a;
-    const uint32_t *b = f.b;
-    for (ptrdiff_t k = f.steps; k > 0; --k) {
-        add_line(sum, rows, vectors, is_bf16, a, f.a_row, b, 4);
-        a += f.a_step;
-        b += f.b_step;
+INLINE void add_factors(
+    lanes (*sum)[TILE_VECTORS], const int rows, const int vectors, const bool is_bf16, const factors *f, ptrdiff_t row,
+    ptrdiff_t column) {
+    const ptrdiff_t a_row = f->a_row, a_step = f->a_step, b_step = f->b_step;
+    const char *a = (const char *)f->a + row * a_row;
+    const uint32_t *b = f->b + column;
+    for (ptrdiff_t k = f->steps; k > 0; --k) {
+        add_line(sum, rows, vectors, is_bf16, a, a_row, b, 4);
+        a += a_step;
+        b += b_step;
     }
-    if (is_bf16 && f.has_half) add_line(sum, rows, vectors, is_bf16, a, f.a_row, b, 2);
+    if (is_bf16 && f->has_half) add_line(sum, rows, vectors, is_bf16, a, a_row, b, 2);
 }
 
 /// Where a tile goes: added to the floats at c, or stored there in a format. `columns` of it exist.
@@ -62,32 +65,36 @@ typedef struct {
 } destination;
 
 INLINE void store_sums(
-    lanes (*sum)[TILE_VECTORS], const int rows, const int vectors, destination to, const bool adds,
-    const crate_elements elements, const bool is_whole) {
+    lanes (*sum)[TILE_VECTORS], const int rows, const int vectors, void *c, ptrdiff_t stride, const bool adds,
+    const crate_elements elements, const int columns) {
     UNROLL for (int r = 0; r < rows; ++r)
         UNROLL for (int v = 0; v < vectors; ++v) {
-            const ptrdiff_t place = r * to.stride + 16 * v;
-            const int count = is_whole ? 16 : to.columns - 16 * v;
-            const lanes x = adds ? sum[r][v] + load_factor(crate_float32, to.c, place, count) : sum[r][v];
-            store_factor(elements, to.c, place, x, count);
+            const ptrdiff_t place = r * stride + 16 * v;
+            const int count = columns - 16 * v;
+            const lanes x = adds ? sum[r][v] + load_factor(crate_float32, c, place, count) : sum[r][v];
+            store_factor(elements, c, place, x, count);
         }
 }
 
-INLINE void store_tile(lanes (*sum)[TILE_VECTORS], const int rows, const int vectors, destination to) {
-    if (to.columns < 16 * vectors) store_sums(sum, rows, vectors, to, to.adds, to.elements, false);
-    else if (to.adds) store_sums(sum, rows, vectors, to, true, crate_float32, true);
-    else if (to.elements == crate_float32) store_sums(sum, rows, vectors, to, false, crate_float32, true);
-    else store_sums(sum, rows, vectors, to, false, to.elements, true);
+INLINE void store_tile(
+    lanes (*sum)[TILE_VECTORS], const int rows, const int vectors, const destination *to, ptrdiff_t row, ptrdiff_t column) {
+    const int columns = to->columns - (int)column, whole = 16 * vectors;
+    void *c = at(to->elements, to->c, row * to->stride + column);
+    if (columns < whole) store_sums(sum, rows, vectors, c, to->stride, to->adds, to->elements, columns);
+    else if (to->adds) store_sums(sum, rows, vectors, c, to->stride, true, crate_float32, whole);
+    else if (to->elements == crate_float32) store_sums(sum, rows, vectors, c, to->stride, false, crate_float32, whole);
+    else store_sums(sum, rows, vectors, c, to->stride, false, to->elements, whole);
 }
 
 /// C = A B, or A B + A' B'.
-typedef void (*tile_function)(const factors *f, int count, destination to);
+typedef void (*tile_function)(const factors *f, int count, ptrdiff_t row, ptrdiff_t column, const destination *to);
 
 #define TILE(name, is_bf16, rows, vectors)                                              \
-    static void name##_##rows##x##vectors(const factors *f, int count, destination to) { \
-        lanes sum[rows][TILE_VECTORS] = {0};                                            \
-        for (int i = 0; i < count; ++i) add_factors(sum, rows, vectors, is_bf16, f[i]); \
-        store_tile(sum, rows, vectors, to);                                             \
+    static void name##_##rows##x##vectors(                                                       \
+        const factors *f, int count, ptrdiff_t row, ptrdiff_t column, const destination *to) {   \
+        lanes sum[rows][TILE_VECTORS] = {0};                                                     \
+        for (int i = 0; i < count; ++i) add_factors(sum, rows, vectors, is_bf16, f + i, row, column); \
+        store_tile(sum, rows, vectors, to, row, column);                                         \
     }
 #define TILES(name, is_bf16, vectors)                                                   \
     TILE(name, is_bf16, 1, vectors)                                                     \
@@ -137,17 +144,7 @@ INLINE int vectors_from(int column, int columns) {
 INLINE void multiply_tiles(crate_elements elements, const factors *f, const int count, int rows, destination to) {
     for (int column = 0; column < to.columns; column += tile_columns) {
         const int vectors = vectors_from(column, to.columns);
-        for (int row = 0; row < rows; row += tile_rows) {
-            factors part[2];
-            for (int i = 0; i < count; ++i) {
-                part[i] = f[i];
-                part[i].a = (const char *)f[i].a + row * f[i].a_row;
-                part[i].b += column;
-            }
-            destination place = to;
-            place.c = at(to.elements, to.c, row * to.stride + column);
-            place.columns = to.columns - column;
-            tile_of(elements, rows - row < tile_rows ? rows - row : tile_rows, vectors)(part, count, place);
-        }
+        for (int row = 0; row < rows; row += tile_rows)
+            tile_of(elements, rows - row < tile_rows ? rows - row : tile_rows, vectors)(f, count, row, column, &to);
     }
 }

@@ -31,7 +31,7 @@ INLINE void transpose_square(word_lanes *x) {
 }
 
 /// target (columns, `extent`) = the transpose of source (rows, columns), words; rows past the end are zero.
-static void transpose_words(
+INLINE void transpose_words(
     const void *source, ptrdiff_t row_bytes, int rows, int columns, uint32_t *target, int extent) {
     for (int row = 0; row < extent; row += 16)
         for (int column = 0; column < columns; column += 16) {
@@ -53,7 +53,7 @@ static void transpose_words(
 }
 
 /// G = S + S^T, both (E, E), in the format of factors; `gradient` is `scores` itself unless that is bf16.
-static void symmetrise(crate_elements elements, const float *scores, void *gradient, int extent) {
+INLINE void symmetrise(crate_elements elements, const float *scores, void *gradient, int extent) {
     for (int row = 0; row < extent; row += 16)
         for (int column = row; column < extent; column += 16) {
             word_lanes x[16];

@@ -44,7 +44,9 @@ struct Network {
     func encode(_ batch: PatchBatch, _ pass: Pass) {
         embedding.forward(batch, pass)
         pass.lap(.embedding)
-        for index in encoder.indices { encoder[index].forward(input(ofBlock: index), pass) }
+        for index in encoder.indices {
+            pass.forEachImage { encoder[index].forward(input(ofBlock: index), $0) }
+        }
     }
 
     /// Runs the encoder and the norm after it.
@@ -63,7 +65,7 @@ struct Network {
         let d = gradient
         head.backward(into: d, z: encoded, pass, isLast: isLast, ready: ready)
         for index in encoder.indices.reversed() {
-            encoder[index].backward(d, z: input(ofBlock: index), pass)
+            encoder[index].backwardOfAll(d, z: input(ofBlock: index), pass)
             guard isLast else { continue }
             encoder[index].completeGradients(pass)
             if pass.thread == 0 { ready(encoder[index].offset) }

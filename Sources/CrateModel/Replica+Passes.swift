@@ -42,20 +42,16 @@ extension Replica {
     }
 
     private borrowing func runThreads(_ images: Int, _ body: (Network, Pass) -> Void) {
-        let (network, team, clock, whole) = (network, team, clock, shape)
+        let (network, team, clock, shape) = (network, team, clock, shape)
         let (parameters, gradients) = (parameters.pointer, gradients.pointer)
         let (prepared, scratch) = (prepared, scratch)
         team.run { thread in
             useSingleThreadedProducts()
-            let part = team.part(thread, of: images)
-            var shape = whole
-            shape.images = part.count
             body(
                 network,
                 Pass(
-                    shape: shape, firstImage: part.lowerBound, allImages: images, parameters: parameters,
-                    prepared: prepared, gradients: gradients, scratch: scratch, thread: thread, team: team,
-                    clock: clock))
+                    team.part(thread, of: images), of: images, shape, parameters: parameters, prepared: prepared,
+                    gradients: gradients, scratch: scratch, thread: thread, team: team, clock: clock))
         }
     }
 

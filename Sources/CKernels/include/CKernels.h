@@ -58,6 +58,19 @@ typedef struct {
     void (*attend_backward)(
         crate_elements elements, const void *d_output, const void *u, const void *probabilities, void *du, float sign,
         float *scratch, crate_attention_shape shape);
+
+    /// y = (x - mean) / sqrt(var + epsilon) * weight + bias for `rows` rows of `dim` channels, y in the format `elements`; a
+    /// row's mean and 1 / sqrt(var + epsilon) go to `means` and `inverses`.
+    void (*layer_norm)(
+        crate_elements elements, const float *x, const float *weight, const float *bias, float epsilon, int rows, int dim,
+        float *means, float *inverses, void *y);
+
+    /// With n = (x - mean) * inverse, u = dy + skip (if not NULL) and g = u * weight:
+    ///     dx = or, with `adds`, += inverse * (g - mean(g) - n * mean(g * n)), dweight += sum u * n, dbias += sum u
+    /// dy is bf16 or floats. `dx` may be dy (as floats) or skip.
+    void (*layer_norm_backward)(
+        bool is_bf16, const void *dy, const float *skip, const float *x, const float *weight, const float *means,
+        const float *inverses, int rows, int dim, float *dx, bool adds, float *dweight, float *dbias);
 } crate_kernels;
 
 /// The fastest set that this processor has, or the set `name` if it has that; NULL if it does not.

@@ -11,11 +11,14 @@ protocol Block {
     var output: UnsafeMutablePointer<Float> { get }
     /// Floating-point operations of the matrix products for one training image, forward and backward.
     var operations: Double { get }
-    /// Computes z' into `output`. Each thread computes the rows of its images.
-    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass)
+    /// Computes z' of one image into `output`.
+    func forward(_ z: UnsafeMutablePointer<Float>, _ image: Pass)
 
-    /// Turns d from the gradient of z' into the gradient of z, and adds the gradients of the parameters.
-    func backward(_ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass)
+    /// Turns d from the gradient of z' into the gradient of z, for one image, and leaves what `addGradients` needs.
+    func backward(_ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ image: Pass)
+
+    /// Adds this thread's part of the gradients of the weights, over the rows of all images.
+    func addGradients(_ pass: Pass)
 
     /// Packs the weights derived from parameters. Called by one thread.
     func prepare(_ pass: Pass)
@@ -44,6 +47,14 @@ protocol Block {
 }
 
 extension Block {
+    /// The backward pass of all images and the gradients of the weights.
+    func backwardOfAll(_ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass) {
+        pass.forEachImage { backward(d, z: z, $0) }
+        pass.sync()
+        addGradients(pass)
+        pass.sync()
+    }
+
     func prepare(_ pass: Pass) {}
 
     func completeGradients(_ pass: Pass) {

@@ -26,26 +26,31 @@ struct DecoderBlock: Block {
     var offset: Int { norm.weight }
     var output: UnsafeMutablePointer<Float> { mssa.sum }
 
-    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) {
-        norm.forward(z, pass)
-        multiply(pass.tokens(norm.output), pass.prepared.forward(dictionary), into: pass.tokens(synthesised))
-        mssa.forward(synthesised, pass)
+    func forward(_ z: UnsafeMutablePointer<Float>, _ image: Pass) {
+        norm.forward(z, image)
+        multiply(
+            image.tokens(norm.output), image.prepared.forward(dictionary), into: image.tokens(synthesised))
+        mssa.forward(synthesised, image)
     }
 
-    /// With dh the gradient of h: dW += dh^T LN(z), dLN(z) = dh W.
-    func backward(_ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass) {
-        mssa.backward(d, x: synthesised, pass)
-        let upstream = pass.factor(d, in: pass.scratch.upstream)
-        pass.sync()
-        pass.addGradient(of: dictionary, upstream, norm.output)
-        multiply(pass.tokens(upstream), pass.prepared.backward(dictionary), into: pass.tokens(pass.scratch.product))
-        pass.sync()
-        norm.backward(pass.scratch.product, x: z, pass, into: d, isAdding: false)
+    /// With dh the gradient of h: dLN(z) = dh W.
+    func backward(_ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ image: Pass) {
+        mssa.backward(d, x: synthesised, image)
+        let (upstream, product) = (image.own(image.scratch.dictionary), image.reused(image.scratch.product))
+        convert(image.own(d), count: image.rows * image.dim, into: upstream)
+        multiply(image.matrix(upstream), image.prepared.backward(dictionary), into: image.matrix(product))
+        norm.backward(product, x: z, image, into: d, isAdding: false)
+    }
+
+    /// dW += dh^T LN(z).
+    func addGradients(_ pass: Pass) {
+        pass.addGradient(of: dictionary, pass.scratch.dictionary, norm.output)
+        mssa.addGradients(pass)
     }
 
     func collectGradients(_ pass: Pass) {
         norm.collectGradients(pass)
-        mssa.norm.collectGradients(pass)
+        mssa.collectGradients(pass)
     }
 
     var attention: Operand? { mssa.probabilities }

@@ -36,7 +36,7 @@ extension EncoderBlock {
         }
 
         // LN(h) with the parameters of the attention's norm; the statistics of h are already known.
-        let normed = pass.own(pass.scratch.second)
+        let normed = pass.own(pass.scratch.subspaces)
         layerNorm(norm.rows(of: mssa.sum, under: mssa.norm, pass), epsilon: mssa.norm.epsilon, into: normed)
         multiply(
             Matrix(normed, pass.rows, pass.dim), pass.prepared.forward(mssa.subspaces),

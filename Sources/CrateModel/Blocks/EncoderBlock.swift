@@ -33,29 +33,32 @@ struct EncoderBlock: Block {
 
     var offset: Int { mssa.norm.weight }
 
-    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) {
-        mssa.forward(z, pass)
-        pass.lap(.mssa)
-        norm.forward(mssa.sum, pass)
+    func forward(_ z: UnsafeMutablePointer<Float>, _ image: Pass) {
+        mssa.forward(z, image)
+        image.lap(.mssa)
+        norm.forward(mssa.sum, image)
         ista(
-            pass.own(norm.output), norm.rows(of: mssa.sum, pass), map: pass.prepared.forward(map), step: step,
-            into: pass.own(output))
-        pass.lap(.ista)
+            image.own(norm.output), norm.rows(of: mssa.sum, image), map: image.prepared.forward(map), step: step,
+            into: image.own(output))
+        image.lap(.ista)
+    }
+
+    func backward(_ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ image: Pass) {
+        let product = image.reused(image.scratch.product)
+        istaBackward(
+            image.own(d), transposedMap: image.prepared.backward(map), y: image.own(output), rows: image.rows,
+            dim: image.dim, factor: image.own(image.scratch.dictionary), product: product)
+        norm.backward(product, skip: image.own(d), x: mssa.sum, image, into: d, isAdding: false)
+        image.lap(.ista)
+        mssa.backward(d, x: z, image)
+        image.lap(.mssa)
     }
 
     /// With e as in `istaBackward`: dG += LN(h)^T e, stored in place of dW.
-    func backward(_ d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass) {
-        let (factor, product) = (pass.factorMemory(for: d), pass.scratch.product)
-        istaBackward(
-            pass.own(d), transposedMap: pass.prepared.backward(map), y: pass.own(output), rows: pass.rows,
-            dim: pass.dim,
-            factor: pass.own(factor), product: pass.own(product))
-        pass.sync()
-        pass.addGradient(of: map, norm.output, factor)
-        pass.sync()
-        norm.backward(product, skip: d, x: mssa.sum, pass, into: d, isAdding: false)
+    func addGradients(_ pass: Pass) {
+        pass.addGradient(of: map, norm.output, pass.scratch.dictionary)
         pass.lap(.ista)
-        mssa.backward(d, x: z, pass)
+        mssa.addGradients(pass)
         pass.lap(.mssa)
     }
 
@@ -87,7 +90,7 @@ struct EncoderBlock: Block {
 
     func collectGradients(_ pass: Pass) {
         norm.collectGradients(pass)
-        mssa.norm.collectGradients(pass)
+        mssa.collectGradients(pass)
     }
 
     var attention: Operand? { mssa.probabilities }

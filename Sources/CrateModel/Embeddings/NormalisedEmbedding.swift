@@ -76,14 +76,15 @@ struct NormalisedEmbedding: Embedding {
         for image in pass.firstImage..<pass.firstImage + pass.shape.images {
             (dz + image * (patchCount + 1) * dim).update(repeating: 0, count: dim)
         }
-        secondNorm.backward(Operand(dz), x: embedded, pass, into: dz, isAdding: false)
+        secondNorm.backward(Operand(pass.own(dz)), x: embedded, pass, into: dz, isAdding: false)
         let upstream = pass.factor(dz, in: pass.scratch.upstream)
         pass.sync()
         pass.addGradient(of: weight, upstream, firstNorm.output)
         pass.addBiasGradient(bias, dz)
         multiply(
             pass.tokens(upstream), pass.prepared.backward(weight), into: pass.tokens(gradient, width: valueCount))
-        firstNorm.backward(Operand(gradient), x: values, pass, into: gradient, isAdding: false)
+        let own = Operand(pass.own(gradient, width: valueCount))
+        firstNorm.backward(own, x: values, pass, into: gradient, isAdding: false)
     }
 
     /// Adds one token's gradients over all images, for the channels `part`, to those at `offset`.

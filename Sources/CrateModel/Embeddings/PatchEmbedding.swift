@@ -14,7 +14,7 @@ struct PatchEmbedding: Embedding {
     let dim: Int
     let positions: [Float]  // (T, D)
     let tokens: UnsafeMutablePointer<Float>
-    private let values: Operand  // visible patches as factors, (M, V)
+    private let values: Operand  // the visible patches of all images as factors, at most (M, V)
 
     init(_ configuration: ModelConfiguration, hidesPatches: Bool, in builder: inout LayerBuilder) throws {
         dim = configuration.dim
@@ -37,11 +37,11 @@ struct PatchEmbedding: Embedding {
 
     func forward(_ batch: PatchBatch, _ pass: Pass) {
         let images = pass.firstImage..<pass.firstImage + pass.shape.images
-        let visible = gatherVisiblePatches(batch, images)
-        let embedded = pass.own(pass.scratch.first)
+        let (first, visible) = gatherVisiblePatches(batch, images)
+        let embedded = pass.scratch.first + first * dim
         multiply(
-            Matrix(values + images.lowerBound * patchCount * valueCount, visible, valueCount),
-            pass.prepared.forward(weight), into: Matrix(embedded, visible, dim))
+            Matrix(values + first * valueCount, visible, valueCount), pass.prepared.forward(weight),
+            into: Matrix(embedded, visible, dim))
         addRow(embedded, bias: pass.parameters + bias, sign: 1, rows: visible, dim: dim, into: embedded)
         var next = embedded
         positions.withUnsafeBufferPointer { positions in
@@ -59,9 +59,9 @@ struct PatchEmbedding: Embedding {
     /// rows.
     func backward(_ dz: UnsafeMutablePointer<Float>, _ batch: PatchBatch, _ pass: Pass) {
         let images = pass.firstImage..<pass.firstImage + pass.shape.images
-        _ = gatherVisiblePatches(batch, images)
+        let (first, _) = gatherVisiblePatches(batch, images)
         let upstream = pass.scratch.first(pass.prepared.format)
-        var next = pass.own(upstream)
+        var next = upstream + first * dim
         forEachToken(batch, images) { _, row, isVisible in
             guard isVisible else { return }
             convert(dz + row * dim, count: dim, into: next)
@@ -76,16 +76,12 @@ struct PatchEmbedding: Embedding {
             let sums = pass.gradients + offset + part.lowerBound
             add(sums, Operand(dz + row * dim + part.lowerBound), count: part.count, into: sums)
         }
-        let gradient = Matrix(pass.gradients + weight.offset + part.lowerBound * valueCount, part.count, valueCount)
-        for thread in 0..<pass.team.count {
-            let first = pass.team.part(thread, of: batch.images)
-            let visible = visibleCount(batch, first)
-            let rows = upstream + (first.lowerBound * (patchCount + 1) * dim + part.lowerBound)
-            addProduct(
-                Matrix(rows, visible, part.count, stride: dim).transposed,
-                Matrix(values + first.lowerBound * patchCount * valueCount, visible, valueCount), to: gradient,
-                scratch: pass.products, pass.prepared.backend)
-        }
+        let visible = visibleCount(batch, 0..<batch.images)
+        addProduct(
+            Matrix(upstream + part.lowerBound, visible, part.count, stride: dim).transposed,
+            Matrix(values, visible, valueCount),
+            to: Matrix(pass.gradients + weight.offset + part.lowerBound * valueCount, part.count, valueCount),
+            scratch: pass.products, pass.prepared.backend)
     }
 
     /// Reorders the columns of the weight to the order of V.
@@ -110,15 +106,15 @@ struct PatchEmbedding: Embedding {
         }
     }
 
-    /// Packs the visible patches of `images`, starting at the position of the first, and returns their number.
-    private func gatherVisiblePatches(_ batch: PatchBatch, _ images: Range<Int>) -> Int {
-        let patches = images.lowerBound * patchCount..<images.upperBound * patchCount
-        var next = values + patches.lowerBound * valueCount
-        for patch in patches where !batch.hides(patch) {
+    /// Packs the visible patches of `images` behind those of the images before. Returns the row of the first, and their number.
+    private func gatherVisiblePatches(_ batch: PatchBatch, _ images: Range<Int>) -> (first: Int, count: Int) {
+        let first = visibleCount(batch, 0..<images.lowerBound)
+        var next = values + first * valueCount
+        for patch in images.lowerBound * patchCount..<images.upperBound * patchCount where !batch.hides(patch) {
             convert(batch.patches + patch * valueCount, count: valueCount, into: next)
             next = next + valueCount
         }
-        return visibleCount(batch, images)
+        return (first, visibleCount(batch, images))
     }
 
     private func visibleCount(_ batch: PatchBatch, _ images: Range<Int>) -> Int {

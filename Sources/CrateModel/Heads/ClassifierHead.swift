@@ -82,7 +82,7 @@ struct ClassifierHead: Head {
         images.addGradient(of: weight, upstream, norm.output)
         images.addBiasGradient(bias, logits, width: classes)
         multiply(images.tokens(upstream, width: classes), pass.prepared.backward(weight), into: images.tokens(gradient))
-        norm.backward(Operand(gradient), x: pooled, images, into: gradient, isAdding: false)
+        norm.backward(Operand(images.own(gradient)), x: pooled, images, into: gradient, isAdding: false)
         let (dim, tokens) = (pass.dim, pass.shape.tokens)
         pass.own(d).update(repeating: 0, count: pass.rows * dim)
         for image in pass.firstImage..<pass.firstImage + pass.shape.images {

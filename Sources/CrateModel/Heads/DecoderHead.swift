@@ -45,7 +45,7 @@ struct DecoderHead: Head {
         norm.forward(z, pass)
         var z = normed
         for block in blocks {
-            block.forward(z, pass)
+            pass.forEachImage { block.forward(z, $0) }
             z = block.output
         }
         pass.lap(.decoder)
@@ -85,17 +85,20 @@ struct DecoderHead: Head {
         multiply(
             pass.tokens(upstream, width: valueCount), pass.prepared.backward(weight),
             into: pass.tokens(pass.scratch.product))
-        decoderNorm.backward(pass.scratch.product, x: blocks.last?.output ?? normed, pass, into: d, isAdding: false)
+        decoderNorm.backward(
+            pass.own(pass.scratch.product), x: blocks.last?.output ?? normed, pass, into: d, isAdding: false)
+        // The blocks use the memory of the factors again.
+        pass.sync()
         pass.lap(.loss)
         for index in blocks.indices.reversed() {
-            blocks[index].backward(d, z: index == 0 ? normed : blocks[index - 1].output, pass)
+            blocks[index].backwardOfAll(d, z: index == 0 ? normed : blocks[index - 1].output, pass)
             guard isLast else { continue }
             blocks[index].completeGradients(pass)
             guard pass.thread == 0 else { continue }
             if index == blocks.count - 1 { decoderNorm.collectGradients(pass) }
             ready(blocks[index].offset)
         }
-        norm.backward(Operand(d), x: z, pass, into: d, isAdding: false)
+        norm.backward(Operand(pass.own(d)), x: z, pass, into: d, isAdding: false)
         if isLast {
             pass.sync()
             if pass.thread == 0 { norm.collectGradients(pass) }

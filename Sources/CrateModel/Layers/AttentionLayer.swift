@@ -8,7 +8,7 @@ import Kernels
 struct AttentionLayer {
     let norm: NormLayer
     let subspaces: Weight  // W_u (D, D)
-    let output: (weight: Weight, bias: Int)?  // W_o (D, D), b_o (D)
+    let output: (weight: Weight, bias: VectorGradient)?  // W_o (D, D), b_o (D)
     let sign: Float
     let u: Operand  // (M, D)
     let probabilities: Operand  // (N, H, E, E), see AttentionShape
@@ -28,7 +28,9 @@ struct AttentionLayer {
             ? nil
             : (
                 builder.weight("\(name).fn.to_out.0.weight", dim, dim, initial: initial.weight),
-                builder.parameter("\(name).fn.to_out.0.bias", [dim], initial: initial.bias)
+                try VectorGradient(
+                    builder.parameter("\(name).fn.to_out.0.bias", [dim], initial: initial.bias), count: dim,
+                    in: &builder)
             )
         self.sign = sign
         u = try builder.operands(count)
@@ -48,36 +50,43 @@ struct AttentionLayer {
             return add(pass.own(x), pass.own(attended), count: pass.rows * pass.dim, into: pass.own(sum))
         }
         addRow(
-            pass.own(x), bias: pass.parameters + output.bias, sign: sign, rows: pass.rows, dim: pass.dim,
+            pass.own(x), bias: pass.parameters + output.bias.offset, sign: sign, rows: pass.rows, dim: pass.dim,
             into: pass.own(sum))
         multiply(
             pass.tokens(attended), pass.prepared.forward(output.weight), into: pass.tokens(sum), isAdding: true)
     }
 
-    /// Turns d from the gradient of y into the gradient of x:
+    /// Turns d from the gradient of y into the gradient of x, for an image:
     ///
-    ///     sign dO = d W_o;  dW_o += d^T (sign O);  db_o += sign sum d;  dU from dO;  dW_u += dU^T LN(x)
-    ///     dx = d + LN backward (dU W_u)
-    ///
-    /// Does not wait for the other threads at the end.
-    func backward(_ d: UnsafeMutablePointer<Float>, x: UnsafeMutablePointer<Float>, _ pass: Pass) {
-        let upstream = pass.factor(d, in: pass.scratch.upstream)
+    ///     sign dO = d W_o;  db_o += sign sum d;  dU from dO;  dx = d + LN backward (dU W_u)
+    func backward(_ d: UnsafeMutablePointer<Float>, x: UnsafeMutablePointer<Float>, _ image: Pass) {
+        let (upstream, du) = (image.own(image.scratch.upstream), image.own(image.scratch.subspaces))
+        convert(image.own(d), count: image.rows * image.dim, into: upstream)
         var dAttended = upstream
-        pass.sync()
         if let output {
-            dAttended = pass.scratch.first(upstream.format)
-            multiply(pass.tokens(upstream), pass.prepared.backward(output.weight), into: pass.tokens(dAttended))
-            pass.addGradient(of: output.weight, upstream, attended)
-            pass.addBiasGradient(output.bias, d, sign: sign)
+            dAttended = image.reused(image.scratch.first(upstream.format))
+            multiply(image.matrix(upstream), image.prepared.backward(output.weight), into: image.matrix(dAttended))
+            addColumnSums(
+                image.own(d), sign: sign, rows: image.rows, columns: image.dim, stride: image.dim,
+                to: output.bias.cleared(image))
         }
-        let du = pass.scratch.second
         subspaceAttentionBackward(
-            pass.own(dAttended), u: pass.own(u), probabilities: ownProbabilities(pass), into: pass.own(du),
-            sign: sign, scratch: pass.head, shape: pass.shape)
-        pass.sync()
-        pass.addGradient(of: subspaces, du, norm.output)
-        multiply(pass.tokens(du), pass.prepared.backward(subspaces), into: pass.tokens(pass.scratch.product))
-        norm.backward(pass.scratch.product, x: x, pass, into: d, isAdding: true)
+            dAttended, u: image.own(u), probabilities: ownProbabilities(image), into: du, sign: sign,
+            scratch: image.head, shape: image.shape)
+        let product = image.reused(image.scratch.product)
+        multiply(image.matrix(du), image.prepared.backward(subspaces), into: image.matrix(product))
+        norm.backward(product, x: x, image, into: d, isAdding: true)
+    }
+
+    /// dW_o += d^T (sign O);  dW_u += dU^T LN(x), over all images after `backward`.
+    func addGradients(_ pass: Pass) {
+        if let output { pass.addGradient(of: output.weight, pass.scratch.upstream, attended) }
+        pass.addGradient(of: subspaces, pass.scratch.subspaces, norm.output)
+    }
+
+    func collectGradients(_ pass: Pass) {
+        norm.collectGradients(pass)
+        output?.bias.collect(pass)
     }
 
     /// A for this thread's images.

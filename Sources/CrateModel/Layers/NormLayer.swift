@@ -1,8 +1,6 @@
 import Kernels
 
 /// Layer normalisation with a learned scale and shift. (M, D) -> (M, D)
-///
-/// Each thread except the first sums the gradients of weight and bias in its own buffer.
 struct NormLayer {
     let weight: Int
     let bias: Int
@@ -11,7 +9,7 @@ struct NormLayer {
     let output: Operand  // (M, D)
     private let mean: UnsafeMutablePointer<Float>  // (M)
     private let inverseDeviation: UnsafeMutablePointer<Float>  // (M)
-    private let partialGradients: UnsafeMutablePointer<Float>  // (threads - 1, 2, D)
+    private let gradients: (weight: VectorGradient, bias: VectorGradient)
 
     /// A norm of `rows` (nil: M) rows of `dim` (nil: D) values; `output` nil allocates memory in the format of factors.
     init(
@@ -36,7 +34,9 @@ struct NormLayer {
         self.output = try output ?? builder.operands(rows * dim)
         mean = try builder.floats(rows)
         inverseDeviation = try builder.floats(rows)
-        partialGradients = try builder.floats((builder.threads - 1) * 2 * dim)
+        gradients = (
+            try VectorGradient(weight, count: dim, in: &builder), try VectorGradient(bias, count: dim, in: &builder)
+        )
     }
 
     /// The same parameters over M rows, with an output in fp32.
@@ -50,21 +50,18 @@ struct NormLayer {
         layerNorm(rows(of: x, pass), epsilon: epsilon, into: pass.own(output, width: dim))
     }
 
-    /// dx (+)= the gradient of the input x; the gradient of the output is dy, or dy + `skip`. `collectGradients`
-    /// completes the gradients of weight and bias.
+    /// dx (+)= the gradient of the input x; the gradient of the output is dy, or dy + `skip`, both of this pass's rows alone.
+    /// `collectGradients` completes the gradients of weight and bias.
     func backward(
         _ dy: Operand, skip: UnsafeMutablePointer<Float>? = nil, x: UnsafeMutablePointer<Float>, _ pass: Pass,
         into dx: UnsafeMutablePointer<Float>, isAdding: Bool
     ) {
-        var (dweight, dbias) = (pass.gradients + weight, pass.gradients + bias)
-        if pass.thread > 0 {
-            dweight = partialGradients + (pass.thread - 1) * 2 * dim
-            dbias = dweight + dim
-            dweight.update(repeating: 0, count: 2 * dim)
+        pass.forEachImage { image in
+            let start = (image.firstImage - pass.firstImage) * image.rows * dim
+            layerNormBackward(
+                dy + start, skip: skip.map { $0 + start }, rows(of: x, image), into: image.own(dx, width: dim),
+                isAdding: isAdding, dweight: gradients.weight.cleared(image), dbias: gradients.bias.cleared(image))
         }
-        layerNormBackward(
-            pass.own(dy, width: dim), skip: skip.map { pass.own($0, width: dim) }, rows(of: x, pass),
-            into: pass.own(dx, width: dim), isAdding: isAdding, dweight: dweight, dbias: dbias)
     }
 
     /// This thread's rows of the input x, with the parameters of `other`, if given, which must have the same epsilon so
@@ -76,13 +73,9 @@ struct NormLayer {
             inverseDeviation: pass.own(inverseDeviation, width: 1), rows: pass.rows, dim: dim)
     }
 
-    /// Adds the gradients of the other threads. Called on one thread once all are done with the backward pass.
+    /// See `VectorGradient.collect`.
     func collectGradients(_ pass: Pass) {
-        for part in 0..<pass.team.count - 1 {
-            let sums = partialGradients + part * 2 * dim
-            let (dweight, dbias) = (pass.gradients + weight, pass.gradients + bias)
-            add(dweight, Operand(sums), count: dim, into: dweight)
-            add(dbias, Operand(sums + dim), count: dim, into: dbias)
-        }
+        gradients.weight.collect(pass)
+        gradients.bias.collect(pass)
     }
 }

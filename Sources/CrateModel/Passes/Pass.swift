@@ -10,9 +10,10 @@ import Kernels
 struct Pass {
     /// N of this thread's images, T, H and P.
     var shape: AttentionShape
-    let firstImage: Int
+    private(set) var firstImage: Int
     /// N over all threads.
     let allImages: Int
+    private let firstImageOfThread: Int
     let parameters: UnsafeMutablePointer<Float>
     let prepared: PreparedWeights
     /// Flat buffer to which gradients are added. Not used by a forward pass.
@@ -21,6 +22,18 @@ struct Pass {
     let thread: Int
     let team: ThreadTeam
     let clock: StepClock
+
+    init(
+        _ part: Range<Int>, of images: Int, _ shape: AttentionShape, parameters: UnsafeMutablePointer<Float>,
+        prepared: PreparedWeights, gradients: UnsafeMutablePointer<Float>, scratch: Scratch, thread: Int,
+        team: ThreadTeam, clock: StepClock
+    ) {
+        self.shape = shape
+        self.shape.images = part.count
+        (firstImage, firstImageOfThread, allImages) = (part.lowerBound, part.lowerBound, images)
+        (self.parameters, self.prepared, self.gradients, self.scratch) = (parameters, prepared, gradients, scratch)
+        (self.thread, self.team, self.clock) = (thread, team, clock)
+    }
 
     var dim: Int { shape.heads * shape.headDim }
     var rows: Int { shape.images * shape.tokens }
@@ -43,6 +56,23 @@ struct Pass {
         operand + firstImage * shape.tokens * (width ?? dim)
     }
 
+    /// Calls `body` with a pass over each of this thread's images. What a layer computes for an image stays in the cache from one
+    /// function to the next, where that of a micro-batch would not.
+    func forEachImage(_ body: (Pass) -> Void) {
+        var image = self
+        image.shape.images = 1
+        for index in 0..<shape.images {
+            image.firstImage = firstImage + index
+            body(image)
+        }
+    }
+
+    /// The part of (M, D) at `operand` that this thread uses again for each of its images.
+    func reused(_ operand: Operand) -> Operand { operand + firstImageOfThread * shape.tokens * dim }
+
+    /// D values for each row of this pass, as a matrix.
+    func matrix(_ operand: Operand) -> Matrix { Matrix(operand, rows, dim) }
+
     /// The same as a matrix.
     func tokens(_ operand: Operand, width: Int? = nil) -> Matrix {
         Matrix(own(operand, width: width), rows, width ?? dim)
@@ -50,11 +80,6 @@ struct Pass {
 
     func tokens(_ pointer: UnsafeMutablePointer<Float>, width: Int? = nil) -> Matrix {
         tokens(Operand(pointer), width: width)
-    }
-
-    /// Where to write the running gradient d (M, D) as a factor: d itself if factors are fp32.
-    func factorMemory(for d: UnsafeMutablePointer<Float>) -> Operand {
-        prepared.format == .float32 ? Operand(d) : scratch.upstream
     }
 
     /// x (M, width) as a factor: x itself, or its copy in `memory`, of which this thread writes its own rows.
@@ -104,10 +129,9 @@ struct Pass {
 struct Scratch {
     /// (M, D).
     let first: UnsafeMutablePointer<Float>
-    /// (M, D), in the format of factors.
-    let second: Operand
-    /// The running gradient as a factor, (M, D); empty if factors are fp32.
-    let upstream: Operand
+    /// What a block's gradients of weights are computed from once all images are done, (M, D) in the format of factors: the
+    /// gradient of the attention's output, that of U, and that of the dictionary's output.
+    let upstream, subspaces, dictionary: Operand
     /// The gradient of the predictions as a factor, (M, V); empty if factors are fp32.
     let predictionGradient: Operand
     /// One head's matrices for each thread.
@@ -124,8 +148,9 @@ struct Scratch {
         derivationCount = dim * max(dim, valueCount)
         derivations = try arena.floats(threads * derivationCount)
         first = try arena.floats(rows * dim)
-        second = try arena.operands(rows * dim, format)
-        upstream = try arena.operands(format == .float32 ? 0 : rows * dim, format)
+        upstream = try arena.operands(rows * dim, format)
+        subspaces = try arena.operands(rows * dim, format)
+        dictionary = try arena.operands(rows * dim, format)
         predictionGradient = try arena.operands(format == .float32 ? 0 : rows * valueCount, format)
         heads = try arena.floats(threads * shape.scratchCount)
         products = try arena.floats(threads * productScratchCount)
@@ -133,7 +158,7 @@ struct Scratch {
 
     func first(_ format: OperandFormat) -> Operand { Operand(first, format) }
     /// `first` in the format of products that are not used as factors.
-    var product: Operand { Operand(first, second.format.result) }
+    var product: Operand { Operand(first, upstream.format.result) }
     /// Scratch of `thread` for deriving weights; that of thread 0 extends over those of all others.
     func derivation(of thread: Int) -> UnsafeMutablePointer<Float> { derivations + thread * derivationCount }
 }

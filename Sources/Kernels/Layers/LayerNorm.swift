@@ -39,35 +39,9 @@ package struct NormalisedRows {
 ///
 /// y is (M, D). Each row's mean and 1 / sqrt(var + epsilon) are written to `rows`.
 package func layerNorm(_ rows: NormalisedRows, epsilon: Float, into y: Operand) {
-    switch y.format {
-    case .float32: layerNorm(rows, epsilon, y.elements(Float.self))
-    case .bfloat16: layerNorm(rows, epsilon, y.elements(BFloat16.self))
-    case .roundedFloat32: layerNorm(rows, epsilon, y.elements(RoundedFloat.self))
-    }
-}
-
-@inline(__always)
-private func layerNorm<Element: OperandElement>(
-    _ rows: NormalisedRows, _ epsilon: Float, _ y: UnsafeMutablePointer<Element>
-) {
-    let dim = rows.dim
-    let scale = 1 / Float(dim)
-    for index in 0..<rows.rows {
-        let source = rows.x + index &* dim
-        var total = Vector.zero
-        for (i, lanes) in Vectors(dim) { total += load(source + i, lanes) }
-        let mean = total.sum() * scale
-        var squares = Vector.zero
-        for (i, lanes) in Vectors(dim) {
-            var centred = load(source + i, lanes) - mean
-            if lanes < 16 { clear(&centred, from: lanes) }
-            squares += centred * centred
-        }
-        rows.mean[index] = mean
-        rows.inverseDeviation[index] = 1 / (squares.sum() * scale + epsilon).squareRoot()
-        let row = rows.row(index)
-        for (i, lanes) in Vectors(dim) { Element.store(row.output(i, lanes), y + (index &* dim &+ i), lanes) }
-    }
+    kernels.layer_norm(
+        y.format.elements, rows.x, rows.weight, rows.bias, epsilon, Int32(rows.rows), Int32(rows.dim), rows.mean,
+        rows.inverseDeviation, y.memory)
 }
 
 /// Backward pass of `layerNorm`: with n = (x - mean) * inverseDeviation and g = dy * weight,
@@ -80,48 +54,7 @@ package func layerNormBackward(
     _ dy: Operand, skip: UnsafePointer<Float>? = nil, _ rows: NormalisedRows, into dx: UnsafeMutablePointer<Float>,
     isAdding: Bool, dweight: UnsafeMutablePointer<Float>, dbias: UnsafeMutablePointer<Float>
 ) {
-    if dy.format == .bfloat16 {
-        layerNormBackward(dy.elements(BFloat16.self), skip, rows, dx, isAdding, dweight, dbias)
-    } else {
-        layerNormBackward(dy.floats, skip, rows, dx, isAdding, dweight, dbias)
-    }
-}
-
-@inline(__always)
-private func layerNormBackward<Element: OperandElement>(
-    _ dy: UnsafePointer<Element>, _ skip: UnsafePointer<Float>?, _ rows: NormalisedRows,
-    _ dx: UnsafeMutablePointer<Float>, _ isAdding: Bool, _ dweight: UnsafeMutablePointer<Float>,
-    _ dbias: UnsafeMutablePointer<Float>
-) {
-    @inline(__always)
-    func upstream(_ i: Int, _ lanes: Int) -> Vector {
-        let vector = Element.load(dy + i, lanes)
-        return if let skip { vector + load(skip + i, lanes) } else { vector }
-    }
-    let dim = rows.dim
-    let scale = 1 / Float(dim)
-    for index in 0..<rows.rows {
-        let row = rows.row(index)
-        let start = index &* dim
-        var total = Vector.zero
-        var projection = Vector.zero
-        for (i, lanes) in Vectors(dim) {
-            // dy and weight read as zeros past the end, so they add nothing to the sums.
-            let upstream = upstream(start &+ i, lanes)
-            let normalised = row.normalised(i, lanes)
-            store(load(dweight + i, lanes) + upstream * normalised, dweight + i, lanes)
-            store(load(dbias + i, lanes) + upstream, dbias + i, lanes)
-            let weighted = upstream * load(rows.weight + i, lanes)
-            total += weighted
-            projection += weighted * normalised
-        }
-        let meanGradient = total.sum() * scale
-        let meanProjection = projection.sum() * scale
-        for (i, lanes) in Vectors(dim) {
-            let weighted = upstream(start &+ i, lanes) * load(rows.weight + i, lanes)
-            var value = (weighted - meanGradient - row.normalised(i, lanes) * meanProjection) * row.inverseDeviation
-            if isAdding { value += load(dx + (start &+ i), lanes) }
-            store(value, dx + (start &+ i), lanes)
-        }
-    }
+    kernels.layer_norm_backward(
+        dy.format == .bfloat16, dy.memory, skip, rows.x, rows.weight, rows.mean, rows.inverseDeviation,
+        Int32(rows.rows), Int32(rows.dim), dx, isAdding, dweight, dbias)
 }
