@@ -1,6 +1,9 @@
 #include "include/CKernels.h"
 
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 extern const crate_kernels crate_portable_kernels;
 
@@ -30,6 +33,12 @@ const crate_kernels *crate_kernels_for(const char *name) {
     for (size_t i = 0; i < sizeof sets / sizeof *sets; ++i)
         if (runs(sets[i]) && (!name || strcmp(name, sets[i]->name) == 0)) return sets[i];
     return NULL;
+}
+
+void crate_flush_denormals(void) {
+#if defined(__x86_64__)
+    _mm_setcsr(_mm_getcsr() | 0x8040);  // FTZ and DAZ
+#endif
 }
 
 size_t crate_head_scratch_count(int tokens, int head_dim) {

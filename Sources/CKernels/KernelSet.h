@@ -58,6 +58,10 @@ static void set_layer_norm_backward(
     else layer_norm_backward(false, dy, skip, x, weight, means, inverses, rows, dim, dx, adds, dweight, dbias);
 }
 
+static double set_exercise(crate_elements elements, long repetitions) {
+    FOR_FORMAT(elements, return exercise(format, repetitions))
+}
+
 #ifdef HAS_BF16_PRODUCTS
 enum { set_has_bfloat16 = true };
 #else
@@ -66,4 +70,4 @@ enum { set_has_bfloat16 = false };
 
 const crate_kernels KERNEL_SET = {
     KERNEL_NAME, set_has_bfloat16, set_pack, set_multiply, set_add_product, set_attend, set_attend_backward,
-    set_layer_norm, set_layer_norm_backward};
+    set_layer_norm, set_layer_norm_backward, set_exercise};

@@ -55,6 +55,23 @@ INLINE void add_factors(
     if (is_bf16 && f->has_half) add_line(sum, rows, vectors, is_bf16, a, a_row, b, 2);
 }
 
+/// `repetitions` steps of a whole tile without any memory, which is as fast as the processor multiplies and adds.
+INLINE double exercise(crate_elements elements, long repetitions) {
+    const bool is_bf16 = elements == crate_bfloat16;
+    lanes sum[tile_rows][TILE_VECTORS] = {0};
+    word_lanes b = (word_lanes)splat(0.5f);
+    for (long k = 0; k < repetitions; ++k) {
+        UNROLL for (int r = 0; r < tile_rows; ++r)
+            UNROLL for (int v = 0; v < TILE_VECTORS; ++v) sum[r][v] = add_step(is_bf16, 0x3F003F00, b, sum[r][v]);
+        __asm__ volatile("" ::: "memory");
+    }
+    lanes total = splat(0);
+    UNROLL for (int r = 0; r < tile_rows; ++r)
+        UNROLL for (int v = 0; v < TILE_VECTORS; ++v) total += sum[r][v];
+    // Always true, which the compiler does not know.
+    return sum_of_lanes(total) < 0 ? 0 : 2.0 * (is_bf16 ? 2 : 1) * tile_rows * tile_columns * (double)repetitions;
+}
+
 /// Where a tile goes: added to the floats at c, or stored there in a format. `columns` of it exist.
 typedef struct {
     void *c;

@@ -10,8 +10,8 @@ static const int asynchronous[] = {SIGHUP,  SIGINT,  SIGTERM, SIGUSR1,  SIGUSR2,
 
 static sigset_t watched, inherited;
 
-// A handler would be given its frame wherever the stack pointer of the interrupted thread is, and oneDNN's products have it inside a
-// buffer on the heap. So no thread may take a signal, but for one that waits for it.
+// A handler is given its frame wherever the stack pointer of the interrupted thread is, which some libraries point into a buffer on
+// the heap. So no thread may take a signal, except one that waits for it.
 static void block_signals(void) {
     sigemptyset(&watched);
     for (size_t i = 0; i < sizeof asynchronous / sizeof *asynchronous; i++) {

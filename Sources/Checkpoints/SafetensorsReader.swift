@@ -2,7 +2,7 @@ import Base
 import Foundation
 import Kernels
 
-/// An open safetensors file. Tensors are read one by one, never the file as a whole. ¶+Format:
+/// An open safetensors file. Tensors are read one by one, never the file as a whole. Format:
 /// https://github.com/huggingface/safetensors
 package struct SafetensorsReader: ~Copyable {
     package let path: String

@@ -19,7 +19,7 @@ package enum WireFormat: String, CaseIterable, Codable, Sendable {
 /// sums are those of a tree over more leaves, of which every rank has already summed a power of two (`LeafSum`).
 ///
 /// If the number of ranks is not a power of two, the ranks beyond the largest power of two own nothing and hand their
-/// values to the first ranks. The bits then depend on the number of ranks. ¶+Source: Thakur, Rabenseifner and Gropp,
+/// values to the first ranks. The bits then depend on the number of ranks. Source: Thakur, Rabenseifner and Gropp,
 /// Optimization of Collective Communication Operations in MPICH (2005).
 struct TreeSum: ~Copyable {
     private let world: World

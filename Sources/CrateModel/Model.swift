@@ -15,6 +15,8 @@ package struct Model: Sendable {
     /// Floating-point operations of the matrix products for one training image, forward and backward. ISTA is counted
     /// by its plain formula; the embedding, which depends on the mask, is not counted.
     package let operationsPerImage: Double
+    /// The operations that the blocks and the head execute for it: ISTA's fewer products, scores with their padding.
+    package let executedOperationsPerImage: Double
     private let blockOffsets: [Int]
     private let headOffset: Int
 
@@ -33,6 +35,7 @@ package struct Model: Sendable {
         self.classifier = classifier
         layout = builder.layout
         operationsPerImage = network.blocks.reduce(network.head.operations) { $0 + $1.operations }
+        executedOperationsPerImage = network.blocks.reduce(network.head.operations) { $0 + $1.executedOperations }
         blockOffsets = network.encoder.map(\.offset)
         headOffset = network.head.offset
     }

@@ -4,7 +4,7 @@ import Kernels
 
 /// Updates this rank's parts of the flat parameter buffer and stores only their moments.
 ///
-/// With R ranks AdamW's moments take 2 / R of the parameters' memory on each rank, Lion's half of that. ¶+Source:
+/// With R ranks AdamW's moments take 2 / R of the parameters' memory on each rank, Lion's half of that. Source:
 /// Rajbhandari et al., ZeRO: Memory Optimizations Toward Training Trillion Parameter Models (arXiv 1910.02054).
 package struct Optimizer: ~Copyable {
     package let moments: MomentParts

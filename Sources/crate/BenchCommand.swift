@@ -106,6 +106,7 @@ struct BenchCommand: ParsableCommand {
             "images/s", String(format: "%.2f median, %.2f slowest, %.2f fastest step", rate.median, rate.min, rate.max))
         line("an image", String(format: "%.2f GFLOP", result.gflopPerImage))
         line("of the bound", String(format: "%.3f", result.fractionOfProductBound))
+        line("of the peak", result.fractionOfPeak.map { String(format: "%.3f", $0) } ?? "-")
         line("peak memory", "\(result.peakMemoryBytes >> 20) MiB a rank")
         line("step", String(format: "%.4f s", result.stepSeconds))
         for (part, seconds) in result.seconds.sorted(by: { $0.value > $1.value }) {

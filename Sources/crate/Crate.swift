@@ -38,6 +38,7 @@ struct Crate: ParsableCommand {
         // A closed pipe, as by `| head`, must not end the program; exceeding a file-size limit is a write error.
         signal(SIGPIPE, SIG_IGN)
         signal(SIGXFSZ, SIG_IGN)
+        flushDenormals()
         startSignalThread()
         do {
             try BuildFacts.requireProcessor()

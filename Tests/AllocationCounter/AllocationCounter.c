@@ -18,9 +18,9 @@ void count_allocations(bool is_counting) { is_counting_here = is_counting; }
 
 long counted_allocations(void) { return count; }
 
-// oneDNN and OpenBLAS pack factors into their own memory.
+// OpenBLAS packs factors into its own memory.
 static void note(const void *caller) {
-    static const char *const libraries[] = {"libdnnl", "libopenblas", "libgomp", "libstdc++"};
+    static const char *const libraries[] = {"libopenblas", "libgomp", "libstdc++"};
     if (!is_counting_here) return;
     is_counting_here = false;
     Dl_info place;

@@ -48,7 +48,7 @@ private let hasSlurm = succeeds(
         let line = try #require(build.output.split(separator: "\n").first { $0.hasPrefix("program: ") })
         let built = String(try #require(line.split(separator: " ").dropFirst().first))
         let needs = try #require(build.output.split(separator: "\n").first { $0.hasPrefix("a compute node needs: ") })
-        for package in ["libopenblas0", "libdnnl", "libhdf5", "libopenmpi", "openmpi-bin"] {
+        for package in ["libopenblas0", "libhdf5", "libopenmpi", "openmpi-bin"] {
             #expect(needs.contains(package), "\(needs)")
         }
         #expect(!needs.contains("unknown"))

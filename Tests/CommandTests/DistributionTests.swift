@@ -33,6 +33,29 @@ import Testing
         }
     }
 
+    /// Twelve steps with clipping write the same bytes on any number of threads, and with any instruction set in fp32.
+    @Test func resultsDependOnNeitherThreadsNorInstructionSet() throws {
+        try withShards { path in
+            let options = ["--virtual-ranks", "2", "--micro-batch", "4", "--steps", "12"]
+            func bytesOf(_ run: String, ranks: Int, threads: Int, kernels: String? = nil) throws -> [Data] {
+                let result = try crate(
+                    pretrainArguments(path, run: run, options + ["--threads", "\(threads)"]), ranks: ranks,
+                    environment: kernels.map { ["CRATE_KERNELS": $0] } ?? [:])
+                try #require(result.status == 0, "\(result.errors)")
+                return try bytes("\(path)/\(run)", step: 12)
+            }
+            let expected = try bytesOf("threads1", ranks: 1, threads: 1)
+            for threads in [2, 3, 5] {
+                let own = try bytesOf("threads\(threads)", ranks: threads == 3 ? 2 : 1, threads: threads)
+                #expect(own == expected, "\(threads) threads")
+            }
+            // Of the sets that the processor does not have, the program takes its own.
+            for kernels in ["avx2", "avx512"] {
+                #expect(try bytesOf(kernels, ranks: 1, threads: 2, kernels: kernels) == expected, "\(kernels)")
+            }
+        }
+    }
+
     /// Three ranks work, are reproducible, and report that other numbers of ranks give different bits.
     @Test func threeRanksAreReproducible() throws {
         try withShards(train: 48) { path in

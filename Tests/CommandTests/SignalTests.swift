@@ -25,7 +25,7 @@ import Testing
         ((try? FileManager.default.contentsOfDirectory(atPath: "\(path)/run/checkpoints")) ?? []).count
     }
 
-    /// A signal handler on a thread inside oneDNN would corrupt the heap, so no thread may receive signals, including OpenBLAS's
+    /// A signal handler on a thread whose stack pointer is in the heap would corrupt it, so no thread may receive signals, including OpenBLAS's
     /// threads, which start before `main`.
     @Test func everyThreadBlocksSignals() throws {
         try withShards { path in

@@ -1,4 +1,4 @@
-// For LD_PRELOAD: the kernel does not know about enable_amx.c, and would refuse oneDNN permission to use AMX.
+// For LD_PRELOAD: the kernel does not know about enable_amx.c, and would refuse permission to use AMX.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdarg.h>

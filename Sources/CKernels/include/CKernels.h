@@ -71,6 +71,9 @@ typedef struct {
     void (*layer_norm_backward)(
         bool is_bf16, const void *dy, const float *skip, const float *x, const float *weight, const float *means,
         const float *inverses, int rows, int dim, float *dx, bool adds, float *dweight, float *dbias);
+
+    /// Multiply-adds on registers alone, for the processor's peak; returns their operations.
+    double (*exercise)(crate_elements elements, long repetitions);
 } crate_kernels;
 
 /// The fastest set that this processor has, or the set `name` if it has that; NULL if it does not.
@@ -78,6 +81,10 @@ const crate_kernels *crate_kernels_for(const char *name);
 
 /// Floats of scratch for `add_product`.
 enum { crate_product_scratch_count = 256 * 64 + 128 * 768 };
+
+/// From now on the calling thread, and threads that it starts, take and leave denormal floats as zeros: they say nothing in
+/// training, and some processors take a hundred times as long for them.
+void crate_flush_denormals(void);
 
 /// Elements of packed panels, or rather of the memory for them.
 static inline size_t crate_packed_count(size_t depth, size_t columns) {

@@ -11,6 +11,8 @@ protocol Block {
     var output: UnsafeMutablePointer<Float> { get }
     /// Floating-point operations of the matrix products for one training image, forward and backward.
     var operations: Double { get }
+    /// Those that its passes execute.
+    var executedOperations: Double { get }
     /// Computes z' of one image into `output`.
     func forward(_ z: UnsafeMutablePointer<Float>, _ image: Pass)
 
@@ -75,9 +77,10 @@ extension Block {
     func tensors(_ shape: AttentionShape) -> [PassTensor] { [] }
 }
 
-/// Operations for one training image in a block with attention of the extents `shape`: 2 T D^2 `weights` + 10 T^2 D,
-/// where `weights` is the number of products with a (D, D) matrix, forward and backward.
-func productOperations(ofWeights weights: Int, _ shape: AttentionShape) -> Double {
+/// Operations for one training image in a block with attention of the extents `shape`: 2 T D^2 `weights` + 10 T S D,
+/// where `weights` is the number of products with a (D, D) matrix, forward and backward, and S (nil: T) that of the columns
+/// of the scores.
+func productOperations(ofWeights weights: Int, scoreColumns: Int? = nil, _ shape: AttentionShape) -> Double {
     let (tokens, dim) = (Double(shape.tokens), Double(shape.dim))
-    return 2 * tokens * dim * dim * Double(weights) + 10 * tokens * tokens * dim
+    return 2 * tokens * dim * dim * Double(weights) + 10 * tokens * Double(scoreColumns ?? shape.tokens) * dim
 }

@@ -2,7 +2,7 @@ import Kernels
 
 /// The encoder block in reverse: h = LN(z) W^T, z' = h - MSSA(LN h). (M, D) -> (M, D)
 ///
-/// There is no skip connection around the dictionary. ¶+Source: Pai et al., Masked Completion via Structured Diffusion
+/// There is no skip connection around the dictionary. Source: Pai et al., Masked Completion via Structured Diffusion
 /// with White-Box Transformers (arXiv 2404.02446).
 struct DecoderBlock: Block {
     let norm: NormLayer
@@ -10,7 +10,7 @@ struct DecoderBlock: Block {
     let synthesised: UnsafeMutablePointer<Float>  // h, (M, D)
     let mssa: AttentionLayer
     /// 2 T D^2 9 + 10 T^2 D.
-    let operations: Double
+    let operations, executedOperations: Double
     private let name: String
 
     init(_ name: String, in builder: inout LayerBuilder) throws {
@@ -20,6 +20,8 @@ struct DecoderBlock: Block {
         synthesised = try builder.floats(builder.rows * dim)
         mssa = try AttentionLayer("\(name).1", sign: -1, initial: InitialValue.xavier(dim: dim), in: &builder)
         operations = productOperations(ofWeights: 9, builder.shape)
+        executedOperations = productOperations(
+            ofWeights: 9, scoreColumns: builder.shape.extent, builder.shape)
         self.name = name
     }
 

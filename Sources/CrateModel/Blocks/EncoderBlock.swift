@@ -2,7 +2,7 @@ import Kernels
 
 /// One step of compression and one of sparsification: h = z + MSSA(LN z), z' = ISTA(LN h). (M, D) -> (M, D)
 ///
-/// There is no skip connection around ISTA. ¶+Source: Yu et al., White-Box Transformers via Sparse Rate Reduction
+/// There is no skip connection around ISTA. Source: Yu et al., White-Box Transformers via Sparse Rate Reduction
 /// (arXiv 2306.01129).
 struct EncoderBlock: Block {
     let mssa: AttentionLayer
@@ -12,6 +12,8 @@ struct EncoderBlock: Block {
     let output: UnsafeMutablePointer<Float>
     /// 2 T D^2 12 + 10 T^2 D, with ISTA counted by its plain formula.
     let operations: Double
+    /// ISTA is one product forward and two backward.
+    let executedOperations: Double
     let heads: Int
     private let name: String
 
@@ -27,6 +29,8 @@ struct EncoderBlock: Block {
         step = IstaStep(size: Float(ModelConfiguration.istaStepSize), lambda: Float(lambda))
         output = try builder.floats(builder.rows * dim)
         operations = productOperations(ofWeights: 12, builder.shape)
+        executedOperations = productOperations(
+            ofWeights: 9, scoreColumns: builder.shape.extent, builder.shape)
         heads = builder.shape.heads
         self.name = name
     }

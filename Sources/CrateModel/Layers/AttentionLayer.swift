@@ -4,7 +4,7 @@ import Kernels
 ///
 /// MSSA(x) = O W_o^T + b_o with U = x W_u^T and, per head, O = softmax(U U^T / sqrt(P)) U. With one head there is no
 /// W_o and no b_o. The encoder compresses with sign +1, the decoder inverts with sign -1; the sign is applied to O.
-/// ¶+Source: Pai et al., Masked Completion via Structured Diffusion with White-Box Transformers (arXiv 2404.02446).
+/// Source: Pai et al., Masked Completion via Structured Diffusion with White-Box Transformers (arXiv 2404.02446).
 struct AttentionLayer {
     let norm: NormLayer
     let subspaces: Weight  // W_u (D, D)

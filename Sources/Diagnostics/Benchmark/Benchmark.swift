@@ -24,6 +24,9 @@ package struct BenchmarkResult: Codable, Sendable {
     /// The rate of matrix products alone, on all threads of all ranks at once.
     package let productGflops: Double
     package let fractionOfProductBound: Double
+    /// The operations that are executed for an image (see `Model.executedOperationsPerImage`) times images per second, of the
+    /// arithmetic peak of all threads. Nil in files of older versions.
+    package let fractionOfPeak: Double?
     /// The largest resident memory of a rank.
     package let peakMemoryBytes: Int
     /// Means over the steps; `seconds` has each part of a step on rank 0.
@@ -46,6 +49,7 @@ package func benchmark(
             try? productRate(dim: model.dim, rows: 8 * model.tokenCount, format: format, repetitions: 30)
         }
     ]
+    productRates.append(try measureProducts(trainer.replica.team, world) { arithmeticPeak(format) })
     world.sum(&productRates)
 
     var rates: [Double] = []
@@ -57,6 +61,7 @@ package func benchmark(
         seconds += result.seconds
     }
     let (median, operations) = (rates.median, trainer.replica.model.operationsPerImage)
+    let executed = trainer.replica.model.executedOperationsPerImage
     var usage = rusage()
     getrusage(Int32(RUSAGE_SELF.rawValue), &usage)
     return BenchmarkResult(
@@ -65,6 +70,7 @@ package func benchmark(
         imagesPerSecond: .init(median: median, min: rates.min() ?? 0, max: rates.max() ?? 0),
         gflopPerImage: operations * 1e-9, productGflops: productRates[0] * 1e-9,
         fractionOfProductBound: median * operations / productRates[0],
+        fractionOfPeak: median * executed / productRates[1],
         peakMemoryBytes: -world.minimum(-usage.ru_maxrss * 1024),
         stepSeconds: seconds.total / Double(steps),
         seconds: Dictionary(uniqueKeysWithValues: StepPart.allCases.map { ("\($0)", seconds[$0] / Double(steps)) }))

@@ -102,7 +102,7 @@ package struct MemoryPlan: Encodable, Equatable, Sendable {
     /// Sums of virtual ranks that wait for their sibling in the tree (`LeafSum`).
     package let treeLevels: Int
     package let messages: Int
-    /// Copies of parameters and moments that are written during training (`CheckpointSaver`).
+    /// Copies of parameters and moments that are written during training (`CheckpointWriter`).
     package let checkpoint: Int
 
     /// Throws `Failure` on integer overflow.

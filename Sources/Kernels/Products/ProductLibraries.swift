@@ -1,4 +1,5 @@
 import Base
+import CKernels
 import COpenBLAS
 import Foundation
 
@@ -24,6 +25,18 @@ package struct ProductLibraries: Codable, Equatable, Sendable {
 /// Makes OpenBLAS run on the calling thread only, because the work is already divided between ranks and threads. Each
 /// thread must call this before it calls `multiply`.
 package func useSingleThreadedProducts() { openblas_set_num_threads(1) }
+
+/// Makes denormal floats zeros, on this thread and those that it starts from now on. See `crate_flush_denormals`.
+package func flushDenormals() { crate_flush_denormals() }
+
+/// The floating-point operations per second of a core whose operands are in registers: the best of ten measurements.
+package func arithmeticPeak(_ format: OperandFormat) -> Double {
+    (0..<10).reduce(0) { best, _ in
+        let start = DispatchTime.now().uptimeNanoseconds
+        let operations = kernels.exercise(format.elements, 200_000)
+        return max(best, operations / Double(DispatchTime.now().uptimeNanoseconds - start) * 1e9)
+    }
+}
 
 /// The throughput of single-threaded products in floating-point operations per second: the best of `repetitions` runs
 /// over the three product shapes that dominate a model of width `dim`. It is an upper bound for a training step.

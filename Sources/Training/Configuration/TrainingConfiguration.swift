@@ -97,7 +97,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
         return samples
     }
 
-    /// Whether `ranks` ranks, with one thread each, compute the same bits as any other power of two of ranks that has a power of two of
+    /// Whether `ranks` ranks compute the same bits as any other power of two of ranks that has a power of two of
     /// virtual ranks each.
     package func isIndependentOf(ranks: Int) -> Bool {
         let share = virtualRanks / ranks
