@@ -3,8 +3,15 @@
 #pragma once
 #include "Tiles.h"
 
-/// Rows of A that stay in the L2 cache while all panels go by.
-enum { block_rows = 16 * tile_rows };
+/// Bytes of A's rows that stay in the L2 cache while all panels go by.
+enum { block_bytes = 384 << 10 };
+
+/// The rows of a block: whole tiles, and blocks of one size, since a short one would still read all panels.
+INLINE int block_rows_of(crate_elements elements, int rows, int depth) {
+    const ptrdiff_t bytes = (ptrdiff_t)rows * depth * size_of(elements), blocks = (bytes + block_bytes / 2) / block_bytes;
+    const int height = blocks < 2 ? rows : (int)((rows + blocks - 1) / blocks);
+    return (height + tile_rows - 1) / tile_rows * tile_rows;
+}
 
 /// Steps of a long sum after which the sums go back to memory, where they wait for the next steps, and in bf16 the columns of
 /// A at a time: so that a panel of B and the pairs of A stay in the L2 cache.
@@ -37,8 +44,9 @@ INLINE void multiply(
     const crate_elements result = use == crate_store_factor ? elements : crate_float32;
     const bool has_half = elements == crate_bfloat16 && depth % 2 != 0;
     const int steps = steps_of(elements, depth);
-    for (int top = 0; top < rows; top += block_rows) {
-        const int height = rows - top < block_rows ? rows - top : block_rows;
+    const int block = block_rows_of(elements, rows, depth);
+    for (int top = 0; top < rows; top += block) {
+        const int height = rows - top < block ? rows - top : block;
         for (int column = 0; column < columns; column += tile_columns) {
             const int width = 16 * vectors_from(column, columns);
             const factors f = {

@@ -67,5 +67,11 @@ extension Replica {
     /// Makes the next pass prepare the weights again.
     package borrowing func parametersChanged() { isPrepared.pointer.pointee = false }
 
-    package borrowing func clearGradients() { gradients.pointer.update(repeating: 0, count: gradients.count) }
+    package borrowing func clearGradients() {
+        let (team, gradients, count) = (team, gradients.pointer, gradients.count)
+        team.run { thread in
+            let own = team.part(thread, of: count, grain: 16)
+            (gradients + own.lowerBound).update(repeating: 0, count: own.count)
+        }
+    }
 }

@@ -52,14 +52,22 @@ package struct Optimizer: ~Copyable {
     package var momentByteCount: Int { memory.byteCount }
 
     /// Sets sums[b] to the sum of squares of block b of `gradients`, for the blocks of `normBlockCount` values in this
-    /// rank's parts.
-    package borrowing func sumSquares(of gradients: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Double>) {
-        for part in parts {
-            for start in stride(from: part.lowerBound, to: part.upperBound, by: normBlockCount) {
-                sums[start / normBlockCount] = sumOfSquares(
-                    gradients + start, count: min(normBlockCount, part.upperBound - start))
+    /// rank's parts; `team` nil is the calling thread alone.
+    package borrowing func sumSquares(
+        of gradients: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Double>, on team: ThreadTeam? = nil
+    ) {
+        let parts = parts
+        func sum(_ thread: Int) {
+            for part in parts {
+                let blocks = (part.count + normBlockCount - 1) / normBlockCount
+                for block in team?.part(thread, of: blocks) ?? 0..<blocks {
+                    let start = part.lowerBound + block * normBlockCount
+                    sums[start / normBlockCount] = sumOfSquares(
+                        gradients + start, count: min(normBlockCount, part.upperBound - start))
+                }
             }
         }
+        if let team { team.run(sum) } else { sum(0) }
     }
 
     /// The factor that clips gradients of global norm `norm`: min(1, clip / (norm + 1e-6)), or 1.
@@ -67,30 +75,51 @@ package struct Optimizer: ~Copyable {
         Float(clip.map { min(1, $0 / (norm + 1e-6)) } ?? 1)
     }
 
-    /// Updates part `index` of `replica` from its gradients times `scale`; `step` counts from 0.
+    /// Updates part `index` of `replica` from its gradients times `scale`, on all of its threads; `step` counts from 0.
     package borrowing func update(
         part index: Int, of replica: borrowing Replica, step: Int, rate: Double, scale: Float
     ) {
         update(
             part: index, of: replica.parameters.pointer, gradients: replica.gradients.pointer, step: step, rate: rate,
-            scale: scale)
+            scale: scale, on: replica.team)
         replica.parametersChanged()
     }
 
-    /// The same in flat buffers.
+    /// The same in flat buffers; `team` nil is the calling thread alone.
     package borrowing func update(
         part index: Int, of parameters: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>, step: Int,
-        rate: Double, scale: Float
+        rate: Double, scale: Float, on team: ThreadTeam? = nil
     ) {
-        for segment in segments[index] {
-            let start = segment.range.lowerBound
+        let (part, segments, rule, moments) = (parts[index], segments[index], rule, moments)
+        guard let team else {
+            return Self.update(part, segments, rule, moments, of: parameters, gradients, step, rate, scale)
+        }
+        team.run { thread in
+            let own = team.part(thread, of: part.count, grain: 16)
+            Self.update(
+                part.lowerBound + own.lowerBound..<part.lowerBound + own.upperBound, segments, rule, moments,
+                of: parameters, gradients, step, rate, scale)
+        }
+    }
+
+    /// Updates the values in `part`.
+    private static func update(
+        _ part: Range<Int>, _ segments: [Segment], _ rule: UpdateRule, _ moments: MomentParts,
+        of parameters: UnsafeMutablePointer<Float>, _ gradients: UnsafePointer<Float>, _ step: Int, _ rate: Double,
+        _ scale: Float
+    ) {
+        for segment in segments {
+            let range = segment.range.clamped(to: part)
+            guard !range.isEmpty else { continue }
+            let start = range.lowerBound
             let (own, slopes) = (parameters + start, gradients + start)
-            let (first, count) = (moments.first + segment.position, segment.range.count)
+            let position = segment.position + start - segment.range.lowerBound
+            let (first, count) = (moments.first + position, range.count)
             let rate = rate * segment.rateFactor
             switch rule {
             case .adamW(let rule):
                 rule.update(
-                    own, gradients: slopes, firstMoments: first, secondMoments: moments.second + segment.position,
+                    own, gradients: slopes, firstMoments: first, secondMoments: moments.second + position,
                     count: count, step: step + 1, rate: rate, gradientScale: scale, decays: segment.decays)
             case .lion(let rule):
                 rule.update(

@@ -51,7 +51,8 @@ extension Trainer {
         clock.lap(.reduction)
 
         // ---- what all ranks must know ----
-        optimizer.sumSquares(of: replica.gradients.pointer, into: report.squares.baseAddress!)
+        optimizer.sumSquares(
+            of: replica.gradients.pointer, into: report.squares.baseAddress!, on: replica.team)
         if isChecking { report[world.rank, .after] = Double(fingerprint(parameters, count: count)) }
         clock.lap(.optimizer)
         report[world.rank, .failed] = failure == nil ? 0 : 1
