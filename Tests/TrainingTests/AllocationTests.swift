@@ -37,7 +37,8 @@ import Testing
                         patches: patches.baseAddress!, mask: isMasked ? mask.baseAddress! : nil,
                         targets: targets.baseAddress!, images: 4)
                     step(0, replica, batch, optimizer)
-                    let ofRuns = counted(team) { for _ in 0..<7 { team.run { _ in } } }
+                    // Clearing, preparing weights, two forward passes, losses and backward passes, the update.
+                    let ofRuns = counted(team) { for _ in 0..<9 { team.run { _ in } } }
                     let ofStep = counted(team) { step(1, replica, batch, optimizer) }
                     #expect(ofStep == ofRuns && (threads > 1 || ofStep == 0))
                 }
