@@ -4,7 +4,6 @@
 // the one that uses them.
 #pragma once
 #include "Products.h"
-#include "Transposes.h"
 
 enum { strip_rows = 4 * tile_rows };
 

@@ -2,6 +2,7 @@
 // of a tile, in each of which the words of a step follow those of the step before.
 #pragma once
 #include "Tiles.h"
+#include "Transposes.h"
 
 /// Bytes of A's rows that stay in the L2 cache while all panels go by.
 enum { block_bytes = 384 << 10 };
@@ -19,21 +20,33 @@ enum { chunk_steps = 256, chunk_pairs = 128, block_columns = 768 };
 
 _Static_assert(chunk_steps * 64 + chunk_pairs * block_columns <= crate_product_scratch_count, "scratch of add_product");
 
+/// Rows k ... k + 15 of the columns j ... j + 15 of a weight of which `rows` and `columns` are left there, zero past the end.
+/// Either the columns or the rows are consecutive in memory.
+INLINE void load_block(
+    const float *weight, ptrdiff_t k_step, ptrdiff_t j_step, int k, int j, int rows, int columns, word_lanes *x) {
+    const bool is_transposed = j_step != 1;
+    const ptrdiff_t step = is_transposed ? j_step : k_step;
+    const float *corner = weight + k * k_step + j * j_step;
+    const int lines = is_transposed ? columns : rows, length = is_transposed ? rows : columns;
+    for (int i = 0; i < 16; ++i) x[i] = i < lines ? load_some_words(corner + i * step, length) : (word_lanes){0};
+    if (is_transposed) transpose_square(x);
+}
+
 INLINE void pack(
     crate_elements elements, const float *weight, ptrdiff_t k_step, ptrdiff_t j_step, int depth, int columns, void *panels) {
     const int pair = elements == crate_bfloat16 ? 2 : 1, steps = steps_of(elements, depth);
     for (int column = 0; column < columns; column += tile_columns) {
         const int width = 16 * vectors_from(column, columns);
         uint32_t *panel = (uint32_t *)panels + (ptrdiff_t)column * steps;
-        for (int step = 0; step < steps; ++step)
-            for (int j = 0; j < width; j += 16) {
-                float x[2][16] = {{0}};
-                for (int p = 0; p < pair && step * pair + p < depth; ++p)
-                    for (int i = 0; i < 16 && column + j + i < columns; ++i)
-                        x[p][i] = weight[(step * pair + p) * k_step + (column + j + i) * j_step];
-                uint32_t *place = panel + step * width + j;
-                if (pair == 2) store_words(place, pairs_of(load(x[0]), load(x[1])));
-                else store_factor(elements, place, 0, load(x[0]), 16);
+        for (int j = 0; j < width; j += 16)
+            for (int k = 0; k < depth; k += 16) {
+                word_lanes x[16];
+                load_block(weight, k_step, j_step, k, column + j, depth - k, columns - column - j, x);
+                for (int i = 0; i < 16 && k + i < depth; i += pair) {
+                    uint32_t *place = panel + (k + i) / pair * width + j;
+                    if (pair == 2) store_words(place, pairs_of((lanes)x[i], (lanes)x[i + 1]));
+                    else store_factor(elements, place, 0, (lanes)x[i], 16);
+                }
             }
     }
 }

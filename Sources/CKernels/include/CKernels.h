@@ -30,7 +30,8 @@ typedef struct {
     const char *name;
     bool has_bfloat16;
 
-    /// Writes B (depth, columns) as panels: `crate_packed_count` elements. Element (k, j) is weight[k * k_step + j * j_step].
+    /// Writes B (depth, columns) as panels: `crate_packed_count` elements. Element (k, j) is weight[k * k_step + j * j_step];
+    /// one of the steps is 1.
     void (*pack)(
         crate_elements elements, const float *weight, ptrdiff_t k_step, ptrdiff_t j_step, int depth, int columns,
         void *panels);

@@ -83,18 +83,6 @@ func scale(_ x: UnsafePointer<Float>, by factor: Float, count: Int, into result:
     for (i, lanes) in Vectors(count) { store(load(x + i, lanes) * factor, result + i, lanes) }
 }
 
-/// target = sign * source (rows, columns). Rows are `stride` elements apart in source and `targetStride` in target.
-@inline(__always)
-func copyRows<Source: OperandElement, Target: OperandElement>(
-    _ source: UnsafePointer<Source>, stride: Int, sign: Float = 1, rows: Int, columns: Int,
-    to target: UnsafeMutablePointer<Target>, targetStride: Int
-) {
-    for row in 0..<rows {
-        let (from, to) = (source + row &* stride, target + row &* targetStride)
-        for (i, lanes) in Vectors(columns) { Target.store(Source.load(from + i, lanes) * sign, to + i, lanes) }
-    }
-}
-
 package func allFinite(_ x: UnsafePointer<Float>, count: Int) -> Bool {
     // x - x is 0 if x is finite and NaN otherwise, and NaN propagates through the sum.
     var sum = Vector.zero

@@ -44,31 +44,6 @@ func clear(_ vector: inout Vector, from lanes: Int) {
     for lane in lanes..<16 { vector[lane] = 0 }
 }
 
-/// e^x with a relative error under 1e-7; 0 below -87.
-///
-/// x = n ln 2 + r with |r| <= ln 2 / 2. e^r is a polynomial of degree 7, and 2^n is built from exponent bits. Adding
-/// 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits.
-@inline(__always)
-func exponential(_ x: Vector) -> Vector {
-    let roundingShift = Vector(repeating: 12_582_912)
-    let isTooSmall = x .< Vector(repeating: -87)
-    let clamped = x.replacing(with: -87, where: isTooSmall)
-    let shifted = roundingShift + clamped * 1.442_695_04
-    let n = shifted - roundingShift
-    let r = clamped.addingProduct(n, Vector(repeating: -0.693_359_375)).addingProduct(
-        n, Vector(repeating: 2.121_944_4e-4))
-    var p = Vector(repeating: 1.984_127e-4)
-    p = Vector(repeating: 1.388_888_9e-3).addingProduct(p, r)
-    p = Vector(repeating: 8.333_333_8e-3).addingProduct(p, r)
-    p = Vector(repeating: 4.166_666_7e-2).addingProduct(p, r)
-    p = Vector(repeating: 1.666_666_7e-1).addingProduct(p, r)
-    p = Vector(repeating: 0.5).addingProduct(p, r)
-    p = Vector(repeating: 1).addingProduct(p, r)
-    p = Vector(repeating: 1).addingProduct(p, r)
-    let exponent = (unsafeBitCast(shifted, to: SIMD16<Int32>.self) &<< 23) &+ (127 << 23)
-    return (p * unsafeBitCast(exponent, to: Vector.self)).replacing(with: 0, where: isTooSmall)
-}
-
 /// ln x for 0 < x <= 1, with an absolute error under 1e-6, and a relative error under 1e-6 away from 1. Returns 0 for x
 /// below the least normal float.
 ///
