@@ -1,7 +1,7 @@
 // The product of which all others are made: a tile of C, up to 6 rows of up to TILE_VECTORS x 16 columns, summed in
 // registers. An element has one accumulator, to which its products are added one after the other in ascending order, so its
-// bits depend on its row of A and its column of B alone. The order is never divided: sums of parts would have other bits
-// than the whole, and the parts would depend on the number of threads.
+// bits depend on its row of A and its column of B alone. Threads divide rows and columns, never a sum: sums of parts would
+// have other bits than the whole. Only `add_product` cuts a long sum, after a fixed number of steps.
 #pragma once
 #include "Elements.h"
 
@@ -68,7 +68,7 @@ INLINE double exercise(crate_elements elements, long repetitions) {
     lanes total = splat(0);
     UNROLL for (int r = 0; r < tile_rows; ++r)
         UNROLL for (int v = 0; v < TILE_VECTORS; ++v) total += sum[r][v];
-    // Always true, which the compiler does not know.
+    // The sum is used, so that it must be computed; it is never negative.
     return sum_of_lanes(total) < 0 ? 0 : 2.0 * (is_bf16 ? 2 : 1) * tile_rows * tile_columns * (double)repetitions;
 }
 
@@ -106,22 +106,22 @@ INLINE void store_tile(
 /// C = A B, or A B + A' B'.
 typedef void (*tile_function)(const factors *f, int count, ptrdiff_t row, ptrdiff_t column, const destination *to);
 
-#define TILE(name, is_bf16, rows, vectors)                                              \
-    static void name##_##rows##x##vectors(                                                       \
-        const factors *f, int count, ptrdiff_t row, ptrdiff_t column, const destination *to) {   \
-        lanes sum[rows][TILE_VECTORS] = {0};                                                     \
-        for (int i = 0; i < count; ++i) add_factors(sum, rows, vectors, is_bf16, f + i, row, column); \
-        store_tile(sum, rows, vectors, to, row, column);                                         \
+#define TILE(name, is_bf16, rows, vectors)                                                              \
+    static void name##_##rows##x##vectors(                                                              \
+        const factors *f, int count, ptrdiff_t row, ptrdiff_t column, const destination *to) {          \
+        lanes sum[rows][TILE_VECTORS] = {0};                                                            \
+        for (int i = 0; i < count; ++i) add_factors(sum, rows, vectors, is_bf16, f + i, row, column);   \
+        store_tile(sum, rows, vectors, to, row, column);                                                \
     }
-#define TILES(name, is_bf16, vectors)                                                   \
-    TILE(name, is_bf16, 1, vectors)                                                     \
-    TILE(name, is_bf16, 2, vectors)                                                     \
-    TILE(name, is_bf16, 3, vectors)                                                     \
-    TILE(name, is_bf16, 4, vectors)                                                     \
-    TILE(name, is_bf16, 5, vectors)                                                     \
+#define TILES(name, is_bf16, vectors)                                                                   \
+    TILE(name, is_bf16, 1, vectors)                                                                     \
+    TILE(name, is_bf16, 2, vectors)                                                                     \
+    TILE(name, is_bf16, 3, vectors)                                                                     \
+    TILE(name, is_bf16, 4, vectors)                                                                     \
+    TILE(name, is_bf16, 5, vectors)                                                                     \
     TILE(name, is_bf16, 6, vectors)
-#define TILE_NAMES(name, vectors)                                                       \
-    {name##_1x##vectors, name##_2x##vectors, name##_3x##vectors,                        \
+#define TILE_NAMES(name, vectors)                                                                       \
+    {name##_1x##vectors, name##_2x##vectors, name##_3x##vectors,                                        \
      name##_4x##vectors, name##_5x##vectors, name##_6x##vectors}
 
 TILES(fp32_tile, false, 1)

@@ -8,7 +8,6 @@ import Kernels
 package struct Replica: ~Copyable {
     package let model: Model
     package let precision: Precision
-    package let products: ProductBackend
     /// One flat buffer of `model.layout`. Call `parametersChanged` after writing to it.
     package let parameters: OwnedBuffer<Float>
     /// Same layout as the parameters; empty unless the replica is trained.
@@ -49,9 +48,8 @@ extension Replica {
         let clockState = try OwnedBuffer<StepClock.State>(count: 1)
         let isPrepared = try OwnedBuffer<Bool>(count: 1)
         self.init(
-            model: model, precision: precision, products: products, parameters: parameters, gradients: gradients,
-            capacity: images, team: team, clock: StepClock(clockState.pointer), network: network, shape: shape,
-            scratch: scratch,
+            model: model, precision: precision, parameters: parameters, gradients: gradients, capacity: images,
+            team: team, clock: StepClock(clockState.pointer), network: network, shape: shape, scratch: scratch,
             prepared: prepared, losses: losses, clockState: clockState, isPrepared: isPrepared, arena: builder.memory())
     }
 

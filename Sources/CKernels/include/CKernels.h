@@ -2,8 +2,8 @@
 // program carries them all and chooses when it starts.
 //
 // fp32 results have the same bits in every set, for any division of the rows or columns of a product: an element has one
-// accumulator, to which its products are added in ascending order by fused multiply-add. bf16 adds the products of a pair
-// of elements at a time, in the same order, and needs a processor that does so.
+// accumulator, to which its products are added in ascending order by fused multiply-add, in parts of a fixed length if the
+// sum is long. bf16 adds the products of a pair of elements at a time, in the same order, and needs a processor that does so.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -42,7 +42,8 @@ extension Matrix {
 /// A is (m, k), B is (k, n), C is (m, n).
 package func multiply(_ a: Matrix, _ b: Matrix, into c: Matrix, scale: Float = 1, isAdding: Bool = false) {
     precondition(a.columns == b.rows && a.rows == c.rows && b.columns == c.columns && !c.isTransposed)
-    precondition([a, b, c].allSatisfy { $0.elements.format == .float32 })
+    precondition(
+        a.elements.format == .float32 && b.elements.format == .float32 && c.elements.format == .float32)
     guard c.rows > 0, c.columns > 0 else { return }
     cblas_sgemm(
         CblasRowMajor, a.isTransposed ? CblasTrans : CblasNoTrans, b.isTransposed ? CblasTrans : CblasNoTrans,

@@ -2,7 +2,7 @@ import CKernels
 import COpenBLAS
 
 /// Which code multiplies tokens with weights.
-package enum ProductBackend: String, CaseIterable, Codable, Sendable {
+package enum ProductBackend: CaseIterable, Sendable {
     /// CKernels, with the same fp32 bits on any number of threads and any processor.
     case packed
     /// OpenBLAS.

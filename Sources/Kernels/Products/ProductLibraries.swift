@@ -42,9 +42,8 @@ package func arithmeticPeak(_ format: OperandFormat) -> Double {
 /// over the three product shapes that dominate a model of width `dim`. It is an upper bound for a training step.
 ///
 /// Throws `Failure` if there is not enough memory for the matrices.
-package func productRate(
-    dim: Int, rows: Int, format: OperandFormat, repetitions: Int, _ backend: ProductBackend = .fastest
-) throws -> Double {
+package func productRate(dim: Int, rows: Int, format: OperandFormat, repetitions: Int) throws -> Double {
+    let backend = ProductBackend.fastest
     let a = try OwnedBuffer<Float>(count: rows * dim)
     let b = try OwnedBuffer<Float>(count: dim * dim)
     let c = try OwnedBuffer<Float>(count: max(rows, dim) * dim)
