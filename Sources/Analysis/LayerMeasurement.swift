@@ -92,10 +92,11 @@ package struct LayerMeasurement: Codable, Equatable, Sendable {
 ///
 /// Collective: all ranks return the metrics, or all throw.
 package func analyseCheckpoint(
-    _ path: String, data: String, images: Int, maskRatio: Double?, precision: Precision, threads: Int, world: World,
-    report: (Failure) -> Void
+    _ path: String, data: String, images: Int, maskRatio: Double?, precision: Precision,
+    products: ProductBackend = .fastest, threads: Int, world: World, report: (Failure) -> Void
 ) throws -> LayerMeasurement {
-    let loaded = try LoadedModel(path, images: 1, precision: precision, threads: threads, world: world)
+    let loaded = try LoadedModel(
+        path, images: 1, precision: precision, products: products, threads: threads, world: world)
     for warning in loaded.warnings where world.rank == 0 { report(warning) }
     let maskRatio = loaded.model.classifier != nil ? nil : maskRatio ?? loaded.stored.maskRatio
     let loader = try loaded.loader(of: data, maskRatio: maskRatio, world: world)

@@ -24,7 +24,7 @@ extension LoadedModel {
     /// Collective: all ranks return the model, or all throw.
     package init(
         _ path: String, images: Int? = nil, imageSize: Int? = nil, stride: Int? = nil, precision: Precision,
-        threads: Int, world: World
+        products: ProductBackend = .fastest, threads: Int, world: World
     ) throws {
         var warnings: [Failure] = []
         // Only rank 0 decides which checkpoint is the newest: another may be written meanwhile.
@@ -42,7 +42,7 @@ extension LoadedModel {
             let model = try stored.model.resized(to: tiling.patchesPerSide * tiling.patchSize)
             let replica = try Replica(
                 model, images: images ?? Replica.usefulImages(threads: threads), precision: precision,
-                team: ThreadTeam(count: threads), isTrained: false)
+                products: products, team: ThreadTeam(count: threads), isTrained: false)
             try model.loadParameters(into: replica.parameters.pointer, from: file, of: stored.model)
             return replica
         }

@@ -11,7 +11,8 @@ INLINE word_lanes bits_rounded_to_bf16(lanes x) {
 
 INLINE lanes rounded(lanes x) { return (lanes)(bits_rounded_to_bf16(x) & 0xFFFF0000); }
 
-INLINE lanes load_bf16(const uint16_t *source, int count) {
+/// Up to 16 bf16; zero past the end.
+INLINE half_lanes load_some_halves(const uint16_t *source, int count) {
     half_lanes x = {0};
     if (count >= 16) memcpy(&x, source, sizeof x);
 #ifdef HAS_MASKS
@@ -19,7 +20,11 @@ INLINE lanes load_bf16(const uint16_t *source, int count) {
 #else
     else memcpy(&x, source, (size_t)count * 2);
 #endif
-    return (lanes)(__builtin_convertvector(x, word_lanes) << 16);
+    return x;
+}
+
+INLINE lanes load_bf16(const uint16_t *source, int count) {
+    return (lanes)(__builtin_convertvector(load_some_halves(source, count), word_lanes) << 16);
 }
 
 INLINE void store_some_halves(uint16_t *target, half_lanes x, int count) {
@@ -31,14 +36,19 @@ INLINE void store_some_halves(uint16_t *target, half_lanes x, int count) {
 #endif
 }
 
+/// Lane j is the pair (first[j], second[j]).
+INLINE word_lanes pairs_of_halves(half_lanes first, half_lanes second) {
+    return (word_lanes)__builtin_shufflevector(
+        first, second, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29,
+        14, 30, 15, 31);
+}
+
 #ifdef HAS_BF16_PRODUCTS
 INLINE half_lanes bf16_of(lanes x) { return (half_lanes)_mm512_cvtneps_pbh((__m512)x); }
 
 /// Lane j is the pair (first[j], second[j]), rounded.
 INLINE word_lanes pairs_of(lanes first, lanes second) {
-    const __m512i order = _mm512_set_epi16(
-        31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-    return (word_lanes)_mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
+    return pairs_of_halves(bf16_of(first), bf16_of(second));
 }
 #else
 INLINE half_lanes bf16_of(lanes x) { return __builtin_convertvector(bits_rounded_to_bf16(x) >> 16, half_lanes); }

@@ -62,15 +62,15 @@ INLINE void transpose_head(const head *h, const uint32_t *source) {
 
 /// `sign` times the head's columns of a matrix (N T, D), as the right factor of a sum over tokens.
 INLINE void pack_head(const head *h, const uint32_t *source, float sign, uint32_t *target) {
+    const uint32_t signs = sign < 0 ? 0x80008000 : 0;  // those of a pair of bf16
     for (int column = 0; column < h->width; column += 16) {
         const int left = h->head_dim - column;
         for (int step = 0; step < h->token_steps; ++step) {
             uint32_t *place = target + step * h->width + column;
             if (h->elements == crate_bfloat16) {
-                const ptrdiff_t first = 2 * step * h->dim + column;
-                const lanes second =
-                    2 * step + 1 < h->tokens ? load_factor(h->elements, source, first + h->dim, left) : splat(0);
-                store_words(place, pairs_of(load_factor(h->elements, source, first, left) * sign, second * sign));
+                const uint16_t *first = (const uint16_t *)source + 2 * step * h->dim + column;
+                const half_lanes second = load_some_halves(first + h->dim, 2 * step + 1 < h->tokens ? left : 0);
+                store_words(place, pairs_of_halves(load_some_halves(first, left), second) ^ signs);
             } else {
                 store((float *)place, load_factor(h->elements, source, step * h->dim + column, left) * sign);
             }
@@ -87,29 +87,30 @@ INLINE void store_result(const head *h, int rows, float sign, uint32_t *target) 
                 h->head_dim - column);
 }
 
-/// C (rows, E) = A U^T for rows of a matrix (N T, D).
-INLINE void multiply_scores(const head *h, const uint32_t *a, int rows, float *scores) {
+/// C (rows, E) = A U^T for rows of a matrix (N T, D), while `rows` of the probabilities are fetched.
+INLINE void multiply_scores(const head *h, const uint32_t *a, int rows, float *scores, const uint32_t *probabilities) {
     const factors f = {a, h->dim_bytes, 4, h->transposed, h->extent, h->channel_steps, h->has_half};
-    multiply_tiles(h->elements, &f, 1, rows, (destination){scores, h->extent, h->extent, false, crate_float32});
+    upcoming next = upcoming_rows(probabilities, h->extent_bytes, rows, h->extent_bytes, tiles_of(rows, h->extent));
+    multiply_tiles(h->elements, &f, 1, rows, (destination){scores, h->extent, h->extent, crate_float32, {0}}, &next);
 }
 
 /// Rows of S become rows of A = softmax(scale S), in `probabilities`; padding becomes zero. One pass after the other over
 /// all rows, so that no row waits for the maximum or the sum of its own.
 INLINE void softmax(const head *h, int rows, float scale, uint32_t *probabilities) {
     const int extent = h->extent;
-    float largest[strip_rows], inverse[strip_rows];
+    float shift[strip_rows], inverse[strip_rows];
     for (int row = 0; row < rows; ++row) {
         float *line = h->scores + row * extent;
         for (int j = h->tokens; j < extent; ++j) line[j] = -INFINITY;
         lanes maximum = load(line);
         for (int j = 16; j < extent; j += 16) maximum = larger_of_two(load(line + j), maximum);
-        largest[row] = largest_lane(maximum);
+        shift[row] = -scale * largest_lane(maximum);
     }
     for (int row = 0; row < rows; ++row) {
         float *line = h->scores + row * extent;
         lanes total = splat(0);
         for (int j = 0; j < extent; j += 16) {
-            const lanes x = exponential((load(line + j) - largest[row]) * scale);
+            const lanes x = exponential(fused(load(line + j), splat(scale), splat(shift[row])));
             store(line + j, x);
             total += x;
         }
@@ -135,10 +136,11 @@ INLINE void attend(
         for (int top = 0; top < h.tokens; top += strip_rows) {
             const int rows = h.tokens - top < strip_rows ? h.tokens - top : strip_rows;
             uint32_t *strip = at(elements, weights, top * h.extent);
-            multiply_scores(&h, at(elements, own, top * h.dim), rows, h.scores);
+            multiply_scores(&h, at(elements, own, top * h.dim), rows, h.scores, strip);
             softmax(&h, rows, scale, strip);
             const factors f = {strip, h.extent_bytes, 4, h.values, h.width, h.token_steps, false};
-            multiply_tiles(elements, &f, 1, rows, (destination){h.result, h.width, h.width, false, crate_float32});
+            upcoming next = {0};
+            multiply_tiles(elements, &f, 1, rows, (destination){h.result, h.width, h.width, crate_float32, {0}}, &next);
             store_result(&h, rows, sign, at(elements, output, corner + top * h.dim));
         }
     }
@@ -179,8 +181,9 @@ INLINE void attend_backward(
         for (int top = 0; top < h.tokens; top += strip_rows) {
             const int rows = h.tokens - top < strip_rows ? h.tokens - top : strip_rows;
             // Without the sign, which `scale` has.
-            multiply_scores(&h, at(elements, upstream, top * h.dim), rows, h.scores + top * h.extent);
-            softmax_backward(&h, h.scores + top * h.extent, rows, scale, at(elements, weights, top * h.extent));
+            const uint32_t *strip = at(elements, weights, top * h.extent);
+            multiply_scores(&h, at(elements, upstream, top * h.dim), rows, h.scores + top * h.extent, strip);
+            softmax_backward(&h, h.scores + top * h.extent, rows, scale, strip);
         }
         memset(h.scores + h.tokens * h.extent, 0, (size_t)((h.extent - h.tokens) * h.extent) * sizeof(float));
         symmetrise(elements, h.scores, h.gradient, h.extent);
@@ -193,7 +196,8 @@ INLINE void attend_backward(
             const factors f[2] = {
                 {weights + top, 4, 4 * h.extent, h.upstream, h.width, h.token_steps, false},
                 {at(elements, h.gradient, top * h.extent), h.extent_bytes, 4, h.values, h.width, h.token_steps, false}};
-            multiply_tiles(elements, f, 2, rows, (destination){h.result, h.width, h.width, false, crate_float32});
+            upcoming next = {0};
+            multiply_tiles(elements, f, 2, rows, (destination){h.result, h.width, h.width, crate_float32, {0}}, &next);
             store_result(&h, rows, 1, at(elements, du, corner + top * h.dim));
         }
     }

@@ -22,15 +22,16 @@ static void set_pack(
 
 static void set_multiply(
     crate_elements elements, const void *a, ptrdiff_t a_stride, const void *panels, int rows, int depth, int columns,
-    void *c, ptrdiff_t c_stride, crate_use use) {
-    FOR_FORMAT(elements, multiply(format, a, a_stride, panels, rows, depth, columns, c, c_stride, use))
+    void *c, ptrdiff_t c_stride, crate_elements result, crate_addends addends,
+    crate_memory later) {
+    FOR_FORMAT(elements, multiply(format, a, a_stride, panels, rows, depth, columns, c, c_stride, result, addends, later))
 }
 
 static void set_add_product(
     crate_elements elements, const void *a, ptrdiff_t a_stride, bool is_transposed, const void *b, ptrdiff_t b_stride,
-    int depth, int m, int n, float *c, ptrdiff_t c_stride, float *scratch) {
+    int part, int depth, int m, int n, float *c, ptrdiff_t c_stride, float *scratch) {
     FOR_FORMAT(
-        elements, add_product(format, a, a_stride, is_transposed, b, b_stride, depth, m, n, c, c_stride, scratch))
+        elements, add_product(format, a, a_stride, is_transposed, b, b_stride, part, depth, m, n, c, c_stride, scratch))
 }
 
 static void set_attend(
@@ -52,10 +53,30 @@ static void set_layer_norm(
 }
 
 static void set_layer_norm_backward(
-    bool is_bf16, const void *dy, const float *skip, const float *x, const float *weight, const float *means,
-    const float *inverses, int rows, int dim, float *dx, bool adds, float *dweight, float *dbias) {
-    if (is_bf16) layer_norm_backward(true, dy, skip, x, weight, means, inverses, rows, dim, dx, adds, dweight, dbias);
-    else layer_norm_backward(false, dy, skip, x, weight, means, inverses, rows, dim, dx, adds, dweight, dbias);
+    crate_elements elements, bool is_bf16, const void *dy, const float *skip, const float *x, const float *weight,
+    const float *bias, const float *means, const float *inverses, int rows, int dim, float *dx, bool adds, float *dweight,
+    float *dbias, void *y) {
+#define BACKWARD(is_bf16)                                                                                              \
+    layer_norm_backward(                                                                                               \
+        format, is_bf16, dy, skip, x, weight, bias, means, inverses, rows, dim, dx, adds, dweight, dbias, y)
+    if (is_bf16) FOR_FORMAT(elements, BACKWARD(true))
+    else FOR_FORMAT(elements, BACKWARD(false))
+}
+
+static void set_add_norm_and_threshold(
+    const float *x, const float *weight, const float *bias, const float *means, const float *inverses, int rows, int dim,
+    float threshold, float *y) {
+    add_norm_and_threshold(x, weight, bias, means, inverses, rows, dim, threshold, y);
+}
+
+static void set_mask(crate_elements elements, float *dy, const float *y, ptrdiff_t count, void *factor) {
+    FOR_FORMAT(elements, mask(format, dy, y, count, factor))
+}
+
+static void set_convert(crate_elements elements, const float *x, ptrdiff_t count, void *result) {
+    // bf16, whether or not the processor multiplies it.
+    if (elements == crate_bfloat16) convert(crate_bfloat16, x, count, result);
+    else FOR_FORMAT(elements, convert(format, x, count, result))
 }
 
 static double set_exercise(crate_elements elements, long repetitions) {
@@ -70,4 +91,4 @@ enum { set_has_bfloat16 = false };
 
 const crate_kernels KERNEL_SET = {
     KERNEL_NAME, set_has_bfloat16, set_pack, set_multiply, set_add_product, set_attend, set_attend_backward,
-    set_layer_norm, set_layer_norm_backward, set_exercise};
+    set_layer_norm, set_layer_norm_backward, set_add_norm_and_threshold, set_mask, set_convert, set_exercise};

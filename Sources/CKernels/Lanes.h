@@ -93,13 +93,13 @@ INLINE float largest_lane(lanes x) {
     return x[0];
 }
 
-/// e^x with a relative error under 1e-7; 0 below -87.
+/// e^x with a relative error under 1e-7 for x <= 87; 0 below about -87.7, where 2^n has no bits.
 ///
 /// x = n ln 2 + r with |r| <= ln 2 / 2. e^r is a polynomial of degree 7, and 2^n is built from exponent bits. Adding
 /// 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits.
 INLINE lanes exponential(lanes x) {
-    const lanes clamped = choose(x > -87.0f, x, splat(-87));
-    const lanes shifted = clamped * 1.44269504f + 12582912.0f;
+    const lanes clamped = larger_of_two(splat(-88), x);
+    const lanes shifted = fused(clamped, splat(1.44269504f), splat(12582912));
     const lanes n = shifted - 12582912.0f;
     const lanes r = fused(n, splat(2.1219444e-4f), fused(n, splat(-0.693359375f), clamped));
     lanes p = splat(1.984127e-4f);
@@ -111,5 +111,5 @@ INLINE lanes exponential(lanes x) {
     p = fused(p, r, splat(1));
     p = fused(p, r, splat(1));
     const int_lanes exponent = ((int_lanes)shifted << 23) + (127 << 23);
-    return choose(x > -87.0f, p * (lanes)exponent, splat(0));
+    return p * (lanes)exponent;
 }

@@ -54,8 +54,9 @@ enum { norm_rows = 4 };
 
 /// `height` rows, at most `norm_rows`: first the means of the gradient and of its projection of each, then everything by column.
 INLINE void layer_norm_backward_rows(
-    const bool is_bf16, const void *dy, const float *skip, const float *x, const float *weight, const float *means,
-    const float *inverses, const int height, int dim, float *dx, bool adds, float *dweight, float *dbias) {
+    crate_elements elements, const bool is_bf16, const void *dy, const float *skip, const float *x, const float *weight,
+    const float *bias, const float *means, const float *inverses, const int height, int dim, float *dx, bool adds,
+    float *dweight, float *dbias, void *y) {
     const crate_elements format = is_bf16 ? crate_bfloat16 : crate_float32;
     float gradient[norm_rows], projection[norm_rows];
 #define UPSTREAM(r, i, count)                                     \
@@ -82,7 +83,12 @@ INLINE void layer_norm_backward_rows(
             const lanes upstream = UPSTREAM(r, i, count), normalised = NORMALISED(r, i, count);           \
             weights = fused(upstream, normalised, weights);                                                             \
             biases += upstream;                                                                           \
-            lanes value = fused(upstream, load_floats(weight + i, count), splat(-gradient[r]));           \
+            const lanes scale = load_floats(weight + i, count);                                           \
+            if (y)                                                                                        \
+                store_factor(                                                                             \
+                    elements, y, (ptrdiff_t)r * dim + i,                                                  \
+                    fused(normalised, scale, load_floats(bias + i, count)), count);                       \
+            lanes value = fused(upstream, scale, splat(-gradient[r]));                                    \
             value = fused(normalised, splat(-projection[r]), value);                                      \
             value *= inverses[r];                                                                         \
             float *target = dx + (ptrdiff_t)r * dim + i;                                                  \
@@ -100,15 +106,18 @@ INLINE void layer_norm_backward_rows(
 
 /// The same bits as row after row: the sums of weight and bias take the rows in order.
 INLINE void layer_norm_backward(
-    const bool is_bf16, const void *dy, const float *skip, const float *x, const float *weight, const float *means,
-    const float *inverses, int rows, int dim, float *dx, bool adds, float *dweight, float *dbias) {
+    crate_elements elements, const bool is_bf16, const void *dy, const float *skip, const float *x, const float *weight,
+    const float *bias, const float *means, const float *inverses, int rows, int dim, float *dx, bool adds, float *dweight,
+    float *dbias, void *y) {
     for (int row = 0; row < rows; row += norm_rows) {
         const ptrdiff_t start = (ptrdiff_t)row * dim;
         const void *own = at(is_bf16 ? crate_bfloat16 : crate_float32, dy, start);
         const float *own_skip = skip ? skip + start : NULL;
-#define ROWS(height)                                                                                               \
-    layer_norm_backward_rows(                                                                                      \
-        is_bf16, own, own_skip, x + start, weight, means + row, inverses + row, height, dim, dx + start, adds, dweight, dbias)
+        void *own_y = y ? at(elements, y, start) : NULL;
+#define ROWS(height)                                                                                                     \
+    layer_norm_backward_rows(                                                                                            \
+        elements, is_bf16, own, own_skip, x + start, weight, bias, means + row, inverses + row, height, dim, dx + start, \
+        adds, dweight, dbias, own_y)
         switch (rows - row) {
         case 1: ROWS(1); break;
         case 2: ROWS(2); break;
@@ -116,5 +125,43 @@ INLINE void layer_norm_backward(
         default: ROWS(4);
         }
 #undef ROWS
+    }
+}
+
+INLINE void add_norm_and_threshold(
+    const float *x, const float *weight, const float *bias, const float *means, const float *inverses, int rows, int dim,
+    float threshold, float *y) {
+    for (int row = 0; row < rows; ++row, x += dim, y += dim) {
+        const float mean = means[row], inverse = inverses[row];
+#define ADD(i, count)                                                                                                     \
+    do {                                                                                                                  \
+        const lanes normalised = (load_floats(x + i, count) - mean) * inverse;                                            \
+        const lanes output = fused(normalised, load_floats(weight + i, count), load_floats(bias + i, count));             \
+        const lanes value = load_floats(y + i, count) + output - threshold;                                               \
+        store_some_words(y + i, (word_lanes)choose(value <= 0, splat(0), value), count);                                  \
+    } while (0)
+        FOR_VECTORS(dim, ADD);
+#undef ADD
+    }
+}
+
+INLINE void mask(crate_elements elements, float *dy, const float *y, ptrdiff_t count, void *factor) {
+    for (ptrdiff_t i = 0; i < count; i += 16) {
+        const int left = count - i < 16 ? (int)(count - i) : 16;
+        const lanes e = choose(load_floats(y + i, left) <= 0, splat(0), load_floats(dy + i, left));
+        store_some_words(dy + i, (word_lanes)e, left);
+        if (factor != dy) store_factor(elements, factor, i, e, left);
+    }
+}
+
+INLINE void convert(crate_elements elements, const float *x, ptrdiff_t count, void *result) {
+    for (ptrdiff_t i = 0; i < count; i += 16) {
+        const int left = count - i < 16 ? (int)(count - i) : 16;
+        const lanes value = load_floats(x + i, left);
+        if (elements == crate_bfloat16)
+            // The processor's conversion takes denormal floats as zeros.
+            store_some_halves(
+                (uint16_t *)result + i, __builtin_convertvector(bits_rounded_to_bf16(value) >> 16, half_lanes), left);
+        else store_factor(elements, result, i, value, left);
     }
 }

@@ -35,8 +35,8 @@ INLINE void load_block(
 INLINE void pack(
     crate_elements elements, const float *weight, ptrdiff_t k_step, ptrdiff_t j_step, int depth, int columns, void *panels) {
     const int pair = elements == crate_bfloat16 ? 2 : 1, steps = steps_of(elements, depth);
-    for (int column = 0; column < columns; column += tile_columns) {
-        const int width = 16 * vectors_from(column, columns);
+    for (int column = 0, width; column < columns; column += width) {
+        width = 16 * vectors_from(column, columns);
         uint32_t *panel = (uint32_t *)panels + (ptrdiff_t)column * steps;
         for (int j = 0; j < width; j += 16)
             for (int k = 0; k < depth; k += 16) {
@@ -53,23 +53,26 @@ INLINE void pack(
 
 INLINE void multiply(
     crate_elements elements, const void *a, ptrdiff_t a_stride, const void *panels, int rows, int depth, int columns,
-    void *c, ptrdiff_t c_stride, crate_use use) {
-    const crate_elements result = use == crate_store_factor ? elements : crate_float32;
+    void *c, ptrdiff_t c_stride, crate_elements result, crate_addends addends, crate_memory later) {
     const bool has_half = elements == crate_bfloat16 && depth % 2 != 0;
     const int steps = steps_of(elements, depth);
     const int block = block_rows_of(elements, rows, depth);
+    enum { piece = 512 };
+    upcoming next = upcoming_rows(later.start, piece, (int)(later.bytes / piece), piece, tiles_of(rows, columns));
     for (int top = 0; top < rows; top += block) {
         const int height = rows - top < block ? rows - top : block;
-        for (int column = 0; column < columns; column += tile_columns) {
-            const int width = 16 * vectors_from(column, columns);
+        for (int column = 0, width; column < columns; column += width) {
+            width = 16 * vectors_from(column, columns);
             const factors f = {
                 at(elements, a, top * a_stride), a_stride * size_of(elements), 4,
                 (const uint32_t *)panels + (ptrdiff_t)column * steps, width, steps - has_half, has_half};
+            const ptrdiff_t corner = top * c_stride + column;
             multiply_tiles(
                 elements, &f, 1, height,
                 (destination){
-                    at(result, c, top * c_stride + column), c_stride, columns - column < width ? columns - column : width,
-                    use == crate_add, result});
+                    at(result, c, corner), c_stride, columns - column < width ? columns - column : width, result,
+                    {addends.matrix ? addends.matrix + corner : NULL, addends.row ? addends.row + column : NULL, addends.sign}},
+                &next);
         }
     }
 }
@@ -79,53 +82,65 @@ INLINE void pair_rows(const uint16_t *x, ptrdiff_t x_stride, int rows, int colum
     for (int row = 0; row < rows; row += 2)
         for (int column = 0; column < columns; column += 16) {
             const uint16_t *first = x + row * x_stride + column;
-            const lanes second = row + 1 < rows ? load_bf16(first + x_stride, columns - column) : splat(0);
-            store_words(pairs + row / 2 * stride + column, pairs_of(load_bf16(first, columns - column), second));
+            const int count = row + 1 < rows ? columns - column : 0;
+            store_words(
+                pairs + row / 2 * stride + column,
+                pairs_of_halves(load_some_halves(first, columns - column), load_some_halves(first + x_stride, count)));
         }
 }
 
-/// A block of rows of C += A B, over steps of which a panel of B and pairs of A fit in the cache.
+/// C (m, n) += A B for a block of rows of A. Meanwhile the columns of the next panel are fetched or, during the last, those of the
+/// first panel of the `depth_left` rows that follow B.
 INLINE void add_chunk(
-    crate_elements elements, factors f, const void *b, ptrdiff_t b_stride, int depth, int m, int n, float *c,
+    crate_elements elements, factors f, const void *b, ptrdiff_t b_stride, int depth, int depth_left, int m, int n, float *c,
     ptrdiff_t c_stride, uint32_t *panel) {
     f.b = panel;
-    for (int column = 0; column < n; column += tile_columns) {
-        const int width = 16 * vectors_from(column, n), left = n - column;
-        const void *source = at(elements, b, column);
+    for (int column = 0, width; column < n; column += width) {
+        const int left = n - column;
+        width = 16 * vectors_from(column, n);
+        const uint32_t *source = at(elements, b, column);
         if (elements == crate_bfloat16) {
-            pair_rows(source, b_stride, depth, left < width ? left : width, panel, width);
+            pair_rows((const uint16_t *)source, b_stride, depth, left < width ? left : width, panel, width);
         } else {
             for (int k = 0; k < depth; ++k)
                 for (int j = 0; j < width; j += 16)
                     store((float *)panel + k * width + j, load_factor(elements, source, k * b_stride + j, left - j));
         }
         f.b_step = width;
+        const bool is_last = left <= width;
+        const void *following = is_last ? at(elements, b, depth * b_stride) : at(elements, source, width);
+        const int following_rows = !is_last ? depth : depth_left < depth ? depth_left : depth;
+        upcoming next = upcoming_rows(
+            following, b_stride * size_of(elements), following_rows, width * size_of(elements), tiles_of(m, width));
         multiply_tiles(
             elements, &f, 1, m,
-            (destination){c + column, c_stride, left < width ? left : width, true, crate_float32});
+            (destination){c + column, c_stride, left < width ? left : width, crate_float32, {c + column, NULL, 0}}, &next);
     }
 }
 
 INLINE void add_product(
     crate_elements elements, const void *a, ptrdiff_t a_stride, const bool is_transposed, const void *b, ptrdiff_t b_stride,
-    int depth, int m, int n, float *c, ptrdiff_t c_stride, float *scratch) {
+    int part, int depth, int m, int n, float *c, ptrdiff_t c_stride, float *scratch) {
     uint32_t *panel = (uint32_t *)scratch, *pairs = panel + chunk_steps * tile_columns;
     const int chunk = elements == crate_bfloat16 ? 2 * chunk_pairs : chunk_steps;
-    for (int first = 0; first < depth; first += chunk) {
-        const int height = depth - first < chunk ? depth - first : chunk;
+    for (int first = 0, height; first < depth; first += height) {
+        const int end = first / part * part + part;  // of the part to which `first` belongs
+        height = (end < depth ? end : depth) - first;
+        if (height > chunk) height = chunk;
+        const int left = depth - first - height;
         const void *rows = at(elements, b, first * b_stride);
         if (elements != crate_bfloat16) {
             const factors f = {
                 at(elements, a, first * (is_transposed ? a_stride : 1)), is_transposed ? 4 : 4 * a_stride,
                 is_transposed ? 4 * a_stride : 4, NULL, 0, height, false};
-            add_chunk(elements, f, rows, b_stride, height, m, n, c, c_stride, panel);
+            add_chunk(elements, f, rows, b_stride, height, left, m, n, c, c_stride, panel);
             continue;
         }
         for (int top = 0; top < m; top += block_columns) {
             const int width = m - top < block_columns ? m - top : block_columns;
             pair_rows((const uint16_t *)a + first * a_stride + top, a_stride, height, width, pairs, up_to_16(width));
             const factors f = {pairs, 4, 4 * up_to_16(width), NULL, 0, (height + 1) / 2, false};
-            add_chunk(elements, f, rows, b_stride, height, width, n, c + top * c_stride, c_stride, panel);
+            add_chunk(elements, f, rows, b_stride, height, left, width, n, c + top * c_stride, c_stride, panel);
         }
     }
 }

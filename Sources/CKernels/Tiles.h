@@ -72,35 +72,46 @@ INLINE double exercise(crate_elements elements, long repetitions) {
     return sum_of_lanes(total) < 0 ? 0 : 2.0 * (is_bf16 ? 2 : 1) * tile_rows * tile_columns * (double)repetitions;
 }
 
-/// Where a tile goes: added to the floats at c, or stored there in a format. `columns` of it exist.
+/// Where a tile goes, in which format, and what is added to it: of the result, `columns` exist. Only floats have addends.
 typedef struct {
     void *c;
     ptrdiff_t stride;
     int columns;
-    bool adds;
     crate_elements elements;
+    crate_addends addends;
 } destination;
 
 INLINE void store_sums(
-    lanes (*sum)[TILE_VECTORS], const int rows, const int vectors, void *c, ptrdiff_t stride, const bool adds,
-    const crate_elements elements, const int columns) {
-    UNROLL for (int r = 0; r < rows; ++r)
-        UNROLL for (int v = 0; v < vectors; ++v) {
+    lanes (*sum)[TILE_VECTORS], const int rows, const int vectors, void *c, ptrdiff_t stride, const crate_elements elements,
+    const float *matrix, const float *row, float sign, const int columns) {
+    UNROLL for (int v = 0; v < vectors; ++v) {
+        const int count = columns - 16 * v;
+        const lanes bias = row ? (lanes)load_some_words(row + 16 * v, count) * sign : splat(0);
+        UNROLL for (int r = 0; r < rows; ++r) {
             const ptrdiff_t place = r * stride + 16 * v;
-            const int count = columns - 16 * v;
-            const lanes x = adds ? sum[r][v] + load_factor(crate_float32, c, place, count) : sum[r][v];
+            lanes x = sum[r][v];
+            if (matrix && row) x += (lanes)load_some_words(matrix + place, count) + bias;
+            else if (matrix) x += (lanes)load_some_words(matrix + place, count);
+            else if (row) x += bias;
             store_factor(elements, c, place, x, count);
         }
+    }
 }
 
 INLINE void store_tile(
     lanes (*sum)[TILE_VECTORS], const int rows, const int vectors, const destination *to, ptrdiff_t row, ptrdiff_t column) {
+    const ptrdiff_t corner = row * to->stride + column, stride = to->stride;
     const int columns = to->columns - (int)column, whole = 16 * vectors;
-    void *c = at(to->elements, to->c, row * to->stride + column);
-    if (columns < whole) store_sums(sum, rows, vectors, c, to->stride, to->adds, to->elements, columns);
-    else if (to->adds) store_sums(sum, rows, vectors, c, to->stride, true, crate_float32, whole);
-    else if (to->elements == crate_float32) store_sums(sum, rows, vectors, c, to->stride, false, crate_float32, whole);
-    else store_sums(sum, rows, vectors, c, to->stride, false, to->elements, whole);
+    const float *matrix = to->addends.matrix ? to->addends.matrix + corner : NULL;
+    const float *line = to->addends.row ? to->addends.row + column : NULL;
+    const float sign = to->addends.sign;
+    void *c = at(to->elements, to->c, corner);
+    // The usual cases once more, without conditions in the loops.
+    if (columns < whole) store_sums(sum, rows, vectors, c, stride, to->elements, matrix, line, sign, columns);
+    else if (matrix && !line) store_sums(sum, rows, vectors, c, stride, crate_float32, matrix, NULL, 0, whole);
+    else if (matrix || line) store_sums(sum, rows, vectors, c, stride, crate_float32, matrix, line, sign, whole);
+    else if (to->elements == crate_float32) store_sums(sum, rows, vectors, c, stride, crate_float32, NULL, NULL, 0, whole);
+    else store_sums(sum, rows, vectors, c, stride, to->elements, NULL, NULL, 0, whole);
 }
 
 /// C = A B, or A B + A' B'.
@@ -150,18 +161,44 @@ INLINE tile_function tile_of(crate_elements elements, int rows, int vectors) {
     return fp32_tiles[vectors - 1][rows - 1];
 }
 
-/// The columns from `column` on that a tile computes, in vectors.
+/// The columns from `column` on that a tile computes, in vectors: the columns are divided evenly, since a narrow tile has too
+/// few sums to keep a processor busy.
 INLINE int vectors_from(int column, int columns) {
-    const int vectors = (columns - column + 15) / 16;
-    return vectors < TILE_VECTORS ? vectors : TILE_VECTORS;
+    const int vectors = (columns - column + 15) / 16, tiles = (vectors + TILE_VECTORS - 1) / TILE_VECTORS;
+    return (vectors + tiles - 1) / tiles;
+}
+
+/// Rows of memory that are read after a product. They are fetched into the L2 cache while it computes, `rows_a_tile` at a time,
+/// where they are too far apart for the processor to foresee, or were written too long ago.
+typedef struct {
+    const char *row;
+    ptrdiff_t stride;  // in bytes
+    int rows, bytes, rows_a_tile;
+} upcoming;
+
+INLINE int tiles_of(int rows, int columns) {
+    return (rows + tile_rows - 1) / tile_rows * ((columns + tile_columns - 1) / tile_columns);
+}
+
+/// To be fetched during `tiles` tiles.
+INLINE upcoming upcoming_rows(const void *row, ptrdiff_t stride, int rows, ptrdiff_t bytes, int tiles) {
+    return (upcoming){row, stride, rows, (int)bytes, tiles > 0 ? (rows + tiles - 1) / tiles : 0};
+}
+
+INLINE void fetch(upcoming *next) {
+    for (int i = 0; i < next->rows_a_tile && next->rows > 0; ++i, --next->rows, next->row += next->stride)
+        for (int offset = 0; offset < next->bytes; offset += 64) __builtin_prefetch(next->row + offset, 0, 2);
 }
 
 /// C (rows, columns of `to`) = A B, or A B + A' B', where rows of B are whole vectors. A tile's columns of B stay in the
 /// cache for all rows.
-INLINE void multiply_tiles(crate_elements elements, const factors *f, const int count, int rows, destination to) {
-    for (int column = 0; column < to.columns; column += tile_columns) {
-        const int vectors = vectors_from(column, to.columns);
-        for (int row = 0; row < rows; row += tile_rows)
+INLINE void multiply_tiles(
+    crate_elements elements, const factors *f, const int count, int rows, destination to, upcoming *next) {
+    for (int column = 0, vectors; column < to.columns; column += 16 * vectors) {
+        vectors = vectors_from(column, to.columns);
+        for (int row = 0; row < rows; row += tile_rows) {
+            fetch(next);
             tile_of(elements, rows - row < tile_rows ? rows - row : tile_rows, vectors)(f, count, row, column, &to);
+        }
     }
 }

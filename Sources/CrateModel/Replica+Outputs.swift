@@ -36,7 +36,10 @@ extension Replica {
         shape.images = images
         let tokens = PassTensor(
             name: "patch_embed", shape: [images, shape.tokens, shape.dim], values: Operand(network.embedding.tokens))
-        return [tokens] + network.encoder.flatMap { $0.tensors(shape) } + network.head.tensors(shape)
+        let blocks = network.encoder.indices.flatMap {
+            network.encoder[$0].tensors(network.input(ofBlock: $0), shape, parameters.pointer)
+        }
+        return [tokens] + blocks + network.head.tensors(shape, parameters.pointer)
     }
 }
 
@@ -44,16 +47,23 @@ extension Replica {
 package struct PassTensor {
     package let name: String
     package let shape: [Int]
-    package let values: Operand
+    /// The values, valid until the next pass.
+    package let copy: () -> [Float]
 
-    package var count: Int { shape.reduce(1, *) }
+    /// A tensor whose values are computed when they are read.
+    init(name: String, shape: [Int], copy: @escaping () -> [Float]) {
+        (self.name, self.shape, self.copy) = (name, shape, copy)
+    }
 
-    package func copy() -> [Float] {
-        guard values.format == .bfloat16 else {
-            return [Float](
-                UnsafeBufferPointer(start: values.memory.assumingMemoryBound(to: Float.self), count: count))
+    init(name: String, shape: [Int], values: Operand) {
+        let count = shape.reduce(1, *)
+        self.init(name: name, shape: shape) {
+            guard values.format == .bfloat16 else {
+                return [Float](
+                    UnsafeBufferPointer(start: values.memory.assumingMemoryBound(to: Float.self), count: count))
+            }
+            let halves = values.memory.assumingMemoryBound(to: UInt16.self)
+            return (0..<count).map { Float(bitPattern: UInt32(halves[$0]) << 16) }
         }
-        let halves = values.memory.assumingMemoryBound(to: UInt16.self)
-        return (0..<count).map { Float(bitPattern: UInt32(halves[$0]) << 16) }
     }
 }

@@ -28,7 +28,7 @@ package struct Replica: ~Copyable {
 }
 
 extension Replica {
-    /// Images in a micro-batch beyond which throughput does not improve: 8, or one for each thread if there are more.
+    /// Images in a micro-batch beyond which no threads are busier: 8, or one for each thread if there are more.
     package static func usefulImages(threads: Int) -> Int { max(8, threads) }
 
     /// A replica with zeroed parameters for micro-batches of up to `images` images. Without `isTrained` it has no
@@ -39,8 +39,11 @@ extension Replica {
     ) throws {
         let parameters = try OwnedBuffer<Float>(count: model.layout.bufferCount)
         let gradients = try OwnedBuffer<Float>(count: isTrained ? model.layout.bufferCount : 0)
+        let bytes = try ReplicaBytes(
+            model, images: images, precision: precision, products: products, threads: team.count)
         var builder = try LayerBuilder(
-            model.configuration, images: images, precision.format, products, threads: team.count, arena: Arena())
+            model.configuration, images: images, precision.format(products), products, threads: team.count,
+            arena: Arena(reserving: bytes.total))
         let network = try Network(model.configuration, model.classifier, in: &builder)
         let shape = builder.shape
         let (scratch, prepared, _) = try builder.finish(model.configuration)

@@ -2,12 +2,18 @@ import ArgumentParser
 import Kernels
 
 extension Precision: ExpressibleByArgument {}
+extension ProductBackend: ExpressibleByArgument {}
 
 package struct SpeedOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Threads per rank; give mpirun as many cores per rank.", valueName: "n"))
     package var threads = 1
     @Option(help: ArgumentHelp("Precision of matrix products; everything else is fp32.", valueName: "fp32|bf16"))
     package var precision = Precision.fp32
+    @Option(
+        help: ArgumentHelp(
+            "Kernels of products of tokens and weights: the program's own or OpenBLAS's, which round differently.",
+            valueName: "packed|blas"))
+    package var products = ProductBackend.fastest
 
     package init() {}
 

@@ -46,7 +46,7 @@ struct AnalyzeCommand: ParsableCommand {
             let measurements = try checkpoint.map { path in
                 try analyseCheckpoint(
                     path, data: data, images: images, maskRatio: maskRatio, precision: precision,
-                    threads: speed.threads, world: world
+                    products: speed.products, threads: speed.threads, world: world
                 ) { printError("warning: \($0)") }
             }
             let table = MetricsTable(measurements)

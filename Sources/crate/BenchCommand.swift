@@ -26,7 +26,7 @@ struct BenchCommand: ParsableCommand {
     var batchSize = 32
     @Option(
         help: ArgumentHelp(
-            "Images per pass on a rank (default: up to 8, or the number of threads).", valueName: "images"))
+            "Images per pass on a rank (default: as in pretrain).", valueName: "images"))
     var microBatch: Int?
     @Option(help: ArgumentHelp("Steps to measure, after one warm-up step.", valueName: "n"))
     var steps = 5
@@ -78,7 +78,7 @@ struct BenchCommand: ParsableCommand {
                 schedule: LearningRate(peak: 1e-5, warmupSteps: 0, totalSteps: steps + 2), weightDecay: 0.1, clip: 1,
                 maskRatio: masking.maskRatio, normalisation: .imageNet, seed: 0, sampleCount: sampleCount)
             let result = try benchmark(
-                configuration, data: data, threads: speed.threads, steps: steps,
+                configuration, data: data, threads: speed.threads, products: speed.products, steps: steps,
                 bucketBytes: bucket.bytes, world: world)
             if world.rank == 0 { json ? try printJSON(result) : printTable(result) }
         }

@@ -23,7 +23,8 @@ struct CompareCommand: ParsableCommand {
 
     func run() throws {
         let rows = try compareWithGoldenCase(
-            at: path, speed.announcedPrecision() == .fp32 ? .fp32(tolerance) : .bf16, threads: speed.threads)
+            at: path, speed.announcedPrecision() == .fp32 ? .fp32(tolerance) : .bf16, threads: speed.threads,
+            products: speed.products)
         let width = rows.map(\.kind.count).max() ?? 0
         print("\("tensor kind".padded(to: width))  tensors  worst error  worst tensor")
         for row in rows {

@@ -28,7 +28,7 @@ struct EvaluateCommand: ParsableCommand {
         try runWithWorld { world in
             let result = try evaluateCheckpoint(
                 checkpoint, data: data, maskRatio: maskRatio, precision: speed.announcedPrecision(world),
-                threads: speed.threads, world: world)
+                products: speed.products, threads: speed.threads, world: world)
             guard world.rank == 0 else { return }
             for warning in result.warnings { printError("warning: \(warning)") }
             print("\(result.result.text) over \(counted(result.samples, "sample")), \(result.file)")

@@ -35,9 +35,9 @@ struct FeatureOptions: ParsableArguments {
 extension SpeedOptions {
     /// The precision; rank 0 warns if the processor has no bf16 products.
     func announcedPrecision(_ world: World? = nil) -> Precision {
-        if precision == .bf16, !Precision.hasBFloat16Products, world?.rank ?? 0 == 0 {
-            printError(
-                "warning: this processor has no bf16 products: factors are rounded to bf16, at the speed of fp32")
+        if precision.format(products) == .roundedFloat32, world?.rank ?? 0 == 0 {
+            let subject = Precision.hasBFloat16Products ? "OpenBLAS" : "this processor"
+            printError("warning: \(subject) has no bf16 products: factors are rounded to bf16, at the speed of fp32")
         }
         return precision
     }
@@ -50,7 +50,7 @@ extension SpeedOptions {
     ) throws -> LoadedModel {
         let loaded = try LoadedModel(
             path, images: images, imageSize: imageSize, stride: stride, precision: announcedPrecision(world),
-            threads: threads, world: world)
+            products: products, threads: threads, world: world)
         if world.rank == 0 { for warning in loaded.warnings { printError("warning: \(warning)") } }
         if let random { loaded.replica.initialise(seed: random) }
         return loaded

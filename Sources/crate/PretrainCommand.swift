@@ -75,6 +75,7 @@ struct PretrainCommand: ParsableCommand {
             print(isDrawn ? "images drawn for this, since there is no --data" : "shards of \(data)")
             try debugRun(
                 configuration, data: data, checkpoint: newest?.path, threads: training.run.speed.threads,
+                products: training.run.speed.products,
                 dump: RunFile.debug.path(in: training.run.files.run)
             ) { print($0) }
         }

@@ -26,8 +26,8 @@ struct RecipeOptions: ParsableArguments {
     var virtualRanks: Int?
     @Option(
         help: ArgumentHelp(
-            "Images of one pass on a rank (default: the divisor of a virtual rank's share that keeps the threads busiest, "
-                + "up to 8 or their number).",
+            "Images of one pass on a rank, which change memory but no bits (default: about 4, and as many as keep the "
+                + "threads busy).",
             valueName: "images"))
     var microBatch: Int?
     @Option(help: ArgumentHelp("Format in which gradients are sent between ranks.", valueName: "fp32|bf16"))

@@ -33,13 +33,17 @@ import Testing
         }
     }
 
-    /// Twelve steps with clipping write the same bytes on any number of threads, and with any instruction set in fp32.
-    @Test func resultsDependOnNeitherThreadsNorInstructionSet() throws {
+    /// Twelve steps with clipping write the same bytes on any number of threads, with micro-batches of any size, and with any
+    /// instruction set in fp32.
+    @Test func resultsDependOnNeitherThreadsNorMicroBatchNorInstructionSet() throws {
         try withShards { path in
-            let options = ["--virtual-ranks", "2", "--micro-batch", "4", "--steps", "12"]
-            func bytesOf(_ run: String, ranks: Int, threads: Int, kernels: String? = nil) throws -> [Data] {
+            let options = ["--virtual-ranks", "2", "--steps", "12"]
+            func bytesOf(
+                _ run: String, ranks: Int, threads: Int, microBatch: Int = 4, kernels: String? = nil
+            ) throws -> [Data] {
+                let own = ["--threads", "\(threads)", "--micro-batch", "\(microBatch)"]
                 let result = try crate(
-                    pretrainArguments(path, run: run, options + ["--threads", "\(threads)"]), ranks: ranks,
+                    pretrainArguments(path, run: run, options + own), ranks: ranks,
                     environment: kernels.map { ["CRATE_KERNELS": $0] } ?? [:])
                 try #require(result.status == 0, "\(result.errors)")
                 return try bytes("\(path)/\(run)", step: 12)
@@ -49,10 +53,35 @@ import Testing
                 let own = try bytesOf("threads\(threads)", ranks: threads == 3 ? 2 : 1, threads: threads)
                 #expect(own == expected, "\(threads) threads")
             }
+            for microBatch in [1, 2, 8] {
+                let own = try bytesOf("images\(microBatch)", ranks: 1, threads: 2, microBatch: microBatch)
+                #expect(own == expected, "micro-batches of \(microBatch)")
+            }
             // Of the sets that the processor does not have, the program takes its own.
             for kernels in ["avx2", "avx512"] {
                 #expect(try bytesOf(kernels, ranks: 1, threads: 2, kernels: kernels) == expected, "\(kernels)")
             }
+        }
+    }
+
+    /// OpenBLAS's products round differently, and are used again when the run is resumed.
+    @Test func runsWithOpenBLASTrainAlike() throws {
+        try withShards { path in
+            let options = ["--virtual-ranks", "2", "--steps", "6", "--products"]
+            for products in ["packed", "blas"] {
+                let result = try crate(pretrainArguments(path, run: products, options + [products]))
+                try #require(result.status == 0, "\(result.errors)")
+            }
+            for (loss, expected) in zip(try logged("loss", "\(path)/blas"), try logged("loss", "\(path)/packed")) {
+                #expect(abs(loss - expected) <= 1e-5 * expected)
+            }
+            let whole = try bytes("\(path)/blas", step: 6)
+            #expect(try bytes("\(path)/packed", step: 6) != whole)
+            let part = try crate(pretrainArguments(path, run: "part", options + ["blas", "--stop-after", "3"]))
+            try #require(part.status == 0, "\(part.errors)")
+            let resumed = try crate(["pretrain", "--run", "\(path)/part", "--resume"])
+            try #require(resumed.status == 0, "\(resumed.errors)")
+            #expect(try bytes("\(path)/part", step: 6) == whole)
         }
     }
 

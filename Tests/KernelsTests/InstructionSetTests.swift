@@ -29,12 +29,14 @@ import Testing
             let first = Int(part.lowerBound)
             kernels.multiply(
                 elements, a.pointer + first * Int(depth), Int(depth), panels.pointer, Int32(part.count), depth, columns,
-                product.pointer + first * Int(columns), Int(columns), crate_store)
+                product.pointer + first * Int(columns), Int(columns), crate_float32,
+                crate_addends(), crate_memory())
         }
         for part in [0..<split, split..<depth] {
             let first = Int(part.lowerBound)
             kernels.add_product(
-                elements, a.pointer + first, Int(depth), true, product.pointer, Int(columns), rows, Int32(part.count),
+                elements, a.pointer + first, Int(depth), true, product.pointer, Int(columns), 20, rows,
+                Int32(part.count),
                 columns, gradient.pointer + first * Int(columns), Int(columns), scratch.pointer)
         }
         let head = try attend(kernels, elements)

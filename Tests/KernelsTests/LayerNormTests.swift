@@ -53,6 +53,7 @@ struct NormCase: ~Copyable {
         let (dy, before) = (Values(5 * dim, key: 4), Values(5 * dim, key: 5))
         let y = try OperandBuffer(count: 5 * dim, .float32)
         let upstream = try OperandBuffer(dy.floats, .float32)
+        let again = try OperandBuffer(count: 5 * dim, .float32)
         let dx = try buffer(before.floats)
         let dweight = try OwnedBuffer<Float>(count: dim)
         let dbias = try OwnedBuffer<Float>(count: dim)
@@ -60,7 +61,8 @@ struct NormCase: ~Copyable {
         // `skip` aliases dx, as it does in the model.
         layerNormBackward(
             upstream.operand, skip: mode.skips ? UnsafePointer(dx.pointer) : nil, test.normalised, into: dx.pointer,
-            isAdding: mode.isAdding, dweight: dweight.pointer, dbias: dbias.pointer)
+            isAdding: mode.isAdding, dweight: dweight.pointer, dbias: dbias.pointer, output: again.operand)
+        #expect(again.doubles == y.doubles)
 
         let whole = mode.skips ? zip(dy.doubles, before.doubles).map(+) : dy.doubles
         func loss(_ x: [Double], _ weight: [Double], _ bias: [Double]) -> Double {

@@ -38,7 +38,8 @@ import Testing
     }
 
     @Test func formatsMatchThePrecision() {
-        #expect(Precision.fp32.format == .float32)
-        #expect(Precision.bf16.format == (Precision.hasBFloat16Products ? .bfloat16 : .roundedFloat32))
+        #expect(Precision.fp32.format(.blas) == .float32)
+        #expect(Precision.bf16.format(.packed) == (Precision.hasBFloat16Products ? .bfloat16 : .roundedFloat32))
+        #expect(Precision.bf16.format(.blas) == .roundedFloat32)
     }
 }

@@ -32,12 +32,20 @@ struct ProductCase: CustomTestStringConvertible {
             let right = isTransposed ? Grid(n, k, rounded.doubles).transposed : Grid(k, n, rounded.doubles)
             let product = (Grid(m, k, a.doubles) * right).values
 
-            let before = Values(m * n, key: 3)
-            let sum = try buffer(before.floats)
-            for _ in 0..<2 {
-                multiply(Matrix(a.operand, m, k), packed, into: Matrix(sum.pointer, m, n), isAdding: true)
+            let (addend, bias) = (Values(m * n, key: 3), Values(n, key: 4))
+            for (hasAddend, hasBias) in [(false, false), (true, false), (false, true), (true, true)] {
+                let sum = try OwnedBuffer<Float>(count: m * n)
+                multiply(
+                    Matrix(a.operand, m, k), packed, into: Matrix(sum.pointer, m, n),
+                    adding: hasAddend ? addend.floats : nil, bias: hasBias ? bias.floats : nil, sign: -1)
+                let expected = product.enumerated().map { index, value in
+                    value + (hasAddend ? addend.doubles[index] : 0) - (hasBias ? bias.doubles[index % n] : 0)
+                }
+                #expect(relativeError(copy(sum), expected) < 1e-6)
             }
-            #expect(relativeError(copy(sum), zip(before.doubles, product).map { $0 + 2 * $1 }) < 1e-6)
+            let sum = try buffer(addend.floats)
+            multiply(Matrix(a.operand, m, k), packed, into: Matrix(sum.pointer, m, n), adding: sum.pointer)
+            #expect(relativeError(copy(sum), zip(addend.doubles, product).map { $0 + $1 }) < 1e-6)
             let factor = try OperandBuffer(count: m * n, test.format)
             multiply(Matrix(a.operand, m, k), packed, into: Matrix(factor.operand, m, n))
             #expect(relativeError(factor.doubles, product) < tolerance(test.format, fp32: 1e-6))

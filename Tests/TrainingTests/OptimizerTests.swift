@@ -91,7 +91,7 @@ import Training
         #expect(areIndependent == [true, true, true, false, false, false, false])
     }
 
-    @Test(arguments: [(32, 1, 8), (32, 2, 8), (12, 2, 6), (28, 2, 7), (2, 2, 1), (22, 1, 2)])
+    @Test(arguments: [(32, 1, 4), (32, 2, 4), (12, 2, 6), (28, 2, 7), (2, 2, 1), (22, 1, 2)])
     func defaultMicroBatchDividesTheBatch(batch: Int, virtualRanks: Int, expected: Int) {
         let microBatch = TrainingConfiguration.defaultMicroBatch(
             batchSize: batch, virtualRanks: virtualRanks, threads: 1)
@@ -99,7 +99,8 @@ import Training
     }
 
     @Test(arguments: [
-        (32, 2, 8), (32, 4, 8), (32, 16, 16), (24, 3, 6), (24, 6, 6), (24, 16, 12), (30, 5, 5), (7, 16, 7), (14, 4, 7),
+        (32, 2, 4), (32, 4, 4), (32, 3, 8), (32, 16, 16), (24, 3, 6), (24, 6, 6), (24, 16, 12), (30, 5, 5), (7, 16, 7),
+        (14, 4, 7),
     ])
     func defaultMicroBatchKeepsThreadsBusy(samples: Int, threads: Int, expected: Int) {
         let microBatch = TrainingConfiguration.defaultMicroBatch(batchSize: samples, virtualRanks: 1, threads: threads)

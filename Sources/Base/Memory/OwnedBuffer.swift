@@ -11,7 +11,10 @@ package struct OwnedBuffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Send
 
     /// Throws `Failure` if the memory is not available.
     package init(count: Int) throws {
-        pointer = try allocateZeroed(count, of: Element.self)
+        let byteCount = try paddedByteCount(count, of: Element.self)
+        let memory = try allocate(byteCount)
+        memset(memory, 0, byteCount)
+        pointer = memory.bindMemory(to: Element.self, capacity: count)
         self.count = count
     }
 
@@ -29,7 +32,9 @@ package struct OwnedBuffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Send
 
 /// Zeroed, aligned blocks with one owner, freed together: the memory of a model's passes.
 package struct Arena: ~Copyable, @unchecked Sendable {
-    private var blocks: [UnsafeMutableRawPointer] = []
+    private var allocations: [UnsafeMutableRawPointer] = []
+    /// What is left of the memory that was reserved.
+    private var rest: (start: UnsafeMutableRawPointer, byteCount: Int) = (nowhere, 0)
     private let isCounting: Bool
     /// Bytes of all blocks, including padding.
     package private(set) var byteCount = 0
@@ -39,18 +44,39 @@ package struct Arena: ~Copyable, @unchecked Sendable {
         self.isCounting = isCounting
     }
 
-    deinit { for block in blocks { free(block) } }
+    /// An empty arena with room for blocks of `byteCount` bytes together, so that even small ones lie in huge pages. Throws `Failure`
+    /// if the memory is not available.
+    package init(reserving byteCount: Int) throws {
+        self.init()
+        rest = (try allocate(byteCount), byteCount)
+        allocations.append(rest.start)
+    }
+
+    deinit { for allocation in allocations { free(allocation) } }
 
     /// `count` zeroed floats, aligned and padded like `OwnedBuffer`, valid as long as the arena exists.
     package mutating func floats(_ count: Int) throws -> UnsafeMutablePointer<Float> {
-        let (total, overflow) = byteCount.addingReportingOverflow(try paddedByteCount(count, of: Float.self))
+        let padded = try paddedByteCount(count, of: Float.self)
+        let (total, overflow) = byteCount.addingReportingOverflow(padded)
         guard !overflow else { throw Failure("\(count) elements too many", hint: "check the sizes asked for") }
-        let pointer = isCounting ? Self.nowhere : try allocateZeroed(count, of: Float.self)
-        if !isCounting { blocks.append(pointer) }
+        let block = isCounting ? Self.nowhere : try zeroed(padded)
         byteCount = total
-        return pointer
+        return block.bindMemory(to: Float.self, capacity: count)
+    }
+
+    private mutating func zeroed(_ padded: Int) throws -> UnsafeMutableRawPointer {
+        let block: UnsafeMutableRawPointer
+        if padded <= rest.byteCount {
+            block = rest.start
+            rest = (block + padded, rest.byteCount - padded)
+        } else {
+            block = try allocate(padded)
+            allocations.append(block)
+        }
+        memset(block, 0, padded)
+        return block
     }
 
     /// An aligned address in an unmapped page.
-    private static var nowhere: UnsafeMutablePointer<Float> { UnsafeMutablePointer(bitPattern: 64)! }
+    private static var nowhere: UnsafeMutableRawPointer { UnsafeMutableRawPointer(bitPattern: 64)! }
 }

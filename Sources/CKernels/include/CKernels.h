@@ -17,8 +17,18 @@ typedef enum {
     crate_bfloat16
 } crate_elements;
 
-/// What becomes of a result: stored in the format of factors, stored as floats, or added to the floats that are there.
-typedef enum { crate_store_factor, crate_store, crate_add } crate_use;
+/// What is added to a product: the elements of `matrix`, which is laid out as the result and may be it, and `sign` times `row`
+/// to every row. Either may be NULL.
+typedef struct {
+    const float *matrix, *row;
+    float sign;
+} crate_addends;
+
+/// Memory that is read next, and fetched into the cache meanwhile. NULL: none.
+typedef struct {
+    const void *start;
+    ptrdiff_t bytes;
+} crate_memory;
 
 /// N images of T tokens; a head has P of the D = H P channels.
 typedef struct {
@@ -36,17 +46,19 @@ typedef struct {
         crate_elements elements, const float *weight, ptrdiff_t k_step, ptrdiff_t j_step, int depth, int columns,
         void *panels);
 
-    /// C (rows, columns) = A B, A (rows, depth), B in panels. Rows of A and C are `a_stride` and `c_stride` elements apart.
+    /// C (rows, columns) = A B + addends, A (rows, depth), B in panels, C in the format `result`: floats, or without addends that
+    /// of A. Rows of A and C are `a_stride` and `c_stride` elements apart.
     void (*multiply)(
         crate_elements elements, const void *a, ptrdiff_t a_stride, const void *panels, int rows, int depth, int columns,
-        void *c, ptrdiff_t c_stride, crate_use use);
+        void *c, ptrdiff_t c_stride, crate_elements result, crate_addends addends,
+        crate_memory later);
 
     /// C (m, n) += A B, B (depth, n), both in the format of factors, C floats; A is (m, depth), or in memory its transpose
-    /// (depth, m), which it must be in bf16. Rows in memory are `a_stride`, `b_stride` and `c_stride` elements apart. `scratch`:
-    /// `crate_product_scratch_count` floats.
+    /// (depth, m), which it must be in bf16. The sums of `part` rows of B are added after those of the rows before. Rows in memory
+    /// are `a_stride`, `b_stride` and `c_stride` elements apart. `scratch`: `crate_product_scratch_count` floats.
     void (*add_product)(
         crate_elements elements, const void *a, ptrdiff_t a_stride, bool is_transposed, const void *b, ptrdiff_t b_stride,
-        int depth, int m, int n, float *c, ptrdiff_t c_stride, float *scratch);
+        int part, int depth, int m, int n, float *c, ptrdiff_t c_stride, float *scratch);
 
     /// For each image and head: A = softmax(U U^T / sqrt(P)), O = sign A U. U and O are (N T, D), A is (N, H, E, E) with E
     /// = T rounded up to 16 and zeros in the padding. `scratch`: `crate_head_scratch_count` floats.
@@ -68,10 +80,23 @@ typedef struct {
 
     /// With n = (x - mean) * inverse, u = dy + skip (if not NULL) and g = u * weight:
     ///     dx = or, with `adds`, += inverse * (g - mean(g) - n * mean(g * n)), dweight += sum u * n, dbias += sum u
+    /// and, if y is not NULL, y = n * weight + bias again, in the format `elements`.
     /// dy is bf16 or floats. `dx` may be dy (as floats) or skip.
     void (*layer_norm_backward)(
-        bool is_bf16, const void *dy, const float *skip, const float *x, const float *weight, const float *means,
-        const float *inverses, int rows, int dim, float *dx, bool adds, float *dweight, float *dbias);
+        crate_elements elements, bool is_bf16, const void *dy, const float *skip, const float *x, const float *weight,
+        const float *bias, const float *means, const float *inverses, int rows, int dim, float *dx, bool adds, float *dweight,
+        float *dbias, void *y);
+
+    /// y = relu(y + n * weight + bias - threshold) for `rows` rows of `dim` channels, n as in `layer_norm_backward`.
+    void (*add_norm_and_threshold)(
+        const float *x, const float *weight, const float *bias, const float *means, const float *inverses, int rows, int dim,
+        float threshold, float *y);
+
+    /// dy = dy where y > 0, zero elsewhere; `factor`, unless it is dy, receives it in the format `elements`.
+    void (*mask)(crate_elements elements, float *dy, const float *y, ptrdiff_t count, void *factor);
+
+    /// Rounds to nearest, in the same way in every set. `result` may start where x does.
+    void (*convert)(crate_elements elements, const float *x, ptrdiff_t count, void *result);
 
     /// Multiply-adds on registers alone, for the processor's peak; returns their operations.
     double (*exercise)(crate_elements elements, long repetitions);

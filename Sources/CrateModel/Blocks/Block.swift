@@ -44,8 +44,10 @@ protocol Block {
         _ parameters: UnsafePointer<Float>, weights: UnsafeMutablePointer<Float>, products: UnsafeMutablePointer<Float>
     ) -> WeightMetrics?
 
-    /// The outputs of the last forward pass, in order of computation.
-    func tensors(_ shape: AttentionShape) -> [PassTensor]
+    /// The outputs of the last forward pass, whose input was z, in order of computation.
+    func tensors(
+        _ z: UnsafeMutablePointer<Float>, _ shape: AttentionShape, _ parameters: UnsafePointer<Float>
+    ) -> [PassTensor]
 }
 
 extension Block {
@@ -74,7 +76,9 @@ extension Block {
         _ parameters: UnsafePointer<Float>, weights: UnsafeMutablePointer<Float>, products: UnsafeMutablePointer<Float>
     ) -> WeightMetrics? { nil }
 
-    func tensors(_ shape: AttentionShape) -> [PassTensor] { [] }
+    func tensors(
+        _ z: UnsafeMutablePointer<Float>, _ shape: AttentionShape, _ parameters: UnsafePointer<Float>
+    ) -> [PassTensor] { [] }
 }
 
 /// Operations for one training image in a block with attention of the extents `shape`: 2 T D^2 `weights` + 10 T S D,

@@ -29,9 +29,9 @@ struct DecoderBlock: Block {
     var output: UnsafeMutablePointer<Float> { mssa.sum }
 
     func forward(_ z: UnsafeMutablePointer<Float>, _ image: Pass) {
-        norm.forward(z, image)
-        multiply(
-            image.tokens(norm.output), image.prepared.forward(dictionary), into: image.tokens(synthesised))
+        let normed = image.reused(image.scratch.dictionaryInput)
+        norm.forward(z, image, into: normed)
+        multiply(image.matrix(normed), image.prepared.forward(dictionary), into: image.tokens(synthesised))
         mssa.forward(synthesised, image)
     }
 
@@ -40,13 +40,16 @@ struct DecoderBlock: Block {
         mssa.backward(d, x: synthesised, image)
         let (upstream, product) = (image.own(image.scratch.dictionary), image.reused(image.scratch.product))
         convert(image.own(d), count: image.rows * image.dim, into: upstream)
-        multiply(image.matrix(upstream), image.prepared.backward(dictionary), into: image.matrix(product))
-        norm.backward(product, x: z, image, into: d, isAdding: false)
+        multiply(
+            image.matrix(upstream), image.prepared.backward(dictionary), into: image.matrix(product),
+            next: image.memory(z))
+        norm.backward(
+            product, x: z, image, into: d, isAdding: false, output: image.own(image.scratch.dictionaryInput))
     }
 
     /// dW += dh^T LN(z).
     func addGradients(_ pass: Pass) {
-        pass.addGradient(of: dictionary, pass.scratch.dictionary, norm.output)
+        pass.addGradient(of: dictionary, pass.scratch.dictionary, pass.scratch.dictionaryInput)
         mssa.addGradients(pass)
     }
 
@@ -57,11 +60,13 @@ struct DecoderBlock: Block {
 
     var attention: Operand? { mssa.probabilities }
 
-    func tensors(_ shape: AttentionShape) -> [PassTensor] {
+    func tensors(
+        _ z: UnsafeMutablePointer<Float>, _ shape: AttentionShape, _ parameters: UnsafePointer<Float>
+    ) -> [PassTensor] {
         let tokens = [shape.images, shape.tokens, shape.dim]
         return [
-            PassTensor(name: "\(name).0.norm", shape: tokens, values: norm.output),
+            norm.tensor("\(name).0.norm", z, shape, parameters),
             PassTensor(name: "\(name).0", shape: tokens, values: Operand(synthesised)),
-        ] + mssa.tensors("\(name).1", shape)
+        ] + mssa.tensors("\(name).1", synthesised, shape, parameters)
     }
 }

@@ -40,9 +40,10 @@ struct EncoderBlock: Block {
     func forward(_ z: UnsafeMutablePointer<Float>, _ image: Pass) {
         mssa.forward(z, image)
         image.lap(.mssa)
-        norm.forward(mssa.sum, image)
+        let normed = image.reused(image.scratch.dictionaryInput)
+        norm.forward(mssa.sum, image, into: normed)
         ista(
-            image.own(norm.output), norm.rows(of: mssa.sum, image), map: image.prepared.forward(map), step: step,
+            normed, norm.rows(of: mssa.sum, image), map: image.prepared.forward(map), step: step,
             into: image.own(output))
         image.lap(.ista)
     }
@@ -51,8 +52,10 @@ struct EncoderBlock: Block {
         let product = image.reused(image.scratch.product)
         istaBackward(
             image.own(d), transposedMap: image.prepared.backward(map), y: image.own(output), rows: image.rows,
-            dim: image.dim, factor: image.own(image.scratch.dictionary), product: product)
-        norm.backward(product, skip: image.own(d), x: mssa.sum, image, into: d, isAdding: false)
+            dim: image.dim, factor: image.own(image.scratch.dictionary), product: product, next: image.memory(mssa.sum))
+        norm.backward(
+            product, skip: image.own(d), x: mssa.sum, image, into: d, isAdding: false,
+            output: image.own(image.scratch.dictionaryInput))
         image.lap(.ista)
         mssa.backward(d, x: z, image)
         image.lap(.mssa)
@@ -60,7 +63,7 @@ struct EncoderBlock: Block {
 
     /// With e as in `istaBackward`: dG += LN(h)^T e, stored in place of dW.
     func addGradients(_ pass: Pass) {
-        pass.addGradient(of: map, norm.output, pass.scratch.dictionary)
+        pass.addGradient(of: map, pass.scratch.dictionaryInput, pass.scratch.dictionary)
         pass.lap(.ista)
         mssa.addGradients(pass)
         pass.lap(.mssa)
@@ -99,10 +102,12 @@ struct EncoderBlock: Block {
 
     var attention: Operand? { mssa.probabilities }
 
-    func tensors(_ shape: AttentionShape) -> [PassTensor] {
+    func tensors(
+        _ z: UnsafeMutablePointer<Float>, _ shape: AttentionShape, _ parameters: UnsafePointer<Float>
+    ) -> [PassTensor] {
         let tokens = [shape.images, shape.tokens, shape.dim]
-        return mssa.tensors("\(name).0", shape) + [
-            PassTensor(name: "\(name).1.norm", shape: tokens, values: norm.output),
+        return mssa.tensors("\(name).0", z, shape, parameters) + [
+            norm.tensor("\(name).1.norm", mssa.sum, shape, parameters),
             PassTensor(name: "\(name).1", shape: tokens, values: Operand(output)),
         ]
     }

@@ -19,7 +19,9 @@ struct NormalisedEmbedding: Embedding {
     let dim: Int
     let tokens: UnsafeMutablePointer<Float>
     private let values: UnsafeMutablePointer<Float>  // patches with a row for the class token, (M, V)
+    private let normedValues: Operand  // LN(x), (M, V)
     private let embedded: UnsafeMutablePointer<Float>  // W LN(x) + b, (M, D)
+    private let normed: UnsafeMutablePointer<Float>  // LN(W LN(x) + b), (M, D)
     private let gradient: UnsafeMutablePointer<Float>  // (M, V)
 
     init(_ configuration: ModelConfiguration, in builder: inout LayerBuilder) throws {
@@ -30,12 +32,13 @@ struct NormalisedEmbedding: Embedding {
         firstNorm = try NormLayer("to_patch_embedding.1", dim: valueCount, epsilon: 1e-5, in: &builder)
         weight = builder.weight("to_patch_embedding.2.weight", dim, valueCount, initial: initial.weight)
         bias = builder.parameter("to_patch_embedding.2.bias", [dim], initial: initial.bias)
-        let normed = Operand(try builder.floats(builder.rows * dim))
-        secondNorm = try NormLayer("to_patch_embedding.3", epsilon: 1e-5, output: normed, in: &builder)
+        normed = try builder.floats(builder.rows * dim)
+        secondNorm = try NormLayer("to_patch_embedding.3", epsilon: 1e-5, in: &builder)
         positions = builder.parameter("pos_embedding", [1, patchCount + 1, dim], initial: .normal(deviation: 1))
         classToken = builder.parameter("cls_token", [1, 1, dim], initial: .normal(deviation: 1))
         tokens = try builder.floats(builder.rows * dim)
         values = builder.patchValues
+        normedValues = try builder.operands(builder.rows * valueCount)
         embedded = try builder.floats(builder.rows * dim)
         gradient = try builder.floats(builder.rows * valueCount)
     }
@@ -48,18 +51,16 @@ struct NormalisedEmbedding: Embedding {
             target.update(repeating: 0, count: valueCount)
             (target + valueCount).update(from: batch.patches + image * imageValues, count: imageValues)
         }
-        firstNorm.forward(values, pass)
+        firstNorm.forward(values, pass, into: pass.own(normedValues, width: valueCount))
         multiply(
-            pass.tokens(firstNorm.output, width: valueCount), pass.prepared.forward(weight),
-            into: pass.tokens(embedded))
-        let own = pass.own(embedded)
-        addRow(own, bias: pass.parameters + bias, sign: 1, rows: pass.rows, dim: dim, into: own)
-        secondNorm.forward(embedded, pass)
+            pass.tokens(normedValues, width: valueCount), pass.prepared.forward(weight), into: pass.tokens(embedded),
+            bias: pass.parameters + bias)
+        secondNorm.forward(embedded, pass, into: Operand(pass.own(normed)))
         let count = (patchCount + 1) * dim
         for image in images {
             let (z, table) = (tokens + image * count, pass.parameters + positions)
             add(pass.parameters + classToken, Operand(table), count: dim, into: z)
-            add(table + dim, secondNorm.output + (image * count + dim), count: count - dim, into: z + dim)
+            add(table + dim, Operand(normed + image * count + dim), count: count - dim, into: z + dim)
         }
     }
 
@@ -79,7 +80,7 @@ struct NormalisedEmbedding: Embedding {
         secondNorm.backward(Operand(pass.own(dz)), x: embedded, pass, into: dz, isAdding: false)
         let upstream = pass.factor(dz, in: pass.scratch.upstream)
         pass.sync()
-        pass.addGradient(of: weight, upstream, firstNorm.output)
+        pass.addGradient(of: weight, upstream, normedValues)
         pass.addBiasGradient(bias, dz)
         multiply(
             pass.tokens(upstream), pass.prepared.backward(weight), into: pass.tokens(gradient, width: valueCount))

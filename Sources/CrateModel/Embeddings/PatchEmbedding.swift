@@ -41,8 +41,7 @@ struct PatchEmbedding: Embedding {
         let embedded = pass.scratch.first + first * dim
         multiply(
             Matrix(values + first * valueCount, visible, valueCount), pass.prepared.forward(weight),
-            into: Matrix(embedded, visible, dim))
-        addRow(embedded, bias: pass.parameters + bias, sign: 1, rows: visible, dim: dim, into: embedded)
+            into: Matrix(embedded, visible, dim), bias: pass.parameters + bias)
         var next = embedded
         positions.withUnsafeBufferPointer { positions in
             forEachToken(batch, images) { token, row, isVisible in
@@ -76,12 +75,13 @@ struct PatchEmbedding: Embedding {
             let sums = pass.gradients + offset + part.lowerBound
             add(sums, Operand(dz + row * dim + part.lowerBound), count: part.count, into: sums)
         }
-        let visible = visibleCount(batch, 0..<batch.images)
-        addProduct(
-            Matrix(upstream + part.lowerBound, visible, part.count, stride: dim).transposed,
-            Matrix(values, visible, valueCount),
-            to: Matrix(pass.gradients + weight.offset + part.lowerBound * valueCount, part.count, valueCount),
-            scratch: pass.products, pass.prepared.backend)
+        var row = 0
+        for image in 0..<batch.images {
+            let visible = visibleCount(batch, image..<image + 1)
+            pass.addGradient(
+                of: weight, upstream + row * dim, values + row * valueCount, rows: visible, part: max(1, visible))
+            row += visible
+        }
     }
 
     /// Reorders the columns of the weight to the order of V.

@@ -10,6 +10,8 @@ struct ClassifierHead: Head {
     let bias: Int  // b (K)
     let classes: Int
     private let tokenNorm: NormLayer  // the same norm over all tokens, (M, D)
+    let normed: UnsafeMutablePointer<Float>  // its output, (M, D)
+    private let normedImages: Operand  // LN(v), (N, D)
     private let pooled: UnsafeMutablePointer<Float>  // v, (N, D)
     private let logits: UnsafeMutablePointer<Float>  // (N, K)
     private let upstream: Operand  // the gradient of the logits as a factor; empty if factors are fp32
@@ -35,6 +37,8 @@ struct ClassifierHead: Head {
         weight = builder.weight("\(names.product).weight", classes, dim, initial: initial.weight)
         bias = builder.parameter("\(names.product).bias", [classes], initial: initial.bias)
         tokenNorm = try norm.overTokens(in: &builder)
+        normed = try builder.floats(builder.rows * dim)
+        normedImages = try builder.operands(images * dim)
         pooled = try builder.floats(images * dim)
         logits = try builder.floats(images * classes)
         upstream = try builder.factorCopy(images * classes)
@@ -42,12 +46,13 @@ struct ClassifierHead: Head {
     }
 
     var offset: Int { norm.weight }
-    var normed: UnsafeMutablePointer<Float> { tokenNorm.output.memory.assumingMemoryBound(to: Float.self) }
     var blocks: [any Block] { [] }
     var operations: Double { 6 * Double(weight.inputs) * Double(classes) }
     var outputs: HeadOutputs { .logits(logits, classes: classes) }
 
-    func normalise(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) { tokenNorm.forward(z, pass) }
+    func normalise(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) {
+        tokenNorm.forward(z, pass, into: Operand(pass.own(normed)))
+    }
 
     func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) {
         let (dim, tokens) = (pass.dim, pass.shape.tokens)
@@ -55,11 +60,10 @@ struct ClassifierHead: Head {
             pooling.pool(z + image * tokens * dim, tokens: tokens, dim: dim, into: pooled + image * dim)
         }
         let images = pass.ofImages
-        norm.forward(pooled, images)
+        norm.forward(pooled, images, into: images.own(normedImages))
         multiply(
-            images.tokens(norm.output), pass.prepared.forward(weight), into: images.tokens(logits, width: classes))
-        let own = images.own(logits, width: classes)
-        addRow(own, bias: pass.parameters + bias, sign: 1, rows: images.rows, dim: classes, into: own)
+            images.tokens(normedImages), pass.prepared.forward(weight), into: images.tokens(logits, width: classes),
+            bias: pass.parameters + bias)
         pass.lap(.loss)
     }
 
@@ -79,7 +83,7 @@ struct ClassifierHead: Head {
         let images = pass.ofImages
         let upstream = images.factor(logits, in: upstream, width: classes)
         pass.sync()
-        images.addGradient(of: weight, upstream, norm.output)
+        images.addGradient(of: weight, upstream, normedImages)
         images.addBiasGradient(bias, logits, width: classes)
         multiply(images.tokens(upstream, width: classes), pass.prepared.backward(weight), into: images.tokens(gradient))
         norm.backward(Operand(images.own(gradient)), x: pooled, images, into: gradient, isAdding: false)
@@ -105,7 +109,7 @@ struct ClassifierHead: Head {
 
     func collectGradients(_ pass: Pass) { norm.collectGradients(pass) }
 
-    func tensors(_ shape: AttentionShape) -> [PassTensor] {
+    func tensors(_ shape: AttentionShape, _ parameters: UnsafePointer<Float>) -> [PassTensor] {
         [PassTensor(name: "logits", shape: [shape.images, classes], values: Operand(logits))]
     }
 }

@@ -10,6 +10,7 @@ struct DecoderHead: Head {
     let weight: Weight  // W (V, D)
     let bias: Int  // b (V)
     let normed: UnsafeMutablePointer<Float>
+    private let decoded: Operand  // the output of `decoderNorm`, (M, D)
     let predictions: UnsafeMutablePointer<Float>  // (M, V)
     private let configuration: ModelConfiguration
 
@@ -19,18 +20,24 @@ struct DecoderHead: Head {
         let (dim, valueCount) = (configuration.dim, configuration.patchValueCount)
         // fp32, since it is the input of a norm and not of a product.
         normed = try builder.floats(builder.rows * dim)
-        norm = try NormLayer("norm", epsilon: 1e-6, output: Operand(normed), in: &builder)
+        norm = try NormLayer("norm", epsilon: 1e-6, in: &builder)
         var blocks: [any Block] = []
         for index in 0..<configuration.decoderDepth {
             blocks.append(try DecoderBlock("decoder_blocks.\(index).layers.0", in: &builder))
         }
         self.blocks = blocks
         decoderNorm = try NormLayer("decoder_norm", epsilon: 1e-6, in: &builder)
+        decoded = try builder.operands(builder.rows * dim)
         let xavier = (6 / Double(dim + valueCount)).squareRoot()
         weight = builder.weight("decoder_pred.weight", valueCount, dim, initial: .uniform(bound: xavier))
         bias = builder.parameter("decoder_pred.bias", [valueCount], initial: .constant(0))
         predictions = builder.patchValues
         self.configuration = configuration
+    }
+
+    /// The input of block `index`; the output of all if it is their number.
+    private func input(ofBlock index: Int) -> UnsafeMutablePointer<Float> {
+        index == 0 ? normed : blocks[index - 1].output
     }
 
     var offset: Int { norm.weight }
@@ -39,24 +46,24 @@ struct DecoderHead: Head {
     /// 6 L D V.
     var operations: Double { 6 * Double(configuration.patchCount) * Double(weight.inputs) * Double(valueCount) }
 
-    func normalise(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) { norm.forward(z, pass) }
+    func normalise(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) {
+        norm.forward(z, pass, into: Operand(pass.own(normed)))
+    }
 
     func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) {
-        norm.forward(z, pass)
+        normalise(z, pass)
         var z = normed
         for block in blocks {
             pass.forEachImage { block.forward(z, $0) }
             z = block.output
         }
         pass.lap(.decoder)
-        decoderNorm.forward(z, pass)
+        decoderNorm.forward(z, pass, into: pass.own(decoded))
         // The predictions reuse the memory of the embedding's patches.
         pass.sync()
         multiply(
-            pass.tokens(decoderNorm.output), pass.prepared.forward(weight),
-            into: pass.tokens(predictions, width: valueCount))
-        let own = pass.own(predictions, width: valueCount)
-        addRow(own, bias: pass.parameters + bias, sign: 1, rows: pass.rows, dim: valueCount, into: own)
+            pass.tokens(decoded), pass.prepared.forward(weight), into: pass.tokens(predictions, width: valueCount),
+            bias: pass.parameters + bias)
         pass.lap(.loss)
     }
 
@@ -80,18 +87,18 @@ struct DecoderHead: Head {
     ) {
         let upstream = pass.factor(predictions, in: pass.scratch.predictionGradient, width: valueCount)
         pass.sync()
-        pass.addGradient(of: weight, upstream, decoderNorm.output)
+        pass.addGradient(of: weight, upstream, decoded)
         pass.addBiasGradient(bias, predictions, width: valueCount)
         multiply(
             pass.tokens(upstream, width: valueCount), pass.prepared.backward(weight),
             into: pass.tokens(pass.scratch.product))
         decoderNorm.backward(
-            pass.own(pass.scratch.product), x: blocks.last?.output ?? normed, pass, into: d, isAdding: false)
+            pass.own(pass.scratch.product), x: input(ofBlock: blocks.count), pass, into: d, isAdding: false)
         // The blocks use the memory of the factors again.
         pass.sync()
         pass.lap(.loss)
         for index in blocks.indices.reversed() {
-            blocks[index].backwardOfAll(d, z: index == 0 ? normed : blocks[index - 1].output, pass)
+            blocks[index].backwardOfAll(d, z: input(ofBlock: index), pass)
             guard isLast else { continue }
             blocks[index].completeGradients(pass)
             guard pass.thread == 0 else { continue }
@@ -112,14 +119,14 @@ struct DecoderHead: Head {
         decoderNorm.collectGradients(pass)
     }
 
-    func tensors(_ shape: AttentionShape) -> [PassTensor] {
+    func tensors(_ shape: AttentionShape, _ parameters: UnsafePointer<Float>) -> [PassTensor] {
         let tokens = [shape.images, shape.tokens, shape.dim]
         let ends = [
-            PassTensor(name: "decoder_norm", shape: tokens, values: decoderNorm.output),
+            PassTensor(name: "decoder_norm", shape: tokens, values: decoded),
             PassTensor(
                 name: "decoder_pred", shape: [shape.images, shape.tokens, valueCount], values: Operand(predictions)),
         ]
         return [PassTensor(name: "norm", shape: tokens, values: Operand(normed))]
-            + blocks.flatMap { $0.tensors(shape) } + ends
+            + blocks.indices.flatMap { blocks[$0].tensors(input(ofBlock: $0), shape, parameters) } + ends
     }
 }

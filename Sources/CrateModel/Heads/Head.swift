@@ -35,7 +35,7 @@ protocol Head {
     func collectGradients(_ pass: Pass)
 
     /// The outputs of the last forward pass, in order of computation.
-    func tensors(_ shape: AttentionShape) -> [PassTensor]
+    func tensors(_ shape: AttentionShape, _ parameters: UnsafePointer<Float>) -> [PassTensor]
 }
 
 /// Outputs for a micro-batch; after a loss with a gradient scale, their gradients.

@@ -41,19 +41,18 @@ struct AttentionLayer {
 
     /// Computes y into `sum`.
     func forward(_ x: UnsafeMutablePointer<Float>, _ pass: Pass) {
-        norm.forward(x, pass)
-        multiply(pass.tokens(norm.output), pass.prepared.forward(subspaces), into: pass.tokens(u))
+        let normed = pass.reused(pass.scratch.attentionInput)
+        norm.forward(x, pass, into: normed)
+        multiply(pass.matrix(normed), pass.prepared.forward(subspaces), into: pass.tokens(u))
         subspaceAttention(
             pass.own(u), probabilities: ownProbabilities(pass), output: pass.own(attended), sign: sign,
             scratch: pass.head, shape: pass.shape)
         guard let output else {
             return add(pass.own(x), pass.own(attended), count: pass.rows * pass.dim, into: pass.own(sum))
         }
-        addRow(
-            pass.own(x), bias: pass.parameters + output.bias.offset, sign: sign, rows: pass.rows, dim: pass.dim,
-            into: pass.own(sum))
         multiply(
-            pass.tokens(attended), pass.prepared.forward(output.weight), into: pass.tokens(sum), isAdding: true)
+            pass.tokens(attended), pass.prepared.forward(output.weight), into: pass.tokens(sum), adding: pass.own(x),
+            bias: pass.parameters + output.bias.offset, sign: sign)
     }
 
     /// Turns d from the gradient of y into the gradient of x, for an image:
@@ -65,7 +64,9 @@ struct AttentionLayer {
         var dAttended = upstream
         if let output {
             dAttended = image.reused(image.scratch.first(upstream.format))
-            multiply(image.matrix(upstream), image.prepared.backward(output.weight), into: image.matrix(dAttended))
+            multiply(
+                image.matrix(upstream), image.prepared.backward(output.weight), into: image.matrix(dAttended),
+                next: image.memory(u))
             addColumnSums(
                 image.own(d), sign: sign, rows: image.rows, columns: image.dim, stride: image.dim,
                 to: output.bias.cleared(image))
@@ -74,14 +75,16 @@ struct AttentionLayer {
             dAttended, u: image.own(u), probabilities: ownProbabilities(image), into: du, sign: sign,
             scratch: image.head, shape: image.shape)
         let product = image.reused(image.scratch.product)
-        multiply(image.matrix(du), image.prepared.backward(subspaces), into: image.matrix(product))
-        norm.backward(product, x: x, image, into: d, isAdding: true)
+        multiply(
+            image.matrix(du), image.prepared.backward(subspaces), into: image.matrix(product), next: image.memory(x))
+        norm.backward(
+            product, x: x, image, into: d, isAdding: true, output: image.own(image.scratch.attentionInput))
     }
 
     /// dW_o += d^T (sign O);  dW_u += dU^T LN(x), over all images after `backward`.
     func addGradients(_ pass: Pass) {
         if let output { pass.addGradient(of: output.weight, pass.scratch.upstream, attended) }
-        pass.addGradient(of: subspaces, pass.scratch.subspaces, norm.output)
+        pass.addGradient(of: subspaces, pass.scratch.subspaces, pass.scratch.attentionInput)
     }
 
     func collectGradients(_ pass: Pass) {
@@ -94,10 +97,12 @@ struct AttentionLayer {
         probabilities + pass.firstImage * pass.shape.heads * pass.shape.scoreCount
     }
 
-    func tensors(_ name: String, _ shape: AttentionShape) -> [PassTensor] {
+    func tensors(
+        _ name: String, _ x: UnsafeMutablePointer<Float>, _ shape: AttentionShape, _ parameters: UnsafePointer<Float>
+    ) -> [PassTensor] {
         let tokens = [shape.images, shape.tokens, shape.dim]
         return [
-            PassTensor(name: "\(name).norm", shape: tokens, values: norm.output),
+            norm.tensor("\(name).norm", x, shape, parameters),
             PassTensor(name: "\(name).fn.qkv", shape: tokens, values: u),
             PassTensor(
                 name: "\(name).fn.attention", shape: [shape.images, shape.heads, shape.extent, shape.extent],

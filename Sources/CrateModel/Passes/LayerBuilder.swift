@@ -85,13 +85,17 @@ package struct ReplicaBytes: Equatable, Sendable {
     /// Not needed after a layer has run.
     package let scratch: Int
     package let preparedWeights: Int
+
+    package var total: Int { activations + scratch + preparedWeights }
 }
 
 extension ReplicaBytes {
     /// The bytes for a replica with these arguments, computed without allocating. Throws `Failure` on integer overflow.
-    package init(_ model: Model, images: Int, precision: Precision, threads: Int) throws {
+    package init(
+        _ model: Model, images: Int, precision: Precision, products: ProductBackend = .fastest, threads: Int
+    ) throws {
         var builder = try LayerBuilder(
-            model.configuration, images: images, precision.format, .packed, threads: threads,
+            model.configuration, images: images, precision.format(products), products, threads: threads,
             arena: Arena(isCounting: true))
         _ = try Network(model.configuration, model.classifier, in: &builder)
         self = try builder.finish(model.configuration).bytes

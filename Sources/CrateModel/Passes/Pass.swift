@@ -70,6 +70,13 @@ struct Pass {
     /// The part of (M, D) at `operand` that this thread uses again for each of its images.
     func reused(_ operand: Operand) -> Operand { operand + firstImageOfThread * shape.tokens * dim }
 
+    /// The memory of this pass's rows of the matrix (M, D) at `pointer`.
+    func memory(_ pointer: UnsafeMutablePointer<Float>) -> UnsafeRawBufferPointer { memory(Operand(pointer)) }
+
+    func memory(_ operand: Operand) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: own(operand).memory, count: rows * dim * operand.format.stride)
+    }
+
     /// D values for each row of this pass, as a matrix.
     func matrix(_ operand: Operand) -> Matrix { Matrix(operand, rows, dim) }
 
@@ -104,14 +111,20 @@ struct Pass {
         if thread == 0 { clock.lap(part) }
     }
 
-    /// This thread's part of the gradient of `weight`: dW += dy^T x over all rows, dy (M, outputs), x (M, inputs).
+    /// This thread's part of the gradient of `weight`: dW += dy^T x over all rows, dy (M, outputs), x (M, inputs). The sum of
+    /// one image is added after the other, so that its bits do not depend on how many images a micro-batch has.
     func addGradient(of weight: Weight, _ dy: Operand, _ x: Operand) {
-        let part = team.part(thread, of: weight.outputs, grain: 16)
-        guard !part.isEmpty else { return }
+        addGradient(of: weight, dy, x, rows: allRows, part: shape.tokens)
+    }
+
+    /// The same for `rows` rows, of which `part` at a time are summed before they are added.
+    func addGradient(of weight: Weight, _ dy: Operand, _ x: Operand, rows: Int, part: Int) {
+        let own = team.part(thread, of: weight.outputs, grain: 16)
+        guard !own.isEmpty else { return }
         addProduct(
-            Matrix(dy + part.lowerBound, allRows, part.count, stride: weight.outputs).transposed,
-            Matrix(x, allRows, weight.inputs),
-            to: Matrix(gradients + weight.offset + part.lowerBound * weight.inputs, part.count, weight.inputs),
+            Matrix(dy + own.lowerBound, rows, own.count, stride: weight.outputs).transposed,
+            Matrix(x, rows, weight.inputs), part: part,
+            to: Matrix(gradients + weight.offset + own.lowerBound * weight.inputs, own.count, weight.inputs),
             scratch: products, prepared.backend)
     }
 
@@ -132,6 +145,9 @@ struct Scratch {
     /// What a block's gradients of weights are computed from once all images are done, (M, D) in the format of factors: the
     /// gradient of the attention's output, that of U, and that of the dictionary's output.
     let upstream, subspaces, dictionary: Operand
+    /// The norms' outputs from which attention and dictionary are computed, (M, D) in the format of factors; the forward pass
+    /// keeps them for one image, the backward pass computes them again.
+    let attentionInput, dictionaryInput: Operand
     /// The gradient of the predictions as a factor, (M, V); empty if factors are fp32.
     let predictionGradient: Operand
     /// One head's matrices for each thread.
@@ -151,6 +167,8 @@ struct Scratch {
         upstream = try arena.operands(rows * dim, format)
         subspaces = try arena.operands(rows * dim, format)
         dictionary = try arena.operands(rows * dim, format)
+        attentionInput = try arena.operands(rows * dim, format)
+        dictionaryInput = try arena.operands(rows * dim, format)
         predictionGradient = try arena.operands(format == .float32 ? 0 : rows * valueCount, format)
         heads = try arena.floats(threads * shape.scratchCount)
         products = try arena.floats(threads * productScratchCount)

@@ -37,19 +37,20 @@ package struct BenchmarkResult: Codable, Sendable {
 /// Measures the rate of products, then `steps` training steps (after a warm-up step) on the shards in `data`.
 /// Collective; all ranks return the result, but `seconds` are those of the rank itself.
 package func benchmark(
-    _ configuration: TrainingConfiguration, data: String, threads: Int, steps: Int, bucketBytes: Int,
-    world: World
+    _ configuration: TrainingConfiguration, data: String, threads: Int, products: ProductBackend, steps: Int,
+    bucketBytes: Int, world: World
 ) throws -> BenchmarkResult {
-    var trainer = try Trainer(configuration, data: data, threads: threads, bucketBytes: bucketBytes, world)
+    var trainer = try Trainer(
+        configuration, data: data, threads: threads, products: products, bucketBytes: bucketBytes, world)
     try trainer.load(from: nil)
     trainer.begin(at: 0)
-    let (model, format) = (configuration.model, configuration.precision.format)
+    let (model, precision) = (configuration.model, configuration.precision)
     var productRates = [
         try measureProducts(trainer.replica.team, world) {
-            try? productRate(dim: model.dim, rows: 8 * model.tokenCount, format: format, repetitions: 30)
+            try? productRate(dim: model.dim, rows: 8 * model.tokenCount, precision, products, repetitions: 30)
         }
     ]
-    productRates.append(try measureProducts(trainer.replica.team, world) { arithmeticPeak(format) })
+    productRates.append(try measureProducts(trainer.replica.team, world) { arithmeticPeak(precision.format(products)) })
     world.sum(&productRates)
 
     var rates: [Double] = []

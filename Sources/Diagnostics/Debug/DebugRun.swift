@@ -12,10 +12,12 @@ import Training
 /// `checkpoint` nil uses initial parameters. Corrupt tensors are written to `dump`. Throws `Failure` with the first
 /// problem once all checks that are possible have run.
 package func debugRun(
-    _ configuration: TrainingConfiguration, data: String, checkpoint: String?, threads: Int, dump: String,
+    _ configuration: TrainingConfiguration, data: String, checkpoint: String?, threads: Int,
+    products: ProductBackend, dump: String,
     say: (String) -> Void
 ) throws {
-    let session = try DebugSession(configuration, data: data, checkpoint: checkpoint, threads: threads)
+    let session = try DebugSession(
+        configuration, data: data, checkpoint: checkpoint, threads: threads, products: products)
     let (shape, layout) = (configuration.model, session.replica.model.layout)
     say(
         "\(layout.parameterCount) parameters (width \(shape.dim), depth \(shape.depth) + \(shape.decoderDepth), "

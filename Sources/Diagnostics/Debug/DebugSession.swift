@@ -23,12 +23,15 @@ package struct DebugSession: ~Copyable {
 extension DebugSession {
     /// Takes the first micro-batch of the shards in `data`, and the parameters of `checkpoint` or, if nil, initial
     /// ones.
-    package init(_ configuration: TrainingConfiguration, data: String, checkpoint: String?, threads: Int) throws {
+    package init(
+        _ configuration: TrainingConfiguration, data: String, checkpoint: String?, threads: Int,
+        products: ProductBackend = .fastest
+    ) throws {
         let (model, images) = (try Model(configuration.model), configuration.microBatch)
         let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: configuration.weightDecay))
         let replica = try Replica(
-            model, images: images, precision: configuration.precision, team: ThreadTeam(count: threads),
-            isTrained: true)
+            model, images: images, precision: configuration.precision, products: products,
+            team: ThreadTeam(count: threads), isTrained: true)
         if let checkpoint {
             // The moments stay zero: only the model is examined.
             try CheckpointStore.load(into: replica.parameters.pointer, of: model, from: checkpoint) { _, _, _ in }

@@ -46,7 +46,7 @@ private func measureProducts(
         var best: Double?
         repeat {
             // The products of size Base over a micro-batch; nil if memory is short.
-            let rate = try? productRate(dim: 768, rows: 8 * 197, format: precision.format, repetitions: 2)
+            let rate = try? productRate(dim: 768, rows: 8 * 197, precision, .fastest, repetitions: 2)
             best = [best, rate].compactMap(\.self).max()
         } while ContinuousClock.now < end
         return best

@@ -2,6 +2,7 @@ import Analysis
 import Base
 import CrateModel
 import Foundation
+import Kernels
 import Optimizers
 
 /// Runs the golden case at `path` on `threads` threads and compares everything stored in it: the outputs of every
@@ -10,13 +11,14 @@ import Optimizers
 ///
 /// A value that is not finite counts as an infinite error. Throws `Failure` if the file is not a complete case.
 package func compareWithGoldenCase(
-    at path: String, _ tolerance: ComparisonTolerance, threads: Int = 1
+    at path: String, _ tolerance: ComparisonTolerance, threads: Int = 1, products: ProductBackend = .fastest
 ) throws -> [ComparisonRow] {
     let golden = try GoldenCase(path: path)
     let model = golden.model
     let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: 0.05))
     let replica = try Replica(
-        model, images: golden.images, precision: tolerance.precision, team: ThreadTeam(count: threads), isTrained: true)
+        model, images: golden.images, precision: tolerance.precision, products: products,
+        team: ThreadTeam(count: threads), isTrained: true)
     for parameter in model.layout.parameters {
         try golden.file.read(
             "model.\(parameter.name)", shape: parameter.shape, into: replica.parameters.pointer + parameter.offset)

@@ -31,7 +31,7 @@ package func addRow(
     }
 }
 
-/// sums += sign * (sum of the rows of x (M, columns)). The rows of x are `stride` elements apart.
+/// sums += sign * (sum of the rows of x (M, columns)), added row after row. The rows of x are `stride` elements apart.
 package func addColumnSums(
     _ x: UnsafePointer<Float>, sign: Float, rows: Int, columns: Int, stride: Int,
     to sums: UnsafeMutablePointer<Float>
@@ -41,9 +41,9 @@ package func addColumnSums(
     while top < rows {
         let bottom = min(top &+ 8, rows)
         for (i, lanes) in Vectors(columns) {
-            var total = Vector.zero
-            for row in top..<bottom { total += load(x + (row &* stride &+ i), lanes) }
-            store(load(sums + i, lanes) + total * sign, sums + i, lanes)
+            var total = load(sums + i, lanes)
+            for row in top..<bottom { total += load(x + (row &* stride &+ i), lanes) * sign }
+            store(total, sums + i, lanes)
         }
         top = bottom
     }

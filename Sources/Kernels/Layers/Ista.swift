@@ -63,31 +63,20 @@ package func ista(
 ) {
     let dim = rows.dim
     multiply(Matrix(x, rows.rows, dim), map, into: Matrix(y, rows.rows, dim))
-    let threshold = step.size * step.lambda
-    for index in 0..<rows.rows {
-        let row = rows.row(index)
-        let result = y + index &* dim
-        for (i, lanes) in Vectors(dim) {
-            let value = load(result + i, lanes) + row.output(i, lanes) - threshold
-            store(value.replacing(with: 0, where: value .<= 0), result + i, lanes)
-        }
-    }
+    kernels.add_norm_and_threshold(
+        rows.x, rows.weight, rows.bias, rows.mean, rows.inverseDeviation, Int32(rows.rows), Int32(dim),
+        step.size * step.lambda, y)
 }
 
 /// Backward pass of `ista`: e = dy * [y > 0], dx = e + e G^T. The caller computes the gradient of G, x^T e, because it
 /// is a sum over the rows of all threads.
 ///
 /// dy is overwritten with e, and `product` with e G^T. `factor` (M, D) receives e in the format of `transposedMap`, which
-/// is G^T; it may be dy.
+/// is G^T; it may be dy. `next` is memory that is read next, and fetched into the cache meanwhile.
 package func istaBackward(
     _ dy: UnsafeMutablePointer<Float>, transposedMap: PackedMatrix, y: UnsafePointer<Float>, rows: Int, dim: Int,
-    factor: Operand,
-    product: Operand
+    factor: Operand, product: Operand, next: UnsafeRawBufferPointer? = nil
 ) {
-    let count = rows &* dim
-    for (i, lanes) in Vectors(count) {
-        store(load(dy + i, lanes).replacing(with: 0, where: load(y + i, lanes) .<= 0), dy + i, lanes)
-    }
-    if factor.memory != UnsafeMutableRawPointer(dy) { convert(dy, count: count, into: factor) }
-    multiply(Matrix(factor, rows, dim), transposedMap, into: Matrix(product, rows, dim))
+    kernels.mask(factor.format.elements, dy, y, rows * dim, factor.memory)
+    multiply(Matrix(factor, rows, dim), transposedMap, into: Matrix(product, rows, dim), next: next)
 }

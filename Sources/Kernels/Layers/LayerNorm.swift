@@ -1,3 +1,5 @@
+import CKernels
+
 // M rows (all tokens of all images of a micro-batch), D channels.
 
 /// Input, parameters and statistics of a layer norm: y = (x - mean) * inverseDeviation * weight + bias.
@@ -15,24 +17,6 @@ package struct NormalisedRows {
         (self.mean, self.inverseDeviation) = (mean, inverseDeviation)
         (self.rows, self.dim) = (rows, dim)
     }
-
-    struct Row {
-        let x, weight, bias: UnsafePointer<Float>
-        let mean, inverseDeviation: Float
-
-        @inline(__always)
-        func normalised(_ i: Int, _ lanes: Int) -> Vector { (load(x + i, lanes) - mean) * inverseDeviation }
-
-        @inline(__always)
-        func output(_ i: Int, _ lanes: Int) -> Vector {
-            normalised(i, lanes) * load(weight + i, lanes) + load(bias + i, lanes)
-        }
-    }
-
-    @inline(__always)
-    func row(_ row: Int) -> Row {
-        Row(x: x + row &* dim, weight: weight, bias: bias, mean: mean[row], inverseDeviation: inverseDeviation[row])
-    }
 }
 
 /// y = (x - mean) / sqrt(var + epsilon) * weight + bias for every row, with the biased variance.
@@ -49,12 +33,13 @@ package func layerNorm(_ rows: NormalisedRows, epsilon: Float, into y: Operand) 
 ///     dx (+)= inverseDeviation * (g - mean(g) - n * mean(g * n));  dweight += sum dy * n;  dbias += sum dy
 ///
 /// With `isAdding` the gradient is added to dx, otherwise dx is overwritten. `skip` is added to dy. dy (if it holds
-/// floats) or `skip` may alias dx when `isAdding` is false.
+/// floats) or `skip` may alias dx when `isAdding` is false. `output`, if given, receives y again.
 package func layerNormBackward(
     _ dy: Operand, skip: UnsafePointer<Float>? = nil, _ rows: NormalisedRows, into dx: UnsafeMutablePointer<Float>,
-    isAdding: Bool, dweight: UnsafeMutablePointer<Float>, dbias: UnsafeMutablePointer<Float>
+    isAdding: Bool, dweight: UnsafeMutablePointer<Float>, dbias: UnsafeMutablePointer<Float>, output: Operand? = nil
 ) {
     kernels.layer_norm_backward(
-        dy.format == .bfloat16, dy.memory, skip, rows.x, rows.weight, rows.mean, rows.inverseDeviation,
-        Int32(rows.rows), Int32(rows.dim), dx, isAdding, dweight, dbias)
+        (output?.format ?? .float32).elements, dy.format == .bfloat16, dy.memory, skip, rows.x, rows.weight, rows.bias,
+        rows.mean, rows.inverseDeviation, Int32(rows.rows), Int32(rows.dim), dx, isAdding, dweight, dbias,
+        output?.memory)
 }

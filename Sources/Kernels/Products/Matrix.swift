@@ -29,6 +29,15 @@ extension Matrix {
 }
 
 extension Matrix {
+    /// `count` rows from `first` on.
+    func rows(_ first: Int, _ count: Int) -> Matrix {
+        let start = elements + first * (isTransposed ? 1 : stride)
+        return Matrix(elements: start, rows: count, columns: columns, stride: stride, isTransposed: isTransposed)
+    }
+
+    /// `count` columns from `first` on.
+    func columns(_ first: Int, _ count: Int) -> Matrix { transposed.rows(first, count).transposed }
+
     /// The same matrix of floats, where they are rounded.
     var ofFloats: Matrix {
         Matrix(

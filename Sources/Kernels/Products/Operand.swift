@@ -6,11 +6,11 @@ package enum Precision: String, CaseIterable, Codable, Sendable {
     /// Factors rounded to bf16 (8 exponent bits, 8 bits of precision), sums in fp32.
     case bf16
 
-    /// The format of factors for this precision on this processor.
-    package var format: OperandFormat {
+    /// The format of factors for this precision on this processor; OpenBLAS multiplies floats only.
+    package func format(_ products: ProductBackend) -> OperandFormat {
         switch self {
         case .fp32: .float32
-        case .bf16: Self.hasBFloat16Products ? .bfloat16 : .roundedFloat32
+        case .bf16: Self.hasBFloat16Products && products == .packed ? .bfloat16 : .roundedFloat32
         }
     }
 
@@ -132,18 +132,7 @@ private func roundedBits(_ vector: Vector) -> SIMD16<UInt32> {
 
 /// Converts to the format of `result`, front to back, so that `result` may start at the same address as x.
 package func convert(_ x: UnsafePointer<Float>, count: Int, into result: Operand) {
-    switch result.format {
-    case .float32: convert(x, count: count, to: result.elements(Float.self))
-    case .bfloat16: convert(x, count: count, to: result.elements(BFloat16.self))
-    case .roundedFloat32: convert(x, count: count, to: result.elements(RoundedFloat.self))
-    }
-}
-
-@inline(__always)
-func convert<Element: OperandElement>(
-    _ x: UnsafePointer<Float>, count: Int, to result: UnsafeMutablePointer<Element>
-) {
-    for (i, lanes) in Vectors(count) { Element.store(load(x + i, lanes), result + i, lanes) }
+    kernels.convert(result.format.elements, x, count, result.memory)
 }
 
 extension Arena {

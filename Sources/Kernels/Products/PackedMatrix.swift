@@ -2,7 +2,7 @@ import CKernels
 import COpenBLAS
 
 /// Which code multiplies tokens with weights.
-package enum ProductBackend: CaseIterable, Sendable {
+package enum ProductBackend: String, CaseIterable, Codable, Sendable {
     /// CKernels, with the same fp32 bits on any number of threads and any processor.
     case packed
     /// OpenBLAS.
@@ -42,10 +42,15 @@ package struct PackedMatrix {
     }
 }
 
-/// C = A B, or C += A B with `isAdding`, on the calling thread.
+/// C = A B + addend + sign bias on the calling thread, where the bias (n) is added to every row.
 ///
-/// A (m, k) has the format of B (k, n). C (m, n) has that format or `float32`, and must be `float32` with `isAdding`.
-package func multiply(_ a: Matrix, _ b: PackedMatrix, into c: Matrix, isAdding: Bool = false) {
+/// A (m, k) has the format of B (k, n). C (m, n) has that format or `float32`, and must be `float32` if anything is added.
+/// `addend` is laid out as C, and may be C. `next` is memory that is read next, and fetched into the cache meanwhile.
+package func multiply(
+    _ a: Matrix, _ b: PackedMatrix, into c: Matrix, adding addend: UnsafePointer<Float>? = nil,
+    bias: UnsafePointer<Float>? = nil, sign: Float = 1, next: UnsafeRawBufferPointer? = nil
+) {
+    let isAdding = addend != nil || bias != nil
     precondition(a.columns == b.depth && a.rows == c.rows && b.columns == c.columns)
     precondition(a.elements.format == b.elements.format && !a.isTransposed && !c.isTransposed)
     precondition(c.elements.format == .float32 || c.elements.format == a.elements.format && !isAdding)
@@ -53,10 +58,19 @@ package func multiply(_ a: Matrix, _ b: PackedMatrix, into c: Matrix, isAdding: 
     case .packed:
         kernels.multiply(
             a.elements.format.elements, a.elements.memory, a.stride, b.elements.memory, Int32(a.rows), Int32(a.columns),
-            Int32(b.columns), c.elements.memory, c.stride,
-            isAdding ? crate_add : c.elements.format == .float32 ? crate_store : crate_store_factor)
+            Int32(b.columns), c.elements.memory, c.stride, c.elements.format.elements,
+            crate_addends(matrix: addend, row: bias, sign: sign),
+            crate_memory(start: next?.baseAddress, bytes: next?.count ?? 0))
     case .blas:
         let result = Matrix(c.elements.floats, c.rows, c.columns, stride: c.stride)
+        for row in 0..<(isAdding ? c.rows : 0) {
+            let line = c.elements.floats + row * c.stride
+            if let addend { line.update(from: addend + row * c.stride, count: c.columns) }
+            if let bias {
+                if addend == nil { line.update(repeating: 0, count: c.columns) }
+                add(line, bias, sign: sign, count: c.columns, into: line)
+            }
+        }
         multiply(
             Matrix(a.elements.floats, a.rows, a.columns, stride: a.stride),
             Matrix(b.elements.floats, b.depth, b.columns), into: result, isAdding: isAdding)
@@ -73,9 +87,11 @@ package let productScratchCount = Int(crate_product_scratch_count)
 
 /// C += A B on the calling thread, where neither is packed: a gradient, A^T B over all rows, or a product once a step.
 ///
-/// A (m, k) and B (k, n) have the same format; A must be a transpose if that is `bfloat16`. C (m, n) is `float32`.
+/// A (m, k) and B (k, n) have the same format; A must be a transpose if that is `bfloat16`. C (m, n) is `float32`. With `part`
+/// the sums of so many rows of B are added at a time.
 package func addProduct(
-    _ a: Matrix, _ b: Matrix, to c: Matrix, scratch: UnsafeMutablePointer<Float>, _ backend: ProductBackend
+    _ a: Matrix, _ b: Matrix, part: Int? = nil, to c: Matrix, scratch: UnsafeMutablePointer<Float>,
+    _ backend: ProductBackend
 ) {
     precondition(a.columns == b.rows && a.rows == c.rows && b.columns == c.columns)
     precondition(a.elements.format == b.elements.format && c.elements.format == .float32)
@@ -84,8 +100,12 @@ package func addProduct(
     case .packed:
         kernels.add_product(
             a.elements.format.elements, a.elements.memory, a.stride, a.isTransposed, b.elements.memory, b.stride,
-            Int32(a.columns), Int32(a.rows), Int32(b.columns), c.elements.floats, c.stride, scratch)
+            Int32(part ?? max(1, b.rows)), Int32(a.columns), Int32(a.rows), Int32(b.columns), c.elements.floats,
+            c.stride, scratch)
     case .blas:
-        multiply(a.ofFloats, b.ofFloats, into: c, isAdding: true)
+        for first in stride(from: 0, to: b.rows, by: part ?? max(1, b.rows)) {
+            let rows = min(first + (part ?? b.rows), b.rows) - first
+            multiply(a.ofFloats.columns(first, rows), b.ofFloats.rows(first, rows), into: c, isAdding: true)
+        }
     }
 }

@@ -42,8 +42,10 @@ package func arithmeticPeak(_ format: OperandFormat) -> Double {
 /// over the three product shapes that dominate a model of width `dim`. It is an upper bound for a training step.
 ///
 /// Throws `Failure` if there is not enough memory for the matrices.
-package func productRate(dim: Int, rows: Int, format: OperandFormat, repetitions: Int) throws -> Double {
-    let backend = ProductBackend.fastest
+package func productRate(
+    dim: Int, rows: Int, _ precision: Precision, _ backend: ProductBackend, repetitions: Int
+) throws -> Double {
+    let format = precision.format(backend)
     let a = try OwnedBuffer<Float>(count: rows * dim)
     let b = try OwnedBuffer<Float>(count: dim * dim)
     let c = try OwnedBuffer<Float>(count: max(rows, dim) * dim)

@@ -105,12 +105,15 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     }
 
     /// The micro-batch m with the least ceil(m / threads) / m, which keeps `threads` threads busiest, among the divisors of a virtual
-    /// rank's samples up to `Replica.usefulImages`; the largest of equals.
+    /// rank's samples up to `Replica.usefulImages`; of equals the first from 4 on, since more take memory without being faster.
     package static func defaultMicroBatch(batchSize: Int, virtualRanks: Int, threads: Int) -> Int {
         let samples = max(1, batchSize / virtualRanks)
         let divisors = (1...min(Replica.usefulImages(threads: threads), samples)).filter { samples % $0 == 0 }
         func rounds(_ images: Int) -> Int { (images + threads - 1) / threads }
-        return divisors.reduce(1) { best, next in rounds(next) * best <= rounds(best) * next ? next : best }
+        return divisors.reduce(1) { best, next in
+            let (cost, least) = (rounds(next) * best, rounds(best) * next)
+            return cost < least || cost == least && best < 4 ? next : best
+        }
     }
 
     /// Whether an event with a period of `epochs` epochs is due after `step` steps.

@@ -41,8 +41,9 @@ extension TrainingRun {
         let (isCoordinator, files) = (world.rank == 0, options.files)
         let directory = RunDirectory(path: files.run)
         let trainer = try Trainer(
-            configuration, data: files.data, threads: options.speed.threads, bucketBytes: options.ranks.bucket.bytes,
-            checkEvery: options.ranks.checkEvery, onNonFinite: options.ranks.onNonFinite,
+            configuration, data: files.data, threads: options.speed.threads, products: options.speed.products,
+            bucketBytes: options.ranks.bucket.bytes, checkEvery: options.ranks.checkEvery,
+            onNonFinite: options.ranks.onNonFinite,
             onCorruption: files.onCorrupt, world)
         if let pretrained {
             try world.agree { _ = try pretrained.parameters(of: trainer.replica.model) }

@@ -68,9 +68,10 @@ package struct CheckpointEvaluation: Sendable {
 ///
 /// `maskRatio` nil is that of the training. Every rank reads the checkpoint. Collective: all ranks get the result, or all throw.
 package func evaluateCheckpoint(
-    _ path: String, data: String, maskRatio: Double?, precision: Precision, threads: Int, world: World
+    _ path: String, data: String, maskRatio: Double?, precision: Precision, products: ProductBackend = .fastest,
+    threads: Int, world: World
 ) throws -> CheckpointEvaluation {
-    let loaded = try LoadedModel(path, precision: precision, threads: threads, world: world)
+    let loaded = try LoadedModel(path, precision: precision, products: products, threads: threads, world: world)
     let loader = try loaded.loader(
         of: data, maskRatio: maskRatio ?? loaded.stored.maskRatio, isLabelled: true, world: world)
     let result = try evaluate(loaded.replica, loader: loader, chunk: loaded.replica.capacity, world: world)

@@ -1,6 +1,7 @@
 import Base
 import Collectives
 import CrateModel
+import Kernels
 import Loader
 import Optimizers
 import Settings
@@ -27,8 +28,9 @@ extension Trainer {
     /// Trains on the shards in `data` on `threads` threads, and exchanges gradients in buckets of `bucketBytes`. Every `checkEvery` steps the
     /// ranks compare their parameters; 0 for never. Collective: all ranks have a trainer, or all throw.
     package init(
-        _ configuration: TrainingConfiguration, data: String, threads: Int, bucketBytes: Int, checkEvery: Int = 0,
-        onNonFinite: NonFinitePolicy = .stop, onCorruption: CorruptionPolicy = .stop, _ world: World
+        _ configuration: TrainingConfiguration, data: String, threads: Int, products: ProductBackend = .fastest,
+        bucketBytes: Int, checkEvery: Int = 0, onNonFinite: NonFinitePolicy = .stop,
+        onCorruption: CorruptionPolicy = .stop, _ world: World
     ) throws {
         _ = try configuration.samplesPerVirtualRank(ranks: world.size)
         let model = try world.agree { try configuration.makeModel() }
@@ -38,7 +40,7 @@ extension Trainer {
         let replica = try world.agree {
             try Replica(
                 model, images: configuration.microBatch, precision: configuration.precision,
-                team: ThreadTeam(count: threads), isTrained: true)
+                products: products, team: ThreadTeam(count: threads), isTrained: true)
         }
         let optimizer = try world.agree {
             try Optimizer(
