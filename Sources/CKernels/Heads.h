@@ -5,7 +5,15 @@
 #pragma once
 #include "Products.h"
 
-enum { strip_rows = 4 * tile_rows };
+enum { most_strip_rows = 32 };
+
+/// Rows of a strip: whole tiles.
+INLINE int strip_rows(crate_elements elements) {
+#ifdef HAS_AMX
+    if (elements == crate_bfloat16) return amx_block;
+#endif
+    return 4 * tile_rows;
+}
 
 /// A thread's memory for one head, and where the head is.
 typedef struct {
@@ -20,9 +28,9 @@ typedef struct {
     uint32_t *transposed;  // U^T, (P, E) or (P / 2, E) pairs
     uint32_t *values;      // U, (T, W) or (T / 2, W) pairs
     uint32_t *upstream;    // sign dO, as U
-    float *result;         // a strip of O or dU, (24, W)
-    float *scores;         // forward a strip of S, (24, E); backward dS, (E, E)
-    uint32_t *weights;     // bf16, backward: A, (E / 2, E) pairs
+    float *result;         // a strip of O or dU
+    float *scores;         // forward a strip of S; backward dS, (E, E)
+    uint32_t *weights;     // bf16, backward: A^T, see `pair_left`
     uint32_t *gradient;    // bf16, backward: dS + dS^T, (E, E / 2)
 } head;
 
@@ -44,10 +52,10 @@ INLINE head head_in(float *scratch, crate_elements elements, crate_attention_sha
     h.values = h.transposed + matrix;
     h.upstream = h.values + matrix;
     h.result = (float *)(h.upstream + matrix);
-    h.scores = h.result + strip_rows * h.width;
+    h.scores = h.result + most_strip_rows * h.width;
     const bool is_bf16 = elements == crate_bfloat16;
     h.weights = is_bf16 ? (uint32_t *)h.scores + square : NULL;
-    h.gradient = is_bf16 ? h.weights + square / 2 : (uint32_t *)h.scores;
+    h.gradient = is_bf16 ? h.weights + square / 2 + 8 * h.extent : (uint32_t *)h.scores;
     return h;
 }
 
@@ -98,7 +106,7 @@ INLINE void multiply_scores(const head *h, const uint32_t *a, int rows, float *s
 /// all rows, so that no row waits for the maximum or the sum of its own.
 INLINE void softmax(const head *h, int rows, float scale, uint32_t *probabilities) {
     const int extent = h->extent;
-    float shift[strip_rows], inverse[strip_rows];
+    float shift[most_strip_rows], inverse[most_strip_rows];
     for (int row = 0; row < rows; ++row) {
         float *line = h->scores + row * extent;
         for (int j = h->tokens; j < extent; ++j) line[j] = -INFINITY;
@@ -126,6 +134,7 @@ INLINE void attend(
     crate_elements elements, const void *u, void *probabilities, void *output, float sign, float *scratch,
     crate_attention_shape shape) {
     const head h = head_in(scratch, elements, shape);
+    const int strip = strip_rows(elements);
     const float scale = 1 / sqrtf((float)h.head_dim);
     for (int index = 0; index < shape.images * shape.heads; ++index) {
         const ptrdiff_t corner = index / shape.heads * h.tokens * h.dim + index % shape.heads * h.head_dim;
@@ -133,12 +142,12 @@ INLINE void attend(
         uint32_t *weights = at(elements, probabilities, (ptrdiff_t)index * h.extent * h.extent);
         transpose_head(&h, own);
         pack_head(&h, own, 1, h.values);
-        for (int top = 0; top < h.tokens; top += strip_rows) {
-            const int rows = h.tokens - top < strip_rows ? h.tokens - top : strip_rows;
-            uint32_t *strip = at(elements, weights, top * h.extent);
-            multiply_scores(&h, at(elements, own, top * h.dim), rows, h.scores, strip);
-            softmax(&h, rows, scale, strip);
-            const factors f = {strip, h.extent_bytes, 4, h.values, h.width, h.token_steps, false};
+        for (int top = 0; top < h.tokens; top += strip) {
+            const int rows = h.tokens - top < strip ? h.tokens - top : strip;
+            uint32_t *own_weights = at(elements, weights, top * h.extent);
+            multiply_scores(&h, at(elements, own, top * h.dim), rows, h.scores, own_weights);
+            softmax(&h, rows, scale, own_weights);
+            const factors f = {own_weights, h.extent_bytes, 4, h.values, h.width, h.token_steps, false};
             upcoming next = {0};
             multiply_tiles(elements, &f, 1, rows, (destination){h.result, h.width, h.width, crate_float32, {0}}, &next);
             store_result(&h, rows, sign, at(elements, output, corner + top * h.dim));
@@ -149,7 +158,7 @@ INLINE void attend(
 /// Rows of dA, at `line`, become rows of dS = scale A (dA - rowsum(A dA)).
 INLINE void softmax_backward(const head *h, float *scores, int rows, float scale, const uint32_t *probabilities) {
     const int extent = h->extent;
-    float shift[strip_rows];
+    float shift[most_strip_rows];
     for (int row = 0; row < rows; ++row) {
         const float *line = scores + row * extent;
         lanes projection = splat(0);
@@ -170,6 +179,7 @@ INLINE void attend_backward(
     crate_elements elements, const void *d_output, const void *u, const void *probabilities, void *du, float sign,
     float *scratch, crate_attention_shape shape) {
     const head h = head_in(scratch, elements, shape);
+    const int strip = strip_rows(elements);
     const float scale = sign / sqrtf((float)h.head_dim);
     for (int index = 0; index < shape.images * shape.heads; ++index) {
         const ptrdiff_t corner = index / shape.heads * h.tokens * h.dim + index % shape.heads * h.head_dim;
@@ -178,23 +188,24 @@ INLINE void attend_backward(
         transpose_head(&h, own);
         pack_head(&h, own, 1, h.values);
         pack_head(&h, upstream, sign, h.upstream);
-        for (int top = 0; top < h.tokens; top += strip_rows) {
-            const int rows = h.tokens - top < strip_rows ? h.tokens - top : strip_rows;
+        for (int top = 0; top < h.tokens; top += strip) {
+            const int rows = h.tokens - top < strip ? h.tokens - top : strip;
             // Without the sign, which `scale` has.
-            const uint32_t *strip = at(elements, weights, top * h.extent);
-            multiply_scores(&h, at(elements, upstream, top * h.dim), rows, h.scores + top * h.extent, strip);
-            softmax_backward(&h, h.scores + top * h.extent, rows, scale, strip);
+            const uint32_t *own_weights = at(elements, weights, top * h.extent);
+            multiply_scores(&h, at(elements, upstream, top * h.dim), rows, h.scores + top * h.extent, own_weights);
+            softmax_backward(&h, h.scores + top * h.extent, rows, scale, own_weights);
         }
         memset(h.scores + h.tokens * h.extent, 0, (size_t)((h.extent - h.tokens) * h.extent) * sizeof(float));
         symmetrise(elements, h.scores, h.gradient, h.extent);
-        if (elements == crate_bfloat16) {
-            pair_rows((const uint16_t *)weights, h.extent, h.tokens, h.extent, h.weights, h.extent);
-            weights = h.weights;
-        }
-        for (int top = 0; top < h.tokens; top += strip_rows) {
-            const int rows = h.tokens - top < strip_rows ? h.tokens - top : strip_rows;
+        const ptrdiff_t left = left_stride(h.tokens, h.extent);
+        if (elements == crate_bfloat16)
+            pair_left((const uint16_t *)weights, h.extent, h.tokens, h.extent, h.weights, left);
+        for (int top = 0; top < h.tokens; top += strip) {
+            const int rows = h.tokens - top < strip ? h.tokens - top : strip;
             const factors f[2] = {
-                {weights + top, 4, 4 * h.extent, h.upstream, h.width, h.token_steps, false},
+                elements == crate_bfloat16
+                    ? left_factor(h.weights, left, top, h.upstream, h.width, h.token_steps)
+                    : (factors){weights + top, 4, 4 * h.extent, h.upstream, h.width, h.token_steps, false},
                 {at(elements, h.gradient, top * h.extent), h.extent_bytes, 4, h.values, h.width, h.token_steps, false}};
             upcoming next = {0};
             multiply_tiles(elements, f, 2, rows, (destination){h.result, h.width, h.width, crate_float32, {0}}, &next);

@@ -80,6 +80,9 @@ static void set_convert(crate_elements elements, const float *x, ptrdiff_t count
 }
 
 static double set_exercise(crate_elements elements, long repetitions) {
+#ifdef HAS_AMX
+    if (elements == crate_bfloat16) return exercise_amx(repetitions);
+#endif
     FOR_FORMAT(elements, return exercise(format, repetitions))
 }
 

@@ -89,6 +89,44 @@ INLINE void pair_rows(const uint16_t *x, ptrdiff_t x_stride, int rows, int colum
         }
 }
 
+/// Rows of `x` (rows, columns) as the left factor of a sum over these rows: word (i, k) is the pair of rows 2 k and 2 k + 1 of
+/// column i. AMX reads the words of a column one after the other, `stride` columns apart, other sets those of a step.
+INLINE void pair_left(const uint16_t *x, ptrdiff_t x_stride, int rows, int columns, uint32_t *pairs, ptrdiff_t stride) {
+#ifdef HAS_AMX
+    for (int column = 0; column < columns; column += 16)
+        for (int row = 0; row < rows; row += 32) {
+            word_lanes words[16];
+            for (int i = 0; i < 16; ++i) {
+                const uint16_t *first = x + (row + 2 * i) * x_stride + column;
+                const int count = columns - column, left = rows - row - 2 * i;
+                words[i] = pairs_of_halves(
+                    load_some_halves(first, left > 0 ? count : 0), load_some_halves(first + x_stride, left > 1 ? count : 0));
+            }
+            transpose_square(words);
+            for (int i = 0; i < 16; ++i) store_words(pairs + (column + i) * stride + row / 2, words[i]);
+        }
+#else
+    pair_rows(x, x_stride, rows, columns, pairs, stride);
+#endif
+}
+
+/// The stride of `pair_left`, and the factor A from its column `first` on.
+INLINE ptrdiff_t left_stride(int rows, int columns) {
+#ifdef HAS_AMX
+    return up_to_16((rows + 1) / 2);
+#else
+    return up_to_16(columns);
+#endif
+}
+
+INLINE factors left_factor(const uint32_t *pairs, ptrdiff_t stride, int first, const uint32_t *b, ptrdiff_t b_step, int steps) {
+#ifdef HAS_AMX
+    return (factors){pairs + first * stride, 4 * stride, 4, b, b_step, steps, false};
+#else
+    return (factors){pairs + first, 4, 4 * stride, b, b_step, steps, false};
+#endif
+}
+
 /// C (m, n) += A B for a block of rows of A. Meanwhile the columns of the next panel are fetched or, during the last, those of the
 /// first panel of the `depth_left` rows that follow B.
 INLINE void add_chunk(
@@ -138,8 +176,9 @@ INLINE void add_product(
         }
         for (int top = 0; top < m; top += block_columns) {
             const int width = m - top < block_columns ? m - top : block_columns;
-            pair_rows((const uint16_t *)a + first * a_stride + top, a_stride, height, width, pairs, up_to_16(width));
-            const factors f = {pairs, 4, 4 * up_to_16(width), NULL, 0, (height + 1) / 2, false};
+            const ptrdiff_t stride = left_stride(height, width);
+            pair_left((const uint16_t *)a + first * a_stride + top, a_stride, height, width, pairs, stride);
+            const factors f = left_factor(pairs, stride, 0, NULL, 0, (height + 1) / 2);
             add_chunk(elements, f, rows, b_stride, height, left, width, n, c + top * c_stride, c_stride, panel);
         }
     }

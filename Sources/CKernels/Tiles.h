@@ -190,10 +190,20 @@ INLINE void fetch(upcoming *next) {
         for (int offset = 0; offset < next->bytes; offset += 64) __builtin_prefetch(next->row + offset, 0, 2);
 }
 
+#ifdef HAS_AMX
+#include "AMX.h"
+#endif
+
 /// C (rows, columns of `to`) = A B, or A B + A' B', where rows of B are whole vectors. A tile's columns of B stay in the
 /// cache for all rows.
 INLINE void multiply_tiles(
     crate_elements elements, const factors *f, const int count, int rows, destination to, upcoming *next) {
+#ifdef HAS_AMX
+    if (elements == crate_bfloat16) {
+        multiply_amx(f, count, rows, to, next);
+        return;
+    }
+#endif
     for (int column = 0, vectors; column < to.columns; column += 16 * vectors) {
         vectors = vectors_from(column, to.columns);
         for (int row = 0; row < rows; row += tile_rows) {

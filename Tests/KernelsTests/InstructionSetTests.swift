@@ -6,7 +6,7 @@ import Testing
 /// What has the same bits whatever the processor, the threads and the rows computed together.
 @Suite struct InstructionSetTests {
     /// All that this processor has.
-    static let sets: [String] = ["portable", "avx2", "avx512", "avx512_bf16"].filter { KernelSet($0) != nil }
+    static let sets: [String] = ["portable", "avx2", "avx512", "avx512_bf16", "amx"].filter { KernelSet($0) != nil }
 
     private struct Results: Equatable {
         var product, gradient, output, inputGradient: [UInt32]

@@ -10,8 +10,8 @@ package struct KernelSet: @unchecked Sendable {
     package static let portableName = "portable"
     package var hasBFloat16Products: Bool { functions.has_bfloat16 }
 
-    /// The fastest set that this processor has, or the one called `name`: avx512_bf16, avx512, avx2 or portable. Nil if the
-    /// processor does not have it.
+    /// The fastest set that this processor has, or the one called `name`: amx, avx512_bf16, avx512, avx2 or portable. Nil if
+    /// the processor does not have it.
     package init?(_ name: String?) {
         guard let functions = crate_kernels_for(name) else { return nil }
         self.functions = functions.pointee
