@@ -99,10 +99,10 @@ import Testing
     /// A command without a run ends like any program.
     @Test func otherCommandsEndAtOnce() throws {
         let command = try RunningCommand.crate([
-            "bench", "--steps", "987654", "--dim", "48", "--depth", "1", "--heads", "3",
+            "bench", "--steps", "98765", "--dim", "48", "--depth", "1", "--heads", "3",
         ])
         // Found by a word that is in no other test's process.
-        kill(try command.identifier(marker: "987654"), SIGTERM)
+        kill(try command.identifier(marker: "98765"), SIGTERM)
         #expect(try command.finish().status == 128 + SIGTERM)
     }
 
