@@ -43,4 +43,17 @@ import Testing
             #expect(parts.allSatisfy { $0.isEmpty || $0.lowerBound % grain == 0 })
         }
     }
+
+    /// Every element belongs to one thread; 16 threads have equal parts of tiny's weights.
+    @Test(arguments: [1, 2, 3, 6, 16], [(384, 384), (33, 100), (10, 768), (1, 1)])
+    func blocksCoverTheMatrix(count: Int, shape: (rows: Int, columns: Int)) {
+        let team = ThreadTeam(count: count)
+        var owners = [Int](repeating: 0, count: shape.rows * shape.columns)
+        for thread in 0..<count {
+            let block = team.block(thread, rows: shape.rows, columns: shape.columns, grain: 16)
+            for row in block.rows { for column in block.columns { owners[row * shape.columns + column] += 1 } }
+            if count == 16, shape.rows == 384 { #expect(block.rows.count == 96 && block.columns.count == 96) }
+        }
+        #expect(owners.allSatisfy { $0 == 1 })
+    }
 }

@@ -64,10 +64,30 @@ package final class ThreadTeam: @unchecked Sendable {
 
     /// Thread `thread`'s part of 0 ..< count, in steps of `grain`; parts are in order and together the whole.
     package func part(_ thread: Int, of count: Int, grain: Int = 1) -> Range<Int> {
-        let grains = (count + grain - 1) / grain
-        func bound(_ thread: Int) -> Int { min(count, grains * thread / self.count * grain) }
-        return bound(thread)..<bound(thread + 1)
+        evenPart(thread, of: count, among: self.count, grain: grain)
     }
+
+    /// Thread `thread`'s part of a matrix whose blocks of `grain` rows or columns are divided over all threads, as near to squares
+    /// as their number allows.
+    package func block(_ thread: Int, rows: Int, columns: Int, grain: Int) -> (rows: Range<Int>, columns: Range<Int>) {
+        // The largest part decides when all are done; of equals, one that reads less.
+        var (across, least) = (1, (Int.max, Int.max))
+        for parts in 1...count where count % parts == 0 {
+            let height = ((rows + grain - 1) / grain + count / parts - 1) / (count / parts)
+            let width = ((columns + grain - 1) / grain + parts - 1) / parts
+            if (height * width, height + width) < least { (across, least) = (parts, (height * width, height + width)) }
+        }
+        return (
+            evenPart(thread / across, of: rows, among: count / across, grain: grain),
+            evenPart(thread % across, of: columns, among: across, grain: grain)
+        )
+    }
+}
+
+private func evenPart(_ index: Int, of count: Int, among parts: Int, grain: Int) -> Range<Int> {
+    let grains = (count + grain - 1) / grain
+    func bound(_ index: Int) -> Int { min(count, grains * index / parts * grain) }
+    return bound(index)..<bound(index + 1)
 }
 
 /// `body` of each of `inputs`, in order, computed on up to `jobs` threads.

@@ -67,10 +67,9 @@ struct PatchEmbedding: Embedding {
             next = next + dim
         }
         pass.sync()
-        // From here on a thread owns some of the D channels, for the images of all threads.
+        // From here on a thread owns parts of the gradients, for the images of all threads.
         let part = pass.team.part(pass.thread, of: dim, grain: 16)
-        guard !part.isEmpty else { return }
-        forEachToken(batch, 0..<batch.images) { token, row, isVisible in
+        forEachToken(batch, 0..<(part.isEmpty ? 0 : batch.images)) { token, row, isVisible in
             let offset = token == 0 ? classToken : isVisible ? bias : maskToken ?? classToken
             let sums = pass.gradients + offset + part.lowerBound
             add(sums, Operand(dz + row * dim + part.lowerBound), count: part.count, into: sums)

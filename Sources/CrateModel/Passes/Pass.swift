@@ -119,13 +119,14 @@ struct Pass {
 
     /// The same for `rows` rows, of which `part` at a time are summed before they are added.
     func addGradient(of weight: Weight, _ dy: Operand, _ x: Operand, rows: Int, part: Int) {
-        let own = team.part(thread, of: weight.outputs, grain: 16)
-        guard !own.isEmpty else { return }
+        let (outputs, inputs) = team.block(thread, rows: weight.outputs, columns: weight.inputs, grain: 16)
+        guard !outputs.isEmpty, !inputs.isEmpty else { return }
+        let corner = gradients + weight.offset + outputs.lowerBound * weight.inputs + inputs.lowerBound
         addProduct(
-            Matrix(dy + own.lowerBound, rows, own.count, stride: weight.outputs).transposed,
-            Matrix(x, rows, weight.inputs), part: part,
-            to: Matrix(gradients + weight.offset + own.lowerBound * weight.inputs, own.count, weight.inputs),
-            scratch: products, prepared.backend)
+            Matrix(dy + outputs.lowerBound, rows, outputs.count, stride: weight.outputs).transposed,
+            Matrix(x + inputs.lowerBound, rows, inputs.count, stride: weight.inputs), part: part,
+            to: Matrix(corner, outputs.count, inputs.count, stride: weight.inputs), scratch: products,
+            prepared.backend)
     }
 
     /// This thread's part of the gradient of the bias at `offset`: db += sign (sum of all rows of dy (M, width)).
