@@ -48,7 +48,7 @@ struct PlanCommand: ParsableCommand {
         }
         let rates = try cluster.rates(model, precision)
         let plan = try ScalingPlan(
-            nodes: cluster.nodes, cluster.description(rates, threads: speed.threads),
+            nodes: cluster.nodes, cluster.description(rates, threads: speed.threads), products: speed.products,
             bucketBytes: bucket.bytes
         ) { ranks in
             try recipe.configuration(

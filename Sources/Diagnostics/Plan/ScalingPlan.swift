@@ -2,6 +2,7 @@ import Base
 import Collectives
 import CrateModel
 import Foundation
+import Kernels
 import Loader
 import Training
 
@@ -37,7 +38,7 @@ package struct ScalingPlan: Encodable, Equatable, Sendable {
     /// `configuration` returns the run's configuration for a number of ranks. Throws `Failure` if the cluster is
     /// invalid or the batch does not divide over the ranks of `nodes` nodes.
     package init(
-        nodes: Int, _ cluster: ClusterDescription, bucketBytes: Int,
+        nodes: Int, _ cluster: ClusterDescription, products: ProductBackend = .fastest, bucketBytes: Int,
         configuration: (_ ranks: Int) throws -> TrainingConfiguration
     ) throws {
         try cluster.validate(nodes: nodes)
@@ -45,7 +46,8 @@ package struct ScalingPlan: Encodable, Equatable, Sendable {
         let own = try configuration(ranks)
         _ = try own.samplesPerVirtualRank(ranks: ranks)
         steps = own.schedule.totalSteps
-        memoryBytes = try MemoryPlan(own, ranks: ranks, threads: cluster.threads, bucketBytes: bucketBytes)
+        memoryBytes = try MemoryPlan(
+            own, ranks: ranks, threads: cluster.threads, products: products, bucketBytes: bucketBytes)
         memoryBytesTotal = memoryBytes.total
 
         var runs: [Run] = []
@@ -106,10 +108,14 @@ package struct MemoryPlan: Encodable, Equatable, Sendable {
     package let checkpoint: Int
 
     /// Throws `Failure` on integer overflow.
-    package init(_ configuration: TrainingConfiguration, ranks: Int, threads: Int, bucketBytes: Int) throws {
+    package init(
+        _ configuration: TrainingConfiguration, ranks: Int, threads: Int, products: ProductBackend = .fastest,
+        bucketBytes: Int
+    ) throws {
         let model = try Model(configuration.model)
         let passes = try ReplicaBytes(
-            model, images: configuration.microBatch, precision: configuration.precision, threads: threads)
+            model, images: configuration.microBatch, precision: configuration.precision, products: products,
+            threads: threads)
         let (count, float) = (model.layout.bufferCount, MemoryLayout<Float>.stride)
         let levels = LeafSum.levelCount(leaves: configuration.virtualRanks / ranks)
         parameters = count * float

@@ -62,38 +62,14 @@ package struct Operand {
     var floats: UnsafeMutablePointer<Float> { memory.assumingMemoryBound(to: Float.self) }
 }
 
-/// Loads and stores vectors as the functions `load` and `store` do for floats.
+/// Loads vectors as the function `load` does for floats.
 protocol OperandElement: BitwiseCopyable {
     static func load(_ source: UnsafePointer<Self>, _ lanes: Int) -> Vector
-    /// Rounds to nearest.
-    static func store(_ vector: Vector, _ destination: UnsafeMutablePointer<Self>, _ lanes: Int)
 }
 
 extension Float: OperandElement {
     @inline(__always)
     static func load(_ source: UnsafePointer<Float>, _ lanes: Int) -> Vector { Kernels.load(source, lanes) }
-
-    @inline(__always)
-    static func store(_ vector: Vector, _ destination: UnsafeMutablePointer<Float>, _ lanes: Int) {
-        Kernels.store(vector, destination, lanes)
-    }
-}
-
-struct RoundedFloat: OperandElement {
-    let value: Float
-
-    @inline(__always)
-    static func load(_ source: UnsafePointer<RoundedFloat>, _ lanes: Int) -> Vector {
-        Kernels.load(UnsafeRawPointer(source).assumingMemoryBound(to: Float.self), lanes)
-    }
-
-    @inline(__always)
-    static func store(_ vector: Vector, _ destination: UnsafeMutablePointer<RoundedFloat>, _ lanes: Int) {
-        let bits = roundedBits(vector) & 0xFFFF_0000
-        Kernels.store(
-            unsafeBitCast(bits, to: Vector.self),
-            UnsafeMutableRawPointer(destination).assumingMemoryBound(to: Float.self), lanes)
-    }
 }
 
 struct BFloat16: OperandElement {
@@ -110,24 +86,6 @@ struct BFloat16: OperandElement {
         }
         return unsafeBitCast(halves, to: Vector.self)
     }
-
-    @inline(__always)
-    static func store(_ vector: Vector, _ destination: UnsafeMutablePointer<BFloat16>, _ lanes: Int) {
-        let halves = unsafeBitCast(roundedBits(vector), to: SIMD32<UInt16>.self).oddHalf
-        if lanes >= 16 {
-            UnsafeMutableRawPointer(destination).storeBytes(of: halves, as: SIMD16<UInt16>.self)
-        } else {
-            for lane in 0..<lanes { destination[lane] = BFloat16(bits: halves[lane]) }
-        }
-    }
-}
-
-/// Bits whose upper halves are the nearest bf16, with ties to even. NaN stays NaN.
-@inline(__always)
-private func roundedBits(_ vector: Vector) -> SIMD16<UInt32> {
-    let bits = unsafeBitCast(vector, to: SIMD16<UInt32>.self)
-    let rounded = bits &+ 0x7FFF &+ ((bits &>> 16) & 1)
-    return rounded.replacing(with: bits | 0x40_0000, where: vector .!= vector)
 }
 
 /// Converts to the format of `result`, front to back, so that `result` may start at the same address as x.
