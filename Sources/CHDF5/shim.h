@@ -19,7 +19,7 @@ static inline hid_t crate_h5_dataset_access(void) { return H5P_DATASET_ACCESS; }
 static inline hid_t crate_h5_file_access(void) { return H5P_FILE_ACCESS; }
 static inline unsigned crate_h5_read_only(void) { return H5F_ACC_RDONLY; }
 static inline unsigned crate_h5_read_write(void) { return H5F_ACC_RDWR; }
-static inline unsigned crate_h5_truncate(void) { return H5F_ACC_TRUNC; }
+static inline unsigned crate_h5_exclusive(void) { return H5F_ACC_EXCL; }
 
 // Called before other calls, on each thread. The library prints its error stack by itself unless told otherwise, once
 // a thread. And at exit it tries again to close files whose closing failed, such as on a full disk, and crashes;

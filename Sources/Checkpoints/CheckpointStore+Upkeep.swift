@@ -22,7 +22,7 @@ extension CheckpointStore {
         return paths().dropLast(last).filter { path in
             if let every = retention.everySteps, let step = Self.step(of: path), step % every == 0 { return false }
             // Rename first, so that a partly removed checkpoint is never taken for a complete one.
-            let discarded = DurableFile.partialPath(of: path)
+            let discarded = DurableFile.newPartialPath(of: path)
             guard rename(path, discarded) == 0 else { return false }
             try? FileManager.default.removeItem(atPath: discarded)
             return true

@@ -22,7 +22,8 @@ package struct CheckpointStore: Sendable {
     ///
     /// The directory is renamed to its final name when all files are on disk, so an interruption leaves either the
     /// whole checkpoint or none. `untrained` is added to the model file. An existing valid checkpoint of the same step
-    /// is kept: equal steps have equal states. Throws `Failure` with the system's reason.
+    /// is kept: equal steps have equal states. One that cannot be verified is replaced when its successor is complete.
+    /// Throws `Failure` with the system's reason.
     @discardableResult
     package func save(
         _ parameters: UnsafePointer<Float>, of model: StoredModel, step: Int, samples: Int,
@@ -31,26 +32,23 @@ package struct CheckpointStore: Sendable {
     ) throws -> String {
         let path = "\(directory)/\(Self.prefix)\(zeroPadded(step, to: 10))"
         if (try? verify(path)) != nil { return path }
-        let partial = DurableFile.partialPath(of: path)
-        let manager = FileManager.default
+        // The run is locked, so nobody else writes them; what another owner left stays.
+        DurableFile.removePartials(of: Self.prefix, in: directory, olderThan: 0)
+        let partial = DurableFile.newPartialPath(of: path)
         do {
-            for leftover in names()
-            where leftover.hasPrefix(Self.prefix) && leftover.hasSuffix(DurableFile.partialSuffix) {
-                try manager.removeItem(atPath: "\(directory)/\(leftover)")
-            }
-            try manager.createDirectory(atPath: partial, withIntermediateDirectories: true)
-            if manager.fileExists(atPath: path) { try manager.removeItem(atPath: path) }
+            try makeDurableDirectory(directory)
+            guard mkdir(partial, 0o777) == 0 else { throw systemFailure("cannot create \(partial)") }
         } catch {
-            throw Failure("cannot write checkpoints to \(directory)", hint: "check the directory's permissions")
+            throw Failure("cannot write checkpoints to \(directory)", hint: Failure(from: error).description)
         }
         do {
             try write(
                 parameters, of: model, step: step, samples: samples, untrained: untrained, to: partial, kinds: kinds,
                 moments: moments)
-            try DurableFile.rename(partial, to: path)
+            try DurableFile.replace(path, by: partial)
         } catch {
             // On a full disk the partial checkpoint would keep it full.
-            try? manager.removeItem(atPath: partial)
+            try? FileManager.default.removeItem(atPath: partial)
             throw error
         }
         return path

@@ -5,6 +5,8 @@ import Foundation
 /// An HDF5 file that is being written: it has its temporary name until `commit`, and is removed if that is never reached.
 package struct NewHDF5File: ~Copyable {
     package let path: String
+    /// The temporary name until `commit`.
+    package let partialPath: String
     /// What is thrown where a part of a new file cannot be made.
     package let creationFailure: Failure
     /// What is thrown where something cannot be written, for example on a full disk.
@@ -16,11 +18,14 @@ package struct NewHDF5File: ~Copyable {
     package init(_ path: String, isLocked: Bool, hint: String) throws {
         crate_h5_prepare()
         let failure = Failure("cannot create \(path)", hint: "check the directory and the free space")
+        try DurableFile.requireReplaceable(path)
         let access = try makeFileAccess(isLocked: isLocked, orThrow: failure)
+        let partial = DurableFile.newPartialPath(of: path)
         file = try HDF5Handle(
-            H5Fcreate(DurableFile.partialPath(of: path), crate_h5_truncate(), crate_h5_default(), access.id),
-            closedBy: H5Fclose, orThrow: failure)
+            H5Fcreate(partial, crate_h5_exclusive(), crate_h5_default(), access.id), closedBy: H5Fclose,
+            orThrow: failure)
         self.path = path
+        partialPath = partial
         creationFailure = failure
         writeFailure = Failure("cannot write \(path)", hint: hint)
     }
@@ -28,8 +33,6 @@ package struct NewHDF5File: ~Copyable {
     deinit {
         if !isCommitted { unlink(partialPath) }
     }
-
-    package var partialPath: String { DurableFile.partialPath(of: path) }
 
     /// Makes the dataset `name` of shape `extents`, which can grow if `isExtensible`, stored in chunks of shape `chunk` if given.
     package func makeDataset(
@@ -87,7 +90,7 @@ package struct NewHDF5File: ~Copyable {
 
     /// Gives the closed file its name.
     package mutating func commit() throws {
-        try DurableFile.commit(partialOf: path)
+        try DurableFile.commit(partialPath, to: path)
         isCommitted = true
     }
 }

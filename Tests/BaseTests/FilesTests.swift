@@ -43,6 +43,44 @@ import Testing
         }
     }
 
+    /// A link that somebody placed under a temporary name is not followed, and a device is not replaced.
+    @Test func othersFilesAreLeftAlone() throws {
+        try withTemporaryDirectory { directory in
+            let (victim, path) = ("\(directory)/victim", "\(directory)/file")
+            try DurableFile.write([1], to: victim)
+            try FileManager.default.createSymbolicLink(atPath: "\(path).partial", withDestinationPath: victim)
+            try DurableFile.write([2], to: path)
+            #expect(try RegularFile.contents(of: victim) == [1])
+            #expect(try RegularFile.contents(of: path) == [2])
+
+            try #require(mkfifo("\(directory)/pipe", 0o600) == 0)
+            let failure = #expect(throws: Failure.self) { try DurableFile.write([1], to: "\(directory)/pipe") }
+            #expect(failure?.problem == "\(directory)/pipe is not a regular file")
+        }
+    }
+
+    @Test func twoWritersDoNotCollide() throws {
+        try withTemporaryDirectory { directory in
+            try DurableFile.write(to: "\(directory)/file") { append in
+                try DurableFile.write([2, 2], to: "\(directory)/file")
+                try ([1] as [UInt8]).withUnsafeBytes { try append($0) }
+            }
+            #expect(try RegularFile.contents(of: "\(directory)/file") == [1])
+            #expect(try names(in: directory) == ["file"])
+        }
+    }
+
+    @Test func oldPartialsAreRemoved() throws {
+        try withTemporaryDirectory { directory in
+            let old = DurableFile.newPartialPath(of: "\(directory)/file")
+            let new = DurableFile.newPartialPath(of: "\(directory)/file")
+            for path in [old, new, "\(directory)/file"] { try DurableFile.write([1], to: path) }
+            try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSinceNow: -7200)], ofItemAtPath: old)
+            DurableFile.removePartials(of: "file", in: directory, olderThan: 3600)
+            #expect(try names(in: directory) == ["file", (new as NSString).lastPathComponent])
+        }
+    }
+
     @Test func failureLeavesNoFile() throws {
         try withTemporaryDirectory { directory in
             // The final name is a directory, which a file cannot replace.
@@ -60,10 +98,37 @@ import Testing
     @Test func commitsAFileWrittenElsewhere() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/file"
-            #expect(throws: Failure.self) { try DurableFile.commit(partialOf: path) }
-            try Data([7]).write(to: URL(fileURLWithPath: DurableFile.partialPath(of: path)))
-            try DurableFile.commit(partialOf: path)
+            let partial = DurableFile.newPartialPath(of: path)
+            #expect(throws: Failure.self) { try DurableFile.commit(partial, to: path) }
+            try Data([7]).write(to: URL(fileURLWithPath: partial))
+            try DurableFile.commit(partial, to: path)
             #expect(try names(in: directory) == ["file"])
+        }
+    }
+}
+
+@Suite struct RegularFileTests {
+    /// Opening a FIFO, or a link to one, must not wait for a writer.
+    @Test(.timeLimit(.minutes(1))) func refusesWhatIsNotAFile() throws {
+        try withTemporaryDirectory { directory in
+            let (pipe, link) = ("\(directory)/pipe", "\(directory)/link")
+            try #require(mkfifo(pipe, 0o600) == 0)
+            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: pipe)
+            for path in [pipe, link, "/dev/null", directory] {
+                let failure = #expect(throws: Failure.self) { try RegularFile.contents(of: path) }
+                #expect(failure?.problem == "\(path) is not a regular file")
+                #expect(throws: Failure.self) { try Checksum.ofFile(path) }
+            }
+            #expect(throws: Failure.self) { try RegularFile.contents(of: "\(directory)/none") }
+            #expect(throws: Failure.self) { try AppendingFile(pipe) }
+        }
+    }
+
+    @Test func readsUpToItsLimit() throws {
+        try withTemporaryDirectory { directory in
+            try DurableFile.write([1, 2, 3], to: "\(directory)/file")
+            #expect(try RegularFile.contents(of: "\(directory)/file", limit: 3) == [1, 2, 3])
+            #expect(throws: Failure.self) { try RegularFile.contents(of: "\(directory)/file", limit: 2) }
         }
     }
 }
@@ -71,7 +136,25 @@ import Testing
 @Suite struct FailureTests {
     @Test func isOneLine() {
         let failure = Failure("bad name \"a\nb\u{7}\"", hint: "rename it")
-        #expect(failure.description == "bad name \"a?b?\"; rename it")
+        #expect(failure.description == "bad name \"a\\u{a}b\\u{7}\"; rename it")
+    }
+
+    @Test func isShort() {
+        let failure = Failure("the key " + String(repeating: "k", count: 5_000_000), hint: "shorten it")
+        #expect(failure.description.count < 450)
+        #expect(failure.description.hasPrefix("the key kk") && failure.description.hasSuffix("kk; shorten it"))
+    }
+
+    @Test func decodingErrorsAreFewWords() throws {
+        struct Value: Decodable { let count: Int }
+        let texts = ["[]", "{}", "{\"count\": \"x\"}", "{\"count\": 1e99}", "{", "{\"count\": null}"]
+        for text in texts {
+            let error = #expect(throws: DecodingError.self) {
+                try JSONDecoder().decode(Value.self, from: Data(text.utf8))
+            }
+            let failure = Failure(from: try #require(error))
+            #expect(failure.description.count < 120 && !failure.description.contains("Context"), "\(failure)")
+        }
     }
 }
 

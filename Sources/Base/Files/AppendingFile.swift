@@ -10,12 +10,17 @@ package final class AppendingFile {
 
     /// Opens or creates `path`. Throws `Failure` with the system's reason.
     package init(_ path: String) throws {
-        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        // Without O_NONBLOCK, opening a FIFO waits for its reader; regular files ignore it.
+        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0o666)
         guard descriptor >= 0 else { throw systemFailure("cannot open \(path)") }
         self.path = path
     }
 
     deinit { close(descriptor) }
+
+    /// Waits until everything that was appended is on the disk. A failure is not one of the data that are still kept, so it is ignored:
+    /// the next append meets it.
+    package func sync() { fsync(descriptor) }
 
     /// Appends `bytes`. Returns the failure the first time that writing fails, otherwise nil; throws `Failure` when more data is kept
     /// than fits the limit.

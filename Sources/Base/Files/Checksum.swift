@@ -25,17 +25,13 @@ package struct Checksum: Equatable, Sendable {
 extension Checksum {
     /// The size and CRC-32 of the file at `path`. Throws `Failure` when it cannot be read.
     package static func ofFile(_ path: String) throws -> (bytes: Int, checksum: UInt32) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw systemFailure("cannot read \(path)") }
-        defer { close(descriptor) }
+        let file = try RegularFile(path)
         let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
         defer { piece.deallocate() }
         var checksum = Checksum()
         var bytes = 0
         while true {
-            let count = read(descriptor, piece.baseAddress!, piece.count)
-            if count < 0 && errno == EINTR { continue }
-            guard count >= 0 else { throw systemFailure("cannot read \(path)") }
+            let count = try file.read(into: piece, at: bytes)
             if count == 0 { return (bytes, checksum.value) }
             checksum.update(UnsafeRawBufferPointer(rebasing: piece[..<count]))
             bytes += count

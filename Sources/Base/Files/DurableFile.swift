@@ -1,11 +1,35 @@
+import CSystem
 import Foundation
 
 /// Atomic files: written under a temporary name, synced, then renamed.
+///
+/// Temporary names are random, and files are created exclusively without following links, so that neither another process nor a
+/// planted link is in the way.
 package enum DurableFile {
-    /// Suffix of the temporary name. Such a file is left over from an interrupted process.
+    /// Suffix of a temporary name. Such a file is in progress, or left over from an interrupted process.
     package static let partialSuffix = ".partial"
 
-    package static func partialPath(of path: String) -> String { path + partialSuffix }
+    /// A new temporary name for `path`: `PATH.RANDOM.partial`.
+    package static func newPartialPath(of path: String) -> String {
+        path + String(format: ".%08x", UInt32.random(in: 0...(.max))) + partialSuffix
+    }
+
+    /// Whether `name` is a temporary name for a file that starts with `prefix`.
+    package static func isPartial(_ name: String, of prefix: String = "") -> Bool {
+        name.hasPrefix(prefix) && name.hasSuffix(partialSuffix)
+    }
+
+    /// Removes temporary files and directories for `prefix` in `directory` that were last changed more than `seconds` ago. What cannot
+    /// be removed stays: it is in nobody's way.
+    package static func removePartials(of prefix: String = "", in directory: String, olderThan seconds: Double) {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        for name in names where isPartial(name, of: prefix) {
+            let path = (directory as NSString).appendingPathComponent(name)
+            var status = stat()
+            guard lstat(path, &status) == 0, Double(time(nil) - status.st_mtim.tv_sec) >= seconds else { continue }
+            try? FileManager.default.removeItem(atPath: path)
+        }
+    }
 
     /// Writes `bytes` to `path`: temporary name, sync, rename, sync of the directory.
     ///
@@ -18,8 +42,9 @@ package enum DurableFile {
     package static func write(
         to path: String, _ body: (_ append: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
     ) throws {
-        let partial = partialPath(of: path)
-        let descriptor = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        try requireReplaceable(path)
+        let partial = newPartialPath(of: path)
+        let descriptor = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { throw systemFailure("cannot create \(path)") }
         do {
             try body { try writeAll($0, to: descriptor, path: path) }
@@ -38,11 +63,44 @@ package enum DurableFile {
         }
     }
 
-    /// Syncs a file that another library wrote under its temporary name, and gives it its final name.
-    package static func commit(partialOf path: String) throws {
-        let partial = partialPath(of: path)
+    /// Syncs the file `partial`, which another library wrote under a temporary name, and gives it the name `path`.
+    package static func commit(_ partial: String, to path: String) throws {
         try sync(partial)
         try rename(partial, to: path)
+    }
+
+    /// Gives the directory `source` the name `destination`, durably. A directory that has the name is removed afterwards, so that at any
+    /// moment one of them has it.
+    ///
+    /// Throws `Failure` with the system's reason; then both have their names.
+    package static func replace(_ destination: String, by source: String) throws {
+        var status = stat()
+        guard lstat(destination, &status) == 0 else { return try rename(source, to: destination) }
+        let old: String
+        if crate_exchange_names(source, destination) == 0 {
+            old = source
+            try sync((destination as NSString).deletingLastPathComponent)
+        } else {
+            // A file system without exchange: for a moment the name is free, and both directories are complete.
+            old = newPartialPath(of: destination)
+            guard Foundation.rename(destination, old) == 0 else {
+                throw systemFailure("cannot rename \(destination) to \(old)")
+            }
+            do {
+                try rename(source, to: destination)
+            } catch {
+                _ = Foundation.rename(old, destination)
+                throw error
+            }
+        }
+        try? FileManager.default.removeItem(atPath: old)
+    }
+
+    /// Refuses to replace anything but a file: a device or a FIFO would be lost by the rename.
+    package static func requireReplaceable(_ path: String) throws {
+        var status = stat()
+        guard stat(path, &status) == 0, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) else { return }
+        throw Failure("\(path) is not a regular file", hint: "choose another name for the output")
     }
 
     /// Renames `source` to `destination` atomically and durably.

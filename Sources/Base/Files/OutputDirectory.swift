@@ -39,11 +39,11 @@ package struct OutputDirectory: Sendable {
     }
 
     private static func create(_ path: String) throws -> Bool {
-        if mkdir(path, 0o755) == 0 { return true }
+        if mkdir(path, 0o777) == 0 { return true }
         let parent = (path as NSString).deletingLastPathComponent
         if errno == ENOENT && !parent.isEmpty && parent != path {
             _ = try create(parent)
-            guard mkdir(path, 0o755) == 0 else { throw systemFailure("cannot create \(path)") }
+            guard mkdir(path, 0o777) == 0 else { throw systemFailure("cannot create \(path)") }
             return true
         }
         var status = stat()
@@ -69,4 +69,13 @@ package func makeDirectory(_ path: String) throws {
     guard (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil else {
         throw Failure("cannot create the directory \(path)", hint: "check its permissions and the space on the disk")
     }
+}
+
+/// The same, on the disk when it returns: a power cut keeps the directory and its name.
+package func makeDurableDirectory(_ path: String) throws {
+    guard access(path, F_OK) != 0 else { return }
+    let parent = (path as NSString).deletingLastPathComponent
+    if !parent.isEmpty && parent != path { try makeDurableDirectory(parent) }
+    guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw systemFailure("cannot create the directory \(path)") }
+    try DurableFile.sync(parent)
 }

@@ -14,14 +14,26 @@ package struct Failure: Error, CustomStringConvertible, Equatable, Sendable {
     /// `error` itself, or its text.
     package init(from error: any Error) {
         self =
-            (error as? Failure) ?? (error as? MachineFailure)?.failure
+            (error as? Failure) ?? (error as? MachineFailure)?.failure ?? (error as? DecodingError).map(Self.init)
             ?? Failure("\(error)", hint: "check the arguments")
     }
 
-    /// `PROBLEM; HINT` on one line, with control characters (from file names, for example) replaced.
-    package var description: String {
-        String("\(problem); \(hint)".map { $0.isNewline || ($0.asciiValue ?? 32) < 32 ? "?" : $0 })
+    /// What is wrong with a JSON text, in a few words; the hint is for its file.
+    package init(_ error: DecodingError) {
+        let (context, reason): (DecodingError.Context, String) =
+            switch error {
+            case .keyNotFound(let key, let context): (context, "\(key.stringValue) is missing")
+            case .typeMismatch(let type, let context): (context, "a value is not of type \(type)")
+            case .valueNotFound(_, let context): (context, "a value is missing")
+            case .dataCorrupted(let context): (context, context.debugDescription)
+            @unknown default: (.init(codingPath: [], debugDescription: ""), "the text cannot be read")
+            }
+        let place = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
+        self.init(place.isEmpty ? reason : "\(place): \(reason)", hint: "check the file")
     }
+
+    /// `PROBLEM; HINT` on one line that a terminal can show; a long part, such as a name from a file, is shortened.
+    package var description: String { "\(problem.printable); \(hint.printable)" }
 }
 
 /// A fault that is not caused by the current item, so that skipping the item does not help: the file system fails, an archive was

@@ -133,5 +133,6 @@ struct ShardPlan: Sendable {
 
     func item(at position: Int) -> ShardSource.Item { source.items[permutation?[position] ?? position] }
 
-    static func fileName(of shard: Int) -> String { "shard-\(zeroPadded(shard, to: 5)).h5" }
+    static let filePrefix = "shard-"
+    static func fileName(of shard: Int) -> String { "\(filePrefix)\(zeroPadded(shard, to: 5)).h5" }
 }

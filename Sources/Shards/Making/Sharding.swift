@@ -123,6 +123,8 @@ package struct Sharding: Sendable {
             try unfinished.remove()
             throw error
         }
+        // Of interrupted processes: all shards are made.
+        DurableFile.removePartials(of: ShardPlan.filePrefix, in: output, olderThan: 0)
         let index = ShardIndex(
             recipe: plan.recipe, classes: plan.source.classes, statistics: record.statistics, shards: shards)
         try index.write(directory: output)
