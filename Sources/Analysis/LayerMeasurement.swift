@@ -131,6 +131,7 @@ package func measureLayers(
         while let loaded = try loader.next() {
             replica.forward(model.batch(loaded))
             meter.measure(images: 1, in: replica)
+            WorkDone.add()
             let start = loaded.positions.lowerBound / spacing * rowCount
             values.replaceSubrange(start..<start + rowCount, with: meter.row(0))
         }

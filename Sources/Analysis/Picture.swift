@@ -18,16 +18,15 @@ extension Picture {
     /// The image file `path`, framed for an input of `side` pixels as in evaluation. Throws `Failure` if it cannot be
     /// read.
     package init(file path: String, side: Int, key: Int) throws {
+        var isDirectory: ObjCBool = false
+        _ = FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
+        guard !isDirectory.boolValue else {
+            throw Failure("\(path) is a directory", hint: "name the JPEG or PNG files in it")
+        }
+        let contents = try RegularFile.contents(of: path, limit: 1 << 30)
         do {
-            var isDirectory: ObjCBool = false
-            _ = FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
-            guard !isDirectory.boolValue else {
-                throw Failure("is a directory", hint: "name the JPEG or PNG files in it")
-            }
-            guard let contents = FileManager.default.contents(atPath: path) else { throw systemFailure("cannot open") }
-            image = try ImageDecoder.decode([UInt8](contents))
-        } catch {
-            let failure = Failure(from: error)
+            image = try ImageDecoder.decode(contents)
+        } catch let failure as Failure {
             throw Failure("\(path): \(failure.problem)", hint: failure.hint)
         }
         framing = Framing.evaluation(width: image.width, height: image.height, side: side)

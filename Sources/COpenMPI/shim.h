@@ -13,6 +13,7 @@ static inline MPI_Op crate_mpi_min(void) { return MPI_MIN; }
 static inline void *crate_mpi_in_place(void) { return MPI_IN_PLACE; }
 static inline MPI_Request crate_mpi_request_null(void) { return MPI_REQUEST_NULL; }
 static inline int crate_mpi_any_source(void) { return MPI_ANY_SOURCE; }
+static inline int crate_mpi_any_tag(void) { return MPI_ANY_TAG; }
 static inline MPI_Status *crate_mpi_status_ignore(void) { return MPI_STATUS_IGNORE; }
 static inline MPI_Status *crate_mpi_statuses_ignore(void) { return MPI_STATUSES_IGNORE; }
 static inline int crate_mpi_version_length(void) { return MPI_MAX_LIBRARY_VERSION_STRING; }

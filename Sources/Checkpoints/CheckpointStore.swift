@@ -8,7 +8,7 @@ import Optimizers
 package struct CheckpointStore: Sendable {
     private let directory: String
     package static let modelFile = "model.safetensors"
-    private static let optimizerFile = "optimizer.safetensors"
+    static let optimizerFile = "optimizer.safetensors"
     static let prefix = "step-"
 
     /// The run directory `run` need not exist yet.
@@ -84,13 +84,14 @@ package struct CheckpointStore: Sendable {
         return nil
     }
 
-    /// Checks all files of the checkpoint at `path` against its manifest, which is returned. Throws `Failure` naming
-    /// the file and the reason.
+    /// Checks all files of the checkpoint at `path` against its manifest, which is returned, and that the model file
+    /// describes a model that it contains. Throws `Failure` naming the file and the reason.
     package func verify(_ path: String) throws -> Manifest {
         let manifest = try Manifest.verified(in: path)
         guard manifest.step == Self.step(of: path) else {
             throw Failure("\(path) holds step \(manifest.step)", hint: "rename it to match its step, or remove it")
         }
+        _ = try Self.description(ofModelFile: "\(path)/\(Self.modelFile)")
         return manifest
     }
 

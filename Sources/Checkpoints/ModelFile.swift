@@ -39,6 +39,7 @@ extension CheckpointStore {
         }
         if let classifier = decoded(StoredModel.classifierKey, as: ClassifierConfiguration.self) {
             try classifier.validate()
+            try requireRoom(for: classifier.encoder, classes: classifier.classes, in: reader)
             return StoredModel(try Model(classifier), maskRatio: 0, normalisation: normalisation)
         }
         guard let configuration = decoded(StoredModel.configurationKey, as: ModelConfiguration.self),
@@ -46,7 +47,11 @@ extension CheckpointStore {
         else {
             throw Failure("\(path) contains no model configuration", hint: "give a file that crate wrote")
         }
+        guard maskRatio >= 0, maskRatio < 1 else {
+            throw Failure("\(path) says a mask ratio of \(maskRatio)", hint: "give a file that crate wrote")
+        }
         try configuration.validate()
+        try requireRoom(for: configuration, classes: 0, in: reader)
         return StoredModel(try Model(configuration), maskRatio: maskRatio, normalisation: normalisation)
     }
 
@@ -68,6 +73,20 @@ extension CheckpointStore {
             try reader.read(parameter.name, shape: parameter.shape, into: values)
             try requireFinite(values, parameter, parameter.name, path)
         }
+    }
+}
+
+/// Refuses a configuration whose parameters cannot be among the tensors of the file, before memory is sized by it: every block has a
+/// tensor at least, and every extent of a parameter is that of a tensor.
+private func requireRoom(
+    for model: ModelConfiguration, classes: Int, in reader: borrowing SafetensorsReader
+) throws {
+    let largest = reader.tensors.values.reduce(0) { max($0, $1.count) }
+    let (blocks, patch) = (model.depth + model.decoderDepth, model.patchSize * model.patchSize)
+    guard blocks <= reader.tensors.count, model.dim * max(patch, classes) <= largest else {
+        throw Failure(
+            "\(reader.path) describes a model of width \(model.dim) and \(blocks) blocks, which its tensors cannot be",
+            hint: "give a file that crate wrote")
     }
 }
 

@@ -21,9 +21,10 @@ package struct RunSettings: Codable, Equatable, Sendable {
     /// The settings of the run in `directory`; nil where it has none. Throws `Failure` where the file cannot be read as such.
     package static func read(run directory: String) throws -> RunSettings? {
         let path = RunFile.configuration.path(in: directory)
-        guard let data = FileManager.default.contents(atPath: path) else {
+        guard access(path, F_OK) == 0 else {
             return legacyOptions(directory).map { RunSettings(command: $0.command, options: $0.options) }
         }
+        let data = Data(try RegularFile.contents(of: path))
         if let settings = try? JSONDecoder().decode(RunSettings.self, from: data) { return settings }
         guard let legacy = legacyOptions(directory) else {
             throw Failure("\(path) is damaged", hint: "restore it, or change --run")
@@ -46,8 +47,8 @@ package struct RunSettings: Codable, Equatable, Sendable {
     private static func legacyArguments(_ directory: String) -> String { "\(directory)/arguments.json" }
 
     private static func legacyOptions(_ directory: String) -> (command: String?, options: [String: String])? {
-        guard let data = FileManager.default.contents(atPath: legacyArguments(directory)),
-            var words = try? JSONDecoder().decode([String].self, from: data)
+        guard let bytes = try? RegularFile.contents(of: legacyArguments(directory)),
+            var words = try? JSONDecoder().decode([String].self, from: Data(bytes))
         else { return nil }
         let command = words.first.flatMap { $0.hasPrefix("-") ? nil : $0 }
         if command != nil { words.removeFirst() }

@@ -8,20 +8,19 @@ package struct SafetensorsReader: ~Copyable {
     package let path: String
     package let metadata: [String: String]
     package let tensors: [String: TensorEntry]
-    private let descriptor: Int32
+    private let file: RegularFile
     private let dataStart: Int
 
     /// Throws `Failure` if the file is not a valid safetensors file.
     package init(path: String) throws {
-        let (descriptor, dataStart, header) = try openFile(path)
+        let file = try RegularFile(path)
+        let (dataStart, header) = try readHeader(file)
         self.path = path
-        self.descriptor = descriptor
+        self.file = file
         self.dataStart = dataStart
         metadata = header.metadata
         tensors = header.tensors
     }
-
-    deinit { close(descriptor) }
 
     /// Reads tensor `name`, which must be F32, BF16 or F16 of shape `shape`, to `destination`.
     package borrowing func read(
@@ -39,7 +38,7 @@ package struct SafetensorsReader: ~Copyable {
                 hint: "check that it belongs to this model")
         }
         let bytes = UnsafeMutableRawBufferPointer(start: destination, count: entry.range.count)
-        try readAll(bytes, from: descriptor, at: dataStart + entry.range.lowerBound, path: path)
+        try readAll(bytes, from: file, at: dataStart + entry.range.lowerBound)
         guard entry.type != "F32" else { return }
         // In place, backwards: each float is written behind the halves that are still to be read.
         for index in (0..<entry.count).reversed() {
@@ -54,7 +53,7 @@ package struct SafetensorsReader: ~Copyable {
         guard let entry = tensors[name] else { return nil }
         var bytes = [UInt8](repeating: 0, count: entry.range.count)
         try bytes.withUnsafeMutableBytes {
-            try readAll($0, from: descriptor, at: dataStart + entry.range.lowerBound, path: path)
+            try readAll($0, from: file, at: dataStart + entry.range.lowerBound)
         }
         return try bytes.withUnsafeBytes { raw in
             switch entry.type {
@@ -68,39 +67,30 @@ package struct SafetensorsReader: ~Copyable {
     }
 }
 
-private func openFile(_ path: String) throws -> (descriptor: Int32, dataStart: Int, header: SafetensorsHeader) {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw systemFailure("cannot open \(path)") }
-    do {
-        var information = stat()
-        guard fstat(descriptor, &information) == 0, information.st_mode & S_IFMT == S_IFREG else {
-            throw Failure("\(path) is not a file", hint: "give a .safetensors file")
-        }
-        let fileBytes = Int(information.st_size)
-        var length: UInt64 = 0
-        try withUnsafeMutableBytes(of: &length) { try readAll($0, from: descriptor, at: 0, path: path) }
-        length = UInt64(littleEndian: length)
-        guard fileBytes >= 8, length <= min(SafetensorsHeader.largestHeader, fileBytes - 8) else {
-            throw Failure(
-                "\(path) is not a valid safetensors file: its header's length is \(length) in \(fileBytes) bytes",
-                hint: "check that it is a complete .safetensors file")
-        }
-        let dataStart = 8 + Int(length)
-        var json = Data(count: Int(length))
-        try json.withUnsafeMutableBytes { try readAll($0, from: descriptor, at: 8, path: path) }
-        return (
-            descriptor, dataStart, try SafetensorsHeader(json: json, dataBytes: fileBytes - dataStart, path: path)
-        )
-    } catch {
-        close(descriptor)
-        throw error
+private func readHeader(_ file: borrowing RegularFile) throws -> (dataStart: Int, header: SafetensorsHeader) {
+    let (path, fileBytes) = (file.path, file.byteCount)
+    var length: UInt64 = 0
+    guard try withUnsafeMutableBytes(of: &length, { try file.read(into: $0, at: 0) }) == 8 else {
+        throw Failure(
+            "\(path) is not a safetensors file: it has \(fileBytes) bytes",
+            hint: "check that it is a complete .safetensors file")
     }
+    length = UInt64(littleEndian: length)
+    guard length <= min(SafetensorsHeader.largestHeader, fileBytes - 8) else {
+        throw Failure(
+            "\(path) is not a safetensors file: it does not begin with the length of a header",
+            hint: "check that it is a complete .safetensors file")
+    }
+    let dataStart = 8 + Int(length)
+    var json = Data(count: Int(length))
+    try json.withUnsafeMutableBytes { try readAll($0, from: file, at: 8) }
+    return (dataStart, try SafetensorsHeader(json: json, dataBytes: fileBytes - dataStart, path: path))
 }
 
 private func readAll(
-    _ destination: UnsafeMutableRawBufferPointer, from descriptor: Int32, at start: Int, path: String
+    _ destination: UnsafeMutableRawBufferPointer, from file: borrowing RegularFile, at start: Int
 ) throws {
-    guard try readBytes(into: destination, from: descriptor, at: start, path: path) == destination.count else {
-        throw Failure("\(path) ends in the middle of its data", hint: "write it again or restore it")
+    guard try file.read(into: destination, at: start) == destination.count else {
+        throw Failure("\(file.path) ends in the middle of its data", hint: "write it again or restore it")
     }
 }

@@ -19,7 +19,7 @@ package struct StoredModel: Sendable {
     static let classifierKey = "classifier"
     static let configurationKey = "config"
 
-    var metadata: [String: String] {
+    package var metadata: [String: String] {
         get throws {
             var fields = ["normalisation": try encoded(normalisation), "format": "pt"]
             if let classifier = model.classifier {

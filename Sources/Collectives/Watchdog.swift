@@ -28,15 +28,16 @@ package enum Activity: Int32, Sendable {
 
 /// Reports the ranks that delay the others.
 ///
-/// Every rank tells ranks 0 and 1 what it starts to do, in messages of a few bytes, and a rank that has waited for a
-/// while tells them that it is waiting. If rank 0 has waited too long, the ranks that have not reported waiting are the
-/// late ones; if rank 0 itself is late, rank 1 reports it.
+/// Every rank tells ranks 0 and 1 what it starts to do and, on a thread, that it makes progress with it, in messages of a
+/// few bytes; a rank that has waited for a while tells them that it is waiting. If rank 0 has waited too long, the ranks
+/// that neither wait nor make progress are the late ones; if rank 0 itself is late, rank 1 reports it. A rank that makes
+/// progress is never late, whatever it does: loading, computing, saving, verifying.
 package final class Watchdog: @unchecked Sendable {
     /// In seconds; infinite for never.
     package struct Limits: Sendable {
-        /// Wait until the late ranks are reported, and the interval between reports.
+        /// Wait, and time without progress, until the late ranks are reported, and the interval between reports.
         package var warning = Double.infinity
-        /// Wait until the job is aborted.
+        /// Wait, and time without progress, until the job is aborted.
         package var abort = Double.infinity
 
         package init(warning: Double, abort: Double) {
@@ -51,6 +52,10 @@ package final class Watchdog: @unchecked Sendable {
     private let report = Mutex<(@Sendable (String) -> Void)?>(nil)
     private let board: Mutex<ActivityBoard>
     private let isBusy = Atomic<Bool>(false)
+    private let isWaiting = Atomic<Bool>(false)
+    private let isEnding = Atomic<Bool>(false)
+    private let ended = DispatchSemaphore(value: 0)
+    private let hasThread = Atomic<Bool>(false)
 
     init(rank: Int, size: Int, communicator: MPI_Comm) {
         self.rank = rank
@@ -64,6 +69,22 @@ package final class Watchdog: @unchecked Sendable {
     package func start(_ limits: Limits, report: @escaping @Sendable (String) -> Void) {
         self.limits.withLock { $0 = limits }
         self.report.withLock { $0 = report }
+        let shortest = min(limits.warning, limits.abort)
+        guard size > 1, shortest < .infinity, !hasThread.exchange(true, ordering: .relaxed) else { return }
+        let thread = Thread { [self] in
+            while !isEnding.load(ordering: .relaxed) {
+                board.withLock { $0.tellProgress(isWaiting: isWaiting.load(ordering: .relaxed)) }
+                Thread.sleep(forTimeInterval: min(1, max(0.02, shortest / 8)))
+            }
+            ended.signal()
+        }
+        thread.start()
+    }
+
+    /// Ends the thread, before MPI is finalised.
+    func end() {
+        isEnding.store(true, ordering: .relaxed)
+        if hasThread.load(ordering: .relaxed) { ended.wait() }
     }
 
     package func begin(_ activity: Activity, step: Int) {
@@ -99,109 +120,43 @@ package final class Watchdog: @unchecked Sendable {
             lastLook = now
             check(waited: now - start, sinceWarning: now - warned, &hasToldWaiting) { warned = now }
         }
-        if hasToldWaiting { board.withLock { $0.tellAgain() } }
+        WorkDone.add()
+        guard hasToldWaiting else { return }
+        isWaiting.store(false, ordering: .relaxed)
+        board.withLock { $0.tellAgain() }
     }
 
     private func check(waited: Double, sinceWarning: Double, _ hasToldWaiting: inout Bool, warned: () -> Void) {
         let limits = limits.withLock { $0 }
         if !hasToldWaiting && waited > min(1, limits.warning / 4) {
             hasToldWaiting = true
+            isWaiting.store(true, ordering: .relaxed)
             board.withLock { $0.tellWaiting() }
         }
         // The watching ranks report first, since they know who is late; the others abort in case both are stuck.
         let patience = rank == 0 ? 0.0 : rank == 1 ? 2 : 10
-        let isTooLong = waited > limits.abort + patience
-        guard isTooLong || sinceWarning > limits.warning else { return }
-        warned()
-        let late = board.withLock { $0.late() }
-        guard isTooLong || rank == 0 || (rank == 1 && late.contains { $0.hasPrefix("rank 0 ") }) else { return }
-        let unknown = rank < 2 ? "no rank is late, but messages do not arrive" : "other ranks have not arrived"
-        let what = late.isEmpty ? unknown : late.joined(separator: "; ")
-        let text = String(format: "after %.0f s of waiting: ", waited) + what
-        if isTooLong {
-            let failure = Failure(text, hint: "check that rank's node and network, then go on with --resume")
+        if waited > limits.abort + patience, let reason = stall(limits.abort + patience) {
+            let failure = Failure(
+                String(format: "after %.0f s of waiting: ", waited) + reason,
+                hint: "check that rank's node and network, then go on with --resume")
             try? FileHandle.standardError.write(contentsOf: Data("crate: error: \(failure)\n".utf8))
             MPI_Abort(communicator, 1)
         }
-        report.withLock { $0 }?(text)
-    }
-}
-
-/// The last known activity of every rank, and the messages that keep it up to date.
-struct ActivityBoard: ~Copyable, @unchecked Sendable {
-    private struct Message: BitwiseCopyable {
-        var activity: Int32
-        var step: Int32
+        guard sinceWarning > limits.warning else { return }
+        warned()
+        let late = board.withLock { $0.late(limits.warning) }
+        guard !late.isEmpty, rank == 0 || late.contains(where: { $0.hasPrefix("rank 0 ") }) else { return }
+        report.withLock { $0 }?(String(format: "after %.0f s of waiting: ", waited) + late.joined(separator: "; "))
     }
 
-    private let rank: Int
-    private let communicator: MPI_Comm
-    private let watchers: Range<Int>
-    private var own = Message(activity: Activity.starting.rawValue, step: 0)
-    /// Indexed by rank; empty on ranks that do not watch.
-    private var known: [Message] = []
-    // Messages in flight. A rank that does not receive must not block this one: once all slots are in use, updates are
-    // dropped.
-    private static let slotCount = 32
-    private let outgoing: UnsafeMutablePointer<Message>
-    private let requests: UnsafeMutablePointer<MPI_Request?>
-    private var slot = 0
-
-    init(rank: Int, size: Int, communicator: MPI_Comm) {
-        self.rank = rank
-        self.communicator = communicator
-        watchers = 0..<min(2, size)
-        outgoing = .allocate(capacity: Self.slotCount)
-        outgoing.initialize(repeating: own, count: Self.slotCount)
-        requests = .allocate(capacity: Self.slotCount)
-        requests.initialize(repeating: crate_mpi_request_null(), count: Self.slotCount)
-        if watchers.contains(rank) { known = Array(repeating: own, count: size) }
-    }
-
-    /// MPI resources are never released: a process has one board for its whole lifetime.
-    mutating func tell(_ activity: Activity, step: Int) {
-        own = Message(activity: activity.rawValue, step: Int32(truncatingIfNeeded: step))
-        send(own)
-        receive()
-    }
-
-    mutating func tellWaiting() { send(Message(activity: Activity.waiting.rawValue, step: own.step)) }
-    mutating func tellAgain() { send(own) }
-
-    /// The ranks that are not known to be waiting, each with its last known activity. Empty on ranks that do not watch.
-    mutating func late() -> [String] {
-        receive()
-        return known.indices.filter { $0 != rank && known[$0].activity != Activity.waiting.rawValue }.map {
-            let activity = (Activity(rawValue: known[$0].activity) ?? .starting).text
-            return "rank \($0) has not arrived, last known activity: \(activity) in step \(known[$0].step)"
-        }
-    }
-
-    private mutating func send(_ message: Message) {
-        for watcher in watchers where watcher != rank {
-            var isFree: Int32 = 0
-            MPI_Test(requests + slot, &isFree, crate_mpi_status_ignore())
-            guard isFree != 0 else { return }
-            outgoing[slot] = message
-            MPI_Isend(
-                outgoing + slot, Int32(MemoryLayout<Message>.size), crate_mpi_byte(), Int32(watcher), 0, communicator,
-                requests + slot)
-            slot = (slot + 1) % Self.slotCount
-        }
-    }
-
-    private mutating func receive() {
-        guard watchers.contains(rank) else { return }
-        while true {
-            var (hasMessage, status): (Int32, MPI_Status) = (0, MPI_Status())
-            MPI_Iprobe(crate_mpi_any_source(), 0, communicator, &hasMessage, &status)
-            guard hasMessage != 0 else { return }
-            var message = own
-            let source = status.MPI_SOURCE
-            MPI_Recv(
-                &message, Int32(MemoryLayout<Message>.size), crate_mpi_byte(), source, 0, communicator,
-                crate_mpi_status_ignore())
-            known[Int(source)] = message
+    /// Why the job cannot go on after a wait of `seconds`; nil if some rank makes progress and none is late.
+    private func stall(_ seconds: Double) -> String? {
+        board.withLock { board in
+            let late = board.late(seconds)
+            if !late.isEmpty { return late.joined(separator: "; ") }
+            if board.areAllWaiting { return "no rank is late, but messages do not arrive" }
+            let idle = ProcessInfo.processInfo.systemUptime - board.lastProgress
+            return rank > 1 && idle > seconds ? "other ranks have not arrived" : nil
         }
     }
 }

@@ -50,6 +50,7 @@ package struct World: @unchecked Sendable {
 
     package func finish() {
         barrier()
+        watchdog.end()
         MPI_Finalize()
     }
 
@@ -166,6 +167,7 @@ extension World {
     package func agree<Result: ~Copyable>(_ work: () throws -> Result) throws -> Result {
         let result: Result
         do {
+            try InjectedFailure.check(rank: rank)
             result = try work()
         } catch {
             try share(Failure(from: error))

@@ -1,3 +1,4 @@
+import Base
 import Foundation
 
 /// A JSON Lines file, such as a log that is still being written.
@@ -14,9 +15,7 @@ enum JSONLines {
 
     /// Calls `body` with each object of the file, in order; a file that cannot be opened has none.
     static func read(_ path: String, _ body: ([String: JSONValue]) -> Void) -> Damage {
-        guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe) else {
-            return Damage()
-        }
+        guard let data = try? RegularFile.contents(of: path, limit: 1 << 36) else { return Damage() }
         return data.withUnsafeBytes { bytes in
             var (damage, start) = (Damage(), 0)
             while start < bytes.count {

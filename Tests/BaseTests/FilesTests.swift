@@ -1,5 +1,6 @@
 import Base
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -75,7 +76,8 @@ import Testing
             let old = DurableFile.newPartialPath(of: "\(directory)/file")
             let new = DurableFile.newPartialPath(of: "\(directory)/file")
             for path in [old, new, "\(directory)/file"] { try DurableFile.write([1], to: path) }
-            try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSinceNow: -7200)], ofItemAtPath: old)
+            try FileManager.default.setAttributes(
+                [.modificationDate: Date(timeIntervalSinceNow: -7200)], ofItemAtPath: old)
             DurableFile.removePartials(of: "file", in: directory, olderThan: 3600)
             #expect(try names(in: directory) == ["file", (new as NSString).lastPathComponent])
         }
@@ -129,6 +131,42 @@ import Testing
             try DurableFile.write([1, 2, 3], to: "\(directory)/file")
             #expect(try RegularFile.contents(of: "\(directory)/file", limit: 3) == [1, 2, 3])
             #expect(throws: Failure.self) { try RegularFile.contents(of: "\(directory)/file", limit: 2) }
+        }
+    }
+}
+
+@Suite struct LeaseTests {
+    private let times: Lease.Times = {
+        var times = Lease.Times()
+        (times.renewal, times.patience) = (0.05, 0.5)
+        return times
+    }()
+
+    @Test func isHeldUntilItsOwnerGoes() throws {
+        try withTemporaryDirectory { directory in
+            let path = "\(directory)/lease"
+            try withExtendedLifetime(Lease(path, use: "it", times: times) { _ in }) {
+                let failure = #expect(throws: Failure.self) { try Lease(path, use: "it", times: times) { _ in } }
+                #expect(failure?.problem == "another process uses it")
+            }
+            #expect(try names(in: directory).isEmpty)
+            _ = try Lease(path, use: "it", times: times) { _ in }
+        }
+    }
+
+    @Test func isTakenOverWithoutASignOfLife() throws {
+        try withTemporaryDirectory { directory in
+            let path = "\(directory)/lease"
+            let said = Mutex<[String]>([])
+            // Of another host, and of a process of this host that is gone.
+            for text in ["elsewhere 1 7\n", "\(hostName()) 2147483646 7\n", "what is this"] {
+                try DurableFile.write(Array(text.utf8), to: path)
+                let lease = try Lease(path, use: "it", times: times) { text in said.withLock { $0.append(text) } }
+                #expect(String(decoding: try RegularFile.contents(of: path), as: UTF8.self).hasPrefix(hostName()))
+                withExtendedLifetime(lease) {}
+            }
+            #expect(said.withLock { $0.count { $0.contains("has shown no sign of life") } } == 2)
+            #expect(try names(in: directory).isEmpty)
         }
     }
 }

@@ -112,6 +112,107 @@ private struct Example: ~Copyable {
         }
     }
 
+    /// A checkpoint that cannot be read, for whatever reason, stays until its successor is complete.
+    @Test func unreadableCheckpointIsReplacedByACompleteOne() throws {
+        try withTemporaryDirectory { run in
+            let store = CheckpointStore(run: run)
+            let example = try Example(offset: 1)
+            let path = try example.save(to: store, step: 3)
+            let manifest = "\(path)/manifest.json"
+            let written = try RegularFile.contents(of: manifest)
+            try DurableFile.write([], to: manifest)
+            #expect(throws: Failure.self) {
+                try store.save(
+                    example.parameters.pointer,
+                    of: StoredModel(example.model, maskRatio: 0.6, normalisation: .imageNet),
+                    step: 3, samples: 24
+                ) { _, _ in throw Failure("no moments", hint: "") }
+            }
+            #expect(try names(in: "\(run)/checkpoints") == ["step-0000000003"])
+            #expect(try RegularFile.contents(of: manifest).isEmpty, "the old one is unchanged")
+            try example.save(to: store, step: 3)
+            #expect(try RegularFile.contents(of: manifest) == written)
+            #expect(try names(in: "\(run)/checkpoints") == ["step-0000000003"])
+        }
+    }
+
+    /// Another owner's leftovers, or a file that NFS keeps while it is open.
+    @Test(.enabled(if: getuid() == 0, "immutable files need root"))
+    func leftoversThatCannotBeRemovedDoNotPreventSaving() throws {
+        try withTemporaryDirectory { run in
+            let leftover = "\(run)/checkpoints/step-0000000001.partial"
+            try makeDirectory(leftover)
+            try DurableFile.write([1], to: "\(leftover)/model.safetensors")
+            let isHeld = mount("tmpfs", leftover, "tmpfs", 0, nil) == 0
+            try #require(isHeld, "a mount point cannot be removed")
+            defer { umount2(leftover, Int32(MNT_DETACH)) }
+            let store = CheckpointStore(run: run)
+            let example = try Example(offset: 1)
+            let path = try example.save(to: store, step: 2)
+            #expect(store.paths() == [path])
+        }
+    }
+
+    @Test func descriptionsOfNothingAndImpossibleNumbersAreDamage() throws {
+        try withTemporaryDirectory { run in
+            let store = CheckpointStore(run: run)
+            let example = try Example(offset: 1)
+            let path = try example.save(to: store, step: 2)
+            let manifest = "\(path)/manifest.json"
+            let good = String(decoding: try RegularFile.contents(of: manifest), as: UTF8.self)
+            let files = try #require(good.range(of: #"\{"model.*?\}\}"#, options: .regularExpression))
+            let hostile = [
+                good.replacingCharacters(in: files, with: "{}"),
+                good.replacingOccurrences(of: "\"samples\":16", with: "\"samples\":-1"),
+                good.replacingOccurrences(of: "\"step\":2", with: "\"step\":4611686018427387904"),
+                good.replacingOccurrences(
+                    of: "\"bytes\":[0-9]+", with: "\"bytes\":4611686018427387904", options: .regularExpression),
+                good.replacingOccurrences(of: "model.safetensors", with: "../model.safetensors"),
+            ]
+            for text in hostile {
+                #expect(text != good)
+                try DurableFile.write(signed(text), to: manifest)
+                let failure = #expect(throws: Failure.self, "\(text)") { try store.verify(path) }
+                #expect(failure?.problem == "\(manifest) is damaged", "\(text)")
+            }
+            unlink(manifest)
+            try #require(mkfifo(manifest, 0o600) == 0)
+            #expect(throws: Failure.self) { try store.verify(path) }
+        }
+    }
+
+    /// `text`, a manifest, with the checksum that it should have.
+    private func signed(_ text: String) throws -> [UInt8] {
+        let field = try #require(text.range(of: #""checksum":[0-9]+,"f"#, options: .regularExpression))
+        let zero = text.replacingCharacters(in: field, with: "\"checksum\":0,\"f")
+        let value = Checksum(of: Array(zero.utf8)).value
+        return Array(text.replacingCharacters(in: field, with: "\"checksum\":\(value),\"f").utf8)
+    }
+
+    /// The metadata of a file without tensors must not size memory; a mask ratio must be one.
+    @Test func describedModelsMustBeInTheFile() throws {
+        try withTemporaryDirectory { directory in
+            let example = try Example(offset: 1)
+            let stored = StoredModel(example.model, maskRatio: 0.6, normalisation: .imageNet)
+            let path = "\(directory)/model.safetensors"
+            var metadata = try stored.metadata
+            let configuration = try #require(metadata["config"])
+            metadata["config"] = configuration.replacingOccurrences(of: "\"dim\":8", with: "\"dim\":16384")
+                .replacingOccurrences(of: "\"depth\":1", with: "\"depth\":256")
+            #expect(metadata["config"] != configuration)
+            try writeSafetensors([], metadata: metadata, to: path) { _ in fatalError("no tensor") }
+            let failure = #expect(throws: Failure.self) { try CheckpointStore.description(ofModelFile: path) }
+            #expect(failure?.problem.contains("which its tensors cannot be") == true)
+            for ratio in ["nan", "2", "-0.5", "inf"] {
+                try writeSafetensors([], metadata: ["config": configuration, "mask_ratio": ratio], to: path) { _ in
+                    fatalError("no tensor")
+                }
+                let failure = #expect(throws: Failure.self) { try CheckpointStore.description(ofModelFile: path) }
+                #expect(failure?.problem.contains("says a mask ratio of") == true)
+            }
+        }
+    }
+
     @Test func nonFiniteParametersAreNotLoaded() throws {
         try withTemporaryDirectory { run in
             let example = try Example(offset: 1)

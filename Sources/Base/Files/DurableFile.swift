@@ -49,6 +49,7 @@ package enum DurableFile {
         do {
             try body { try writeAll($0, to: descriptor, path: path) }
             guard fsync(descriptor) == 0 else { throw systemFailure("cannot sync \(path)") }
+            WorkDone.add()
         } catch {
             close(descriptor)
             unlink(partial)
@@ -120,6 +121,7 @@ package enum DurableFile {
         defer { close(descriptor) }
         // Some network file systems cannot sync a directory; there a rename is durable by itself.
         guard fsync(descriptor) == 0 || errno == EINVAL else { throw systemFailure("cannot sync \(path)") }
+        WorkDone.add()
     }
 
     private static func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String) throws {
@@ -129,6 +131,7 @@ package enum DurableFile {
             if written < 0 && errno == EINTR { continue }
             guard written > 0 else { throw systemFailure("cannot write \(path)") }
             offset += written
+            WorkDone.add()
         }
     }
 }

@@ -12,6 +12,7 @@ package func readBytes(
         guard got >= 0 else { throw systemFailure("cannot read \(path)") }
         if got == 0 { break }
         done += got
+        WorkDone.add()
     }
     return done
 }

@@ -14,7 +14,8 @@ package struct Failure: Error, CustomStringConvertible, Equatable, Sendable {
     /// `error` itself, or its text.
     package init(from error: any Error) {
         self =
-            (error as? Failure) ?? (error as? MachineFailure)?.failure ?? (error as? DecodingError).map(Self.init)
+            (error as? Failure) ?? (error as? MachineFailure)?.failure ?? (error as? SuspectState)?.failure
+            ?? (error as? DecodingError).map(Self.init)
             ?? Failure("\(error)", hint: "check the arguments")
     }
 
@@ -32,6 +33,9 @@ package struct Failure: Error, CustomStringConvertible, Equatable, Sendable {
         self.init(place.isEmpty ? reason : "\(place): \(reason)", hint: "check the file")
     }
 
+    /// The same failure with a remark about its consequences.
+    package func adding(_ remark: String) -> Failure { Failure("\(problem) (\(remark))", hint: hint) }
+
     /// `PROBLEM; HINT` on one line that a terminal can show; a long part, such as a name from a file, is shortened.
     package var description: String { "\(problem.printable); \(hint.printable)" }
 }
@@ -39,6 +43,14 @@ package struct Failure: Error, CustomStringConvertible, Equatable, Sendable {
 /// A fault that is not caused by the current item, so that skipping the item does not help: the file system fails, an archive was
 /// changed meanwhile, or descriptors or memory have run out.
 package struct MachineFailure: Error {
+    package let failure: Failure
+
+    package init(_ failure: Failure) { self.failure = failure }
+}
+
+/// A failure after which the parameters in memory cannot be trusted, so they are not saved. Any other failure of a run leaves the state
+/// of the last complete step, which is worth a checkpoint.
+package struct SuspectState: Error {
     package let failure: Failure
 
     package init(_ failure: Failure) { self.failure = failure }

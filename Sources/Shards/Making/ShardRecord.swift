@@ -23,6 +23,8 @@ final class UnfinishedRun: @unchecked Sendable {
     static let name = "unfinished"
     private let path: String
     private var lock: Int32 = -1
+    /// Where the file system has no locks: of the process that began the run.
+    private var lease: Lease?
 
     init(in directory: String) {
         path = (directory as NSString).appendingPathComponent(UnfinishedRun.name)
@@ -61,9 +63,15 @@ final class UnfinishedRun: @unchecked Sendable {
     private func takeLock(isShared: Bool) throws {
         if lock < 0 { lock = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644) }
         guard lock >= 0 else { throw systemFailure("cannot create \(path)/lock") }
-        // Some file systems have no locks; continue without.
-        guard askForLock(on: lock, isShared: isShared) != .refused else {
+        switch askForLock(on: lock, isShared: isShared) {
+        case .granted: break
+        case .refused:
             throw Failure("another process is at work in \(path)", hint: "wait until it is done, or stop it")
+        case .unavailable:
+            guard !isShared, lease == nil else { break }
+            lease = try Lease("\(path)/lock.lease", use: path) { text in
+                try? FileHandle.standardError.write(contentsOf: Data("crate: warning: \(text.printable)\n".utf8))
+            }
         }
     }
 

@@ -20,6 +20,7 @@ final class CheckpointWriter: @unchecked Sendable {
     private let batchSize: Int
     private let store: CheckpointStore
     private let retention: CheckpointRetention
+    private let log: RunLog?
     private let partition: Partition
     private let world: World
     private let parameters: OwnedBuffer<Float>  // on rank 0
@@ -30,8 +31,11 @@ final class CheckpointWriter: @unchecked Sendable {
     private let ended = DispatchSemaphore(value: 0)
     private let outcomes = Mutex<[Outcome]>([])
 
-    /// Memory for copies of the state of `trainer`. Throws `Failure` if the memory is not available.
-    init(_ trainer: borrowing Trainer, store: CheckpointStore, retention: CheckpointRetention) throws {
+    /// Memory for copies of the state of `trainer`. The lines of `log` are on the disk before a checkpoint is. Throws `Failure` if the
+    /// memory is not available.
+    init(
+        _ trainer: borrowing Trainer, store: CheckpointStore, retention: CheckpointRetention, log: RunLog?
+    ) throws {
         let (own, layout) = (trainer.optimizer.moments, trainer.replica.model.layout)
         var memory = Arena()
         moments = try MomentParts(own.parts, kinds: own.kinds, in: &memory)
@@ -46,6 +50,7 @@ final class CheckpointWriter: @unchecked Sendable {
         world = trainer.world
         self.store = store
         self.retention = retention
+        self.log = log
     }
 
     var isBusy: Bool { isRunning.load(ordering: .acquiring) }
@@ -86,6 +91,7 @@ final class CheckpointWriter: @unchecked Sendable {
         var transfer = MomentTransfer(model.model.layout, partition, own: moments, world: world, values: room.pointer)
         defer { transfer.collectRest() }
         guard world.rank == 0 else { return nil }
+        log?.sync()
         do {
             try store.save(
                 parameters.pointer, of: model, step: step, samples: step * batchSize, kinds: moments.kinds

@@ -17,10 +17,11 @@ struct Checkpointer {
     private var heldUpSeconds: Double?
 
     /// Memory for copies of the state of `trainer`. Throws `Failure` if the memory is not available.
-    init(_ trainer: borrowing Trainer, _ options: FileOptions) throws {
+    init(_ trainer: borrowing Trainer, _ options: FileOptions, log: RunLog?) throws {
         interval = options.saveEvery
         allowedFailures = options.saveFailures
-        writer = try CheckpointWriter(trainer, store: CheckpointStore(run: options.run), retention: options.retention)
+        writer = try CheckpointWriter(
+            trainer, store: CheckpointStore(run: options.run), retention: options.retention, log: log)
     }
 
     /// Adds this rank's requests for the next step; only the coordinator looks at the clock.

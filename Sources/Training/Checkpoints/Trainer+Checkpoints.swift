@@ -44,18 +44,19 @@ extension Trainer {
         replica.parametersChanged()
     }
 
-    /// Throws if parameters are not finite or differ between ranks; such a state is never saved. Collective.
+    /// Throws `SuspectState` if parameters are not finite or differ between ranks; such a state is never saved. Collective.
     package func requireSound(step: Int) throws {
         let (parameters, count) = (replica.parameters.pointer, replica.parameters.count)
         let moments = optimizer.moments
-        try world.agree {
-            guard allFinite(parameters, count: count),
-                moments.kinds.allSatisfy({ allFinite(moments.values($0), count: moments.count) })
-            else {
-                throw Failure(
-                    "the parameters or moments of rank \(world.rank) are not finite after step \(step), so they are not saved",
-                    hint: "go on from the last checkpoint with --resume and a lower --lr")
-            }
+        let isFinite =
+            allFinite(parameters, count: count)
+            && moments.kinds.allSatisfy { allFinite(moments.values($0), count: moments.count) }
+        let odd = world.minimum(isFinite ? world.size : world.rank)
+        guard odd == world.size else {
+            throw SuspectState(
+                Failure(
+                    "the parameters or moments of rank \(odd) are not finite after step \(step)",
+                    hint: "go on from the last checkpoint with --resume and a lower --lr"))
         }
         var fingerprints = [Double](repeating: 0, count: world.size)
         fingerprints[world.rank] = Double(fingerprint(parameters, count: count))

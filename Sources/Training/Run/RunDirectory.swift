@@ -89,7 +89,7 @@ package struct RunDirectory: Sendable {
     }
 
     /// Locks the run against other processes. Those of a killed job may take a moment to end; the wait is reported to `say`.
-    package func lock(say: (String) -> Void) throws -> FileLock {
+    package func lock(say: @escaping @Sendable (String) -> Void) throws -> FileLock {
         try makeDirectory()
         return try FileLock(RunFile.lock.path(in: path), use: path, waitingUpTo: 10, say: say)
     }
@@ -121,8 +121,8 @@ package struct RunDirectory: Sendable {
     /// The resolved settings of the stored run; runs of version 0.1 stored a configuration instead.
     private func storedFields() throws -> [String: String] {
         if let resolved = try RunSettings.read(run: path)?.resolved, !resolved.isEmpty { return resolved }
-        guard let data = FileManager.default.contents(atPath: configurationPath),
-            let stored = try? JSONDecoder().decode(TrainingConfiguration.self, from: data)
+        guard let bytes = try? RegularFile.contents(of: configurationPath),
+            let stored = try? JSONDecoder().decode(TrainingConfiguration.self, from: Data(bytes))
         else {
             throw Failure("\(configurationPath) is damaged", hint: "restore it, or change --run")
         }
@@ -131,12 +131,9 @@ package struct RunDirectory: Sendable {
 
     /// Drops log lines of later steps, which will be written again; -1 drops those of all steps.
     private func keepLines(of file: String, through step: Int) throws {
-        guard let data = FileManager.default.contents(atPath: file) else { return }
-        let lines = data.split(separator: UInt8(ascii: "\n")).filter { line in
-            guard let entry = try? JSONDecoder().decode(LogEntry.self, from: Data(line)) else { return false }
-            // Events are kept; they are not written again.
-            return entry.step.map { $0 <= step } ?? true
-        }
-        try DurableFile.write(lines.flatMap { $0 + [UInt8(ascii: "\n")] }, to: file)
+        guard access(file, F_OK) == 0 else { return }
+        let bytes = try RegularFile.contents(of: file, limit: 1 << 36)
+        let kept = LogTail.kept(of: bytes, through: step)
+        if kept != bytes { try DurableFile.write(kept, to: file) }
     }
 }

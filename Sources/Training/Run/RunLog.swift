@@ -43,7 +43,11 @@ struct RunLog {
     init(path: String) throws {
         file = try AppendingFile(path)
         encoder.outputFormatting = [.sortedKeys]
+        try DurableFile.sync((path as NSString).deletingLastPathComponent)
     }
+
+    /// Waits until all lines are on the disk, on any thread.
+    func sync() { file.sync() }
 
     /// Appends a line. Returns the failure the first time that writing fails, otherwise nil; throws `Failure` when more is kept than fits
     /// the limit.

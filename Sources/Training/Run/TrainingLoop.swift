@@ -16,7 +16,7 @@ package enum RunEnd: Sendable {
 /// schedule.
 ///
 /// Collective: every rank computes its share of each batch; rank 0 alone writes the log and the checkpoints. All
-/// ranks return, or all throw the same `Failure`.
+/// ranks return, or all throw the same `Failure`; unless that makes the state suspect, the last complete step is saved before.
 package func train(
     _ configuration: TrainingConfiguration, _ options: RunOptions, _ settings: RunSettings,
     from pretrained: PretrainedWeights? = nil, world: World
@@ -29,22 +29,25 @@ package func train(
     startWatchdog(options, world)
     var run = try TrainingRun(configuration, options, settings, from: pretrained, world)
     defer { run.end() }
-    try run.begin()
-
     var isStopping = world.minimum(stop.isSet ? 0 : 1) == 0
-    if isStopping { run.say("stopped before step \(run.start + 1); go on with --resume") }
-    for step in run.start..<run.last where !isStopping {
-        let done = step + 1
-        let result = try run.trainStep(step, isStopping: { stop.isSet })
-        isStopping = result.requests.isStopping && done < run.last
-        let isLast = isStopping || done == run.last
+    do {
+        try run.begin()
+        if isStopping { run.say("stopped before step \(run.start + 1); go on with --resume") }
+        for step in run.start..<run.last where !isStopping {
+            let result = try run.trainStep(step, isStopping: { stop.isSet })
+            isStopping = result.requests.isStopping && run.done < run.last
+            let isLast = isStopping || run.done == run.last
 
-        var watch = Stopwatch()
-        if !isStopping { try run.evaluateIfDue(after: done) }
-        try run.reportIfDue(after: done, isLast: isLast)
-        try run.checkpointIfDue(result.requests, after: done, isLast: isLast)
-        stop.noteDuration(result.seconds.total + watch.lap(), save: run.checkpointer.longestSeconds)
-        if isStopping { run.say("stopped after \(done) steps; go on with --resume") }
+            // Saved first: what comes after it may fail.
+            var watch = Stopwatch()
+            try run.checkpointIfDue(result.requests, isLast: isLast)
+            if !isStopping { try run.evaluateIfDue() }
+            try run.reportIfDue(isLast: isLast)
+            stop.noteDuration(result.seconds.total + watch.lap(), save: run.checkpointer.longestSeconds)
+            if isStopping { run.say("stopped after \(run.done) steps; go on with --resume") }
+        }
+    } catch {
+        throw run.saved(before: error)
     }
     run.sayCost()
     guard !isStopping else { return .stopped }

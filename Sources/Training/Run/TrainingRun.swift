@@ -26,6 +26,8 @@ struct TrainingRun: ~Copyable {
     private var skipsInARow = 0
     /// Steps done when the run starts.
     let start: Int
+    /// Steps done now.
+    private(set) var done: Int
     /// Steps done when it ends.
     let last: Int
 }
@@ -85,14 +87,15 @@ extension TrainingRun {
         let telemetry = try world.agree {
             try Telemetry(options, directory, configuration, trainer, validation: validation, start: start)
         }
-        let checkpointer = try world.agree { try Checkpointer(trainer, files) }
+        let checkpointer = try world.agree { try Checkpointer(trainer, files, log: log) }
         if isCoordinator, let warning = Checkpointer.spaceWarning(trainer, files) {
             progress.say("warning: \(warning)")
         }
         self.init(
             configuration: configuration, options: options, directory: directory, world: world, trainer: trainer,
             validation: validation, lock: lock, log: log, telemetry: telemetry, checkpointer: checkpointer,
-            progress: progress, corruptSamples: CorruptSampleReport(rank: world.rank), start: start, last: last)
+            progress: progress, corruptSamples: CorruptSampleReport(rank: world.rank), start: start, done: start,
+            last: last)
     }
 
     /// Starts reading ahead, and evaluates the initial model of a new run.
@@ -101,19 +104,20 @@ extension TrainingRun {
         trainer.begin(at: start)
         guard start == 0 else { return }
         if world.rank == 0, let shards = options.files.validation { telemetry.showSamples(of: shards) }
-        try evaluate(after: 0, isEvaluation: true)
+        try evaluate(isEvaluation: true)
     }
 
     /// One optimiser step and its log line. `isStopping` is called after the passes.
     ///
     /// Throws if the step fails, or too many consecutive steps were skipped or checkpoints failed.
     mutating func trainStep(_ step: Int, isStopping: () -> Bool) throws -> StepResult {
-        let (checkpointer, isCoordinator, done) = (checkpointer, world.rank == 0, step + 1)
+        let (checkpointer, isCoordinator) = (checkpointer, world.rank == 0)
         let result = try trainer.trainStep(step) {
             var requests = StepReport.Requests(isStopping: isStopping())
             checkpointer.add(to: &requests, isCoordinator: isCoordinator)
             return requests
         }
+        done = step + 1
         let entry = LogEntry(
             result, configuration, saveSeconds: self.checkpointer.takeHeldUpSeconds(), after: done)
         try record(entry)
@@ -124,39 +128,40 @@ extension TrainingRun {
         if result.requests.hasGivenUp { try self.checkpointer.requireSuccess(world) }
         skipsInARow = result.isSkipped ? skipsInARow + 1 : 0
         guard skipsInARow <= options.ranks.maxSkips else {
-            throw Failure(
-                "\(skipsInARow) steps in a row up to step \(done) are not finite",
-                hint: "begin a new --run with a lower --lr")
+            throw SuspectState(
+                Failure(
+                    "\(skipsInARow) steps in a row up to step \(done) are not finite",
+                    hint: "begin a new --run with a lower --lr"))
         }
         return result
     }
 
-    /// Evaluates and measures the layers if due after `step` steps.
-    mutating func evaluateIfDue(after step: Int) throws {
-        let isLast = step == configuration.schedule.totalSteps
+    /// Evaluates and measures the layers if due.
+    mutating func evaluateIfDue() throws {
+        let isLast = done == configuration.schedule.totalSteps
         try evaluate(
-            after: step, isEvaluation: isLast || configuration.isDue(every: options.files.evaluateEvery, after: step))
+            isEvaluation: isLast || configuration.isDue(every: options.files.evaluateEvery, after: done))
     }
 
-    private mutating func evaluate(after step: Int, isEvaluation: Bool) throws {
+    private mutating func evaluate(isEvaluation: Bool) throws {
         if isEvaluation, let validation {
-            world.watchdog.begin(.evaluating, step: step)
+            world.watchdog.begin(.evaluating, step: done)
             let result = try Training.evaluate(
                 trainer.replica, loader: validation, chunk: configuration.microBatch, world: world)
-            try record(LogEntry(result, configuration, after: step))
-            say("\(result.text) after \(step) steps")
+            try record(LogEntry(result, configuration, after: done))
+            say("\(result.text) after \(done) steps")
         }
-        guard telemetry.isDue(after: step, isEvaluation: isEvaluation) else { return }
-        world.watchdog.begin(.evaluating, step: step)
+        guard telemetry.isDue(after: done, isEvaluation: isEvaluation) else { return }
+        world.watchdog.begin(.evaluating, step: done)
         var warnings: [String] = []
-        let entry = try telemetry.measure(trainer, step: step) { warnings.append("warning: \($0)") }
+        let entry = try telemetry.measure(trainer, step: done) { warnings.append("warning: \($0)") }
         for warning in warnings { say(warning) }
         if let entry { try record(entry) }
     }
 
-    /// Updates the report if due after `step` steps or if the run ends.
-    mutating func reportIfDue(after step: Int, isLast: Bool) throws {
-        guard let epochs = options.files.reportEvery, isLast || configuration.isDue(every: epochs, after: step) else {
+    /// Updates the report if due or if the run ends.
+    mutating func reportIfDue(isLast: Bool) throws {
+        guard let epochs = options.files.reportEvery, isLast || configuration.isDue(every: epochs, after: done) else {
             return
         }
         let (directory, log, isCoordinator) = (directory, log, world.rank == 0)
@@ -168,16 +173,34 @@ extension TrainingRun {
         if let text { say("warning: \(text)") }
     }
 
-    /// Starts a checkpoint if due after `step` steps; if the run ends (`isLast`), waits for it.
-    mutating func checkpointIfDue(_ requests: StepReport.Requests, after step: Int, isLast: Bool) throws {
-        world.watchdog.begin(.saving, step: step)
+    /// Starts a checkpoint if due; if the run ends (`isLast`), waits for it.
+    mutating func checkpointIfDue(_ requests: StepReport.Requests, isLast: Bool) throws {
+        world.watchdog.begin(.saving, step: done)
         guard isLast else {
-            if let warning = try checkpointer.saveIfDue(trainer, requests, after: step) { say("warning: \(warning)") }
+            if let warning = try checkpointer.saveIfDue(trainer, requests, after: done) { say("warning: \(warning)") }
             return
         }
-        try checkpointer.saveAndWait(trainer, after: step)
+        try checkpointer.saveAndWait(trainer, after: done)
         try record()
         try checkpointer.requireSuccess(world)
+    }
+
+    /// Saves the last complete step if `error` has not made it suspect, and returns the failure to end with, which says what was done.
+    ///
+    /// Collective: `error` is of the same kind on all ranks.
+    mutating func saved(before error: any Error) -> Failure {
+        let failure = Failure(from: error)
+        guard done > start else { return failure }
+        if error is SuspectState { return failure.adding("the state after \(done) steps is suspect and is not saved") }
+        do {
+            world.watchdog.begin(.saving, step: done)
+            try checkpointer.saveAndWait(trainer, after: done)
+            for event in checkpointer.takeEvents() { say("warning: \(event)") }
+            try checkpointer.requireSuccess(world)
+            return failure.adding("the \(done) complete steps are saved")
+        } catch {
+            return failure.adding("the \(done) complete steps are not saved: \(Failure(from: error).problem)")
+        }
     }
 
     /// Prints a message on rank 0.

@@ -39,6 +39,7 @@ package func evaluate(
             let batch = model.batch(loaded)
             replica.forward(batch)
             replica.loss(batch)
+            WorkDone.add()
             for (slot, sample) in loaded.positions.enumerated() {
                 losses[sample] = replica.imageLosses[slot]
                 guard case .logits(let logits, let classes) = replica.outputs else { continue }

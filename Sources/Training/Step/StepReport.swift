@@ -93,10 +93,12 @@ package struct StepReport: ~Copyable {
         } ?? 0
     }
 
-    /// Throws if a rank's parameters changed during the passes, or differ from those of the others.
+    /// Throws `SuspectState` if a rank's parameters changed during the passes, or differ from those of the others.
     package func requireEqualParameters(step: Int) throws {
         for rank in 0..<ranks where self[rank, .before] != self[rank, .after] {
-            throw Failure("the parameters of rank \(rank) changed in memory during step \(step + 1)", hint: memoryHint)
+            throw SuspectState(
+                Failure(
+                    "the parameters of rank \(rank) changed in memory during step \(step + 1)", hint: memoryHint))
         }
         try requireEqual((0..<ranks).map { self[$0, .before] }, after: step)
     }
@@ -104,12 +106,13 @@ package struct StepReport: ~Copyable {
 
 private let memoryHint = "test the memory of that rank's node, and go on from the last checkpoint with --resume"
 
-/// Throws if the fingerprint of a rank after `step` steps differs from that of the majority, or of rank 0.
+/// Throws `SuspectState` if the fingerprint of a rank after `step` steps differs from that of the majority, or of rank 0.
 package func requireEqual(_ fingerprints: [Double], after step: Int) throws {
     let counts = Dictionary(grouping: fingerprints, by: { $0 }).mapValues(\.count)
     let most = counts.values.max() ?? 0
     let expected = fingerprints.first { counts[$0] == most }
     guard let odd = fingerprints.firstIndex(where: { $0 != expected }) else { return }
-    throw Failure(
-        "the parameters of rank \(odd) are not those of the other ranks after step \(step)", hint: memoryHint)
+    throw SuspectState(
+        Failure(
+            "the parameters of rank \(odd) are not those of the other ranks after step \(step)", hint: memoryHint))
 }

@@ -32,7 +32,8 @@ extension Trainer {
 
     /// One optimiser step: forward and backward passes over this rank's micro-batches, the sum of the gradients over all ranks, which
     /// overlaps the last backward pass, clipping, the update of this rank's parts, and the gathering of all parts.
-    /// Collective: all ranks do the step, or all throw and no parameter has changed. `requests` is called after the passes.
+    /// Collective: all ranks do the step, or all throw and no parameter has changed; then a `SuspectState` says that the parameters were
+    /// not sound before. `requests` is called after the passes.
     package mutating func trainStep(
         _ step: Int, requests: () -> StepReport.Requests = { StepReport.Requests() }
     ) throws -> StepResult {
@@ -70,7 +71,7 @@ extension Trainer {
         let loss = report.losses.reduce(0, +) / (Double(configuration.batchSize) * Double(loader.lossTerms))
         let norm = report.squares.reduce(0, +).squareRoot()
         let isUsable = loss.isFinite && norm.isFinite && !report.any(.notFinite)
-        if !isUsable && onNonFinite == .stop { throw notFinite(step, loss, norm) }
+        if !isUsable && onNonFinite == .stop { throw SuspectState(notFinite(step, loss, norm)) }
 
         // ---- update ----
         world.watchdog.begin(.updating, step: step + 1)
@@ -152,6 +153,7 @@ extension Trainer {
             let batch = replica.model.batch(loaded)
             replica.forward(batch)
             replica.loss(batch, gradientScale: Float(gradientScale))
+            WorkDone.add()
             // Not `+=`, which crashes Swift 6.3.1 under the thread sanitiser.
             report.losses[virtualRank] = replica.imageLosses.prefix(images).reduce(report.losses[virtualRank], +)
             if position + images < first + share {
