@@ -50,7 +50,7 @@ struct SynthesizeCommand: ParsableCommand {
         let maskOutput = try masks.map { try OutputDirectory($0, outside: out) }
         let names = (0..<classes).map { "class-" + zeroPadded($0, to: max(2, String(classes - 1).count)) }
         for path in [output, maskOutput].compactMap({ $0 }).flatMap({ names.map($0.file) }) {
-            guard mkdir(path, 0o755) == 0 else { throw systemFailure("cannot create \(path)") }
+            guard mkdir(path, 0o777) == 0 else { throw systemFailure("cannot create \(path)") }
         }
         var line = ProgressLine(unit: "images")
         try line.during { line in

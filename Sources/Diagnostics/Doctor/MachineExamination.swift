@@ -77,25 +77,27 @@ private func measureReduction(seconds: Double, _ world: World) throws -> Double 
 /// Whether files can be written to the directory `path`, and whether locks hold between ranks.
 private func examine(_ path: String, _ world: World) -> DirectoryFacts {
     var facts = DirectoryFacts(path: path)
-    let lockPath = "\(path)/.crate-doctor-lock"
+    // A name that nobody can foresee, the same on all ranks.
+    let name = String(world.broadcast(Int.random(in: 0...(.max)), from: 0), radix: 16)
+    let (lockPath, ownPath) = ("\(path)/.crate-doctor-\(name)", "\(path)/.crate-doctor-\(name)-\(world.rank)")
     do {
-        try DurableFile.write([UInt8]("doctor".utf8), to: "\(path)/.crate-doctor-\(world.rank)")
+        try DurableFile.write([UInt8]("doctor".utf8), to: ownPath)
+        unlink(ownPath)
     } catch {
         facts.problem = Failure(from: error).problem
     }
-    unlink("\(path)/.crate-doctor-\(world.rank)")
     facts.freeBytes = freeBytes(in: path)
     // Rank 0 holds the lock while the other ranks, and rank 0 through a second descriptor, request it.
-    let descriptor = world.rank == 0 ? open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) : -1
+    let descriptor = world.rank == 0 ? open(lockPath, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600) : -1
     let isHeld = descriptor >= 0 && askForLock(on: descriptor) == .granted
     world.barrier()
-    let second = open(lockPath, O_RDWR | O_CLOEXEC)
+    let second = open(lockPath, O_RDWR | O_NOFOLLOW | O_CLOEXEC)
     let isRefused = second >= 0 && askForLock(on: second) == .refused
     facts.hasLocks = isRefused && (world.rank > 0 || isHeld)
     if second >= 0 { close(second) }
     world.barrier()
     if descriptor >= 0 { close(descriptor) }
-    if world.rank == 0 { unlink(lockPath) }
+    if descriptor >= 0 { unlink(lockPath) }
     return facts
 }
 

@@ -3,12 +3,12 @@ import Checkpoints
 import Foundation
 
 /// The end of a JSON Lines file, where the lines are that a resumed run writes again.
-enum LogTail {
+package enum LogTail {
     /// `log` without its lines of steps after `step` and without lines that cannot be read there, such as one cut off by a crash.
     ///
     /// Steps ascend in the file, so it is searched from its end up to the first line of an earlier step: in time that grows with what is
     /// dropped, however long the file is. Events among the lines are kept; they are not written again.
-    static func kept(of log: [UInt8], through step: Int) -> [UInt8] {
+    package static func kept(of log: [UInt8], through step: Int) -> [UInt8] {
         let newline = UInt8(ascii: "\n")
         let decoder = JSONDecoder()
         var (end, events) = (log.count, [ArraySlice<UInt8>]())
