@@ -4,7 +4,7 @@ import Testing
 
 private let launch = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../Launch"
 
-/// A stop request to a launcher is obeyed at whatever moment it comes.
+/// A stop request to a launcher is obeyed at whatever moment it comes, and what killed jobs left is removed.
 @Suite(.serialized) struct LauncherTests {
     /// Supervises `script` (bash). `acting` gets a file to which each start adds the process number of the supervisor. Returns
     /// the result and the number of starts.
@@ -94,9 +94,70 @@ private let launch = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         #expect(result.status == 75 && result.output == "", "\(result.errors)")
     }
 
+    /// The shared memory and the session directory of a killed job are removed, those of a running job stay, however old.
+    @Test func leftoversOfAKilledJobAreRemoved() throws {
+        try withShards { path in
+            let environment = ProcessInfo.processInfo.environment.merging(["TMPDIR": path]) { $1 }
+            func remove() throws { _ = try run(["\(launch)/remove-leftovers"], environment: environment) }
+            let running = try Job(path, "running")
+            let killed = try Job(path, "killed")
+            let left = killed.segments + killed.sessions, used = running.segments + running.sessions
+            try #require(killed.segments.count == 2 && killed.sessions.count == 1 && used.count == 3, "\(left) \(used)")
+            for process in [killed.mpirun] + killed.ranks { kill(process, SIGKILL) }
+            _ = try killed.command.finish()
+            try remove()
+            #expect((left + used).allSatisfy(exists), "younger than a minute")
+            for file in left + used { try setAge(120, of: file) }
+            try remove()
+            #expect(!left.contains(where: exists), "\(left)")
+            #expect(used.allSatisfy(exists), "\(used)")
+            kill(running.ranks[0], SIGTERM)
+            #expect(try running.command.finish().status == 75)
+        }
+    }
+
+    /// A job of two ranks that has begun to train; its session directory is in `path`.
+    private struct Job {
+        let command: RunningCommand
+        let mpirun: Int32
+        let ranks: [Int32]
+        let segments, sessions: [String]
+
+        init(_ path: String, _ name: String) throws {
+            let options = ["--steps", "1000000", "--save-every", "100000"]
+            command = try RunningCommand.crate(
+                pretrainArguments(path, run: name, options), ranks: 2, seconds: 60, environment: ["TMPDIR": path])
+            command.wait { exists("\(path)/\(name)/log.jsonl") }
+            mpirun = try command.identifier(marker: "\(path)/\(name)", isMpirun: true)
+            ranks = try [0, 1].map { [command] in try command.identifier(marker: "\(path)/\(name)", rank: $0) }
+            segments = mapped(ranks[0]).filter { $0.contains("_segment.") }
+            // The directories of Open MPI 4 and 5.
+            sessions = Set(
+                mapped(mpirun).compactMap {
+                    let parts = $0.split(separator: "/")
+                    let last = parts.firstIndex { $0.hasPrefix("pid.") || $0.hasPrefix("prterun.") }
+                    return last.map { "/" + parts[...$0].joined(separator: "/") }
+                }
+            ).sorted()
+        }
+    }
+
     /// A child must not inherit the blocked signals of the supervisor.
     @Test func supervisedCommandBlocksNoSignals() throws {
         let (result, _) = try supervise("grep -q 'SigBlk:\\s*0000000000000000' /proc/$$/status")
         #expect(result.status == 0, "\(result.errors)")
     }
+}
+
+private func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+
+private func setAge(_ seconds: Double, of path: String) throws {
+    try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSinceNow: -seconds)], ofItemAtPath: path)
+}
+
+/// The files that a process has mapped.
+private func mapped(_ process: Int32) -> [String] {
+    let maps = (try? String(contentsOfFile: "/proc/\(process)/maps", encoding: .utf8)) ?? ""
+    let paths = maps.split(separator: "\n").compactMap { line in line.firstIndex(of: "/").map { String(line[$0...]) } }
+    return Set(paths).sorted()
 }
