@@ -40,7 +40,8 @@ private let launch = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             start = os.posix_spawnp
             def start_and_request(*arguments, **options):
                 child = start(*arguments, **options)
-                os.kill(os.getpid(), signal.SIGTERM)
+                if options.get('setsid'):
+                    os.kill(os.getpid(), signal.SIGTERM)
                 return child
             os.posix_spawnp = start_and_request
             """
@@ -113,6 +114,26 @@ private let launch = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             #expect(used.allSatisfy(exists), "\(used)")
             kill(running.ranks[0], SIGTERM)
             #expect(try running.command.finish().status == 75)
+        }
+    }
+
+    /// Another revision under the tag of a package is refused.
+    @Test func movedTagIsRefused() throws {
+        try withTemporaryDirectory { path in
+            let script = "\(path)/Launch/check-revisions"
+            try FileManager.default.createDirectory(atPath: "\(path)/Launch", withIntermediateDirectories: false)
+            try FileManager.default.copyItem(atPath: "\(launch)/check-revisions", toPath: script)
+            let unresolved = try run([script])
+            #expect(unresolved.status == 1 && unresolved.errors.contains("swift package resolve"))
+            let resolved = try String(contentsOfFile: "\(launch)/../Package.resolved", encoding: .utf8)
+            func check(_ text: String) throws -> CommandResult {
+                try text.write(toFile: "\(path)/Package.resolved", atomically: true, encoding: .utf8)
+                return try run([script])
+            }
+            #expect(try check(resolved).status == 0)
+            let key = "\"revision\" : \""
+            let moved = try check(resolved.replacingOccurrences(of: key, with: key + "0"))
+            #expect(moved.status == 1 && moved.errors.contains("is revision 0"), "\(moved.errors)")
         }
     }
 
