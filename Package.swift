@@ -7,7 +7,7 @@ let processor = Context.environment["CRATE_MARCH"] ?? "native"
 
 let swiftSettings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
-    .unsafeFlags(["-Xcc", "-march=\(processor)", "-Xcc", "-DCRATE_PROCESSOR=\(processor)"]),
+    .unsafeFlags(["-Xcc", "-march=\(processor)"]),
 ]
 
 func systemLibrary(_ name: String, pkgConfig: String, debian: String) -> Target {
@@ -39,11 +39,15 @@ let package = Package(
         systemLibrary("CPNG", pkgConfig: "libpng", debian: "libpng-dev"),
         systemLibrary("CZlib", pkgConfig: "zlib", debian: "zlib1g-dev"),
         systemLibrary("CArchive", pkgConfig: "libarchive", debian: "libarchive-dev"),
-        .systemLibrary(name: "CBuildFacts"),
         .systemLibrary(name: "CSystem"),
+        // Compiled for the processor as Swift code is, and without any code; all other C targets are compiled for any processor.
+        .target(
+            name: "CBuildFacts",
+            cSettings: [.define("CRATE_PROCESSOR", to: processor), .unsafeFlags(["-march=\(processor)"])]),
+        .target(name: "CProcessor", dependencies: ["CBuildFacts"]),
         .target(name: "CSignals"),
         .target(name: "CKernels"),
-        library("Base", ["CBuildFacts", "CSystem", "CZlib"]),
+        library("Base", ["CBuildFacts", "CProcessor", "CSystem", "CZlib"]),
         library("Kernels", ["Base", "COpenBLAS", "CKernels"]),
         library("CrateModel", ["Base", "Kernels"]),
         library("Optimizers", ["Base", "Kernels", "CrateModel"]),
@@ -117,7 +121,9 @@ let package = Package(
             ],
             resources: [.copy("Golden")]),
         // Not the program's target: its first function would block the signals of the tests' own process. They run the program.
-        tests("CommandTests", ["TestSupport", "Base", "Kernels", "Images", "Shards", "Loader"]),
+        tests(
+            "CommandTests",
+            ["CBuildFacts", "CProcessor", "TestSupport", "Base", "Kernels", "Images", "Shards", "Loader"]),
     ]
 )
 

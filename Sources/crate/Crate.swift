@@ -41,7 +41,6 @@ struct Crate: ParsableCommand {
         flushDenormals()
         startSignalThread()
         do {
-            try BuildFacts.requireProcessor()
             let given = try GivenArguments.ofProcess.get()
             try requireCommand(given.words.first)
             var command = try parse(given)

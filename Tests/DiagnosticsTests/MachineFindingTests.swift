@@ -56,6 +56,7 @@ import Testing
         expect(.poor, "load", "other programs keep 1.5 of 4 processors of node-a busy") { $0.busyProcessors = 1.5 }
         expect(.poor, "memory", "512 MiB") { $0.memoryBytes = 1 << 30 }
         expect(.bad, "memory", "64 MiB") { $0.memoryBytes = 128 << 20 }
+        expect(.poor, "memory", "left 8 MiB of shared memory on node-a") { $0.leftMemoryBytes = 8 << 20 }
         expect(.poor, "limits", "100 open files") { $0.openFiles = 100 }
         expect(.poor, "limits", "of addresses") { $0.addressBytes = 4 << 30 }
         expect(.poor, "limits", "locked memory beside a fast adapter") {

@@ -1,10 +1,11 @@
 import CBuildFacts
+import CProcessor
 import Foundation
 
 /// What the program was built for, and whether this processor can run it.
 package enum BuildFacts {
     /// The compiler's name of the target processor; `native` is that of the building machine.
-    package static let processor = String(cString: crate_build_processor())
+    package static let processor = String(cString: crate_build_processor)
 
     /// The Swift compiler's version, as far as `#if swift` tells.
     package static let swift: String = {
@@ -19,7 +20,7 @@ package enum BuildFacts {
         #endif
     }()
 
-    /// The relevant vector instruction sets, from narrow to wide.
+    /// An instruction set of the processor.
     package struct InstructionSet: Sendable {
         /// Its name in /proc/cpuinfo.
         package let name: String
@@ -29,19 +30,20 @@ package enum BuildFacts {
         package let isThere: Bool
     }
 
-    package static let instructionSets = (0..<Int32(crate_instruction_sets)).map { index in
-        let set = crate_instruction_set_at(index)
-        return InstructionSet(name: String(cString: set.name), isUsed: set.is_used != 0, isThere: set.is_there != 0)
-    }
-
-    /// Throws if the program may use instructions that this processor lacks: it would end with SIGILL.
-    package static func requireProcessor() throws {
-        let missing = instructionSets.filter { $0.isUsed && !$0.isThere }.map(\.name)
-        guard !missing.isEmpty else { return }
-        throw Failure(
-            "the program was built for a processor (\(processor)) with \(missing.joined(separator: ", ")), which this one lacks",
-            hint: "build it with Launch/build --processor x86-64-v3, or on this machine")
-    }
+    /// Those of the compiler's instruction sets that decide the width and speed of vectors, from narrow to wide. `CProcessor` compares
+    /// all with the processor, before `main`.
+    package static let instructionSets = {
+        let shown = ["AVX2", "FMA", "AVX512F", "AVX512VL", "AVX512BF16"]
+        let all = UnsafeBufferPointer(start: crate_features, count: Int(crate_feature_count))
+        var processor = crate_this_processor()
+        return shown.compactMap { name in
+            all.firstIndex { String(cString: $0.name) == name }.map { index in
+                InstructionSet(
+                    name: name.lowercased(), isUsed: all[index].is_used != 0,
+                    isThere: crate_has(&processor, crate_features + index) != 0)
+            }
+        }
+    }()
 }
 
 /// Ranks of different versions do not train together.

@@ -18,6 +18,7 @@ package func examineMachines(
 ) throws -> MachineReport {
     var facts = MachineFacts()
     facts.busyProcessors = busyProcessors(over: 0.5)
+    facts.leftMemoryBytes = leftMemoryBytes()
     for path in directories { facts.directories.append(examine(path, world)) }
     let hasBFloat16 = world.minimum(facts.products.hasBFloat16 ? 1 : 0) == 1
     let team = ThreadTeam(count: threads)
@@ -125,6 +126,8 @@ package struct MachineFacts: Codable, Equatable, Sendable {
     package var openFiles = Self.limit(Int32(RLIMIT_NOFILE.rawValue))
     /// How many of the host's processors were busy while this program was idle.
     package var busyProcessors = 0.0
+    /// Shared memory that killed jobs left on the host.
+    package var leftMemoryBytes = 0
     /// Whether the host has an InfiniBand or similar adapter.
     package var hasFastAdapter = (try? FileManager.default.contentsOfDirectory(atPath: fastAdapters))?.first != nil
     package var directories: [DirectoryFacts] = []

@@ -33,6 +33,11 @@ extension MachineFindings {
             "memory", "\(size(least.bytes)) free for each rank of \(least.host)",
             least.bytes < 256 << 20 ? .bad : least.bytes < 1 << 30 ? .poor : .good,
             "stop other programs or use fewer ranks; `crate plan` shows what a model needs")
+        if let facts = ranks.first(where: { $0.leftMemoryBytes > 0 }) {
+            add(
+                "memory", "killed jobs left \(size(facts.leftMemoryBytes)) of shared memory on \(facts.host)", .poor,
+                "remove it with Launch/remove-leftovers on that host")
+        }
         var limits: [String] = []
         for facts in ranks {
             if let files = facts.openFiles, files < 256 { limits.append("\(files) open files on \(facts.host)") }
