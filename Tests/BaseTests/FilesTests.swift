@@ -75,7 +75,8 @@ import Testing
             let old = DurableFile.newPartialPath(of: "\(directory)/file")
             let new = DurableFile.newPartialPath(of: "\(directory)/file")
             for path in [old, new, "\(directory)/file"] { try DurableFile.write([1], to: path) }
-            try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSinceNow: -7200)], ofItemAtPath: old)
+            try FileManager.default.setAttributes(
+                [.modificationDate: Date(timeIntervalSinceNow: -7200)], ofItemAtPath: old)
             DurableFile.removePartials(of: "file", in: directory, olderThan: 3600)
             #expect(try names(in: directory) == ["file", (new as NSString).lastPathComponent])
         }

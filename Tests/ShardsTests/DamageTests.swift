@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    /// A checksum covers every bit outside the samples, and is verified before libhdf5 reads the file.
+    /// A checksum covers every bit outside the samples, and is verified before the structure is read.
     @Test func changedByteOutsideTheSamplesIsDetected() throws {
         try withShards { directory in
             let index = try ShardIndex.load(directory: directory)

@@ -13,7 +13,7 @@ package struct ShardIndex: Codable, Equatable, Sendable {
         package let bytes: Int
         /// CRC-32 of the whole file.
         package let checksum: UInt32
-        /// Checked before libhdf5 opens the file; absent in version 1.
+        /// Checked before the structure is read; absent in version 1.
         package let structure: ShardStructure?
     }
 
