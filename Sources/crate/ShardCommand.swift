@@ -81,6 +81,7 @@ struct ShardCommand: ParsableCommand {
         try runWithWorld { world in
             var line = ProgressLine(unit: "images", of: world)
             let job = try world.agree { try makeJob() }
+            if world.rank == 0 { warn(of: job.unicodeTwins) }
             let isNew = world.broadcast(try world.agree { world.rank == 0 ? try job.begin() : true } ? 1 : 0, from: 0)
             var made: [Double] = try world.agree {
                 guard isNew == 1 else { return [0, 0] }
@@ -95,6 +96,13 @@ struct ShardCommand: ParsableCommand {
             let summary = try world.agree { world.rank == 0 ? try job.conclude() : nil }
             if let summary { report(summary, made: Int(made[0]), kept: Int(made[1]), seconds: line.seconds) }
         }
+    }
+
+    private func warn(of twins: UnicodeTwins) {
+        guard let (one, other) = twins.example else { return }
+        printError(
+            "warning: \(counted(twins.count, "name")) of \(source) differ from another only in their Unicode form and are kept "
+                + "apart, such as \(one.ascii.printable) and \(other.ascii.printable)")
     }
 
     private func makeJob() throws -> Sharding {

@@ -98,8 +98,9 @@ extension PixelStatistics {
         }
     }
 
+    /// Sums from a file may be anything, so they wrap around.
     mutating func add(_ other: PixelStatistics) {
-        count += other.count
+        count &+= other.count
         sums &+= other.sums
         squares &+= other.squares
     }

@@ -24,7 +24,7 @@ package struct ShardRecipe: Codable, Equatable, Sendable {
         /// The selected part of the source; absent for all of it.
         package let within: String?
         /// Number of images, readable or not.
-        package let images: Int
+        @Count package private(set) var images: Int
         /// CRC-32 over the classes and each image's label, key and, in an archive, size.
         package let checksum: UInt32
     }
@@ -37,7 +37,7 @@ package struct ShardRecipe: Codable, Equatable, Sendable {
     /// The quality of the JPEG files that are encoded; absent for patches.
     package let quality: Int?
     /// Source images per shard. A shard has fewer samples if some cannot be read.
-    package let shardSize: Int
+    @Count package private(set) var shardSize: Int
     /// The seed of the permutation of images; absent if they keep the source's order.
     package let shuffle: UInt64?
     package let source: Source

@@ -9,8 +9,8 @@ enum CIFAR10 {
     static let bytesPerRecord = 1 + 3 * side * side
     static let namesFile = "batches.meta.txt"
 
-    static func isBatch(_ name: String) -> Bool {
-        name == "test_batch.bin" || (name.hasPrefix("data_batch_") && name.hasSuffix(".bin"))
+    static func isBatch(_ name: ExactName) -> Bool {
+        name == ExactName("test_batch.bin") || (name.hasPrefix("data_batch_") && name.hasSuffix(".bin"))
     }
 
     /// The image of the red, green and blue values `planes`, channel after channel.
@@ -22,23 +22,23 @@ enum CIFAR10 {
 
 extension SourceListing {
     private struct Batch {
-        let name: String
+        let name: ExactName
         let file: Int
         let range: Range<Int>
     }
 
     /// The batches in the directory `path`; nil if none.
     init?(cifar10 path: String, _ selection: ShardSource.Selection) throws {
-        let names = try Shards.names(in: path, of: Int(DT_REG)).sorted()
+        let names = try Shards.names(in: path, of: Int(DT_REG)).map { ExactName($0) }.sorted()
         guard names.contains(where: { CIFAR10.isBatch($0) }) else { return nil }
         self.init(path: path, kind: .cifar10)
         var batches: [Batch] = []
         for name in names where CIFAR10.isBatch(name) && name.hasPrefix(selection.within ?? "") {
-            let file = try SourceFile("\(path)/\(name)")
+            let file = try SourceFile("\(path)/\(name.text)")
             batches.append(Batch(name: name, file: files.count, range: 0..<file.size))
             files.append(file)
         }
-        let meta = names.contains(CIFAR10.namesFile) ? try SourceFile("\(path)/\(CIFAR10.namesFile)") : nil
+        let meta = names.contains(ExactName(CIFAR10.namesFile)) ? try SourceFile("\(path)/\(CIFAR10.namesFile)") : nil
         try add(batches, names: try meta.map { try $0.bytes($0.size, at: 0) })
     }
 
@@ -48,10 +48,12 @@ extension SourceListing {
         self.init(path: file.path, kind: .cifar10, files: [file])
         let within = selection.within ?? ""
         let batches = members.filter { member in
-            let isTaken = member.name.hasPrefix(within) || member.path.joined(separator: "/").hasPrefix(within)
+            let isTaken =
+                member.name.hasPrefix(within)
+                || ExactName(member.path.map(\.text).joined(separator: "/")).hasPrefix(within)
             return CIFAR10.isBatch(member.name) && isTaken
         }
-        let meta = members.first { $0.name == CIFAR10.namesFile }
+        let meta = members.first { $0.name == ExactName(CIFAR10.namesFile) }
         try add(
             batches.map { Batch(name: $0.name, file: 0, range: $0.range) },
             names: try meta.map { try file.bytes($0.range.count, at: $0.range.lowerBound) })
@@ -71,7 +73,7 @@ extension SourceListing {
         for batch in batches {
             guard batch.range.count % CIFAR10.bytesPerRecord == 0 else {
                 throw Failure(
-                    "\(batch.name) of \(path) has \(batch.range.count) bytes, no multiple of \(CIFAR10.bytesPerRecord)",
+                    "\(batch.name.text) of \(path) has \(batch.range.count) bytes, no multiple of \(CIFAR10.bytesPerRecord)",
                     hint: "fetch it again")
             }
             let bytes = try files[batch.file].bytes(batch.range.count, at: batch.range.lowerBound)
@@ -79,13 +81,13 @@ extension SourceListing {
                 let number = start / CIFAR10.bytesPerRecord
                 guard bytes[start] < classes.count else {
                     throw Failure(
-                        "image \(number) of \(batch.name) of \(path) has label \(bytes[start]) of \(classes.count) classes",
+                        "image \(number) of \(batch.name.text) of \(path) has label \(bytes[start]) of \(classes.count) classes",
                         hint: "fetch it again")
                 }
-                let name = batch.name.dropLast(".bin".count) + "-" + zeroPadded(number, to: 5)
-                images[classes[Int(bytes[start])], default: []].append(
+                let name = batch.name.dropLast(".bin".utf8.count).text + "-" + zeroPadded(number, to: 5)
+                images[ExactName(classes[Int(bytes[start])]), default: []].append(
                     Image(
-                        name: String(name),
+                        name: ExactName(name),
                         place: .part(
                             file: batch.file, offset: batch.range.lowerBound + start + 1,
                             size: CIFAR10.bytesPerRecord - 1)))

@@ -62,6 +62,10 @@ package struct ShardSource: Sendable {
     package let classes: [String]
     /// Sorted by class name, then by name, as bytes.
     package let items: [Item]
+    /// Classes, and images of one class, whose names differ only in their Unicode form. They are kept apart.
+    package let unicodeTwins: UnicodeTwins
+    /// Identifies the source; see `ShardRecipe.Source`.
+    let record: ShardRecipe.Source
     private let files: [SourceFile]
 
     /// Lists the images of the directory or archive `path`.
@@ -74,37 +78,52 @@ package struct ShardSource: Sendable {
         kind = listing.kind
         within = listing.kind == .folder ? nil : selection.within
         files = listing.files
-        let names = listing.images.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-        classes = selection.classes ?? names
-        let labels = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
-        let unknown = names.filter { labels[$0] == nil }
-        guard unknown.isEmpty else {
-            throw Failure(
-                "\(unknown.count) of the \(names.count) classes of \(path) are not among the \(classes.count) given: "
-                    + unknown.prefix(3).joined(separator: ", "),
-                hint: "add them to the file of --classes, or name the one that goes with this source")
-        }
+        let names = listing.images.keys.sorted()
+        classes = selection.classes ?? names.map(\.text)
+        let labels = Dictionary(
+            classes.enumerated().map { (ExactName($1), $0) }, uniquingKeysWith: { first, _ in first })
+        try ShardSource.requireKnown(names, labels, path: path)
+        var twins = UnicodeTwins()
+        twins.add(names)
         var items: [Item] = []
         items.reserveCapacity(listing.images.reduce(0) { $0 + $1.value.count })
         for name in names {
-            let images = listing.images[name, default: []].sorted {
-                $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
-            }
-            for image in images {
-                guard items.last?.name != image.name || items.last?.label != labels[name] else {
-                    throw Failure("\(path) has two images \(name)/\(image.name)", hint: "remove or rename one of them")
+            let images = listing.images[name, default: []].sorted { $0.name < $1.name }
+            twins.add(images.map(\.name))
+            for (number, image) in images.enumerated() {
+                guard number == 0 || images[number - 1].name != image.name else {
+                    throw Failure(
+                        "\(path) has two images \(name.text)/\(image.name.text)", hint: "remove or rename one of them")
                 }
-                items.append(Item(label: labels[name] ?? 0, name: image.name, place: image.place))
+                items.append(Item(label: labels[name] ?? 0, name: image.name.text, place: image.place))
             }
         }
         self.items = items
+        unicodeTwins = twins
+        record = ShardRecipe.Source(
+            kind: kind, within: within, images: items.count, checksum: ShardSource.checksum(classes, items))
+    }
+
+    /// Throws `Failure` if one of the classes `names` has no label.
+    private static func requireKnown(_ names: [ExactName], _ labels: [ExactName: Int], path: String) throws {
+        let unknown = names.filter { labels[$0] == nil }
+        guard let first = unknown.first else { return }
+        if let twin = labels.keys.filter({ $0.text == first.text }).min() {
+            throw Failure(
+                "the class \(first.ascii) of \(path) and the class \(twin.ascii) given differ only in their Unicode form",
+                hint: "write it in the file of --classes as in the source, or rename it there")
+        }
+        throw Failure(
+            "\(unknown.count) of the \(names.count) classes of \(path) are not among the \(labels.count) given: "
+                + unknown.prefix(3).map(\.text).joined(separator: ", "),
+            hint: "add them to the file of --classes, or name the one that goes with this source")
     }
 
     /// The key of an item: `class/name`.
     package func key(of item: Item) -> String { classes[item.label] + "/" + item.name }
 
-    /// Identifies the source; see `ShardRecipe.Source`.
-    var record: ShardRecipe.Source {
+    /// CRC-32 over the classes and each image's label, name and, in an archive, size.
+    private static func checksum(_ classes: [String], _ items: [Item]) -> UInt32 {
         var checksum = Checksum()
         func add(_ text: String) {
             var text = text + "\0"
@@ -115,7 +134,7 @@ package struct ShardSource: Sendable {
             add("\(item.label) \(item.name)")
             if case .part(_, _, let size) = item.place { add(String(size)) }
         }
-        return ShardRecipe.Source(kind: kind, within: within, images: items.count, checksum: checksum.value)
+        return checksum.value
     }
 
     /// The contents of an item, for `image`.
@@ -138,7 +157,8 @@ package struct ShardSource: Sendable {
     }
 
     private func ownFile(_ file: String) throws -> [UInt8] {
-        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
+        // What was a file when it was listed may be a FIFO by now; without O_NONBLOCK, opening it would wait.
+        let descriptor = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             let isOfTheFile = [ENOENT, EACCES, EPERM, ELOOP].contains(errno)
             throw isOfTheFile
@@ -147,6 +167,9 @@ package struct ShardSource: Sendable {
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw MachineFailure(systemFailure("cannot read \(file)")) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw Failure("it is no longer a regular file", hint: "leave it out")
+        }
         let size = Int(status.st_size)
         try requireReadable(size: size)
         return try blamingMachine {
