@@ -37,7 +37,7 @@ import Testing
     /// Sizes that fit together, and that no file has: 2^48 bytes a shard.
     @Test func sizesAreHeldAgainstTheFiles() throws {
         try withShards { out in
-            let many = 1 << 36
+            let many = 1 << 34
             try editIndex(of: out) { index in
                 var shards = try #require(index["shards"] as? [[String: Any]])
                 for shard in shards.indices {

@@ -64,7 +64,10 @@ package struct ShardVerifier: Sendable {
             }
             expected[number] = entry
         }
-        try ShardPipeline(plan, shards: expected.keys.sorted(), directory: path, jobs: jobs, expected: expected) {
+        try ShardPipeline(
+            plan, shards: expected.keys.sorted(), directory: path, jobs: jobs, memory: MemoryBudget(),
+            expected: expected
+        ) {
             _, _ in
         }
         .run(report: progress)

@@ -86,7 +86,10 @@ package struct Sharding: Sendable {
         let own = Array(stride(from: part, to: plan.shardCount, by: parts))
         let isDone = concurrentMap(own, jobs: options.jobs) { isInGoodOrder($0) }
         let pending = zip(own, isDone).filter { !$0.1 }.map(\.0)
-        let pipeline = ShardPipeline(plan, shards: pending, directory: output, jobs: options.jobs) { [unfinished] in
+        let pipeline = ShardPipeline(
+            plan, shards: pending, directory: output, jobs: options.jobs, memory: options.memory
+        ) {
+            [unfinished] in
             try unfinished.note($1, of: $0)
         }
         try pipeline.run(report: progress)

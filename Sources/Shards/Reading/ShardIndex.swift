@@ -59,6 +59,9 @@ package struct ShardIndex: Codable, Equatable, Sendable {
         self.recipe = recipe
     }
 
+    /// The most pixels of an image that is stored as a JPEG file.
+    package var pixelLimit: Int { recipe?.pixelLimit ?? ImageDecoder.pixelLimit }
+
     /// Throws `Failure` for JPEG, or if the sizes are inconsistent.
     package func grid() throws -> PatchGrid {
         guard let patchSize else {

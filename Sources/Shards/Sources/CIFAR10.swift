@@ -8,6 +8,8 @@ enum CIFAR10 {
     static let side = 32
     static let bytesPerRecord = 1 + 3 * side * side
     static let namesFile = "batches.meta.txt"
+    /// Bytes of it that are read; a label is a byte, so no more names than 256 count.
+    static let namesLimit = 1 << 16
 
     static func isBatch(_ name: ExactName) -> Bool {
         name == ExactName("test_batch.bin") || (name.hasPrefix("data_batch_") && name.hasSuffix(".bin"))
@@ -39,7 +41,7 @@ extension SourceListing {
             files.append(file)
         }
         let meta = names.contains(ExactName(CIFAR10.namesFile)) ? try SourceFile("\(path)/\(CIFAR10.namesFile)") : nil
-        try add(batches, names: try meta.map { try $0.bytes($0.size, at: 0) })
+        try add(batches, names: try meta.map { try $0.bytes(min($0.size, CIFAR10.namesLimit), at: 0) })
     }
 
     /// The batches in the archive `file`; nil if none.
@@ -56,7 +58,7 @@ extension SourceListing {
         let meta = members.first { $0.name == ExactName(CIFAR10.namesFile) }
         try add(
             batches.map { Batch(name: $0.name, file: 0, range: $0.range) },
-            names: try meta.map { try file.bytes($0.range.count, at: $0.range.lowerBound) })
+            names: try meta.map { try file.bytes(min($0.range.count, CIFAR10.namesLimit), at: $0.range.lowerBound) })
     }
 
     private mutating func add(_ batches: [Batch], names: [UInt8]?) throws {
@@ -71,9 +73,10 @@ extension SourceListing {
         }
         let classes = String(decoding: names, as: UTF8.self).split(whereSeparator: \.isNewline).map { String($0) }
         for batch in batches {
-            guard batch.range.count % CIFAR10.bytesPerRecord == 0 else {
+            // The files are 31 MB; a batch is read as a whole.
+            guard batch.range.count % CIFAR10.bytesPerRecord == 0, batch.range.count <= 1 << 30 else {
                 throw Failure(
-                    "\(batch.name.text) of \(path) has \(batch.range.count) bytes, no multiple of \(CIFAR10.bytesPerRecord)",
+                    "\(batch.name.text) of \(path) has \(batch.range.count) bytes, too many or no multiple of \(CIFAR10.bytesPerRecord)",
                     hint: "fetch it again")
             }
             let bytes = try files[batch.file].bytes(batch.range.count, at: batch.range.lowerBound)
