@@ -108,9 +108,9 @@ extension LoadedModel {
         report: (LayerProbe) throws -> Void
     ) throws {
         let isSolving = world.rank == 0
-        let classes = try world.agree { try ShardIndex.load(directory: training).classes }
+        let classes = try world.agree { try ShardIndex.load(directory: training).classes.map { ExactName($0) } }
         try world.agree {
-            let own = try ShardIndex.load(directory: validation).classes
+            let own = try ShardIndex.load(directory: validation).classes.map { ExactName($0) }
             guard own == classes else {
                 throw Failure(
                     "\(validation) has other classes than \(training): \(own.count) and \(classes.count)",

@@ -15,9 +15,7 @@ static inline hsize_t crate_h5_unlimited(void) { return H5S_UNLIMITED; }
 static inline hid_t crate_h5_default(void) { return H5P_DEFAULT; }
 static inline hid_t crate_h5_whole_space(void) { return H5S_ALL; }
 static inline hid_t crate_h5_dataset_creation(void) { return H5P_DATASET_CREATE; }
-static inline hid_t crate_h5_dataset_access(void) { return H5P_DATASET_ACCESS; }
 static inline hid_t crate_h5_file_access(void) { return H5P_FILE_ACCESS; }
-static inline unsigned crate_h5_read_only(void) { return H5F_ACC_RDONLY; }
 static inline unsigned crate_h5_read_write(void) { return H5F_ACC_RDWR; }
 static inline unsigned crate_h5_exclusive(void) { return H5F_ACC_EXCL; }
 

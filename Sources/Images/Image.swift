@@ -24,13 +24,15 @@ package struct Image: Equatable, Sendable {
 
     /// `width * height`. Of an encoded image of `byteCount` bytes, each can hold at most `pixelsPerByte` pixels.
     ///
-    /// Throws `Failure` if the size is empty, beyond `maximumPixelCount`, or beyond what the bytes can hold.
-    static func pixelCount(width: Int, height: Int, byteCount: Int = .max, pixelsPerByte: Int = 1) throws -> Int {
+    /// Throws `Failure` if the size is empty, beyond `limit` or `maximumPixelCount`, or beyond what the bytes can hold.
+    static func pixelCount(
+        width: Int, height: Int, byteCount: Int = .max, pixelsPerByte: Int = 1, limit: Int = maximumPixelCount
+    ) throws -> Int {
         let (count, overflow) = width.multipliedReportingOverflow(by: height)
-        guard width > 0, height > 0, !overflow, count <= maximumPixelCount else {
+        guard width > 0, height > 0, !overflow, count <= min(limit, maximumPixelCount) else {
             throw Failure(
                 "an image of \(width) x \(height) pixels is empty or too large",
-                hint: "leave it out, or reduce it to at most \(maximumPixelCount) pixels")
+                hint: "leave it out, or reduce it to at most \(min(limit, maximumPixelCount)) pixels")
         }
         guard count / pixelsPerByte <= byteCount else {
             throw undecodable("\(byteCount) bytes cannot hold an image of \(width) x \(height) pixels")

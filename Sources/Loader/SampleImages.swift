@@ -36,7 +36,7 @@ extension SampleImages {
         let valueCount = grid?.valueCount ?? 0
         self.init(
             directory: directory, grid: grid, stored: try OwnedBuffer(count: valueCount),
-            image: try OwnedBuffer(count: valueCount), decoder: try JPEGDecoder())
+            image: try OwnedBuffer(count: valueCount), decoder: try JPEGDecoder(pixelLimit: directory.index.pixelLimit))
     }
 
     /// Reads sample `sample`; returns the failure if it is corrupt.

@@ -78,7 +78,7 @@ struct Crate: ParsableCommand {
             crate \(programVersion)
             built with Swift \(BuildFacts.swift) for \(BuildFacts.processor) (\(sets.isEmpty ? "no wide vectors" : sets))
             kernels for \(products.kernels), OpenBLAS \(products.openBLAS) (\(products.openBLASKernel)), \
-            \(World.mpiVersion), HDF5 \(hdf5Version().text)
+            \(World.mpiVersion), HDF5 \(hdf5Version())
             """
     }
 

@@ -55,6 +55,9 @@ struct ShardCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Shuffle the images over the shards with this seed.", valueName: "seed"))
     var shuffle: UInt64?
 
+    @Option(help: ArgumentHelp("The most pixels of an image; larger ones are left out.", valueName: "number"))
+    var maxPixels = ImageDecoder.pixelLimit
+
     @Option(help: "Threads per rank that read and decode (default: the processors available to it).")
     var jobs: Int?
 
@@ -67,6 +70,9 @@ struct ShardCommand: ParsableCommand {
         }
         guard (1...100).contains(quality) else { throw ValidationError("--quality must be in 1...100.") }
         guard (1...1024).contains(jobs ?? 1) else { throw ValidationError("--jobs must be in 1...1024.") }
+        guard (1...Image.maximumPixelCount).contains(maxPixels) else {
+            throw ValidationError("--max-pixels must be in 1...\(Image.maximumPixelCount).")
+        }
         guard !keepOriginal || encoding == .jpeg else {
             throw ValidationError("--keep-original goes with --encoding jpeg.")
         }
@@ -81,6 +87,7 @@ struct ShardCommand: ParsableCommand {
         try runWithWorld { world in
             var line = ProgressLine(unit: "images", of: world)
             let job = try world.agree { try makeJob() }
+            if world.rank == 0 { warn(of: job.unicodeTwins) }
             let isNew = world.broadcast(try world.agree { world.rank == 0 ? try job.begin() : true } ? 1 : 0, from: 0)
             var made: [Double] = try world.agree {
                 guard isNew == 1 else { return [0, 0] }
@@ -97,9 +104,17 @@ struct ShardCommand: ParsableCommand {
         }
     }
 
+    private func warn(of twins: UnicodeTwins) {
+        guard let (one, other) = twins.example else { return }
+        printError(
+            "warning: \(counted(twins.count, "name")) of \(source) differ from another only in their Unicode form and are kept "
+                + "apart, such as \(one.ascii.printable) and \(other.ascii.printable)")
+    }
+
     private func makeJob() throws -> Sharding {
         let images = try ShardSource(source, selection.selection())
         var options = ShardingOptions(try format(), shardSize: shardSize, shuffle: shuffle, isStrict: strict)
+        options.pixelLimit = maxPixels
         if let jobs { options.jobs = jobs }
         return try Sharding(source: images, output: out, options: options)
     }

@@ -19,6 +19,22 @@ import Testing
         }
     }
 
+    /// So nothing calls libhdf5 without the lock that the target HDF5 puts around every call.
+    @Test func onlyOneTargetCallsLibhdf5() throws {
+        #expect(try targets().filter { $0.dependencies.contains("CHDF5") }.map(\.name) == ["HDF5"])
+        let directory = "\(root)/Sources/HDF5"
+        var calls = 0
+        for file in try FileManager.default.subpathsOfDirectory(atPath: directory) where file.hasSuffix(".swift") {
+            let text = try String(contentsOfFile: "\(directory)/\(file)", encoding: .utf8)
+            // Each function that calls has a turn, as an argument or by taking one.
+            for function in text.split(separator: /\n(?:    )?\}\n/) where function.contains(/\bH5[A-Z][a-z_0-9]*\(/) {
+                calls += 1
+                #expect(function.contains("HDF5Turn"), "\(file): \(function)")
+            }
+        }
+        #expect(calls >= 8)
+    }
+
     @Test func noTargetImportsATargetBelowIt() throws {
         let targets = try targets()
         let directories = try FileManager.default.contentsOfDirectory(atPath: "\(root)/Sources")
@@ -30,7 +46,7 @@ import Testing
                 target.dependencies.intersection(names).isSubset(of: above),
                 "\(target.name) depends on \(target.dependencies.intersection(names).subtracting(above)) below it")
             let directory = "\(root)/Sources/\(target.name)"
-            let files = try FileManager.default.contentsOfDirectory(atPath: directory).filter { $0.hasSuffix(".swift") }
+            let files = try FileManager.default.subpathsOfDirectory(atPath: directory).filter { $0.hasSuffix(".swift") }
             for file in files {
                 let text = try String(contentsOfFile: "\(directory)/\(file)", encoding: .utf8)
                 for line in text.split(separator: "\n") where line.contains("import ") {

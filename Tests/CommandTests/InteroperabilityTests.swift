@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Debian's Python, for which Launch/setup --tests installs h5py. Another one in PATH may lack it.
@@ -29,6 +30,37 @@ private func pythonHas(_ module: String) -> Bool {
                     "(40, 25, 192) uint8 (1, 25, 192) int64 True", "class-00/00000.jpg 0",
                     "(24, 25, 192) uint8 (1, 25, 192) int64 True", "class-02/00008.jpg 2",
                 ])
+        }
+    }
+
+    /// The other way round: h5py makes the files anew, with attributes, and `verify` reads them.
+    @Test(
+        .enabled(if: pythonHas("h5py"), "\(python) has no h5py; install python3-h5py"), arguments: ["patches", "jpeg"])
+    func shardsOfH5pyAreRead(encoding: String) throws {
+        try withTemporaryDirectory { path in
+            try #require(try crate(["synthesize", "\(path)/in", "--images", "24", "--classes", "3"]).status == 0)
+            let sharding = ["shard", "\(path)/in", "\(path)/out", "--encoding", encoding, "--image-size", "32"]
+            try #require(try crate(sharding).status == 0)
+            let script = """
+                import h5py, json, os, sys, zlib
+                path = sys.argv[1] + "/shard-00000.h5"
+                with h5py.File(path) as old, h5py.File(path + ".new", "w", libver="earliest") as new:
+                    new.attrs["made by"] = "h5py"
+                    for name in old:
+                        chunks, limits = old[name].chunks, old[name].maxshape if name == "bytes" else None
+                        new.create_dataset(name, data=old[name][:], dtype=old[name].dtype, chunks=chunks, maxshape=limits)
+                        new[name].attrs["note"] = "a copy of " + name
+                os.rename(path + ".new", path)
+                data = open(path, "rb").read()
+                index = json.load(open(sys.argv[1] + "/index.json"))
+                del index["indexChecksum"], index["shards"][0]["structure"]
+                index["shards"][0].update(bytes=len(data), checksum=zlib.crc32(data))
+                json.dump(index, open(sys.argv[1] + "/index.json", "w"))
+                """
+            let written = try run([python, "-c", script, "\(path)/out"])
+            try #require(written.status == 0, "\(written.errors)")
+            let verified = try crate(["verify", "\(path)/out"])
+            #expect(verified.status == 0 && verified.output.contains("is sound: 24 samples"), "\(verified)")
         }
     }
 }

@@ -77,6 +77,20 @@ import Testing
         }
     }
 
+    @Test func namesOfTwoUnicodeFormsAreToldInALine() throws {
+        try withTemporaryDirectory { path in
+            try draw(6, path)
+            for (old, new) in [("class-00", "caf\u{e9}"), ("class-01", "cafe\u{301}")] {
+                try #require(rename("\(path)/images/\(old)", "\(path)/images/\(new)") == 0)
+            }
+            let done = try crate(["shard", "\(path)/images", "\(path)/out"] + options)
+            #expect(done.status == 0 && done.output.contains("6 images of 3 classes"), "\(done)")
+            let warnings = done.errors.split(separator: "\n").filter { $0.contains("warning:") }
+            #expect(warnings.count == 1 && warnings[0].contains("2 names of \(path)/images differ"), "\(done.errors)")
+            #expect(warnings[0].contains("cafe\\u{301} and caf\\u{e9}"), "\(warnings)")
+        }
+    }
+
     @Test func verifyFindsAndRepairsDamage() throws {
         try withTemporaryDirectory { path in
             try draw(20, path)

@@ -13,7 +13,6 @@ import Testing
             facts.hostProcessors = 4
             facts.usedInstructions = ["avx2"]
             facts.availableInstructions = ["avx2"]
-            facts.hdf5IsThreadSafe = true
             facts.memoryBytes = 16 << 30
             (facts.lockableBytes, facts.addressBytes, facts.openFiles) = (nil, nil, 1024)
             facts.productRate = 180e9
@@ -72,8 +71,6 @@ import Testing
         for rank in ranks.indices { ranks[rank].availableInstructions = ["avx2", "avx512f"] }
         #expect(found(ranks).map(\.subject) == ["processor"], "wider vectors lie idle")
         ranks = sound
-        for rank in ranks.indices { ranks[rank].hdf5IsThreadSafe = false }
-        #expect(found(ranks).map(\.verdict) == [.bad])
         #expect(found(sound, reduction: 1e6).map(\.subject) == ["reduction"])
     }
 }

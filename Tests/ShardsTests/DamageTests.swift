@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    /// A checksum covers every bit outside the samples, and is verified before libhdf5 reads the file.
+    /// A checksum covers every bit outside the samples, and is verified before the structure is read.
     @Test func changedByteOutsideTheSamplesIsDetected() throws {
         try withShards { directory in
             let index = try ShardIndex.load(directory: directory)
@@ -132,8 +132,9 @@ import Testing
     static let badEntries: [(key: String, value: any Sendable, word: String)] = [
         ("file", "../shard-00000.h5", "plain file name"), ("file", "", "plain file name"),
         ("file", ".h5", "plain file name"), ("file", "shard-00001.h5", "same file"), ("count", 0, "cannot hold"),
-        ("count", -4, "cannot hold"), ("count", 1 << 40, "cannot hold"), ("count", 3, "total"),
-        ("bytes", -1, "cannot hold"), ("bytes", 20_000, "should have"),
+        ("count", -4, "-4 is not a count"), ("count", 1 << 40, "cannot hold"), ("count", 3, "total"),
+        ("bytes", -1, "-1 is not a count"), ("count", 12_000_000_000_000_000, "is not a count"),
+        ("bytes", 20_000, "should have"),
     ]
 
     @Test(arguments: badEntries.indices)

@@ -6,7 +6,7 @@ import Testing
 /// One seeded change to a shard directory.
 enum ShardMutation: CaseIterable {
     case flippedBits, truncation, appended, flippedIndex, truncatedIndex, hugeNumber, swappedFiles
-    // Valid HDF5 files with different contents and matching checksums, which libhdf5 opens.
+    // Valid HDF5 files with different contents and matching checksums.
     case swappedDatasets, missingDataset, otherType, otherShape, hugeShape
 
     static func apply(to path: String, using generator: inout KeyedGenerator) throws -> ShardMutation {

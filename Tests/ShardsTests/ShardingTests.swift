@@ -6,6 +6,36 @@ import TestSupport
 import Testing
 
 @Suite struct ShardingTests {
+    /// Four jobs and memory for one image: all wait for their turn. An image that alone does not fit is skipped, as is one with too many
+    /// pixels.
+    @Test func imagesWaitForMemory() throws {
+        try withTemporaryDirectory { directory in
+            _ = try makeSource(directory + "/in")
+            let large = try Drawing.image(number: 0, label: 0, side: 512, seed: 0)
+            try write(PNGEncoder.encode(large), to: directory + "/in/ape/large.png")
+            var options = try smallOptions(jobs: 4)
+            options.memory = MemoryBudget { 3 << 20 }
+            let summary = try Sharding.run(
+                source: ShardSource(directory + "/in"), output: directory + "/out", options: options)
+            #expect(summary.images == 9 && summary.skipped == 1)
+            let skipped = try String(contentsOfFile: directory + "/out/skipped.txt", encoding: .utf8)
+            #expect(skipped.hasPrefix("ape/large.png\tit needs") && skipped.hasSuffix("MiB of memory and 3 are free\n"))
+
+            options = try smallOptions()
+            options.pixelLimit = 512 * 512 - 1
+            try Sharding.run(source: ShardSource(directory + "/in"), output: directory + "/limited", options: options)
+            let tooLarge = try String(contentsOfFile: directory + "/limited/skipped.txt", encoding: .utf8)
+            #expect(tooLarge.contains("ape/large.png\tan image of 512 x 512 pixels is empty or too large"))
+            #expect(try ShardIndex.read(directory: directory + "/limited").recipe?.maxPixels == 512 * 512 - 1)
+            // The limit is a part of how shards are made again.
+            let verifier = try ShardVerifier(path: directory + "/limited")
+            #expect(verifier.problems().isEmpty)
+            try write([1], to: directory + "/limited/shard-00000.h5")
+            let repaired = try verifier.repair(verifier.problems(), from: ShardSource(directory + "/in"))
+            #expect(repaired == ["shard-00000.h5"] && verifier.problems().isEmpty)
+        }
+    }
+
     @Test func readingReturnsTheShardedImages() throws {
         try withTemporaryDirectory { directory in
             let images = try makeSource(directory + "/in")

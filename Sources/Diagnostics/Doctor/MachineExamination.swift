@@ -117,7 +117,7 @@ package struct MachineFacts: Codable, Equatable, Sendable {
     package var availableInstructions = BuildFacts.instructionSets.filter { $0.isThere }.map(\.name)
     /// CKernels and OpenBLAS.
     package var products = ProductLibraries.current
-    package var hdf5 = hdf5Version().text, hdf5IsThreadSafe = hdf5Version().isThreadSafe
+    package var hdf5 = hdf5Version()
     /// Free memory in bytes: the smaller of the host's and that of the process's control group.
     package var memoryBytes = availableMemory() ?? 0
     /// Limits in bytes, and of open files; nil if unlimited.

@@ -19,9 +19,7 @@ extension MachineFindings {
                 "libraries", "\(place) uses other library versions or kernels than rank 0", .poor,
                 "use hosts of one kind for bit-identical runs")
         }
-        add(
-            "HDF5", "HDF5 \(own.hdf5), \(own.hdf5IsThreadSafe ? "" : "not ")thread-safe",
-            own.hdf5IsThreadSafe ? .good : .bad, "install an HDF5 built with thread safety (libhdf5-dev)")
+        add("HDF5", "HDF5 \(own.hdf5)")
     }
 
     mutating func judgeMemory() {

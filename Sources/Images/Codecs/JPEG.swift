@@ -12,18 +12,27 @@ package struct JPEGDecoder: ~Copyable {
         let isClean: Bool
         let hasFourInks: Bool
         let pixelCount: Int
+
+        /// The decoded image, and the coefficients of all of it, which the library keeps for an image of several scans.
+        var image: ImageHeader {
+            let inks = hasFourInks ? 4 : 3
+            return ImageHeader(
+                width: Int(width), height: Int(height), decodingBytes: 3 * inks * pixelCount + 1 << 20)
+        }
     }
 
     private var handle: tjhandle
     /// Whether TurboJPEG reported a warning or an error for the last image.
     private var isTainted = false
     private var buffer: OwnedBuffer<UInt8>
+    private let pixelLimit: Int
 
-    /// Throws `Failure` if memory is short.
-    package init() throws {
+    /// A decoder of images of up to `pixelLimit` pixels. Throws `Failure` if memory is short.
+    package init(pixelLimit: Int = ImageDecoder.pixelLimit) throws {
         let buffer = try OwnedBuffer<UInt8>(count: 0)
         handle = try JPEGDecoder.start()
         self.buffer = buffer
+        self.pixelLimit = pixelLimit
     }
 
     deinit { tjDestroy(handle) }
@@ -33,18 +42,24 @@ package struct JPEGDecoder: ~Copyable {
 
     /// Decodes `bytes` to `pixels` and returns the image's size.
     ///
-    /// Throws `Failure` if the bytes are corrupt or truncated, or claim more than `Image.maximumPixelCount` pixels.
+    /// Throws `Failure` if the bytes are corrupt or truncated, or claim too many pixels, and `MachineFailure` if memory is short.
     package mutating func decode(_ bytes: UnsafeRawBufferPointer) throws -> (width: Int, height: Int) {
         let header = try header(of: bytes)
         let count = header.pixelCount * (header.hasFourInks ? 4 : 3)
-        if buffer.count < count { buffer = try OwnedBuffer(count: count) }
+        do {
+            try ImageDecoder.requireMemory(header.image)
+            if buffer.count < count { buffer = try OwnedBuffer(count: count) }
+        } catch let shortage as Failure {
+            throw MachineFailure(shortage)
+        }
         try decode(bytes, header, into: buffer.pointer)
         return (Int(header.width), Int(header.height))
     }
 
-    /// Throws `Failure` as `decode(_:)` does.
-    mutating func image(_ bytes: UnsafeRawBufferPointer) throws -> Image {
+    /// Calls `reserve` before memory is allocated. Throws `Failure` as `decode(_:)` does, and what `reserve` throws.
+    mutating func image(_ bytes: UnsafeRawBufferPointer, reserve: (ImageHeader) throws -> Void) throws -> Image {
         let header = try header(of: bytes)
+        try reserve(header.image)
         let count = header.pixelCount
         let pixels = try [UInt8](unsafeUninitializedCapacity: count * (header.hasFourInks ? 4 : 3)) {
             values, initialised in
@@ -72,7 +87,8 @@ package struct JPEGDecoder: ~Copyable {
             hasFourInks: colours == TJCS_CMYK.rawValue || colours == TJCS_YCCK.rawValue,
             // Each block of 8 x 8 pixels takes at least a bit.
             pixelCount: try Image.pixelCount(
-                width: Int(width), height: Int(height), byteCount: bytes.count, pixelsPerByte: 8 * 64))
+                width: Int(width), height: Int(height), byteCount: bytes.count, pixelsPerByte: 8 * 64,
+                limit: pixelLimit))
     }
 
     private mutating func decode(

@@ -5,7 +5,9 @@ import CPNG
 ///
 /// Decoded with alpha, which is then dropped: libpng would otherwise blend with a background. 16-bit values are
 /// taken as sRGB, as the 8-bit ones are.
-func decodePNG(_ bytes: UnsafeRawBufferPointer) throws -> Image {
+func decodePNG(
+    _ bytes: UnsafeRawBufferPointer, pixelLimit: Int, reserve: (ImageHeader) throws -> Void
+) throws -> Image {
     var reader = png_image()
     reader.version = png_uint_32(PNG_IMAGE_VERSION)
     defer { png_image_free(&reader) }
@@ -16,7 +18,9 @@ func decodePNG(_ bytes: UnsafeRawBufferPointer) throws -> Image {
     let height = Int(reader.height)
     // Deflate expands a byte to at most 1032, and a pixel takes at least a bit.
     let count = try Image.pixelCount(
-        width: width, height: height, byteCount: bytes.count, pixelsPerByte: 8 * 1032)
+        width: width, height: height, byteCount: bytes.count, pixelsPerByte: 8 * 1032, limit: pixelLimit)
+    // Rows of the file, of up to 8 bytes a pixel, in addition to the image.
+    try reserve(ImageHeader(width: width, height: height, decodingBytes: 4 * count + 32 * width + 1 << 20))
     reader.format = UInt32(PNG_FORMAT_FLAG_COLOR | PNG_FORMAT_FLAG_ALPHA)
     reader.flags |= UInt32(PNG_IMAGE_FLAG_16BIT_sRGB)
 

@@ -9,10 +9,15 @@ enum PreparedSample: Sendable {
 /// Turns images into samples, on one thread.
 struct SamplePreparer: ~Copyable {
     private let format: SampleFormat
+    private let pixelLimit: Int
+    private let memory: MemoryBudget
     private var resampler: Resampler
 
-    init(_ format: SampleFormat) throws {
+    /// Images of up to `pixelLimit` pixels, in what `memory` has.
+    init(_ format: SampleFormat, pixelLimit: Int, memory: MemoryBudget) throws {
         self.format = format
+        self.pixelLimit = pixelLimit
+        self.memory = memory
         resampler = try Resampler()
     }
 
@@ -20,9 +25,15 @@ struct SamplePreparer: ~Copyable {
     ///
     /// The statistics are those of the pixels before JPEG encoding. Throws `Failure` if the source itself cannot be read.
     mutating func prepare(_ item: ShardSource.Item, of source: ShardSource) throws -> PreparedSample {
+        var taken = 0
+        defer { memory.giveBack(taken) }
         do {
             let contents = try source.contents(of: item)
-            let image = try source.image(contents)
+            let image = try source.image(contents, pixelLimit: pixelLimit) { header in
+                let bytes = header.decodingBytes + encodingBytes(header)
+                try memory.take(bytes)
+                taken = bytes
+            }
             switch format {
             case .patches(let grid):
                 let square = try framed(image, side: grid.imageSize)
@@ -43,6 +54,19 @@ struct SamplePreparer: ~Copyable {
         } catch let broken as MachineFailure {
             throw broken.failure
         }
+    }
+
+    /// Memory that framing and encoding an image take at most.
+    private func encodingBytes(_ header: ImageHeader) -> Int {
+        let side: Int
+        switch format {
+        case .patches(let grid): side = grid.imageSize
+        case .jpeg(let size, _): side = size
+        // The JPEG library takes up to 6 bytes a pixel for the file.
+        case .original: return 6 * header.width * header.height + 1 << 20
+        }
+        // The rows of the first pass, four rows of the source side by side, and the square itself in its forms.
+        return header.height * (3 * side + 32) + 16 * header.width + 12 * side * side + 1 << 20
     }
 
     /// The central square of `image` with its shorter side resized to `side`.
@@ -98,8 +122,9 @@ extension PixelStatistics {
         }
     }
 
+    /// Sums from a file may be anything, so they wrap around.
     mutating func add(_ other: PixelStatistics) {
-        count += other.count
+        count &+= other.count
         sums &+= other.sums
         squares &+= other.squares
     }

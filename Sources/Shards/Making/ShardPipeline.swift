@@ -19,6 +19,7 @@ final class ShardPipeline: @unchecked Sendable {
     private let shards: [Int]
     private let directory: String
     private let jobs: Int
+    private let memory: MemoryBudget
     private let expected: [Int: ShardIndex.Shard]
     private let whenDone: @Sendable (Int, ShardRecord) throws -> Void
 
@@ -38,13 +39,15 @@ final class ShardPipeline: @unchecked Sendable {
     /// Makes the shards `shards` of `plan`, in increasing order, in `directory`. `whenDone` is called for each when it is on the disk. A
     /// shard that differs from its file in `expected` is a failure.
     init(
-        _ plan: ShardPlan, shards: [Int], directory: String, jobs: Int, expected: [Int: ShardIndex.Shard] = [:],
+        _ plan: ShardPlan, shards: [Int], directory: String, jobs: Int, memory: MemoryBudget,
+        expected: [Int: ShardIndex.Shard] = [:],
         whenDone: @escaping @Sendable (Int, ShardRecord) throws -> Void
     ) {
         self.plan = plan
         self.shards = shards
         self.directory = directory
         self.jobs = jobs
+        self.memory = memory
         self.expected = expected
         self.whenDone = whenDone
         // Several images per thread even out differences in their duration.
@@ -79,7 +82,7 @@ final class ShardPipeline: @unchecked Sendable {
         condition.lock()
         defer { condition.unlock() }
         do {
-            var preparer = try SamplePreparer(plan.format)
+            var preparer = try SamplePreparer(plan.format, pixelLimit: plan.recipe.pixelLimit, memory: memory)
             while failure == nil {
                 let slot = progress.done % slots.count
                 if !isWriting, let sample = slots[slot].take() {

@@ -24,7 +24,7 @@ package struct ShardRecipe: Codable, Equatable, Sendable {
         /// The selected part of the source; absent for all of it.
         package let within: String?
         /// Number of images, readable or not.
-        package let images: Int
+        @Count package private(set) var images: Int
         /// CRC-32 over the classes and each image's label, key and, in an archive, size.
         package let checksum: UInt32
     }
@@ -37,10 +37,15 @@ package struct ShardRecipe: Codable, Equatable, Sendable {
     /// The quality of the JPEG files that are encoded; absent for patches.
     package let quality: Int?
     /// Source images per shard. A shard has fewer samples if some cannot be read.
-    package let shardSize: Int
+    @Count package private(set) var shardSize: Int
     /// The seed of the permutation of images; absent if they keep the source's order.
     package let shuffle: UInt64?
+    /// The most pixels of an image of the source; absent if it is `ImageDecoder.pixelLimit`.
+    package let maxPixels: Int?
     package let source: Source
+
+    /// The most pixels of an image, of the source or stored.
+    package var pixelLimit: Int { maxPixels ?? ImageDecoder.pixelLimit }
 
     /// Shards of images of `source`, made with `options`.
     init(_ options: ShardingOptions, source: Source) {
@@ -54,6 +59,7 @@ package struct ShardRecipe: Codable, Equatable, Sendable {
         }
         shardSize = options.shardSize
         shuffle = options.shuffle
+        maxPixels = options.pixelLimit == ImageDecoder.pixelLimit ? nil : options.pixelLimit
         self.source = source
     }
 
@@ -80,6 +86,10 @@ package struct ShardingOptions: Sendable {
     package var shardSize: Int
     /// Seed of the permutation of images; nil keeps the source's order.
     package var shuffle: UInt64?
+    /// Larger images are skipped.
+    package var pixelLimit = ImageDecoder.pixelLimit
+    /// What all jobs may take to decode images.
+    package var memory = MemoryBudget()
     /// Whether an unreadable image makes the run fail at its end.
     package var isStrict: Bool
     /// Threads that read and decode.
@@ -110,6 +120,11 @@ struct ShardPlan: Sendable {
     init(source: ShardSource, recipe: ShardRecipe) throws {
         guard recipe.shardSize > 0 else {
             throw Failure("a shard size of \(recipe.shardSize) is not positive", hint: "choose a size such as 1024")
+        }
+        guard (1...Image.maximumPixelCount).contains(recipe.pixelLimit) else {
+            throw Failure(
+                "a limit of \(recipe.pixelLimit) pixels is not in 1...\(Image.maximumPixelCount)",
+                hint: "choose one such as \(ImageDecoder.pixelLimit)")
         }
         let own = source.record
         guard own == recipe.source else {

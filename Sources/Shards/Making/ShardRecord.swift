@@ -61,7 +61,7 @@ final class UnfinishedRun: @unchecked Sendable {
     }
 
     private func takeLock(isShared: Bool) throws {
-        if lock < 0 { lock = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644) }
+        if lock < 0 { lock = open("\(path)/lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o644) }
         guard lock >= 0 else { throw systemFailure("cannot create \(path)/lock") }
         switch askForLock(on: lock, isShared: isShared) {
         case .granted: break
@@ -75,8 +75,15 @@ final class UnfinishedRun: @unchecked Sendable {
         }
     }
 
-    /// The record of shard `shard`, if it is completed.
-    func record(of shard: Int) -> ShardRecord? { read(ShardRecord.self, from: recordPath(shard)) }
+    /// The record of shard `shard` of `count` images, if it is completed. A record that cannot be its own counts as none, so that the
+    /// shard is made again: no file of another name is read or removed because of it.
+    func record(of shard: Int, count: Int) -> ShardRecord? {
+        guard let record = read(ShardRecord.self, from: recordPath(shard)),
+            record.file.map({ ExactName($0.file) == ExactName(ShardPlan.fileName(of: shard)) }) ?? true,
+            (record.file?.count ?? 0) + record.skipped.count == count
+        else { return nil }
+        return record
+    }
 
     /// Records that shard `shard` is completed.
     func note(_ record: ShardRecord, of shard: Int) throws { try write(record, to: recordPath(shard)) }
@@ -95,8 +102,8 @@ final class UnfinishedRun: @unchecked Sendable {
 
     /// Nil if the file is missing or incomplete; then its work is repeated.
     private func read<Value: Decodable>(_ type: Value.Type, from path: String) -> Value? {
-        guard let data = FileManager.default.contents(atPath: path) else { return nil }
-        return try? JSONDecoder().decode(type, from: data)
+        guard let data = try? RegularFile.contents(of: path) else { return nil }
+        return try? JSONDecoder().decode(type, from: Data(data))
     }
 
     private func write(_ value: some Encodable, to path: String) throws {

@@ -54,16 +54,20 @@ package struct ShardVerifier: Sendable {
                 "\(path) was made by a version that did not keep its options", hint: "shard the source again")
         }
         let plan = try ShardPlan(source: source, recipe: recipe)
-        let numbers = Dictionary(uniqueKeysWithValues: (0..<plan.shardCount).map { (ShardPlan.fileName(of: $0), $0) })
+        let numbers = Dictionary(
+            uniqueKeysWithValues: (0..<plan.shardCount).map { (ExactName(ShardPlan.fileName(of: $0)), $0) })
         var expected: [Int: ShardIndex.Shard] = [:]
         for shard in Set(problems.compactMap(\.shard)) {
             let entry = index.shards[shard]
-            guard let number = numbers[entry.file] else {
+            guard let number = numbers[ExactName(entry.file)] else {
                 throw Failure("\(path): \(entry.file) is none of the source's shards", hint: "shard the source again")
             }
             expected[number] = entry
         }
-        try ShardPipeline(plan, shards: expected.keys.sorted(), directory: path, jobs: jobs, expected: expected) {
+        try ShardPipeline(
+            plan, shards: expected.keys.sorted(), directory: path, jobs: jobs, memory: MemoryBudget(),
+            expected: expected
+        ) {
             _, _ in
         }
         .run(report: progress)
@@ -88,7 +92,7 @@ extension ShardVerifier {
             let reader = try ShardReader(directory: path, shard: shard, index: index)
             found += checkSamples(of: reader, keys: try reader.keys(), statistics: &statistics)
         } catch {
-            found.append((error as? Failure)?.problem ?? "\(file): \(error)")
+            found.append(Failure(from: error).problem)
         }
         return (found.map { Problem(shard: shard, description: $0) }, statistics)
     }
@@ -103,12 +107,12 @@ extension ShardVerifier {
                 }
                 let key = keys[sample]
                 let label = reader.label(sample: sample)
-                if label >= 0 && !key.hasPrefix(index.classes[label] + "/") {
+                if label >= 0 && !key.utf8.starts(with: (index.classes[label] + "/").utf8) {
                     found.append(
                         "sample \(sample) of \(reader.path) is \(key), but its label says \(index.classes[label])")
                 }
             } catch {
-                found.append((error as? Failure)?.problem ?? "\(error)")
+                found.append(Failure(from: error).problem)
             }
         }
         let limit = ShardVerifier.namedSamples
@@ -126,17 +130,23 @@ extension ShardVerifier {
 
     private func checkSkipped() -> [String] {
         guard let images = index.recipe?.source.images else { return [] }
-        let text = FileManager.default.contents(atPath: "\(path)/\(Sharding.skippedFileName)") ?? Data()
+        let list = "\(path)/\(Sharding.skippedFileName)"
+        let text: [UInt8]
+        do {
+            text = access(list, F_OK) == 0 ? try RegularFile.contents(of: list) : []
+        } catch {
+            return [Failure(from: error).problem]
+        }
         let listed = text.count { $0 == UInt8(ascii: "\n") }
         let missing = images - index.total
         guard listed != missing else { return [] }
-        return ["\(path)/\(Sharding.skippedFileName) lists \(listed) images, but \(missing) are left out"]
+        return ["\(list) lists \(listed) images, but \(missing) are left out"]
     }
 
     private func checkFiles() -> [String] {
-        let known = Set(index.shards.map(\.file))
+        let known = Set(index.shards.map { ExactName($0.file) })
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-        return names.sorted().filter { $0.hasSuffix(".h5") && !known.contains($0) }
+        return names.sorted().filter { $0.hasSuffix(".h5") && !known.contains(ExactName($0)) }
             .map { "\(path)/\($0) is not in index.json" }
     }
 }

@@ -1,5 +1,4 @@
 import Base
-import CHDF5
 import Foundation
 import HDF5
 import Images
@@ -14,7 +13,7 @@ struct ShardWriter: ~Copyable {
     private let capacity: Int
     private var file: NewHDF5File
     /// `/patches`, one chunk a sample, or `/bytes`, all JPEG files.
-    private var samples: HDF5Handle
+    private var samples: NewHDF5Dataset
     private var labels: [Int64] = []
     private var keys: [String] = []
     private var checksums: [UInt32] = []
@@ -29,15 +28,14 @@ struct ShardWriter: ~Copyable {
     init(path: String, grid: PatchGrid?, capacity: Int) throws {
         let file = try NewHDF5File(
             path, isLocked: false, hint: "free some space on the disk or choose another directory")
-        let samples: HDF5Handle
+        let samples: NewHDF5Dataset
         if let grid {
             let sample = [grid.patchCount, grid.valuesPerPatch]
             samples = try file.makeDataset(
-                "patches", crate_h5_uint8(), [capacity] + sample, chunk: [1] + sample, orThrow: file.creationFailure)
+                "patches", .uint8, [capacity] + sample, chunk: [1] + sample)
         } else {
             samples = try file.makeDataset(
-                "bytes", crate_h5_uint8(), [0], isExtensible: true, chunk: [ShardWriter.bytesPerChunk],
-                orThrow: file.creationFailure)
+                "bytes", .uint8, [0], isExtensible: true, chunk: [ShardWriter.bytesPerChunk])
         }
         self.grid = grid
         self.capacity = capacity
@@ -52,10 +50,9 @@ struct ShardWriter: ~Copyable {
     /// Throws `Failure` if the shard is full or cannot be written.
     mutating func append(_ sample: [UInt8], checksum: UInt32, label: Int, key: String) throws {
         guard count < capacity else { throw Failure("\(file.path) is full", hint: "start another shard") }
-        crate_h5_prepare()
         if let grid {
             precondition(sample.count == grid.valueCount)
-            try writeChunk(sample, at: [hsize_t(count), 0, 0])
+            try samples.writeChunk(sample, at: [count, 0, 0])
         } else {
             pending += sample
             offsets.append((offsets.last ?? 0) + Int64(sample.count))
@@ -70,19 +67,16 @@ struct ShardWriter: ~Copyable {
     ///
     /// Throws `Failure` and removes the file if that fails, or if it differs from `expected`.
     consuming func finish(expecting expected: ShardIndex.Shard? = nil) throws -> ShardIndex.Shard {
-        crate_h5_prepare()
         if let grid {
-            try check(
-                H5Dset_extent(samples.id, [count, grid.patchCount, grid.valuesPerPatch].map { hsize_t($0) }),
-                orThrow: file.writeFailure)
+            try samples.resize(to: [count, grid.patchCount, grid.valuesPerPatch])
         } else {
             if !pending.isEmpty { try writePiece(pending.count) }
-            try file.writeDataset("offsets", crate_h5_int64(), offsets)
+            try file.writeDataset("offsets", .int64, offsets)
         }
-        try samples.close(orThrow: file.writeFailure)
-        try file.writeDataset("labels", crate_h5_int64(), labels)
-        try file.writeDataset("checksums", crate_h5_uint32(), checksums)
-        try writeKeys()
+        try samples.close()
+        try file.writeDataset("labels", .int64, labels)
+        try file.writeDataset("checksums", .uint32, checksums)
+        try file.writeDataset("keys", keys)
         try file.close()
 
         let (bytes, checksum) = try Checksum.ofFile(file.partialPath)
@@ -101,24 +95,12 @@ struct ShardWriter: ~Copyable {
 }
 
 extension ShardWriter {
-    private func writeChunk(_ bytes: [UInt8], at offset: [hsize_t]) throws {
-        try check(
-            H5Dwrite_chunk(samples.id, crate_h5_default(), 0, offset, bytes.count, bytes), orThrow: file.writeFailure)
-    }
-
     /// Writes the first `count` pending bytes as the next chunk, padded with zeros.
     private mutating func writePiece(_ count: Int) throws {
         let start = Int(offsets.last ?? 0) - pending.count
-        try check(H5Dset_extent(samples.id, [hsize_t(start + count)]), orThrow: file.writeFailure)
+        try samples.resize(to: [start + count])
         let padding = [UInt8](repeating: 0, count: ShardWriter.bytesPerChunk - count)
-        try writeChunk(pending.prefix(count) + padding, at: [hsize_t(start)])
+        try samples.writeChunk(pending.prefix(count) + padding, at: [start])
         pending.removeFirst(count)
-    }
-
-    private func writeKeys() throws {
-        let type = try makeStringType(orThrow: file.writeFailure)
-        let strings = keys.map { strdup($0) }
-        defer { for string in strings { free(string) } }
-        try file.writeDataset("keys", type.id, strings)
     }
 }

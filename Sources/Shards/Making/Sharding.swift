@@ -20,6 +20,8 @@ package struct Sharding: Sendable {
     package static let skippedFileName = "skipped.txt"
 
     private let plan: ShardPlan
+    /// The source's names that are easily taken for one another.
+    package var unicodeTwins: UnicodeTwins { plan.source.unicodeTwins }
     private let output: String
     private let options: ShardingOptions
     private let unfinished: UnfinishedRun
@@ -84,7 +86,10 @@ package struct Sharding: Sendable {
         let own = Array(stride(from: part, to: plan.shardCount, by: parts))
         let isDone = concurrentMap(own, jobs: options.jobs) { isInGoodOrder($0) }
         let pending = zip(own, isDone).filter { !$0.1 }.map(\.0)
-        let pipeline = ShardPipeline(plan, shards: pending, directory: output, jobs: options.jobs) { [unfinished] in
+        let pipeline = ShardPipeline(
+            plan, shards: pending, directory: output, jobs: options.jobs, memory: options.memory
+        ) {
+            [unfinished] in
             try unfinished.note($1, of: $0)
         }
         try pipeline.run(report: progress)
@@ -92,9 +97,16 @@ package struct Sharding: Sendable {
     }
 
     private func isInGoodOrder(_ shard: Int) -> Bool {
-        guard let record = unfinished.record(of: shard) else { return false }
+        guard let record = record(of: shard) else { return false }
         guard let file = record.file else { return true }
         return (try? Checksum.ofFile(file.path(in: output))).map { $0 == (file.bytes, file.checksum) } ?? false
+    }
+
+    /// The record of a shard that is completed and has its full size.
+    private func record(of shard: Int) -> ShardRecord? {
+        guard let record = unfinished.record(of: shard, count: plan.positions(of: shard).count) else { return nil }
+        if let file = record.file, (try? file.checkFile(directory: output)) == nil { return nil }
+        return record
     }
 
     /// Writes the list of skipped images and the index when all shards are made.
@@ -108,7 +120,7 @@ package struct Sharding: Sendable {
         var record = ShardRecord()
         var shards: [ShardIndex.Shard] = []
         for shard in 0..<plan.shardCount {
-            guard let done = unfinished.record(of: shard) else {
+            guard let done = self.record(of: shard) else {
                 throw Failure("\(output) lacks \(ShardPlan.fileName(of: shard))", hint: "start the same command again")
             }
             if let file = done.file { shards.append(file) }

@@ -23,29 +23,26 @@ extension ShardIndex {
         }
         try requireThat(mean.count == 3 && std.count == 3, "mean and std must have three values")
         try requireThat((mean + std).allSatisfy { (0...1).contains($0) }, "mean and std must be in 0...1")
-        try requireThat(Set(classes).count == classes.count, "two classes have the same name")
+        try requireThat(Set(classes.map { ExactName($0) }).count == classes.count, "two classes have the same name")
 
-        var sum = 0
+        var (sum, bytes) = (0, 0)
         for shard in shards {
-            try requireThat(shard.isPlainName, "\"\(shard.file)\" is not a plain file name")
             // Every sample takes bytes of the file, so memory that is sized by the count is bounded by the file.
             try requireThat(
                 shard.count > 0 && shard.bytes > 0 && shard.count <= shard.bytes / sampleBytes,
                 "\(shard.file) cannot hold \(shard.count) samples in \(shard.bytes) bytes")
-            let (next, overflows) = sum.addingReportingOverflow(shard.count)
-            try requireThat(!overflows, "there are too many samples")
-            sum = next
+            // Samples are fewer than bytes, so their sum does not overflow either.
+            bytes += shard.bytes
+            try requireThat(bytes <= Count.limit, "the shards have too many bytes")
+            sum += shard.count
         }
-        try requireThat(Set(shards.map(\.file)).count == shards.count, "two shards have the same file")
+        try requireThat(
+            Set(shards.map { ExactName($0.file) }).count == shards.count, "two shards have the same file")
         try requireThat(total == sum, "the total \(total) is not the sum of the shards' samples, \(sum)")
     }
 }
 
 extension ShardIndex.Shard {
-    fileprivate var isPlainName: Bool {
-        !file.isEmpty && !file.hasPrefix(".") && !file.unicodeScalars.contains { $0 == "/" || $0.value < 32 }
-    }
-
     func path(in directory: String) -> String { (directory as NSString).appendingPathComponent(file) }
 
     /// Throws `Failure` unless the shard's file is in `directory` with its full size.

@@ -6,14 +6,14 @@ import Images
 package struct ShardIndex: Codable, Equatable, Sendable {
     package struct Shard: Codable, Equatable, Sendable {
         /// The file's name in the directory.
-        package let file: String
+        @PlainName package private(set) var file: String
         /// Number of samples.
-        package let count: Int
+        @Count package private(set) var count: Int
         /// Size of the file.
-        package let bytes: Int
+        @Count package private(set) var bytes: Int
         /// CRC-32 of the whole file.
         package let checksum: UInt32
-        /// Checked before libhdf5 opens the file; absent in version 1.
+        /// Checked before the structure is read; absent in version 1.
         package let structure: ShardStructure?
     }
 
@@ -40,7 +40,7 @@ package struct ShardIndex: Codable, Equatable, Sendable {
     /// The standard deviation of each channel over all pixels, in units of 0...1.
     package let std: [Double]
     /// Number of samples.
-    package let total: Int
+    @Count package private(set) var total: Int
     /// In the order of the samples.
     package let shards: [Shard]
     /// Absent in version 1.
@@ -58,6 +58,9 @@ package struct ShardIndex: Codable, Equatable, Sendable {
         self.shards = shards
         self.recipe = recipe
     }
+
+    /// The most pixels of an image that is stored as a JPEG file.
+    package var pixelLimit: Int { recipe?.pixelLimit ?? ImageDecoder.pixelLimit }
 
     /// Throws `Failure` for JPEG, or if the sizes are inconsistent.
     package func grid() throws -> PatchGrid {
@@ -81,13 +84,14 @@ package struct ShardIndex: Codable, Equatable, Sendable {
     /// Throws `Failure` if it is missing, unreadable, of another version or inconsistent.
     package static func read(directory: String) throws -> ShardIndex {
         let path = (directory as NSString).appendingPathComponent(fileName)
-        guard access(path, R_OK) == 0 else {
-            let failure = systemFailure("cannot read \(path)")
+        let data: Data
+        do {
+            data = Data(try RegularFile.contents(of: path))
+        } catch let failure as Failure {
             throw Failure(failure.problem, hint: "name a directory that `crate shard` has finished")
         }
         let index: ShardIndex
         do {
-            let data = try Data(contentsOf: URL(fileURLWithPath: path))
             let decoder = JSONDecoder()
             // Another version may have other fields: report the version and not a missing field.
             let head = try decoder.decode(Head.self, from: data)
@@ -104,7 +108,7 @@ package struct ShardIndex: Codable, Equatable, Sendable {
         } catch let failure as Failure {
             throw failure
         } catch {
-            throw Failure("\(path) is not a shard index: \(error)", hint: indexHint)
+            throw Failure("\(path) is not a shard index: \(Failure(from: error).problem)", hint: indexHint)
         }
         try index.checkContents(path: path)
         return index
@@ -122,8 +126,7 @@ package struct ShardIndex: Codable, Equatable, Sendable {
     /// The checksum of the index file, which contains those of all shards. Throws `Failure` if it cannot be read.
     package static func fingerprint(directory: String) throws -> String {
         let path = (directory as NSString).appendingPathComponent(fileName)
-        guard let data = FileManager.default.contents(atPath: path) else { throw systemFailure("cannot read \(path)") }
-        return String(format: "%08x", data.withUnsafeBytes { Checksum(of: $0).value })
+        return String(format: "%08x", Checksum(of: try RegularFile.contents(of: path)).value)
     }
 
     private struct Head: Codable {

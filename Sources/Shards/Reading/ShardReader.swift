@@ -1,11 +1,10 @@
 import Base
-import CHDF5
 import Foundation
+import HDF5
 
 /// An open shard file. A class because a cache of open files hands it out and closes it.
 ///
-/// libhdf5 is asked once where everything is, after the checksum of everything that it reads has been verified; samples are then read
-/// from the file directly. For one thread at a time.
+/// Where everything is, is read once, after the checksum of that part has been verified. For one thread at a time.
 package final class ShardReader {
     package let path: String
     /// Number of samples.
@@ -13,7 +12,7 @@ package final class ShardReader {
     private let labels: [Int32]
     private let checksums: [UInt32]
     private let layout: SampleLayout
-    private let file: ShardFile
+    private var contents: HDF5File
 
     /// Opens shard `shard` of `directory` and checks it against `index`.
     ///
@@ -24,26 +23,26 @@ package final class ShardReader {
         let path = entry.path(in: directory)
         self.path = path
         count = entry.count
-        file = try ShardFile(path: path, bytes: entry.bytes)
+        let file = try RegularFile.openShard(path, bytes: entry.bytes)
         if let structure = entry.structure {
             try structure.check(file, bytes: entry.bytes)
         } else if try file.checksum(of: [0..<entry.bytes]) != entry.checksum {
             throw Failure("\(path) is damaged: wrong checksum", hint: restoreHint)
         }
-        (labels, checksums, layout) = try ShardContents.read(path) { contents in
-            let labels: [Int64] = try contents.values("labels", count: entry.count, type: crate_h5_int64())
-            guard labels.allSatisfy({ $0 >= -1 && $0 < index.classes.count }) else {
-                throw Failure("\(path): a label is not among the \(index.classes.count) classes", hint: restoreHint)
-            }
-            return (
-                labels.map { Int32($0) },
-                try contents.values("checksums", count: entry.count, type: crate_h5_uint32()),
-                try SampleLayout(
-                    contents, count: entry.count, bytes: entry.bytes,
-                    grid: index.encoding == .patches ? index.grid() : nil)
-            )
+        var contents = try HDF5File(file, hint: restoreHint)
+        let labels: [Int64] = try contents.values("labels", .int64, count: entry.count)
+        guard labels.allSatisfy({ $0 >= -1 && $0 < index.classes.count }) else {
+            throw Failure("\(path): a label is not among the \(index.classes.count) classes", hint: restoreHint)
         }
+        self.labels = labels.map { Int32($0) }
+        checksums = try contents.values("checksums", .uint32, count: entry.count)
+        layout = try SampleLayout(
+            &contents, count: entry.count, grid: index.encoding == .patches ? index.grid() : nil)
+        self.contents = contents
     }
+
+    /// How often the file was read for what is not a sample.
+    package var structureReads: Int { contents.readCount }
 
     /// The class of a sample, -1 for none. The sample must exist.
     package func label(sample: Int) -> Int { Int(labels[sample]) }
@@ -57,7 +56,7 @@ package final class ShardReader {
     package func read(sample: Int, into target: UnsafeMutablePointer<UInt8>) throws {
         try requireSample(sample)
         try layout.forEachPiece(of: sample) { place, offset, count in
-            try file.read(count, at: place, into: target + offset)
+            try contents.file.read(count, at: place, into: target + offset)
         }
         let bytes = UnsafeRawBufferPointer(start: target, count: layout.byteCount(sample))
         guard Checksum(of: bytes).value == checksums[sample] else {
@@ -85,7 +84,7 @@ package final class ShardReader {
     func keys() throws -> [String] { try keys(in: 0..<count) }
 
     private func keys(in samples: Range<Int>) throws -> [String] {
-        try ShardContents.read(path) { try $0.strings("keys", in: samples, count: count) }
+        try contents.texts("keys", in: samples, count: count)
     }
 
     private func requireSample(_ sample: Int) throws {

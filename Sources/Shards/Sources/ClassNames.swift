@@ -13,8 +13,8 @@ package enum ClassNames {
         let names =
             try isIndex ? ShardIndex.read(directory: file.deletingLastPathComponent).classes : textLines(of: path)
         guard !names.isEmpty else { throw Failure("\(path) names no classes", hint: "write one name a line") }
-        var seen: Set<String> = []
-        for name in names where !seen.insert(name).inserted {
+        var seen: Set<ExactName> = []
+        for name in names where !seen.insert(ExactName(name)).inserted {
             throw Failure("\(path) names the class \(name) twice", hint: "write each name once")
         }
         return names
@@ -25,8 +25,7 @@ package enum ClassNames {
 ///
 /// Throws `Failure` if it cannot be read or has an empty line before others.
 func textLines(of path: String) throws -> [String] {
-    guard let data = FileManager.default.contents(atPath: path) else { throw systemFailure("cannot read \(path)") }
-    var lines = String(decoding: data, as: UTF8.self).split(
+    var lines = String(decoding: try RegularFile.contents(of: path, limit: 1 << 30), as: UTF8.self).split(
         omittingEmptySubsequences: false, whereSeparator: \.isNewline
     )
     .map { $0.trimmingCharacters(in: .whitespaces) }
@@ -92,7 +91,7 @@ struct LabelFile {
     }
 
     /// The class of each of `files`, which are sorted. Throws `Failure` if one has none.
-    func classes(ofFiles files: [String]) throws -> [String] {
+    func classes(ofFiles files: [ExactName]) throws -> [String] {
         guard let named = self.files else {
             guard labels.count == files.count else {
                 throw Failure(
@@ -101,10 +100,12 @@ struct LabelFile {
             }
             return labels
         }
-        let byName = Dictionary(zip(named, labels), uniquingKeysWith: { first, _ in first })
+        let byName = Dictionary(
+            zip(named.map { ExactName($0) }, labels), uniquingKeysWith: { first, _ in first })
         return try files.map { file in
             guard let label = byName[file] else {
-                throw Failure("\(path) has no label for \(file)", hint: "name the file that goes with this archive")
+                throw Failure(
+                    "\(path) has no label for \(file.text)", hint: "name the file that goes with this archive")
             }
             return label
         }

@@ -62,7 +62,11 @@ package struct ShardSource: Sendable {
     package let classes: [String]
     /// Sorted by class name, then by name, as bytes.
     package let items: [Item]
-    private let files: [SourceFile]
+    /// Classes, and images of one class, whose names differ only in their Unicode form. They are kept apart.
+    package let unicodeTwins: UnicodeTwins
+    /// Identifies the source; see `ShardRecipe.Source`.
+    let record: ShardRecipe.Source
+    let files: [SourceFile]
 
     /// Lists the images of the directory or archive `path`.
     ///
@@ -74,37 +78,52 @@ package struct ShardSource: Sendable {
         kind = listing.kind
         within = listing.kind == .folder ? nil : selection.within
         files = listing.files
-        let names = listing.images.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-        classes = selection.classes ?? names
-        let labels = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
-        let unknown = names.filter { labels[$0] == nil }
-        guard unknown.isEmpty else {
-            throw Failure(
-                "\(unknown.count) of the \(names.count) classes of \(path) are not among the \(classes.count) given: "
-                    + unknown.prefix(3).joined(separator: ", "),
-                hint: "add them to the file of --classes, or name the one that goes with this source")
-        }
+        let names = listing.images.keys.sorted()
+        classes = selection.classes ?? names.map(\.text)
+        let labels = Dictionary(
+            classes.enumerated().map { (ExactName($1), $0) }, uniquingKeysWith: { first, _ in first })
+        try ShardSource.requireKnown(names, labels, path: path)
+        var twins = UnicodeTwins()
+        twins.add(names)
         var items: [Item] = []
         items.reserveCapacity(listing.images.reduce(0) { $0 + $1.value.count })
         for name in names {
-            let images = listing.images[name, default: []].sorted {
-                $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
-            }
-            for image in images {
-                guard items.last?.name != image.name || items.last?.label != labels[name] else {
-                    throw Failure("\(path) has two images \(name)/\(image.name)", hint: "remove or rename one of them")
+            let images = listing.images[name, default: []].sorted { $0.name < $1.name }
+            twins.add(images.map(\.name))
+            for (number, image) in images.enumerated() {
+                guard number == 0 || images[number - 1].name != image.name else {
+                    throw Failure(
+                        "\(path) has two images \(name.text)/\(image.name.text)", hint: "remove or rename one of them")
                 }
-                items.append(Item(label: labels[name] ?? 0, name: image.name, place: image.place))
+                items.append(Item(label: labels[name] ?? 0, name: image.name.text, place: image.place))
             }
         }
         self.items = items
+        unicodeTwins = twins
+        record = ShardRecipe.Source(
+            kind: kind, within: within, images: items.count, checksum: ShardSource.checksum(classes, items))
+    }
+
+    /// Throws `Failure` if one of the classes `names` has no label.
+    private static func requireKnown(_ names: [ExactName], _ labels: [ExactName: Int], path: String) throws {
+        let unknown = names.filter { labels[$0] == nil }
+        guard let first = unknown.first else { return }
+        if let twin = labels.keys.filter({ $0.text == first.text }).min() {
+            throw Failure(
+                "the class \(first.ascii) of \(path) and the class \(twin.ascii) given differ only in their Unicode form",
+                hint: "write it in the file of --classes as in the source, or rename it there")
+        }
+        throw Failure(
+            "\(unknown.count) of the \(names.count) classes of \(path) are not among the \(labels.count) given: "
+                + unknown.prefix(3).map(\.text).joined(separator: ", "),
+            hint: "add them to the file of --classes, or name the one that goes with this source")
     }
 
     /// The key of an item: `class/name`.
     package func key(of item: Item) -> String { classes[item.label] + "/" + item.name }
 
-    /// Identifies the source; see `ShardRecipe.Source`.
-    var record: ShardRecipe.Source {
+    /// CRC-32 over the classes and each image's label, name and, in an archive, size.
+    private static func checksum(_ classes: [String], _ items: [Item]) -> UInt32 {
         var checksum = Checksum()
         func add(_ text: String) {
             var text = text + "\0"
@@ -115,54 +134,6 @@ package struct ShardSource: Sendable {
             add("\(item.label) \(item.name)")
             if case .part(_, _, let size) = item.place { add(String(size)) }
         }
-        return ShardRecipe.Source(kind: kind, within: within, images: items.count, checksum: checksum.value)
-    }
-
-    /// The contents of an item, for `image`.
-    ///
-    /// Throws `Failure` if the file is gone, unreadable or larger than 1 GiB, and `MachineFailure` if the file system fails or an archive
-    /// was changed.
-    func contents(of item: Item) throws -> [UInt8] {
-        switch item.place {
-        case .file:
-            return try ownFile(path + "/" + key(of: item))
-        case .part(let file, let offset, let size):
-            try requireReadable(size: size)
-            return try blamingMachine { try files[file].bytes(size, at: offset) }
-        }
-    }
-
-    /// The image with the contents `bytes`. Throws `Failure` if they cannot be decoded.
-    func image(_ bytes: [UInt8]) throws -> Image {
-        try kind == .cifar10 ? CIFAR10.image(bytes) : ImageDecoder.decode(bytes)
-    }
-
-    private func ownFile(_ file: String) throws -> [UInt8] {
-        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            let isOfTheFile = [ENOENT, EACCES, EPERM, ELOOP].contains(errno)
-            throw isOfTheFile
-                ? systemFailure("cannot open the file") : MachineFailure(systemFailure("cannot open \(file)"))
-        }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw MachineFailure(systemFailure("cannot read \(file)")) }
-        let size = Int(status.st_size)
-        try requireReadable(size: size)
-        return try blamingMachine {
-            try [UInt8](unsafeUninitializedCapacity: size) { bytes, initialised in
-                initialised = try readBytes(
-                    into: UnsafeMutableRawBufferPointer(bytes), from: descriptor, at: 0, path: file)
-            }
-        }
-    }
-
-    /// Runs `body`, whose failures are not the item's.
-    private func blamingMachine<Result>(_ body: () throws -> Result) throws -> Result {
-        do { return try body() } catch let failure as Failure { throw MachineFailure(failure) }
-    }
-
-    private func requireReadable(size: Int) throws {
-        guard size <= 1 << 30 else { throw Failure("the file has \(size) bytes", hint: "leave it out") }
+        return checksum.value
     }
 }

@@ -10,24 +10,17 @@ final class SourceFile: Sendable {
     let path: String
     /// Size after decompression.
     let size: Int
-    private let descriptor: Int32
+    private let file: RegularFile
     private let decompressed: [UInt8]?
 
     /// Throws `Failure` if the file cannot be read, is not a regular file, or is compressed and too large.
     init(_ path: String) throws {
-        var status = stat()
-        guard stat(path, &status) == 0 else { throw systemFailure("cannot open \(path)") }
-        guard status.st_mode & S_IFMT == S_IFREG else {
-            throw Failure("\(path) is neither a file nor a directory", hint: "name a directory or a .tar file")
-        }
-        decompressed = try SourceFile.decompress(path)
-        size = decompressed?.count ?? Int(status.st_size)
-        descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw systemFailure("cannot open \(path)") }
+        let file = try RegularFile(path)
+        decompressed = try SourceFile.decompress(file)
+        size = decompressed?.count ?? file.byteCount
         self.path = path
+        self.file = file
     }
-
-    deinit { close(descriptor) }
 
     /// `count` bytes from `offset`. Throws `Failure` if the file is shorter or cannot be read.
     func bytes(_ count: Int, at offset: Int) throws -> [UInt8] {
@@ -46,11 +39,12 @@ final class SourceFile: Sendable {
             target.copyBytes(from: part)
             return part.count
         }
-        return try readBytes(into: target, from: descriptor, at: offset, path: path)
+        return try file.read(into: target, at: offset)
     }
 
     /// The decompressed contents, nil if the file is not compressed.
-    private static func decompress(_ path: String) throws -> [UInt8]? {
+    private static func decompress(_ file: borrowing RegularFile) throws -> [UInt8]? {
+        let path = file.path
         let archive = archive_read_new()
         defer { archive_read_free(archive) }
         for support in [
@@ -58,7 +52,7 @@ final class SourceFile: Sendable {
             archive_read_support_filter_zstd, archive_read_support_format_raw, archive_read_support_format_empty,
         ] { _ = support(archive) }
         var entry: OpaquePointer?
-        let isOpen = archive_read_open_filename(archive, path, 1 << 16) == ARCHIVE_OK
+        let isOpen = archive_read_open_fd(archive, file.descriptor, 1 << 16) == ARCHIVE_OK
         guard isOpen, archive_read_next_header(archive, &entry) == ARCHIVE_OK else { return nil }
         guard archive_filter_code(archive, 0) != ARCHIVE_FILTER_NONE else { return nil }
         var contents: [UInt8] = []

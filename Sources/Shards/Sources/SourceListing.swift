@@ -5,7 +5,7 @@ import Images
 /// The images of a source by class.
 struct SourceListing {
     struct Image {
-        let name: String
+        let name: ExactName
         let place: ShardSource.Place
     }
 
@@ -14,7 +14,7 @@ struct SourceListing {
     let kind: ShardSource.Kind
     var files: [SourceFile] = []
     /// By class, which may have none.
-    var images: [String: [Image]] = [:]
+    var images: [ExactName: [Image]] = [:]
 }
 
 extension SourceListing {
@@ -50,7 +50,9 @@ extension SourceListing {
                 "\(path) has no class directories", hint: "put the images into one sub-directory for each class")
         }
         for name in classes {
-            images[name] = try names(in: "\(path)/\(name)", of: Int(DT_REG)).map { Image(name: $0, place: .file) }
+            images[ExactName(name)] = try names(in: "\(path)/\(name)", of: Int(DT_REG)).map {
+                Image(name: ExactName($0), place: .file)
+            }
         }
     }
 }
@@ -69,7 +71,7 @@ func names(in path: String, of wanted: Int) throws -> [String] {
         let name = withUnsafeBytes(of: &found.pointee.d_name) {
             String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
         }
-        if name.hasPrefix(".") { continue }
+        if ExactName(name).isHidden { continue }
         var kind = Int(found.pointee.d_type)
         if kind == DT_LNK || kind == DT_UNKNOWN {
             var status = stat()
@@ -87,17 +89,17 @@ extension SourceListing {
     init(tar path: String, _ selection: ShardSource.Selection) throws {
         let file = try SourceFile(path)
         let members = try listTar(file, range: 0..<file.size, name: path).filter { member in
-            !member.path.isEmpty && !member.path.contains { $0.hasPrefix(".") }
+            !member.path.isEmpty && !member.path.contains(where: \.isHidden)
         }
         if let batches = try SourceListing(cifar10: members, of: file, selection) {
             self = batches
             return
         }
-        let within = selection.within?.split(separator: "/") ?? []
+        let within = selection.within.map { ExactName.parts(of: $0) } ?? []
         let taken = members.filter { $0.path.count > within.count && $0.path.starts(with: within) }
         guard !taken.isEmpty else {
             throw Failure(
-                "\(path) holds no files" + (within.isEmpty ? "" : " in \(within.joined(separator: "/"))"),
+                "\(path) holds no files" + (within.isEmpty ? "" : " in \(joined(within))"),
                 hint: "list it with tar -t")
         }
         if let labels = selection.labels {
@@ -112,7 +114,7 @@ extension SourceListing {
         }
     }
 
-    private mutating func add(_ member: TarMember, class name: String) {
+    private mutating func add(_ member: TarMember, class name: ExactName) {
         let place = ShardSource.Place.part(file: 0, offset: member.range.lowerBound, size: member.range.count)
         images[name, default: []].append(Image(name: member.name, place: place))
     }
@@ -120,7 +122,7 @@ extension SourceListing {
     /// <class>/<file> below the directory that has the most such files, among those of at least `depth` components. As in a folder, files
     /// next to the classes and deeper ones are ignored; other directories with classes are not, since they may be those of the test set.
     private mutating func addClasses(_ members: [TarMember], below depth: Int) throws {
-        var counts: [[Substring]: Int] = [:]
+        var counts: [[ExactName]: Int] = [:]
         for member in members where member.path.count >= depth + 2 { counts[member.path.dropLast(2), default: 0] += 1 }
         let ordered = counts.sorted { ($1.value, $0.key.count) < ($0.value, $1.key.count) }
         guard let parent = ordered.first?.key else {
@@ -130,25 +132,25 @@ extension SourceListing {
         }
         let others = ordered.map(\.key).filter { !$0.starts(with: parent) && !parent.starts(with: $0) }
         guard others.isEmpty else {
-            let parts = ([parent] + others).map { $0.joined(separator: "/") }.sorted()
+            let parts = ([parent] + others).map { joined($0) }.sorted()
             throw Failure(
                 "\(path) holds several parts: \(parts.prefix(4).joined(separator: ", "))",
-                hint: "choose one, such as --within \(parent.joined(separator: "/"))")
+                hint: "choose one, such as --within \(joined(parent))")
         }
         for member in members where member.path.count == parent.count + 2 && member.path.starts(with: parent) {
-            add(member, class: String(member.path[parent.count]))
+            add(member, class: member.path[parent.count])
         }
     }
 
     /// ILSVRC2012's training set: the archive n01440764.tar holds the class n01440764.
     private mutating func addArchives(_ archives: [TarMember]) throws {
         for archive in archives {
-            let name = String(archive.name.dropLast(".tar".count))
+            let name = archive.name.dropLast(".tar".utf8.count)
             guard images.updateValue([], forKey: name) == nil else {
-                throw Failure("\(path) holds \(archive.name) twice", hint: "choose one part with --within")
+                throw Failure("\(path) holds \(archive.name.text) twice", hint: "choose one part with --within")
             }
-            for member in try listTar(files[0], range: archive.range, name: "\(archive.name) in \(path)")
-            where !member.name.isEmpty && !member.name.hasPrefix(".") { add(member, class: name) }
+            for member in try listTar(files[0], range: archive.range, name: "\(archive.name.text) in \(path)")
+            where !member.path.isEmpty && !member.name.isHidden { add(member, class: name) }
         }
     }
 
@@ -158,8 +160,10 @@ extension SourceListing {
             throw Failure(
                 "\(path) has directories, so its images need no --labels", hint: "leave it out, or choose --within")
         }
-        let sorted = members.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+        let sorted = members.sorted { $0.name < $1.name }
         let classes = try LabelFile(labels, names: names).classes(ofFiles: sorted.map(\.name))
-        for (member, name) in zip(sorted, classes) { add(member, class: name) }
+        for (member, name) in zip(sorted, classes) { add(member, class: ExactName(name)) }
     }
 }
+
+private func joined(_ path: [ExactName]) -> String { path.map(\.text).joined(separator: "/") }

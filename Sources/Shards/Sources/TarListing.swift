@@ -4,12 +4,12 @@ import CArchive
 /// A regular file in a tar archive.
 struct TarMember: Sendable {
     /// Components of its path, without "." and empty ones.
-    let path: [Substring]
+    let path: [ExactName]
     /// Range of its contents in the archive's file.
     let range: Range<Int>
 
     /// The last component.
-    var name: String { String(path.last ?? "") }
+    var name: ExactName { path.last ?? ExactName("") }
 }
 
 /// The regular files of the tar archive in the bytes `range` of `file`, in order. `name` is the archive's name in messages.
@@ -37,7 +37,7 @@ func listTar(_ file: SourceFile, range: Range<Int>, name: String) throws -> [Tar
 
     var members: [TarMember] = []
     // A table of paths is built only if there are hard links, which is rare.
-    var byPath: [[Substring]: Int]?
+    var byPath: [[ExactName]: Int]?
     var end = range.lowerBound
     while true {
         var entry: OpaquePointer?
@@ -52,11 +52,12 @@ func listTar(_ file: SourceFile, range: Range<Int>, name: String) throws -> [Tar
             throw failure("has a member whose name cannot be read")
         }
         let path = components(String(cString: text))
+        let name = path.map(\.text).joined(separator: "/")
         if let target = archive_entry_hardlink(entry) {
             let table = byPath ?? Dictionary(members.enumerated().map { ($1.path, $0) }) { _, last in last }
             byPath = table
             guard let index = table[components(String(cString: target))] else {
-                throw failure("has a link \(path.joined(separator: "/")) to what it does not hold")
+                throw failure("has a link \(name) to what it does not hold")
             }
             members.append(TarMember(path: path, range: members[index].range))
             continue
@@ -64,10 +65,10 @@ func listTar(_ file: SourceFile, range: Range<Int>, name: String) throws -> [Tar
         guard archive_entry_filetype(entry) == 0o100000 else { continue }
         let size = Int(archive_entry_size(entry))
         guard size >= 0, size <= range.upperBound - start else {
-            throw failure("is cut short: it ends inside of \(path.joined(separator: "/"))")
+            throw failure("is cut short: it ends inside of \(name)")
         }
         guard archive_entry_sparse_count(entry) == 0 else {
-            throw failure("stores \(path.joined(separator: "/")) as a sparse file")
+            throw failure("stores \(name) as a sparse file")
         }
         byPath?[path] = members.count
         members.append(TarMember(path: path, range: start..<start + size))
@@ -78,8 +79,8 @@ func listTar(_ file: SourceFile, range: Range<Int>, name: String) throws -> [Tar
     return members
 }
 
-private func components(_ path: String) -> [Substring] {
-    path.split(separator: "/").filter { $0 != "." }
+private func components(_ path: String) -> [ExactName] {
+    ExactName.parts(of: path).filter { $0 != ExactName(".") }
 }
 
 /// Passes an archive to libarchive in small blocks, since only headers are read.

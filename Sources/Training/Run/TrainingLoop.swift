@@ -85,7 +85,9 @@ private func requireAgreement(
 /// Refuses validation shards with other classes than the training shards.
 private func requireSameClasses(_ configuration: TrainingConfiguration, _ options: FileOptions) throws {
     guard configuration.classification != nil, let validation = options.validation else { return }
-    let classes = try [options.data, validation].map { try ShardIndex.read(directory: $0).classes }
+    let classes = try [options.data, validation].map {
+        try ShardIndex.read(directory: $0).classes.map { ExactName($0) }
+    }
     guard classes[0] == classes[1] else {
         throw Failure(
             "\(validation) has other classes than \(options.data) (\(classes[1].count) and \(classes[0].count))",
