@@ -39,14 +39,6 @@ static bool runs(const crate_kernels *set) {
 #else
 static const crate_kernels *const sets[] = {&crate_portable_kernels};
 
-/// Whether the processor has AMX with bf16, and Linux lets this process use its registers.
-__attribute__((target("xsave"))) static bool has_amx(void) {
-    unsigned a, b, c, d;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & 1u << 22) || !(d & 1u << 24)) return false;
-    enum { tile_state = 3 << 17, request_permission = 0x1023, tile_data = 18 };
-    return (_xgetbv(0) & tile_state) == tile_state && syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
-}
-
 static bool runs(const crate_kernels *set) { return true; }
 #endif
 
