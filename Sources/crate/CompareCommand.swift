@@ -1,4 +1,5 @@
 import ArgumentParser
+import Base
 import Diagnostics
 import Foundation
 import Optimizers
@@ -32,6 +33,11 @@ struct CompareCommand: SingleProcessCommand {
             let verdict = row.passes ? "" : "  over \(row.tolerance ?? 0)"
             let count = String(format: "%7d", row.tensors)
             printLine("\(row.kind.padded(to: width))  \(count)  \(error)  \(row.worstTensor)\(verdict)")
+        }
+        if let row = rows.first(where: { !$0.worstError.isFinite }) {
+            throw Failure(
+                "\(row.worstTensor) of \(path) is not finite here, or has another size there",
+                hint: "compare a case whose values are finite")
         }
         let judged = rows.filter { $0.tolerance != nil }
         let passed = judged.filter(\.passes).count
