@@ -1,6 +1,7 @@
 import Base
 import Collectives
 import CrateModel
+import Kernels
 import Loader
 import Probing
 import Shards
@@ -76,7 +77,10 @@ extension LoadedModel {
             }
             // Each row is zero on all ranks but one.
             world.sum(rows.pointer, count: rows.count)
-            try world.agree { if world.rank == 0 { try body(samples, places) } }
+            try world.agree {
+                try requireFinite("features", allFinite(rows.pointer, count: rows.count))
+                if world.rank == 0 { try body(samples, places) }
+            }
         }
     }
 

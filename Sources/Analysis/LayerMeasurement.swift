@@ -102,6 +102,9 @@ package func analyseCheckpoint(
     let loader = try loaded.loader(of: data, maskRatio: maskRatio, world: world)
     let meter = try world.agree { try LayerMeter(loaded.model, images: 1, threads: threads) }
     var measurement = try measureLayers(loaded.replica, loader: loader, images: images, meter: meter, world: world)
+    // A coding rate is a finite number for all finite tokens.
+    let isFinite = measurement.encoder.allSatisfy { $0.codingRate != nil && $0.codingRateAfter != nil }
+    try loaded.requireFinite("outputs of layers", isFinite)
     measurement.file = loaded.file
     let directory = (loaded.file as NSString).deletingLastPathComponent
     measurement.step = CheckpointStore.step(of: directory)

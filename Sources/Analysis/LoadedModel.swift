@@ -58,6 +58,13 @@ extension LoadedModel {
         }
     }
 
+    /// Throws `Failure` unless `isFinite`: of finite weights that are too large, `what` is nothing that can be reported.
+    package borrowing func requireFinite(_ what: String, _ isFinite: Bool) throws {
+        guard isFinite else {
+            throw Failure("the \(what) of \(file) are not finite", hint: "use an earlier checkpoint")
+        }
+    }
+
     /// A loader of the shards in `data` for evaluation, for up to as many samples at a time as the replica takes,
     /// normalised as in training. `maskRatio` nil hides nothing; a classifier receives the labels if `isLabelled`.
     ///

@@ -55,11 +55,12 @@ extension LoadedModel {
             replica.loss(batch)
             guard case .predictions(let predictions) = replica.outputs else { return }
             for index in pictures.indices {
-                results.append(
-                    try paint.reconstruction(
-                        patches: batch.patches + index * grid.valueCount,
-                        predictions: predictions + (index * configuration.tokenCount + 1) * grid.valuesPerPatch,
-                        mask: mask.pointer + index * grid.patchCount, loss: replica.imageLosses[index]))
+                let result = try paint.reconstruction(
+                    patches: batch.patches + index * grid.valueCount,
+                    predictions: predictions + (index * configuration.tokenCount + 1) * grid.valuesPerPatch,
+                    mask: mask.pointer + index * grid.patchCount, loss: replica.imageLosses[index])
+                try requireFinite("reconstructions", result.loss.isFinite && result.meanSquaredError.isFinite)
+                results.append(result)
             }
         }
         return results

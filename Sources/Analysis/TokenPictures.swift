@@ -111,6 +111,7 @@ extension LoadedModel {
                 guard let row = replica.attentionRow(block: block - 1, image: index, head: head, query: 0) else {
                     throw Failure("layer \(block) of \(file) has no attention", hint: "choose another layer")
                 }
+                try requireFinite("attention maps", row.allSatisfy(\.isFinite))
                 return Array(row.dropFirst())
             }
             maps.append(AttentionMaps(original: original, tiling: tiling, heads: heads))

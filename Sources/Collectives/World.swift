@@ -40,6 +40,13 @@ package struct World: @unchecked Sendable {
             control: communicator(), gradients: communicator(), checkpoints: communicator())
     }
 
+    /// Whether this process has started MPI, which it can do once.
+    package static var isStarted: Bool {
+        var flag: Int32 = 0
+        MPI_Initialized(&flag)
+        return flag != 0
+    }
+
     /// MPI's name and version; can be called before MPI is started.
     package static var mpiVersion: String {
         var (text, count) = ([CChar](repeating: 0, count: Int(crate_mpi_version_length())), Int32(0))
@@ -200,10 +207,11 @@ extension World {
                         hint: "give all ranks the same options, shards and program")
                 }
             }
-            guard names.count == fields.count / 2 else {
-                throw Failure(
-                    "rank \(rank) has different settings from rank 0", hint: "start the same program on all ranks")
-            }
+            let others = Set(stride(from: 0, to: fields.count - 1, by: 2).map { fields[$0] })
+            guard let name = names.first(where: { !others.contains($0) }) else { return }
+            throw Failure(
+                "rank \(rank) has \(name) \(own[name]!), rank 0 has nothing",
+                hint: "give all ranks the same options, shards and program")
         }
     }
 }

@@ -42,7 +42,7 @@ struct AttentionCommand: ParsableCommand {
                 let maps = try loaded.attentionMaps(of: pictures, block: block)
                 let heads = try chosenHeads() ?? Array(1...maps[0].heads.count)
                 let kind = heads.count == 1 ? "head" : "heads"
-                print(
+                printLine(
                     "from left to right: image, \(kind) \(heads.map(String.init).joined(separator: ", ")), mean of all heads"
                 )
                 let grid = loaded.tiling.patchesPerSide

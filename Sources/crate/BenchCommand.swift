@@ -54,12 +54,14 @@ struct BenchCommand: ParsableCommand {
     }
 
     func run() throws {
-        if let loader {
-            return try printJSON(
-                benchmarkLoader(
-                    data: loader, imageSize: model.imageSize, patchSize: model.patchSize, epochs: epochs))
-        }
         try runWithWorld { world in
+            if let loader {
+                return try world.agree {
+                    try printJSON(
+                        benchmarkLoader(
+                            data: loader, imageSize: model.imageSize, patchSize: model.patchSize, epochs: epochs))
+                }
+            }
             let modelConfiguration = try world.agree { try model.configuration(normalisesTargets: masking.normPix) }
             if exchange { return try measureExchange(modelConfiguration, world) }
             let data = NSTemporaryDirectory() + "crate-bench-\(UUID().uuidString)"
@@ -90,12 +92,12 @@ struct BenchCommand: ParsableCommand {
             world: world)
         guard world.rank == 0 else { return }
         if json { return try printJSON(result) }
-        print(String(format: "tree, own parts   %.4f s", result.treeSeconds))
-        print(String(format: "MPI_Allreduce     %.4f s", result.allReduceSeconds))
+        printLine(String(format: "tree, own parts   %.4f s", result.treeSeconds))
+        printLine(String(format: "MPI_Allreduce     %.4f s", result.allReduceSeconds))
     }
 
     private func printTable(_ result: BenchmarkResult) {
-        func line(_ name: String, _ text: String) { print("\(name.padded(to: 14))  \(text)") }
+        func line(_ name: String, _ text: String) { printLine("\(name.padded(to: 14))  \(text)") }
         let rate = result.imagesPerSecond
         line(
             "set-up",

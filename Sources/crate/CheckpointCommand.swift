@@ -31,7 +31,7 @@ struct CheckpointCommand: ParsableCommand {
         }
     }
 
-    struct List: ParsableCommand {
+    struct List: SingleProcessCommand {
         static let configuration = CommandConfiguration(
             abstract: "Print step, samples and bytes of each checkpoint.",
             discussion: "crate checkpoint list runs/tiny")
@@ -40,16 +40,16 @@ struct CheckpointCommand: ParsableCommand {
         func run() throws {
             for path in try argument.store().paths() {
                 guard let manifest = try? Manifest.read(in: path) else {
-                    print("\(path)  has no readable manifest")
+                    printLine("\(path)  has no readable manifest")
                     continue
                 }
                 let bytes = manifest.files.values.reduce(0) { $0 + $1.bytes }
-                print("\(path)  step \(manifest.step)  \(manifest.samples) samples  \(bytes >> 20) MiB")
+                printLine("\(path)  step \(manifest.step)  \(manifest.samples) samples  \(bytes >> 20) MiB")
             }
         }
     }
 
-    struct Verify: ParsableCommand {
+    struct Verify: SingleProcessCommand {
         static let configuration = CommandConfiguration(
             abstract: "Check every file of every checkpoint against its checksum; exit code 1 if one is corrupt.",
             discussion: "crate checkpoint verify runs/tiny")
@@ -61,17 +61,17 @@ struct CheckpointCommand: ParsableCommand {
             for path in store.paths() {
                 do {
                     _ = try store.verify(path)
-                    print("\(path)  sound")
+                    printLine("\(path)  sound")
                 } catch {
                     isSound = false
-                    print("\(path)  damaged: \(Failure(from: error).problem)")
+                    printLine("\(path)  damaged: \(Failure(from: error).problem)")
                 }
             }
             if !isSound { throw ExitCode(1) }
         }
     }
 
-    struct Prune: ParsableCommand {
+    struct Prune: SingleProcessCommand {
         static let configuration = CommandConfiguration(
             abstract: "Remove checkpoints except those to keep.",
             discussion: """
@@ -92,7 +92,9 @@ struct CheckpointCommand: ParsableCommand {
         func run() throws {
             let store = try argument.store()
             let lock = try RunDirectory(path: argument.run).lock { printError($0) }
-            for path in store.prune(CheckpointRetention(last: keep, everySteps: keepEvery)) { print("removed \(path)") }
+            for path in store.prune(CheckpointRetention(last: keep, everySteps: keepEvery)) {
+                printLine("removed \(path)")
+            }
             _ = consume lock
         }
     }

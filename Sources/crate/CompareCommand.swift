@@ -1,10 +1,11 @@
 import ArgumentParser
+import Base
 import Diagnostics
 import Foundation
 import Optimizers
 import Settings
 
-struct CompareCommand: ParsableCommand {
+struct CompareCommand: SingleProcessCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
         abstract: "Compare this build with tensors that PyTorch computed: outputs, gradients and AdamW steps.",
@@ -26,17 +27,22 @@ struct CompareCommand: ParsableCommand {
             at: path, speed.announcedPrecision() == .fp32 ? .fp32(tolerance) : .bf16, threads: speed.threads,
             products: speed.products)
         let width = rows.map(\.kind.count).max() ?? 0
-        print("\("tensor kind".padded(to: width))  tensors  worst error  worst tensor")
+        printLine("\("tensor kind".padded(to: width))  tensors  worst error  worst tensor")
         for row in rows {
             let error = String(format: "%11.2e", row.worstError)
             let verdict = row.passes ? "" : "  over \(row.tolerance ?? 0)"
             let count = String(format: "%7d", row.tensors)
-            print("\(row.kind.padded(to: width))  \(count)  \(error)  \(row.worstTensor)\(verdict)")
+            printLine("\(row.kind.padded(to: width))  \(count)  \(error)  \(row.worstTensor)\(verdict)")
+        }
+        if let row = rows.first(where: { !$0.worstError.isFinite }) {
+            throw Failure(
+                "\(row.worstTensor) of \(path) is not finite here, or has another size there",
+                hint: "compare a case whose values are finite")
         }
         let judged = rows.filter { $0.tolerance != nil }
         let passed = judged.filter(\.passes).count
         let worst = judged.map(\.worstError).max() ?? .infinity
-        print(String(format: "%d of %d kinds within their tolerance; worst %.2e", passed, judged.count, worst))
+        printLine(String(format: "%d of %d kinds within their tolerance; worst %.2e", passed, judged.count, worst))
         if passed < judged.count { throw ExitCode(1) }
     }
 }

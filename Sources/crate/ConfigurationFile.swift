@@ -1,5 +1,6 @@
 import ArgumentParser
 import Base
+import Checkpoints
 import Foundation
 import Yams
 
@@ -27,56 +28,47 @@ struct ConfigurationFile {
     /// value.
     init(_ path: String, _ table: OptionTable) throws {
         self.path = path
-        guard let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int, size < 1 << 20,
-            let data = FileManager.default.contents(atPath: path), let text = String(data: data, encoding: .utf8)
-        else {
-            throw Failure("cannot read the configuration file \(path)", hint: "give a YAML file of options to --config")
-        }
-        let document: Node?
-        do {
-            document = try compose(yaml: text)
-        } catch {
-            let lines = "\(error)".split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
-            throw Failure(
-                "\(path) is no YAML: \(lines.joined(separator: " "))", hint: "write `name: value` on each line")
-        }
-        guard let document, document.null == nil else {
-            options = []
+        let bytes = try RegularFile.contents(of: path, limit: ConfigurationText.byteLimit)
+        // The settings of a run are such a file, too.
+        if let settings = try? JSONDecoder().decode(RunSettings.self, from: Data(bytes)) {
+            options = try Self.sorted(settings.options).map { name, value in
+                (name, try Self.arguments(name, Node(value), path, table))
+            }
             return
         }
-        guard let mapping = document.mapping else {
-            throw Failure("\(path) is no mapping", hint: "write `name: value` on each line")
-        }
-        // The settings of a run are such a file, too.
-        let settings = mapping["resolved"] == nil ? nil : mapping["options"]?.mapping
-        options = try (settings ?? mapping).map { key, value in
-            let name = key.string ?? ""
-            guard let entry = table[name], !table.isOpposite(entry), !Self.ownNames.contains(name) else {
-                throw Self.unknown(name, in: path, table)
+        options = try ConfigurationText.pairs(bytes, in: path).map { key, value in
+            guard let name = key.scalar?.string else {
+                throw Failure("\(path) has a key that is no name", hint: "write `name: value` on each line")
             }
-            return (name, try Self.arguments(entry, value, "\(path): \(name)", table))
+            return (name, try Self.arguments(name, value, path, table))
         }
     }
 
     /// Arguments for the stored `options` of the file `path`. Throws `Failure` if one is unknown.
     static func arguments(_ options: [String: String], in path: String, _ table: OptionTable) throws -> [String] {
-        try options.sorted { $0.key < $1.key }.flatMap { name, value in
-            guard let entry = table[name], !table.isOpposite(entry) else { throw unknown(name, in: path, table) }
-            return try arguments(entry, Node(value), "\(path): \(name)", table)
-        }
+        try sorted(options).flatMap { name, value in try arguments(name, Node(value), path, table) }
+    }
+
+    private static func sorted(_ options: [String: String]) -> [(String, String)] {
+        options.sorted { $0.key < $1.key }
     }
 
     private static func arguments(
-        _ entry: OptionTable.Entry, _ value: Node, _ place: String, _ table: OptionTable
+        _ name: String, _ value: Node, _ path: String, _ table: OptionTable
     ) throws -> [String] {
-        let name = entry.name
+        guard let entry = table[name], !table.isOpposite(entry), !ownNames.contains(name) else {
+            throw unknown(name, in: path, table)
+        }
+        let place = "\(path): \(name)"
         guard let text = value.scalar?.string, value.null == nil else {
             let kind = value.null == nil ? "more than one value" : "no value"
             throw Failure("\(place) has \(kind)", hint: "write one value, or leave the line out")
         }
-        guard entry.isFlag else { return ["--\(name)=\(text)"] }
+        // In one word, a value may begin with a dash; in two, with a mark that would change the equals sign.
+        guard entry.isFlag else { return text.hasPrefix("-") ? ["--\(name)=\(text)"] : ["--\(name)", text] }
         guard let isSet = ["true": true, "false": false][text] else {
-            throw Failure("\(place) is `\(text)`, but takes true or false", hint: "write `\(name): true`")
+            throw Failure(
+                "\(place) is `\(text.printable(limit: 80))`, but takes true or false", hint: "write `\(name): true`")
         }
         if isSet { return ["--\(name)"] }
         return table["no-\(name)"] == nil ? [] : ["--no-\(name)"]
@@ -84,11 +76,10 @@ struct ConfigurationFile {
 
     private static func unknown(_ name: String, in path: String, _ table: OptionTable) -> Failure {
         let names = table.entries.filter { !table.isOpposite($0) }.map(\.name).filter { !ownNames.contains($0) }
-        let nearest = names.min { editDistance($0, name) < editDistance($1, name) } ?? ""
-        let isNear = editDistance(nearest, name) <= max(2, name.count / 3)
+        let nearest = nearestName(to: name, among: names, within: max(2, name.count / 3))
         return Failure(
-            "\(path) has the unknown option `\(name)`",
-            hint: isNear ? "did you mean `\(nearest)`?" : "the options are those of `--help`, without dashes")
+            "\(path) has the unknown option `\(name.printable(limit: 80))`",
+            hint: nearest.map { "did you mean `\($0)`?" } ?? "the options are those of `--help`, without dashes")
     }
 
     /// The failure of the first option that the parser refuses on its own, if any.
@@ -104,20 +95,4 @@ struct ConfigurationFile {
         }
         return nil
     }
-}
-
-/// Levenshtein distance.
-func editDistance(_ first: String, _ second: String) -> Int {
-    let (first, second) = (Array(first), Array(second))
-    var row = Array(0...second.count)
-    for (index, character) in first.enumerated() {
-        var diagonal = row[0]
-        row[0] = index + 1
-        for column in second.indices {
-            let replaced = diagonal + (character == second[column] ? 0 : 1)
-            diagonal = row[column + 1]
-            row[column + 1] = min(replaced, row[column] + 1, row[column + 1] + 1)
-        }
-    }
-    return row[second.count]
 }

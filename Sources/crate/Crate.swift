@@ -41,34 +41,34 @@ struct Crate: ParsableCommand {
         flushDenormals()
         startSignalThread()
         do {
-            let given = try GivenArguments.ofProcess.get()
-            try requireCommand(given.words.first)
-            var command = try parse(given)
-            if given.isPrinting {
-                if isRankZero { print(given.asFile, terminator: "") }
-            } else {
-                try command.run()
-            }
-        } catch let failure as Failure {
-            // Every rank meets the same error; a missing file only those of one node.
-            if !isFirstOfNode { waitForAnotherToSay() }
-            printError("error: \(failure)")
-            exit(withError: ExitCode(1))
+            try start()
         } catch let code as ExitCode {
             exit(withError: code)
         } catch {
-            // Under mpirun every rank meets the same command-line error, or prints the same help.
-            if !isRankZero {
-                guard exitCode(for: error) != .success else { exit() }
-                waitForAnotherToSay()
-            }
-            exit(withError: error)
+            guard exitCode(for: error) == .success else { StartFailure(error).end() }
+            // Every rank meets the same request for help.
+            Launcher.ofProcess.rank == 0 ? exit(withError: error) : exit()
         }
     }
 
-    /// mpirun ends the job when a rank exits with an error, before others have printed theirs. So a rank that is not to print a common error
-    /// waits for that end; if it does not come, the error is this rank's alone.
-    private static func waitForAnotherToSay() { sleep(2) }
+    /// Runs the command of the process. Throws what the argument parser says, an exit code, or `Failure`.
+    private static func start() throws {
+        try KernelSet.requireChoice()
+        let given = try GivenArguments.ofProcess.get()
+        try requireCommand(given.words.first)
+        var command = try parse(given)
+        guard !given.isPrinting else {
+            if Launcher.ofProcess.rank == 0 { print(given.asFile, terminator: "") }
+            return
+        }
+        try (command as? any SingleProcessCommand)?.requireOneProcess()
+        do {
+            try command.run()
+        } catch {
+            let isOwn = error is ExitCode || exitCode(for: error) == .success
+            throw isOwn ? error : Failure(from: error)
+        }
+    }
 
     /// Version, build target and libraries.
     private static var versionText: String {
@@ -86,11 +86,10 @@ struct Crate: ParsableCommand {
     private static func requireCommand(_ word: String?) throws {
         let names = configuration.subcommands.compactMap { $0.configuration.commandName }
         guard let word, !word.hasPrefix("-"), word != "help", !names.contains(word) else { return }
-        let nearest = names.min { editDistance($0, word) < editDistance($1, word) } ?? ""
-        let isNear = editDistance(nearest, word) <= 3
+        let nearest = nearestName(to: word, among: names, within: 3)
         throw Failure(
-            "there is no command \(word)",
-            hint: isNear ? "did you mean `crate \(nearest)`?" : "see `crate --help`")
+            "there is no command \(word.printable(limit: 80))",
+            hint: nearest.map { "did you mean `crate \($0)`?" } ?? "see `crate --help`")
     }
 
     /// Throws `Failure` with file and key if an option of a file is invalid.
@@ -103,13 +102,5 @@ struct Crate: ParsableCommand {
             }
             throw failure
         }
-    }
-
-    private static var isRankZero: Bool { isFirst("OMPI_COMM_WORLD_RANK") }
-    private static var isFirstOfNode: Bool { isFirst("OMPI_COMM_WORLD_LOCAL_RANK") }
-
-    /// Whether mpirun assigned the number 0, or there is no mpirun.
-    private static func isFirst(_ variable: String) -> Bool {
-        ProcessInfo.processInfo.environment[variable] ?? "0" == "0"
     }
 }

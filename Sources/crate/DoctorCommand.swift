@@ -40,7 +40,7 @@ struct DoctorCommand: ParsableCommand {
     }
 
     private func printFinding(_ finding: MachineFinding) {
-        print("\(finding.verdict.rawValue.padded(to: 4))  \(finding.subject.padded(to: 10))  \(finding.text)")
-        if let advice = finding.advice { print("      -> \(advice)") }
+        printLine("\(finding.verdict.rawValue.padded(to: 4))  \(finding.subject.padded(to: 10))  \(finding.text)")
+        if let advice = finding.advice { printLine("      -> \(advice)") }
     }
 }

@@ -76,11 +76,11 @@ struct EmergenceCommand: ParsableCommand {
 
     private func show(_ record: Record) {
         let result = record.result
-        print("\(record.checkpoint), layer \(record.layer), \(counted(result.images, "image"))")
-        for (index, head) in result.heads.enumerated() { print("  head \(index + 1): \(text(head))") }
-        print("  mean of the heads: \(String(format: "%.4f", result.mean))")
-        print("  best head, \(result.best.chosen), on the other half: \(text(result.best.overlap))")
-        print("  blob of \(result.blob.chosen) patches, on the other half: \(text(result.blob.overlap))")
+        printLine("\(record.checkpoint), layer \(record.layer), \(counted(result.images, "image"))")
+        for (index, head) in result.heads.enumerated() { printLine("  head \(index + 1): \(text(head))") }
+        printLine("  mean of the heads: \(String(format: "%.4f", result.mean))")
+        printLine("  best head, \(result.best.chosen), on the other half: \(text(result.best.overlap))")
+        printLine("  blob of \(result.blob.chosen) patches, on the other half: \(text(result.blob.overlap))")
     }
 
     private func text(_ overlap: Emergence.Result.Overlap) -> String {

@@ -31,7 +31,7 @@ struct EvaluateCommand: ParsableCommand {
                 products: speed.products, threads: speed.threads, world: world)
             guard world.rank == 0 else { return }
             for warning in result.warnings { printError("warning: \(warning)") }
-            print("\(result.result.text) over \(counted(result.samples, "sample")), \(result.file)")
+            printLine("\(result.result.text) over \(counted(result.samples, "sample")), \(result.file)")
         }
     }
 }

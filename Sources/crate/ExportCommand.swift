@@ -5,7 +5,7 @@ import Foundation
 
 extension StoredType: ExpressibleByArgument {}
 
-struct ExportCommand: ParsableCommand {
+struct ExportCommand: SingleProcessCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
         abstract: "Write a checkpoint as one file under the published parameter names, for PyTorch.",
@@ -38,7 +38,7 @@ struct ExportCommand: ParsableCommand {
         let isReplaced = FileManager.default.fileExists(atPath: output)
         let published = try PublishedModel(file: file, imageSize: imageSize)
         try published.export(encoder ? .encoder : classifier ? .classifier : .model, to: output, type: type)
-        print(isReplaced ? "wrote \(output) in place of the file that was there" : "wrote \(output)")
+        printLine(isReplaced ? "wrote \(output) in place of the file that was there" : "wrote \(output)")
     }
 }
 

@@ -37,7 +37,9 @@ struct FeaturesCommand: ParsableCommand {
             }
             try loaded.features(of: data, sources, world: world) { try writer?.write($0, $1) }
             try world.agree { try writer?.finish(labels: labels) }
-            if world.rank == 0 { print("\(output): \(sources.count) x \(count) x \(loaded.model.configuration.dim)") }
+            if world.rank == 0 {
+                printLine("\(output): \(sources.count) x \(count) x \(loaded.model.configuration.dim)")
+            }
         }
     }
 }

@@ -78,6 +78,23 @@ struct GivenArguments {
         return RunSettings(command: command, options: Dictionary(uniqueKeysWithValues: values))
     }
 
+    /// What has to be equal on all ranks, by names of options: everything except paths, which may differ from node to node, and what concerns
+    /// one process. Of paths and words without an option, the number has to be equal.
+    var sharedSettings: [String: String] {
+        guard let command = words.first, let table = table ?? OptionTable(command: command) else { return [:] }
+        let arguments = Array(words.dropFirst())
+        let (lists, others) = table.lists(in: arguments)
+        var settings = settings(without: Set(table.entries.filter(\.isLocal).map(\.name))).options
+        // The default depends on the processor.
+        if lists["products"] == nil { settings["products"] = nil }
+        for entry in table.entries where entry.isRepeating && !entry.isFlag {
+            guard let list = lists[entry.name] else { continue }
+            settings[entry.name] = entry.isLocal ? counted(list.count, "path") : list.joined(separator: " ")
+        }
+        settings["number of arguments"] = "\(others)"
+        return settings
+    }
+
     /// The given value of an option, or its default unless another option takes its place.
     private func value(of entry: OptionTable.Entry, _ table: OptionTable, _ command: String) -> String? {
         let values = table.values(in: Array(words.dropFirst()))
@@ -98,18 +115,11 @@ struct GivenArguments {
                 section = title
             }
             if let value = value(of: entry, table, command) {
-                lines.append("\(entry.name): \(Self.scalar(value))")
+                lines.append("\(entry.name): \(ConfigurationText.scalar(value))")
             } else {
                 lines.append("# \(entry.name): not set")
             }
         }
         return lines.joined(separator: "\n") + "\n"
-    }
-
-    /// `text` as a YAML scalar.
-    private static func scalar(_ text: String) -> String {
-        let isPlain = text.wholeMatch(of: /[A-Za-z0-9.\/][A-Za-z0-9.\/_+-]*/) != nil && text.lowercased() != "null"
-        guard !isPlain, let quoted = try? JSONEncoder().encode(text) else { return text }
-        return String(decoding: quoted, as: UTF8.self)
     }
 }

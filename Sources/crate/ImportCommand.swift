@@ -2,7 +2,7 @@ import ArgumentParser
 import Checkpoints
 import Training
 
-struct ImportCommand: ParsableCommand {
+struct ImportCommand: SingleProcessCommand {
     static let configuration = CommandConfiguration(
         commandName: "import",
         abstract: "Import published weights of CRATE-MAE or the supervised CRATE as step 0 of a run.",
@@ -33,6 +33,6 @@ struct ImportCommand: ParsableCommand {
         let published = try PublishedModel.importing(
             weights,
             ImportSettings(heads: heads, lambda: lambda, normalisesTargets: normPix, imageSize: imageSize))
-        print("wrote \(try RunDirectory(path: directory).begin(from: published))")
+        printLine("wrote \(try RunDirectory(path: directory).begin(from: published))")
     }
 }

@@ -5,7 +5,7 @@ import Images
 import Shards
 import Training
 
-struct InspectCommand: ParsableCommand {
+struct InspectCommand: SingleProcessCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
         abstract: "Show the contents of shards: counts, sizes, classes, pictures.",
@@ -31,16 +31,16 @@ struct InspectCommand: ParsableCommand {
         var directory = try ShardDirectory(path: dir)
         let index = directory.index
         let bytes = index.shards.reduce(0) { $0 + $1.bytes }
-        print("samples   \(index.total) of \(counted(index.classes.count, "class"))")
-        print("stored    \(storage(index))")
-        print(
+        printLine("samples   \(index.total) of \(counted(index.classes.count, "class"))")
+        printLine("stored    \(storage(index))")
+        printLine(
             "size      \(bytes) bytes in \(counted(index.shards.count, "shard")), \(bytes / max(index.total, 1)) a sample"
         )
-        print("pixels    mean \(numbers(index.mean)), deviation \(numbers(index.std))")
+        printLine("pixels    mean \(numbers(index.mean)), deviation \(numbers(index.std))")
         if let recipe = index.recipe {
             let part = recipe.source.within.map { ", \($0)" } ?? ""
             let order = recipe.shuffle.map { "mixed by \($0)" } ?? "in its order"
-            print(
+            printLine(
                 "source    \(recipe.source.kind.rawValue)\(part): \(counted(recipe.source.images, "image")), \(order), "
                     + "\(recipe.source.images - index.total) left out")
         }
@@ -48,7 +48,8 @@ struct InspectCommand: ParsableCommand {
         if let sheet {
             let (image, samples) = try directory.contactSheet(count: samples)
             try DurableFile.write(PNGEncoder.encode(image), to: sheet)
-            print("\(sheet): \(counted(samples.count, "sample")), one in \(index.total / samples.count), row by row")
+            printLine(
+                "\(sheet): \(counted(samples.count, "sample")), one in \(index.total / samples.count), row by row")
         }
     }
 
@@ -65,7 +66,7 @@ struct InspectCommand: ParsableCommand {
     }
 
     private func printHistogram(_ directory: inout ShardDirectory) throws {
-        let classes = directory.index.classes
+        let classes = directory.index.classes.map { $0.printable(limit: 80) }
         var counts = [Int](repeating: 0, count: classes.count)
         var without = 0
         for sample in 0..<directory.count {
@@ -76,8 +77,8 @@ struct InspectCommand: ParsableCommand {
         let width = min(32, classes.map(\.count).max() ?? 0)
         for (name, count) in zip(classes, counts) {
             let padded = name.padding(toLength: max(width, name.count), withPad: " ", startingAt: 0)
-            print("\(padded)  \(count)  \(String(repeating: "#", count: (40 * count + most - 1) / most))")
+            printLine("\(padded)  \(count)  \(String(repeating: "#", count: (40 * count + most - 1) / most))")
         }
-        if without > 0 { print("without a class: \(without)") }
+        if without > 0 { printLine("without a class: \(without)") }
     }
 }

@@ -25,7 +25,7 @@ struct MetricsTable {
     func print() {
         for (index, measurement) in measurements.enumerated() {
             let step = measurement.step.map { ", step \($0)" } ?? ""
-            Swift.print("[\(index + 1)] \(measurement.file ?? "")\(step), \(counted(measurement.images, "image"))")
+            printLine("[\(index + 1)] \(measurement.file ?? "")\(step), \(counted(measurement.images, "image"))")
         }
         let columns = columns
         if measurements.count == 1 {
@@ -48,10 +48,11 @@ struct MetricsTable {
             [["block"] + columns.map(\.name)]
             + (0..<blocks).map { block in ["\(block + 1)"] + columns.map { text($0.value(block)) } }
         let widths = (0...columns.count).map { column in lines.map { $0[column].count }.max() ?? 0 }
-        Swift.print("\n\(title)".trimmingCharacters(in: title.isEmpty ? .newlines : []))
+        printLine("")
+        if !title.isEmpty { printLine(title) }
         for line in lines {
             let cells = zip(line, widths).map { String(repeating: " ", count: $1 - $0.count) + $0 }
-            Swift.print(cells.joined(separator: "  "))
+            printLine(cells.joined(separator: "  "))
         }
     }
 

@@ -10,12 +10,16 @@ struct OptionTable {
 
         let kind: String
         let names: [Name]?
-        let abstract, defaultValue, sectionTitle: String?
-        let isOptional: Bool
+        let abstract, defaultValue, sectionTitle, valueName: String?
+        let isOptional, isRepeating: Bool
 
         /// The long name without dashes.
         var name: String { names?.first { $0.kind == "long" }?.name ?? "" }
         var isFlag: Bool { kind == "flag" }
+        /// Whether ranks may have different values: of a path, or of what concerns one process.
+        var isLocal: Bool {
+            ["dir", "path", "file", "file.h5"].contains(valueName) || ["threads", "jobs", "time-limit"].contains(name)
+        }
     }
 
     private struct Description: Decodable {
@@ -66,10 +70,31 @@ struct OptionTable {
         for part in split(arguments) {
             guard let name = part.name else { continue }
             for rival in rivals(name) { values[rival] = nil }
-            let text = part.words.joined(separator: "=").split(separator: "=", maxSplits: 1).dropFirst().first
-            values[name] = self[name]?.isFlag == true ? "true" : text.map(String.init) ?? ""
+            values[name] = self[name]?.isFlag == true ? "true" : Self.value(of: part.words)
         }
         return values
+    }
+
+    /// All values of each option in `arguments`, and the number of words that belong to none.
+    func lists(in arguments: [String]) -> (lists: [String: [String]], others: Int) {
+        var (lists, others): ([String: [String]], Int) = ([:], 0)
+        var open: String?
+        for part in split(arguments) {
+            if let name = part.name {
+                open = self[name]?.isRepeating == true ? name : nil
+                lists[name, default: []].append(Self.value(of: part.words))
+            } else if let open {
+                lists[open, default: []] += part.words
+            } else {
+                others += 1
+            }
+        }
+        return (lists, others)
+    }
+
+    /// The value in the words of an option: the second word, or what is behind the equals sign.
+    private static func value(of words: [String]) -> String {
+        words.count > 1 ? words[1] : String(words[0].drop { $0 != "=" }.dropFirst())
     }
 
     /// `arguments` split into options with their values, and other words.

@@ -24,7 +24,7 @@ struct PCACommand: ParsableCommand {
             try pictures.draw(speed, world) { loaded, pictures, block in
                 let colours = try loaded.tokenColours(of: pictures, block: block)
                 let parts = colours.explained.map { String(format: "%.1f%%", 100 * $0) }
-                print("variance explained: \(parts.joined(separator: ", "))")
+                printLine("variance explained: \(parts.joined(separator: ", "))")
                 let coordinates = colours.coordinates.joined().flatMap { place in (0..<3).map { Float(place[$0]) } }
                 let grid = colours.tiling.patchesPerSide
                 return DrawnPictures(

@@ -55,7 +55,7 @@ struct PictureOptions: ParsableArguments {
             for (index, (picture, sheet)) in zip(pictures, drawn.sheets).enumerated() {
                 let path = directory.file("\(index + 1)-\(picture.name).png")
                 try DurableFile.write(try PNGEncoder.encode(sheet), to: path)
-                print(path)
+                printLine(path)
             }
             guard values else { return }
             let path = directory.file("values.safetensors")
@@ -64,7 +64,7 @@ struct PictureOptions: ParsableArguments {
             try drawn.values.elements.withUnsafeBufferPointer { elements in
                 _ = try writeSafetensors([tensor], metadata: metadata, to: path) { _ in elements.baseAddress! }
             }
-            print(path)
+            printLine(path)
         }
     }
 }

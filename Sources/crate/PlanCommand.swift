@@ -5,7 +5,7 @@ import Diagnostics
 import Kernels
 import Settings
 
-struct PlanCommand: ParsableCommand {
+struct PlanCommand: SingleProcessCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
         abstract: "Estimate memory, time and communication of a run on a cluster, and how many nodes are worthwhile.",

@@ -16,7 +16,7 @@ struct PlanTable {
         printScaling()
     }
 
-    private func line(_ name: String, _ text: String) { Swift.print("\(name.padded(to: 16))  \(text)") }
+    private func line(_ name: String, _ text: String) { printLine("\(name.padded(to: 16))  \(text)") }
 
     private func printSetup() {
         let step = plan.run.step
@@ -59,14 +59,14 @@ struct PlanTable {
     }
 
     private func printScaling() {
-        Swift.print("")
+        printLine("")
         let names = [
             "nodes", "ranks", "step, s", "hidden, s", "exposed, s", "images/s", "days", "core-hours", "speed-up",
         ]
-        Swift.print(row(names))
+        printLine(row(names))
         for run in plan.scaling {
             let step = run.step
-            Swift.print(
+            printLine(
                 row([
                     "\(step.nodes)", "\(step.ranks)", String(format: "%.4f", step.seconds),
                     String(format: "%.4f", step.hiddenSeconds),
@@ -76,7 +76,7 @@ struct PlanTable {
                 ]))
         }
         let paying = counted(plan.payingNodes, "node") + (plan.payingNodes == 1 ? " pays" : " pay")
-        Swift.print(
+        printLine(
             "\(paying), where twice as many have to be \(ScalingPlan.payingSpeedup) times as fast: \(plan.reason)")
     }
 

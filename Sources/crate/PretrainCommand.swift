@@ -72,12 +72,12 @@ struct PretrainCommand: ParsableCommand {
                     "\(training.run.files.run) holds no checkpoint",
                     hint: "check --run, or leave --resume out for initial values")
             }
-            print(isDrawn ? "images drawn for this, since there is no --data" : "shards of \(data)")
+            printLine(isDrawn ? "images drawn for this, since there is no --data" : "shards of \(data)")
             try debugRun(
                 configuration, data: data, checkpoint: newest?.path, threads: training.run.speed.threads,
                 products: training.run.speed.products,
                 dump: RunFile.debug.path(in: training.run.files.run)
-            ) { print($0) }
+            ) { printLine($0) }
         }
     }
 }

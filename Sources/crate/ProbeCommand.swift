@@ -43,9 +43,9 @@ struct ProbeCommand: ParsableCommand {
                 with: LinearProbe(neighbours: neighbours > 0 ? neighbours : nil), world: world
             ) { probe in
                 if json { return try printJSON(probe) }
-                if isFirst { print("layer  tokens  linear, %                 training, %   decay  neighbours, %") }
+                if isFirst { printLine("layer  tokens  linear, %                 training, %   decay  neighbours, %") }
                 isFirst = false
-                print(row(probe))
+                printLine(row(probe))
             }
         }
     }

@@ -71,13 +71,13 @@ struct ReconstructCommand: ParsableCommand {
                 let prefix = zeroPadded(first + index + 1, to: digits)
                 let path = directory.file("\(prefix)-\(picture.name).png")
                 try DurableFile.write(try PNGEncoder.encode(result.sideBySide()), to: path)
-                print("\(path): loss \(text(result.loss)), mean squared error \(text(result.meanSquaredError))")
+                printLine("\(path): loss \(text(result.loss)), mean squared error \(text(result.meanSquaredError))")
                 losses += result.loss
                 errors += result.meanSquaredError
             }
         }
         guard count > 0 else { throw Failure("\(data ?? "") holds no samples", hint: "shard some images") }
-        print(
+        printLine(
             "mean of \(count): loss \(text(losses / Double(count))), mean squared error \(text(errors / Double(count)))"
         )
     }

@@ -42,7 +42,7 @@ struct ReportCommand: ParsableCommand {
                 guard let report else { return }
                 let path = output ?? (directory as NSString).appendingPathComponent(RunFile.report.name)
                 try report.write(gallery, to: path)
-                print("\(path) holds the report")
+                printLine("\(path) holds the report")
             }
         }
     }

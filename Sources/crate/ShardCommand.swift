@@ -85,6 +85,7 @@ struct ShardCommand: ParsableCommand {
 
     func run() throws {
         try runWithWorld { world in
+            try world.requireEqual(["OUT": out])
             var line = ProgressLine(unit: "images", of: world)
             let job = try world.agree { try makeJob() }
             if world.rank == 0 { warn(of: job.unicodeTwins) }
@@ -128,14 +129,14 @@ struct ShardCommand: ParsableCommand {
     }
 
     private func report(_ summary: Sharding.Summary, made: Int, kept: Int, seconds: Double) {
-        print(
+        printLine(
             "\(counted(summary.images, "image")) of \(counted(summary.classes, "class")) in \(counted(summary.shards, "shard")), "
                 + "\(summary.bytes) bytes, \(summary.skipped) skipped, \(decimal(seconds)) s, "
                 + "\(Int(Double(made) / max(seconds, 1e-9))) images/s")
-        if kept > 0 { print("\(kept) shards were there from an earlier run.") }
-        if made == 0 && kept == 0 { print("All of it was there from an earlier run.") }
+        if kept > 0 { printLine("\(kept) shards were there from an earlier run.") }
+        if made == 0 && kept == 0 { printLine("All of it was there from an earlier run.") }
         if summary.skipped > 0 {
-            print("The skipped files and why: \(out)/\(Sharding.skippedFileName)")
+            printLine("The skipped files and why: \(out)/\(Sharding.skippedFileName)")
         }
     }
 }

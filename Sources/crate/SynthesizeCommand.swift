@@ -4,7 +4,7 @@ import Foundation
 import Images
 import Kernels
 
-struct SynthesizeCommand: ParsableCommand {
+struct SynthesizeCommand: SingleProcessCommand {
     static let configuration = CommandConfiguration(
         commandName: "synthesize",
         abstract: "Draw a labelled folder of images for experiments.",
@@ -63,7 +63,7 @@ struct SynthesizeCommand: ParsableCommand {
                 line.report(number + 1, of: images)
             }
         }
-        print(
+        printLine(
             "\(counted(images, "image")) of \(counted(classes, "class")) in \(out), \(decimal(line.seconds)) s, "
                 + "\(Int(Double(images) / max(line.seconds, 1e-9))) images/s")
     }

@@ -3,7 +3,7 @@ import Base
 import Shards
 import Training
 
-struct VerifyCommand: ParsableCommand {
+struct VerifyCommand: SingleProcessCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
         abstract: "Check shards, and make damaged ones again.",
@@ -37,7 +37,7 @@ struct VerifyCommand: ParsableCommand {
     func run() throws {
         let verifier = try jobs.map { try ShardVerifier(path: dir, jobs: $0) } ?? ShardVerifier(path: dir)
         var problems = self.problems(verifier)
-        for problem in problems { print(problem) }
+        for problem in problems { printLine("\(problem)") }
         if let source, problems.contains(where: { $0.shard != nil }) {
             let index = verifier.index
             let images = try ShardSource(
@@ -48,7 +48,7 @@ struct VerifyCommand: ParsableCommand {
                     line.report($0.done, of: $0.total, bytes: $0.bytes)
                 }
             }
-            for file in repaired { print("made again: \(dir)/\(file)") }
+            for file in repaired { printLine("made again: \(dir)/\(file)") }
             problems = self.problems(verifier)
         }
         guard problems.isEmpty else {
@@ -57,7 +57,7 @@ struct VerifyCommand: ParsableCommand {
                 hint: repair ? "shard the source again" : "make damaged shards again with --repair --source SOURCE")
         }
         let index = verifier.index
-        print(
+        printLine(
             "\(dir) is sound: \(counted(index.total, "sample")) of \(counted(index.classes.count, "class")) in \(counted(index.shards.count, "shard")), "
                 + "\(index.shards.reduce(0) { $0 + $1.bytes }) bytes")
     }

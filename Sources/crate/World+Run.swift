@@ -4,10 +4,12 @@ import Collectives
 import Foundation
 
 /// Starts MPI, runs `body`, and finalises MPI on all ranks. Rank 0 prints a failure of `body`, which is the same on all ranks, and all exit
-/// with code 1; an exit code that `body` throws is that of all ranks.
+/// with code 1; an exit code that `body` throws is that of all ranks. Ranks that were started with different commands or options
+/// are refused before.
 func runWithWorld(_ body: (World) throws -> Void) throws {
     let world = try World.start()
     do {
+        try world.requireSameStart()
         try body(world)
     } catch let code as ExitCode {
         world.finish()
@@ -20,15 +22,30 @@ func runWithWorld(_ body: (World) throws -> Void) throws {
     world.finish()
 }
 
-/// Prints `text` on standard error, prefixed with the program's name.
-func printError(_ text: String) {
-    try? FileHandle.standardError.write(contentsOf: Data("crate: \(text)\n".utf8))
+extension World {
+    /// The first thing that all ranks do together, whatever their commands are.
+    ///
+    /// Throws `Failure` on all ranks if one has another command than rank 0, or another option that all have to have. If a rank cannot start
+    /// its command, because of `failure`, all processes end here.
+    func requireSameStart(failure: StartFailure? = nil) throws {
+        guard size > 1 else { return }
+        let given = try? GivenArguments.ofProcess.get()
+        let word = given?.words.first ?? CommandLine.arguments.dropFirst().first
+        let command = word.map { "crate \($0.printable(limit: 40))" } ?? "crate"
+        StartFailure.endIfAny(failure, command: command, self)
+        try requireEqual(["command": command])
+        try requireEqual(given?.sharedSettings ?? [:])
+    }
 }
 
-/// Prints `value` as one line of JSON with snake-case keys.
-func printJSON(_ value: some Encodable) throws {
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    encoder.outputFormatting = [.sortedKeys]
-    print(String(decoding: try encoder.encode(value), as: UTF8.self))
+/// A command of one process, which several would only repeat.
+protocol SingleProcessCommand: ParsableCommand {}
+
+extension SingleProcessCommand {
+    /// Throws `Failure` if there are several processes.
+    func requireOneProcess() throws {
+        guard let size = Launcher.ofProcess.size, size > 1 else { return }
+        throw Failure(
+            "this command works in one process, and there are \(size) ranks", hint: "start it without mpirun")
+    }
 }

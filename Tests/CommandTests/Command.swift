@@ -55,9 +55,10 @@ struct RunningCommand {
         try withoutBlockedSignals { try process.run() }
     }
 
-    /// See the function `crate`. Rank 1 gets the additional options `onRankOne`.
+    /// See the function `crate`. Rank 1 gets the additional options `onRankOne`, or these arguments alone.
     static func crate(
-        _ arguments: [String], onRankOne: [String] = [], ranks: Int? = nil, seconds: Int = 120,
+        _ arguments: [String], onRankOne: [String] = [], alone isAlone: Bool = false, ranks: Int? = nil,
+        seconds: Int = 120,
         killedAfter: Duration? = nil, environment added: [String: String] = [:]
     ) throws -> RunningCommand {
         let launcher = ranks.map { ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "\($0)"] }
@@ -69,7 +70,8 @@ struct RunningCommand {
         let limit = killedAfter.map { ["-s", "KILL", "\($0 / .seconds(1))"] } ?? ["-k", "5", "\(seconds)"]
         // Not mpirun's syntax of two commands with a colon: the mpirun of Open MPI 5.0.7 crashes on it.
         let more = onRankOne.joined(separator: " ")
-        let script = #"[ "$OMPI_COMM_WORLD_RANK" != 1 ] || set -- "$@" \#(more); exec "$@""#
+        let common = isAlone ? #""$1""# : #""$@""#
+        let script = #"[ "$OMPI_COMM_WORLD_RANK" != 1 ] || set -- \#(common) \#(more); exec "$@""#
         let shell = onRankOne.isEmpty ? [] : ["bash", "-c", script, "bash"]
         return try RunningCommand(
             ["timeout"] + limit + (launcher ?? []) + shell + [program] + arguments, environment: environment)

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Status output: a line updated in place on a terminal, separate lines elsewhere.
+/// Status output: a line updated in place on a terminal, separate lines elsewhere. Every text becomes a line that a terminal can show.
 package struct StatusLine: Sendable {
     /// Whether the line is updated in place.
     package let isTerminal: Bool
@@ -15,13 +15,13 @@ package struct StatusLine: Sendable {
 
     /// Replaces the previous status, or appends a line.
     package mutating func show(_ text: String) {
-        write(isTerminal ? Self.clearing + text : text + "\n")
+        write(isTerminal ? Self.clearing + text.printableLine : text.printableLine + "\n")
         isOpen = isTerminal
     }
 
     /// Prints a permanent line.
     package mutating func say(_ text: String) {
-        write((isTerminal ? Self.clearing : "") + text + "\n")
+        write((isTerminal ? Self.clearing : "") + text.printableLine + "\n")
         isOpen = false
     }
 

@@ -14,6 +14,9 @@ extension String {
     /// written as `\u{...}`, and what is longer than 400 characters is shortened in its middle. For texts from outside the program.
     package var printable: String { printable(limit: 400) }
 
+    /// The same for a whole line, in which a path or two have their place.
+    package var printableLine: String { printable(limit: 10_000) }
+
     package func printable(limit: Int) -> String {
         var scalars = unicodeScalars.prefix(limit + 1).count <= limit ? Array(unicodeScalars) : []
         if scalars.isEmpty && !isEmpty {

@@ -25,7 +25,8 @@ package func debugRun(
             + "\(configuration.precision.rawValue), \(counted(threads, "thread"))")
     say(checkpoint.map { "parameters of \($0)" } ?? "initial parameters, seed \(configuration.seed)")
 
-    say("\n1. values")
+    say("")
+    say("1. values")
     try requireFinite(session.findBadValue(), dump)
     let loss = session.computeGradients()
     try requireFinite(session.findBadGradient(), dump)
@@ -43,8 +44,9 @@ package func debugRun(
         note("a second pass over the same batch gives different bits", hint: "test the memory of this machine")
     }
 
+    say("")
     say(
-        "\n2. gradients against differences of the loss (worst relative error, judged of tried; \(GradientCheck.tolerance) passes)"
+        "2. gradients against differences of the loss (worst relative error, judged of tried; \(GradientCheck.tolerance) passes)"
     )
     try session.computeExactGradients()
     let checks = try session.checkGradients { check in
@@ -58,7 +60,8 @@ package func debugRun(
             hint: "look for a bug in the backward pass of its layer")
     }
 
-    say("\n3. training on one batch repeatedly, learning rate \(String(format: "%.2e", configuration.schedule.peak))")
+    say("")
+    say("3. training on one batch repeatedly, learning rate \(String(format: "%.2e", configuration.schedule.peak))")
     let fit = try overfit(session, dump, say)
     if fit.last > 0.98 * fit.first {
         note(
@@ -68,7 +71,8 @@ package func debugRun(
     tellSeconds(fit.seconds, say)
     for problem in problems { say("wrong: \(problem)") }
     if let first = problems.first { throw first }
-    say("\nnothing is wrong")
+    say("")
+    say("nothing is wrong")
 }
 
 private let overfitSteps = 30
@@ -100,7 +104,8 @@ private func overfit(
 }
 
 private func tellSeconds(_ seconds: StepSeconds, _ say: (String) -> Void) {
-    say("\n4. where the time of a step goes")
+    say("")
+    say("4. where the time of a step goes")
     for part in StepPart.allCases where seconds[part] > 0 {
         say(
             String(

@@ -1,3 +1,4 @@
+import Base
 import CKernels
 import Foundation
 
@@ -17,9 +18,18 @@ package struct KernelSet: @unchecked Sendable {
         self.functions = functions.pointee
     }
 
-    /// The set in use: CRATE_KERNELS in the environment, if the processor has it, or else the fastest.
-    package static let current =
-        ProcessInfo.processInfo.environment["CRATE_KERNELS"].flatMap { KernelSet($0) } ?? KernelSet(nil)!
+    private static let choice = ProcessInfo.processInfo.environment["CRATE_KERNELS"]
+
+    /// The set in use: CRATE_KERNELS in the environment, or else the fastest.
+    package static let current = choice.flatMap { KernelSet($0) } ?? KernelSet(nil)!
+
+    /// Throws `Failure` if the environment chooses a set that this processor does not have.
+    package static func requireChoice() throws {
+        guard let choice, KernelSet(choice) == nil else { return }
+        throw Failure(
+            "CRATE_KERNELS is \(choice), and this processor has no such kernels",
+            hint: "unset it, or choose amx, avx512_bf16, avx512, avx2 or portable")
+    }
 }
 
 @inline(__always)

@@ -76,6 +76,7 @@ package func evaluateCheckpoint(
     let loader = try loaded.loader(
         of: data, maskRatio: maskRatio ?? loaded.stored.maskRatio, isLabelled: true, world: world)
     let result = try evaluate(loaded.replica, loader: loader, chunk: loaded.replica.capacity, world: world)
+    try loaded.requireFinite("losses", result.loss.isFinite)
     return CheckpointEvaluation(
         result: result, samples: loader.count, file: loaded.file, warnings: loaded.warnings)
 }
