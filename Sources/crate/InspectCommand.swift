@@ -38,7 +38,7 @@ struct InspectCommand: ParsableCommand {
         )
         print("pixels    mean \(numbers(index.mean)), deviation \(numbers(index.std))")
         if let recipe = index.recipe {
-            let part = recipe.source.within.map { ", \($0)" } ?? ""
+            let part = recipe.source.within.map { ", \($0.printable)" } ?? ""
             let order = recipe.shuffle.map { "mixed by \($0)" } ?? "in its order"
             print(
                 "source    \(recipe.source.kind.rawValue)\(part): \(counted(recipe.source.images, "image")), \(order), "
@@ -65,7 +65,8 @@ struct InspectCommand: ParsableCommand {
     }
 
     private func printHistogram(_ directory: inout ShardDirectory) throws {
-        let classes = directory.index.classes
+        // Names of others, which could hold sequences that a terminal obeys.
+        let classes = directory.index.classes.map { $0.printable(limit: 200) }
         var counts = [Int](repeating: 0, count: classes.count)
         var without = 0
         for sample in 0..<directory.count {

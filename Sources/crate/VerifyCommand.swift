@@ -37,7 +37,7 @@ struct VerifyCommand: ParsableCommand {
     func run() throws {
         let verifier = try jobs.map { try ShardVerifier(path: dir, jobs: $0) } ?? ShardVerifier(path: dir)
         var problems = self.problems(verifier)
-        for problem in problems { print(problem) }
+        for problem in problems { print(problem.description.printable) }
         if let source, problems.contains(where: { $0.shard != nil }) {
             let index = verifier.index
             let images = try ShardSource(
