@@ -77,6 +77,32 @@ import Testing
         }
     }
 
+    /// Names of classes and files with sequences that a terminal obeys.
+    @Test func namesAreShownAsText() throws {
+        try withTemporaryDirectory { path in
+            try draw(6, path)
+            let name = "red\u{1b}[31m\nfake line"
+            try #require(rename("\(path)/images/class-01", "\(path)/images/\(name)") == 0)
+            try Data("text".utf8).write(to: URL(fileURLWithPath: "\(path)/images/\(name)/\u{1b}]0;title"))
+            try #require(try crate(["shard", "\(path)/images", "\(path)/out"] + options).status == 0)
+            let skipped = try String(contentsOfFile: "\(path)/out/skipped.txt", encoding: .utf8)
+            #expect(skipped.split(separator: "\n").count == 3 && skipped.contains("red\\u{1b}[31m\\u{a}fake line/"))
+            let shown = try crate(["inspect", "\(path)/out"])
+            #expect(shown.status == 0 && shown.output.contains("red\\u{1b}[31m\\u{a}fake line  2  "), "\(shown.output)")
+            // Another order of the classes, so that each label contradicts its key.
+            let index = "\(path)/out/index.json"
+            let text = try String(contentsOfFile: index, encoding: .utf8)
+            let swapped = text.replacing("\"class-00\",", with: "\"class-xx\",").replacing(
+                #/ *"indexChecksum".*\n/#, with: ""
+            )
+            .replacing("\"red", with: "\"blue")
+            try Data(swapped.utf8).write(to: URL(fileURLWithPath: index))
+            let verified = try crate(["verify", "\(path)/out"])
+            #expect(verified.status == 1 && verified.output.contains("is red\\u{1b}[31m"), "\(verified.output)")
+            for text in [skipped, shown.output, verified.output, verified.errors] { #expect(!text.contains("\u{1b}")) }
+        }
+    }
+
     @Test func namesOfTwoUnicodeFormsAreToldInALine() throws {
         try withTemporaryDirectory { path in
             try draw(6, path)

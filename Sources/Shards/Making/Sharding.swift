@@ -161,8 +161,8 @@ package struct Sharding: Sendable {
     private func writeSkipped(_ skipped: [ShardRecord.Skipped]) throws {
         var text = ""
         for file in skipped {
-            // One line per file, whatever its name.
-            text += file.key.map { $0.isNewline || $0 == "\t" ? "?" : String($0) }.joined() + "\t" + file.reason + "\n"
+            // One line per file, whatever its name, and nothing that a terminal would obey.
+            text += file.key.printable(limit: 4096) + "\t" + file.reason.printable + "\n"
         }
         try DurableFile.write([UInt8](text.utf8), to: path(Sharding.skippedFileName))
     }

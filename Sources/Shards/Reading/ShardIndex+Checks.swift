@@ -49,8 +49,9 @@ extension ShardIndex.Shard {
     func checkFile(directory: String) throws {
         let path = path(in: directory)
         var status = stat()
-        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            throw Failure("\(path) is missing", hint: restoreHint)
+        guard stat(path, &status) == 0 else { throw Failure("\(path) is missing", hint: restoreHint) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw Failure("\(path) is not a regular file", hint: restoreHint)
         }
         guard Int(status.st_size) == bytes else {
             throw Failure("\(path) has \(status.st_size) bytes and should have \(bytes)", hint: restoreHint)
