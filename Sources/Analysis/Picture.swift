@@ -15,17 +15,15 @@ package struct Picture: Sendable {
 }
 
 extension Picture {
+    /// Of a file, far above what the largest image takes.
+    private static let byteLimit = 1 << 30
+
     /// The image file `path`, framed for an input of `side` pixels as in evaluation. Throws `Failure` if it cannot be
     /// read.
     package init(file path: String, side: Int, key: Int) throws {
+        let contents = try RegularFile.contents(of: path, limit: Self.byteLimit)
         do {
-            var isDirectory: ObjCBool = false
-            _ = FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
-            guard !isDirectory.boolValue else {
-                throw Failure("is a directory", hint: "name the JPEG or PNG files in it")
-            }
-            guard let contents = FileManager.default.contents(atPath: path) else { throw systemFailure("cannot open") }
-            image = try ImageDecoder.decode([UInt8](contents))
+            image = try ImageDecoder.decode(contents)
         } catch {
             let failure = Failure(from: error)
             throw Failure("\(path): \(failure.problem)", hint: failure.hint)

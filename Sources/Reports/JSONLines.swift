@@ -1,3 +1,4 @@
+import Base
 import Foundation
 
 /// A JSON Lines file, such as a log that is still being written.
@@ -12,9 +13,11 @@ enum JSONLines {
 
     private static let newline = UInt8(ascii: "\n")
 
-    /// Calls `body` with each object of the file, in order; a file that cannot be opened has none.
+    /// Calls `body` with each object of the file, in order; what is no file that can be opened has none.
     static func read(_ path: String, _ body: ([String: JSONValue]) -> Void) -> Damage {
-        guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe) else {
+        guard (try? RegularFile(path).byteCount) != nil,
+            let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
+        else {
             return Damage()
         }
         return data.withUnsafeBytes { bytes in
