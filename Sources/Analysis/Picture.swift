@@ -15,6 +15,9 @@ package struct Picture: Sendable {
 }
 
 extension Picture {
+    /// Of a file, far above what the largest image takes.
+    private static let byteLimit = 1 << 30
+
     /// The image file `path`, framed for an input of `side` pixels as in evaluation. Throws `Failure` if it cannot be
     /// read.
     package init(file path: String, side: Int, key: Int) throws {
@@ -23,10 +26,11 @@ extension Picture {
         guard !isDirectory.boolValue else {
             throw Failure("\(path) is a directory", hint: "name the JPEG or PNG files in it")
         }
-        let contents = try RegularFile.contents(of: path, limit: 1 << 30)
+        let contents = try RegularFile.contents(of: path, limit: Self.byteLimit)
         do {
             image = try ImageDecoder.decode(contents)
-        } catch let failure as Failure {
+        } catch {
+            let failure = Failure(from: error)
             throw Failure("\(path): \(failure.problem)", hint: failure.hint)
         }
         framing = Framing.evaluation(width: image.width, height: image.height, side: side)

@@ -13,7 +13,7 @@ enum JSONLines {
 
     private static let newline = UInt8(ascii: "\n")
 
-    /// Calls `body` with each object of the file, in order; a file that cannot be opened has none.
+    /// Calls `body` with each object of the file, in order; what is no file that can be opened has none.
     static func read(_ path: String, _ body: ([String: JSONValue]) -> Void) -> Damage {
         guard let data = try? RegularFile.contents(of: path, limit: 1 << 36) else { return Damage() }
         return data.withUnsafeBytes { bytes in

@@ -67,4 +67,17 @@ import Testing
             #expect(try logged("loss", "\(path)/run").count == 40, "the run is unchanged")
         }
     }
+
+    /// The class token of a young run is small, and the norm behind it makes the loss curved over the length of a difference.
+    @Test(arguments: [2, 4]) func gradientOfASmallTokenIsSound(heads: Int) throws {
+        try withShards { path in
+            for seed in ["0", "1", "2"] {
+                let run = "\(path)/run\(seed)"
+                let options = ["--steps", "2", "--dim", "16", "--heads", "\(heads)", "--seed", seed, "--run", run]
+                try #require(try crate(pretrainArguments(path, run: "run", options)).status == 0)
+                let result = try crate(["pretrain", "--debug", "--resume", "--run", run])
+                #expect(!result.output.contains("WRONG"), "\(result.output)")
+            }
+        }
+    }
 }

@@ -107,6 +107,24 @@ import Testing
         }
     }
 
+    /// Opening a FIFO waits for its writer.
+    @Test func fifoInPlaceOfAFileIsRefused() throws {
+        try withShards { path in
+            try #require(try crate(pretrainArguments(path, run: "run", ["--steps", "1"])).status == 0)
+            try #require(mkfifo("\(path)/fifo.json", 0o600) == 0)
+            let plan = ["plan", "--images", "1000", "--bench", "\(path)/fifo.json"]
+            try expectFailure("is not a regular file", plan, ranks: 1)
+            let attention = [
+                "attention", "--checkpoint", "\(path)/run", "--output", "\(path)/maps", "\(path)/fifo.json",
+            ]
+            try expectFailure("is not a regular file", attention)
+            try FileManager.default.removeItem(atPath: "\(path)/run/log.jsonl")
+            try #require(mkfifo("\(path)/run/log.jsonl", 0o600) == 0)
+            let report = try crate(["report", "\(path)/run", "--samples", "0"], seconds: 10)
+            #expect(report.status != 124, "exit code \(report.status)")
+        }
+    }
+
     @Test func wrongOptionIsReportedOnce() throws {
         let result = try crate(["pretrain", "--no-such-option"], ranks: 2, seconds: 10)
         #expect(result.status != 0)

@@ -98,10 +98,10 @@ import Testing
                 ("--latency -1 is outside", rate + ["--latency=-1"]),
                 ("--fraction 2 is outside", rate + ["--fraction", "2"]),
                 ("--images 0 is outside", rate + ["--images", "0"]),
-                ("cannot read \(path)/none.json", ["--bench", "\(path)/none.json"]),
+                ("cannot open \(path)/none.json", ["--bench", "\(path)/none.json"]),
                 ("other.json was not written by crate bench", ["--bench", "\(path)/other.json"]),
                 ("empty.json was not written by crate bench", ["--bench", "\(path)/empty.json"]),
-                ("cannot read \(path)", ["--bench", path]),
+                ("\(path) is not a regular file", ["--bench", path]),
                 ("--dim", rate + ["--dim", "99999999"]),
             ]
             for (text, arguments) in cases {

@@ -71,8 +71,11 @@ extension DebugSession {
         }
     }
 
-    /// The relative error of `slope`, the derivative of the loss along `direction`; nil if the loss hardly changes. The
-    /// smallest over three step lengths: long ones suffer from curvature, short ones from rounding.
+    /// The relative error of `slope`, the derivative of the loss along `direction`; nil if the loss hardly changes, or changes in another
+    /// way at each length. The smallest over three step lengths: long ones suffer from curvature, short ones from rounding.
+    ///
+    /// Where none of them gives the slope, as for a small token in front of a norm, or near thresholds of ISTA, shorter ones are taken, down to
+    /// where the change of the loss is below the bound of its rounding, of which most cancels. The last two have to agree.
     private func error(
         of slope: Double, along direction: [Double], at values: UnsafeMutablePointer<Float>, step: Double,
         _ base: Double, _ exact: borrowing Replica
@@ -84,17 +87,35 @@ extension DebugSession {
             exact.parametersChanged()
             return self.loss(exact)
         }
+        func difference(_ length: Double) -> Double { (loss(length) - loss(-length)) / (2 * length) }
+        func relativeError(_ difference: Double) -> Double {
+            let error = abs(difference - slope) / max(abs(slope), abs(difference))
+            return error.isNaN ? .infinity : error
+        }
         // Approximate rounding error of the loss.
         let noise = 2e-7 * abs(base)
-        var least: Double?
-        for length in [step, step / 4, step / 16] {
-            let difference = (loss(length) - loss(-length)) / (2 * length)
-            // The larger of the two slopes must exceed the noise.
-            guard max(abs(slope), abs(difference)) * 2 * length > 100 * noise else { continue }
-            let error = abs(difference - slope) / max(abs(slope), abs(difference))
-            least = min(least ?? .infinity, error.isNaN ? .infinity : error)
-            if let least, least <= GradientCheck.tolerance / 5 { break }
+        /// Whether the larger of the two slopes exceeds the noise by `factor`.
+        func exceedsNoise(_ difference: Double, _ length: Double, by factor: Double) -> Bool {
+            max(abs(slope), abs(difference)) * 2 * length > factor * noise
         }
-        return least
+        var (least, last): (Double?, Double?)
+        var length = step
+        for _ in 0..<3 {
+            let difference = difference(length)
+            defer { length /= 4 }
+            last = difference
+            guard exceedsNoise(difference, length, by: 100) else { continue }
+            least = min(least ?? .infinity, relativeError(difference))
+            if let least, least <= GradientCheck.tolerance / 5 { return least }
+        }
+        guard let least, least > GradientCheck.tolerance, least.isFinite, var last else { return least }
+        var change = Double.infinity
+        while exceedsNoise(last, length, by: 1) {
+            let shorter = difference(length)
+            change = abs(shorter - last) / max(abs(shorter), abs(last))
+            last = shorter
+            length /= 4
+        }
+        return change <= GradientCheck.tolerance / 2 ? min(least, relativeError(last)) : nil
     }
 }

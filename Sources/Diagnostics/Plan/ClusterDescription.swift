@@ -117,10 +117,7 @@ package struct MeasuredRates: Equatable, Sendable {
     }
 
     private static func read(_ path: String) throws -> BenchmarkResult {
-        guard let file = FileHandle(forReadingAtPath: path), let data = try? file.read(upToCount: 1 << 20) ?? Data()
-        else {
-            throw Failure("cannot read \(path)", hint: "write it with crate bench --json > \(path)")
-        }
+        let data = Data(try RegularFile.contents(of: path, limit: 1 << 20))
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
         guard let result = try? decoder.decode(BenchmarkResult.self, from: data) else { throw isNone(path) }
