@@ -146,6 +146,28 @@ import Testing
         #expect(try crate(["checkpoint", "verify", run]).status == 0, "\(what)")
     }
 
+    /// Whatever does not end a run does not change it: reads and writes of a few bytes at a time, leftovers that cannot be removed, and
+    /// calls that a signal interrupts.
+    @Test func poorFileSystemsGiveTheSameBytes() throws {
+        try withShards(train: 32) { path in
+            let options = ["--dim", "12", "--depth", "1", "--steps", "4", "--save-every", "1steps", "--keep", "1"]
+            let whole = try crate(pretrainArguments(path, run: "whole", options))
+            try #require(whole.status == 0, "\(whole.errors)")
+            let poor = [
+                "short": ["CALLS": "read,write", "SHORT": "1"],
+                "busy": ["CALLS": "unlink,rmdir", "FIRST": "1", "LAST": "1000000", "ERRNO": "\(EBUSY)"],
+                "interrupted": ["CALLS": "read,write", "FIRST": "20", "ERRNO": "\(EINTR)"],
+            ]
+            for (kind, settings) in poor {
+                let environment = try FaultyFiles.environment(settings.merging(["PATH": "/\(kind)/"]) { $1 })
+                let result = try crate(pretrainArguments(path, run: kind, options), environment: environment)
+                #expect(result.status == 0, "\(kind): \(result.errors)")
+                #expect(try bytes("\(path)/\(kind)", step: 4) == bytes("\(path)/whole", step: 4), "\(kind)")
+                #expect(try crate(["checkpoint", "verify", "\(path)/\(kind)"]).status == 0)
+            }
+        }
+    }
+
     /// Syncs of two seconds, while the ranks give each other up after four without progress.
     @Test func slowDiskIsNotAStall() throws {
         try withShards { path in

@@ -5,6 +5,7 @@
 //   FAULTY_FIRST, FAULTY_LAST   numbers of the affected calls that fail, counted from 1 (default: none; LAST is FIRST)
 //   FAULTY_ERRNO   the error (default: EIO)
 //   FAULTY_DELAY   microseconds that every affected call waits
+//   FAULTY_SHORT   affected reads and writes stop after 1 to 7 bytes, as a signal may make them
 //   FAULTY_LIST    a file to which the name of every affected call is appended
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -22,6 +23,8 @@
 #include <unistd.h>
 
 static atomic_long calls;
+/// Whether the current call is one of those.
+static _Thread_local int is_affected;
 
 static long number(const char *name, long otherwise) {
     const char *text = getenv(name);
@@ -42,7 +45,8 @@ static int is_named(const char *call) {
 /// Whether this call is to fail; then `errno` is set.
 static int fails(const char *call, const char *path) {
     const char *part = getenv("FAULTY_PATH");
-    if (!part || !path || !strstr(path, part) || !is_named(call)) return 0;
+    is_affected = part && path && strstr(path, part) && is_named(call);
+    if (!is_affected) return 0;
     long current = atomic_fetch_add(&calls, 1) + 1, first = number("FAULTY_FIRST", 0);
     const char *list = getenv("FAULTY_LIST");
     if (list) {
@@ -63,9 +67,16 @@ static int fails_on(const char *call, int file) {
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", file);
     ssize_t length = readlink(link, path, sizeof path - 1);
-    if (length < 0) return 0;
-    path[length] = 0;
+    path[length < 0 ? 0 : length] = 0;
     return fails(call, path);
+}
+
+/// How many of `count` bytes a call reads or writes.
+static size_t shortened(size_t count) {
+    static atomic_uint turn;
+    if (!is_affected || !getenv("FAULTY_SHORT")) return count;
+    size_t limit = 1 + atomic_fetch_add(&turn, 1) % 7;
+    return count < limit ? count : limit;
 }
 
 #define NEXT(type, name) ((type)dlsym(RTLD_NEXT, name))
@@ -85,17 +96,17 @@ OPEN(open64)
     ssize_t name(int file, void *bytes, size_t count, off_t offset) {                                                  \
         return fails_on("read", file)                                                                                  \
                    ? -1                                                                                                \
-                   : NEXT(ssize_t(*)(int, void *, size_t, off_t), #name)(file, bytes, count, offset);                  \
+                   : NEXT(ssize_t(*)(int, void *, size_t, off_t), #name)(file, bytes, shortened(count), offset);       \
     }
 PREAD(pread)
 PREAD(pread64)
 
 ssize_t read(int file, void *bytes, size_t count) {
-    return fails_on("read", file) ? -1 : NEXT(ssize_t(*)(int, void *, size_t), "read")(file, bytes, count);
+    return fails_on("read", file) ? -1 : NEXT(ssize_t(*)(int, void *, size_t), "read")(file, bytes, shortened(count));
 }
 
 ssize_t write(int file, const void *bytes, size_t count) {
-    return fails_on("write", file) ? -1 : NEXT(ssize_t(*)(int, const void *, size_t), "write")(file, bytes, count);
+    return fails_on("write", file) ? -1 : NEXT(ssize_t(*)(int, const void *, size_t), "write")(file, bytes, shortened(count));
 }
 
 int fsync(int file) { return fails_on("fsync", file) ? -1 : NEXT(int (*)(int), "fsync")(file); }

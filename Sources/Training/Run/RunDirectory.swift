@@ -65,6 +65,8 @@ package struct RunDirectory: Sendable {
         settings.options["micro-batch"] = "\(configuration.microBatch)"
         settings.resolved = try configuration.fields
         try settings.write(run: path)
+        // Of interrupted processes. Another command may be writing a report.
+        DurableFile.removePartials(in: path, olderThan: 86_400)
         for file in [logPath, measuresPath] { try keepLines(of: file, through: newest?.manifest.step ?? -1) }
         return newest
     }
