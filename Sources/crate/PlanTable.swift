@@ -27,7 +27,7 @@ struct PlanTable {
         line(
             "run",
             String(
-                format: "%d steps, %.3g days, %.3g core-hours, %.4g images/s", plan.steps, plan.run.days,
+                format: "%ld steps, %.3g days, %.3g core-hours, %.4g images/s", plan.steps, plan.run.days,
                 plan.run.coreHours, plan.run.imagesPerSecond))
     }
 

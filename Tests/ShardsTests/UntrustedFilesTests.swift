@@ -34,6 +34,20 @@ import Testing
         }
     }
 
+    @Test func fewerImagesThanSamplesAreRefused() throws {
+        try withShards { out in
+            try editIndex(of: out) { index in
+                var recipe = try #require(index["recipe"] as? [String: Any])
+                var source = try #require(recipe["source"] as? [String: Any])
+                source["images"] = 8
+                recipe["source"] = source
+                index["recipe"] = recipe
+            }
+            #expect(
+                try failure { _ = try ShardVerifier(path: out) }.problem.contains("more samples than the source had"))
+        }
+    }
+
     /// Sizes that fit together, and that no file has: 2^48 bytes a shard.
     @Test func sizesAreHeldAgainstTheFiles() throws {
         try withShards { out in
@@ -46,6 +60,7 @@ import Testing
                 }
                 index["shards"] = shards
                 index["total"] = many * shards.count
+                index["recipe"] = nil
             }
             #expect(try failure { _ = try ShardIndex.read(directory: out) }.problem.contains("too many bytes"))
             try editShard(0, of: out) { $0["bytes"] = 1 << 47 }

@@ -33,7 +33,7 @@ extension HDF5File {
                 }
                 let text = ExactName(String(decoding: names[name..<end], as: UTF8.self))
                 guard headers.updateValue(header, forKey: text) == nil else {
-                    throw HDF5Problem("two objects are called /\(text.text)")
+                    throw HDF5Problem("two objects are called /\(text.text.printable)")
                 }
             }
         }

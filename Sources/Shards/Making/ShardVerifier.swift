@@ -109,7 +109,8 @@ extension ShardVerifier {
                 let label = reader.label(sample: sample)
                 if label >= 0 && !key.utf8.starts(with: (index.classes[label] + "/").utf8) {
                     found.append(
-                        "sample \(sample) of \(reader.path) is \(key), but its label says \(index.classes[label])")
+                        "sample \(sample) of \(reader.path) is \(key.printable), but its label says \(index.classes[label].printable)"
+                    )
                 }
             } catch {
                 found.append(Failure(from: error).problem)

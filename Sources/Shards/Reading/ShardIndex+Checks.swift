@@ -38,6 +38,8 @@ extension ShardIndex {
         }
         try requireThat(
             Set(shards.map { ExactName($0.file) }).count == shards.count, "two shards have the same file")
+        try requireThat(
+            recipe.map { sum <= $0.source.images } ?? true, "there are more samples than the source had images")
         try requireThat(total == sum, "the total \(total) is not the sum of the shards' samples, \(sum)")
     }
 }

@@ -36,7 +36,7 @@ struct Progress {
         guard line.isTerminal || isDue else { return }
         let left = Double(totalSteps - step) * (secondsPerStep ?? 0)
         let text = String(
-            format: "step %d/%d  epoch %.2f  loss %.4f  lr %.2e  %.1f images/s  %@ left", step, totalSteps,
+            format: "step %ld/%ld  epoch %.2f  loss %.4f  lr %.2e  %.1f images/s  %@ left", step, totalSteps,
             entry.epoch ?? .nan, entry.loss ?? .nan, entry.lr ?? .nan, images / self.seconds, readableDuration(left))
         if isDue { (images, self.seconds) = (0, 0) }
         line.show(text)

@@ -235,8 +235,8 @@ private func summary(_ configuration: TrainingConfiguration, _ model: Model, ran
     let head = configuration.classification.map { ", \($0.labels.classes) classes" }
     return String(
         format:
-            "%@, %.1f M parameters (width %d, depth %d%@, %d heads), images of %d pixels in patches of %d, %d samples, "
-            + "%d steps of %d, peak lr %.2e",
+            "%@, %.1f M parameters (width %d, depth %d%@, %d heads), images of %d pixels in patches of %d, %ld samples, "
+            + "%ld steps of %ld, peak lr %.2e",
         counted(ranks, "rank"), Double(model.layout.parameterCount) / 1e6, shape.dim, shape.depth,
         head ?? " + \(shape.decoderDepth)", shape.heads, shape.imageSize, shape.patchSize, configuration.sampleCount,
         schedule.totalSteps,
