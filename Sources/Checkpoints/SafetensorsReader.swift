@@ -72,13 +72,13 @@ private func readHeader(_ file: borrowing RegularFile) throws -> (dataStart: Int
     var length: UInt64 = 0
     guard try withUnsafeMutableBytes(of: &length, { try file.read(into: $0, at: 0) }) == 8 else {
         throw Failure(
-            "\(path) is not a safetensors file: it has \(fileBytes) bytes",
+            "\(path) is not a valid safetensors file: it has \(fileBytes) bytes",
             hint: "check that it is a complete .safetensors file")
     }
     length = UInt64(littleEndian: length)
     guard length <= min(SafetensorsHeader.largestHeader, fileBytes - 8) else {
         throw Failure(
-            "\(path) is not a safetensors file: it does not begin with the length of a header",
+            "\(path) is not a valid safetensors file: it does not begin with the length of a header",
             hint: "check that it is a complete .safetensors file")
     }
     let dataStart = 8 + Int(length)

@@ -151,7 +151,13 @@ private let launch = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             command.wait { exists("\(path)/\(name)/log.jsonl") }
             mpirun = try command.identifier(marker: "\(path)/\(name)", isMpirun: true)
             ranks = try [0, 1].map { [command] in try command.identifier(marker: "\(path)/\(name)", rank: $0) }
-            segments = mapped(ranks[0]).filter { $0.contains("_segment.") }
+            // A mapping can be missed while others change.
+            var found: [String] = []
+            command.wait { [ranks] in
+                found = mapped(ranks[0]).filter { $0.contains("_segment.") }
+                return found.count == 2
+            }
+            segments = found
             // The directories of Open MPI 4 and 5.
             sessions = Set(
                 mapped(mpirun).compactMap {

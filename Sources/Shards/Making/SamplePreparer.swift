@@ -23,7 +23,8 @@ struct SamplePreparer: ~Copyable {
 
     /// Reads, decodes and frames an image of `source`, and encodes it.
     ///
-    /// The statistics are those of the pixels before JPEG encoding. Throws `Failure` if the source itself cannot be read.
+    /// The statistics are those of the pixels before JPEG encoding. Throws `Failure` if the source itself cannot be read, or the memory for
+    /// an image is not free.
     mutating func prepare(_ item: ShardSource.Item, of source: ShardSource) throws -> PreparedSample {
         var taken = 0
         defer { memory.giveBack(taken) }
@@ -31,7 +32,15 @@ struct SamplePreparer: ~Copyable {
             let contents = try source.contents(of: item)
             let image = try source.image(contents, pixelLimit: pixelLimit) { header in
                 let bytes = header.decodingBytes + encodingBytes(header)
-                try memory.take(bytes)
+                do {
+                    try memory.take(bytes)
+                } catch let failure as Failure {
+                    // Not left out: which images are in a shard must not depend on the machine.
+                    throw MachineFailure(
+                        Failure(
+                            "\(source.key(of: item)): \(failure.problem)",
+                            hint: "free some, or leave such images out by --max-pixels"))
+                }
                 taken = bytes
             }
             switch format {
