@@ -184,7 +184,8 @@ private func setAge(_ seconds: Double, of path: String) throws {
 
 /// The files that a process has mapped.
 private func mapped(_ process: Int32) -> [String] {
-    let maps = (try? String(contentsOfFile: "/proc/\(process)/maps", encoding: .utf8)) ?? ""
+    // Foundation may stop in the middle of a file whose size the kernel does not say.
+    let maps = (try? run(["cat", "/proc/\(process)/maps"]).output) ?? ""
     let paths = maps.split(separator: "\n").compactMap { line in line.firstIndex(of: "/").map { String(line[$0...]) } }
     return Set(paths).sorted()
 }
