@@ -175,9 +175,15 @@ private struct Example: ~Copyable {
                 let failure = #expect(throws: Failure.self, "\(text)") { try store.verify(path) }
                 #expect(failure?.problem == "\(manifest) is damaged", "\(text)")
             }
-            unlink(manifest)
-            try #require(mkfifo(manifest, 0o600) == 0)
-            #expect(throws: Failure.self) { try store.verify(path) }
+            try DurableFile.write(Array(good.utf8), to: manifest)
+            _ = try store.verify(path)
+            // A FIFO, which nobody writes to.
+            for file in ["\(path)/model.safetensors", manifest] {
+                unlink(file)
+                try #require(mkfifo(file, 0o600) == 0)
+                #expect(throws: Failure.self) { try store.verify(path) }
+                #expect(throws: Failure.self) { try SafetensorsReader(path: file) }
+            }
         }
     }
 

@@ -168,6 +168,24 @@ import Testing
         }
     }
 
+    /// What must survive a power cut is synced: the log before a checkpoint counts, and every directory that has a new name.
+    @Test func whatCountsIsOnTheDisk() throws {
+        try withShards(train: 32) { path in
+            let list = "\(NSTemporaryDirectory())/syncs-\(UUID().uuidString)"
+            defer { try? FileManager.default.removeItem(atPath: list) }
+            let environment = try FaultyFiles.environment(["PATH": "/run", "CALLS": "fsync,rename", "LIST": list])
+            let result = try crate(pretrainArguments(path, run: "run", ["--steps", "1"]), environment: environment)
+            try #require(result.status == 0, "\(result.errors)")
+            let calls = try String(contentsOfFile: list, encoding: .utf8).split(separator: "\n").map(String.init)
+            let step = "\(path)/run/checkpoints/step-0000000001"
+            let renamed = try #require(calls.firstIndex(of: "rename \(step)"))
+            let log = try #require(calls[..<renamed].lastIndex(of: "fsync \(path)/run/log.jsonl"))
+            #expect(calls[..<log].contains("fsync \(path)/run"), "the directory of the log and of checkpoints")
+            #expect(calls[..<renamed].contains { $0.hasPrefix("fsync \(step).") && $0.hasSuffix(".partial") })
+            #expect(calls[renamed...].contains("fsync \(path)/run/checkpoints"))
+        }
+    }
+
     /// Syncs of two seconds, while the ranks give each other up after four without progress.
     @Test func slowDiskIsNotAStall() throws {
         try withShards { path in

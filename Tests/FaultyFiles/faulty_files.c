@@ -6,7 +6,7 @@
 //   FAULTY_ERRNO   the error (default: EIO)
 //   FAULTY_DELAY   microseconds that every affected call waits
 //   FAULTY_SHORT   affected reads and writes stop after 1 to 7 bytes, as a signal may make them
-//   FAULTY_LIST    a file to which the name of every affected call is appended
+//   FAULTY_LIST    a file to which every affected call is appended, a line of its name and its path
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -52,8 +52,9 @@ static int fails(const char *call, const char *path) {
     if (list) {
         // Not through the functions of this file.
         int file = (int)syscall(SYS_openat, AT_FDCWD, list, O_WRONLY | O_CREAT | O_APPEND, 0600);
-        syscall(SYS_write, file, call, strlen(call));
-        syscall(SYS_write, file, "\n", 1);
+        char line[4200];
+        snprintf(line, sizeof line, "%s %s\n", call, path);
+        syscall(SYS_write, file, line, strlen(line));
         syscall(SYS_close, file);
     }
     long delay = number("FAULTY_DELAY", 0);
