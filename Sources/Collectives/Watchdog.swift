@@ -53,7 +53,7 @@ package final class Watchdog: @unchecked Sendable {
     private let board: Mutex<ActivityBoard>
     private let isBusy = Atomic<Bool>(false)
     private let isWaiting = Atomic<Bool>(false)
-    private let isEnding = Atomic<Bool>(false)
+    private let ending = DispatchSemaphore(value: 0)
     private let ended = DispatchSemaphore(value: 0)
     private let hasThread = Atomic<Bool>(false)
 
@@ -71,10 +71,10 @@ package final class Watchdog: @unchecked Sendable {
         self.report.withLock { $0 = report }
         let shortest = min(limits.warning, limits.abort)
         guard size > 1, shortest < .infinity, !hasThread.exchange(true, ordering: .relaxed) else { return }
+        let pause = DispatchTimeInterval.milliseconds(Int(1000 * min(1, max(0.02, shortest / 8))))
         let thread = Thread { [self] in
-            while !isEnding.load(ordering: .relaxed) {
+            while ending.wait(timeout: .now() + pause) == .timedOut {
                 board.withLock { $0.tellProgress(isWaiting: isWaiting.load(ordering: .relaxed)) }
-                Thread.sleep(forTimeInterval: min(1, max(0.02, shortest / 8)))
             }
             ended.signal()
         }
@@ -83,8 +83,9 @@ package final class Watchdog: @unchecked Sendable {
 
     /// Ends the thread, before MPI is finalised.
     func end() {
-        isEnding.store(true, ordering: .relaxed)
-        if hasThread.load(ordering: .relaxed) { ended.wait() }
+        guard hasThread.load(ordering: .relaxed) else { return }
+        ending.signal()
+        ended.wait()
     }
 
     package func begin(_ activity: Activity, step: Int) {
