@@ -76,7 +76,7 @@ extension TrainingRun {
         for warning in warnings + trainer.loader.missing + (validation?.missing ?? []) {
             progress.say("warning: \(warning)")
         }
-        progress.say(summary(configuration, trainer.replica.model, ranks: world.size))
+        progress.say(runSummary(configuration, trainer.replica.model, ranks: world.size))
         if !configuration.isIndependentOf(ranks: world.size) {
             progress.say(
                 "\(configuration.virtualRanks) virtual ranks on \(world.size) ranks: other numbers of ranks round differently"
@@ -228,17 +228,4 @@ extension TrainingRun {
         }
         for failure in failures { if let failure { say("warning: \(failure)") } }
     }
-}
-
-private func summary(_ configuration: TrainingConfiguration, _ model: Model, ranks: Int) -> String {
-    let (schedule, shape) = (configuration.schedule, configuration.model)
-    let head = configuration.classification.map { ", \($0.labels.classes) classes" }
-    return String(
-        format:
-            "%@, %.1f M parameters (width %d, depth %d%@, %d heads), images of %d pixels in patches of %d, %ld samples, "
-            + "%ld steps of %ld, peak lr %.2e",
-        counted(ranks, "rank"), Double(model.layout.parameterCount) / 1e6, shape.dim, shape.depth,
-        head ?? " + \(shape.decoderDepth)", shape.heads, shape.imageSize, shape.patchSize, configuration.sampleCount,
-        schedule.totalSteps,
-        configuration.batchSize, schedule.peak)
 }
