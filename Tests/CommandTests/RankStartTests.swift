@@ -91,6 +91,22 @@ import Testing
         }
     }
 
+    /// In the shell of `srun --pty bash` a command is a single rank; several processes that Open MPI does not connect are refused.
+    @Test func processesWithoutMpirunAreOneRankOrRefused() throws {
+        try withShards(train: 16, validation: 4) { path in
+            let step = ["SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_STEPID": "0", "SLURM_PROCID": "0"]
+            let arguments = pretrainArguments(path, run: "run", ["--steps", "1"])
+            let alone = try crate(arguments, environment: step.merging(["SLURM_STEP_NUM_TASKS": "1"]) { $1 })
+            #expect(alone.status == 0, "\(alone.errors)")
+            for several in [["PMI_RANK": "0", "PMI_SIZE": "2"], step.merging(["SLURM_STEP_NUM_TASKS": "2"]) { $1 }] {
+                let refused = try crate(pretrainArguments(path, run: "other", ["--steps", "1"]), environment: several)
+                #expect(refused.status == 1 && refused.failureLines.count == 1, "\(refused.errors)")
+                #expect(refused.errors.contains("one of 2 processes of a launcher that Open MPI does not know"))
+                #expect(!FileManager.default.fileExists(atPath: "\(path)/other"))
+            }
+        }
+    }
+
     /// Other launchers tell the ranks in variables of their own. Ranks that MPI does not connect leave a common error to rank 0, and end on
     /// their own if nobody ends them.
     @Test func otherLaunchersAreKnown() throws {
