@@ -69,22 +69,34 @@ package struct SafetensorsReader: ~Copyable {
 
 private func readHeader(_ file: borrowing RegularFile) throws -> (dataStart: Int, header: SafetensorsHeader) {
     let (path, fileBytes) = (file.path, file.byteCount)
-    var length: UInt64 = 0
-    guard try withUnsafeMutableBytes(of: &length, { try file.read(into: $0, at: 0) }) == 8 else {
-        throw Failure(
-            "\(path) is not a valid safetensors file: it has \(fileBytes) bytes",
-            hint: "check that it is a complete .safetensors file")
-    }
-    length = UInt64(littleEndian: length)
-    guard length <= min(SafetensorsHeader.largestHeader, fileBytes - 8) else {
-        throw Failure(
-            "\(path) is not a valid safetensors file: it does not begin with the length of a header",
-            hint: "check that it is a complete .safetensors file")
+    var start = [UInt8](repeating: 0, count: 64)
+    let read = try start.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }
+    let length = UInt64(littleEndian: start.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
+    guard read >= 8, length <= min(SafetensorsHeader.largestHeader, fileBytes - 8) else {
+        throw unknownFile(path, start: start.prefix(read))
     }
     let dataStart = 8 + Int(length)
     var json = Data(count: Int(length))
     try json.withUnsafeMutableBytes { try readAll($0, from: file, at: 8) }
     return (dataStart, try SafetensorsHeader(json: json, dataBytes: fileBytes - dataStart, path: path))
+}
+
+/// What a file that is no safetensors file seems to be, by its first bytes.
+private func unknownFile(_ path: String, start: ArraySlice<UInt8>) -> Failure {
+    func begins(_ text: String) -> Bool { start.starts(with: text.utf8) }
+    let (problem, hint): (String, String) =
+        if start.isEmpty {
+            ("it is empty", "fetch it again")
+        } else if begins("version https://git-lfs") {
+            ("it is a pointer of Git LFS", "fetch the file itself with git lfs pull")
+        } else if begins("PK") || start.first == 0x80 {
+            ("it seems to be a file of torch.save", "convert it with python -m crate_checkpoint convert")
+        } else if start.allSatisfy({ $0 >= 0x20 && $0 < 0x7F || (9...13).contains($0) }) {
+            ("it is a text or a web page", "fetch the file itself")
+        } else {
+            ("it does not begin with the length of a header", "check that it is a complete .safetensors file")
+        }
+    return Failure("\(path) is not a valid safetensors file: \(problem)", hint: hint)
 }
 
 private func readAll(

@@ -5,6 +5,26 @@ import TestSupport
 import Testing
 
 @Suite struct SafetensorsTests {
+    /// What people name in place of weights gets a line that says what it is.
+    @Test func otherFilesAreNamed() throws {
+        try withTemporaryDirectory { directory in
+            let files: [(bytes: [UInt8], problem: String)] = [
+                ([], "it is empty"),
+                (Array("version https://git-lfs.github.com/spec/v1\n".utf8), "a pointer of Git LFS"),
+                (Array("<!doctype html>\n<p>Log in".utf8), "a text or a web page"),
+                (Array("PK\u{3}\u{4}archive/data.pkl".utf8), "a file of torch.save"),
+                ([0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9], "a file of torch.save"),
+                ([UInt8](repeating: 0xFF, count: 100), "does not begin with the length"), ([1, 2], "does not begin"),
+            ]
+            let path = "\(directory)/model.safetensors"
+            for file in files {
+                try DurableFile.write(file.bytes, to: path)
+                let failure = #expect(throws: Failure.self) { try SafetensorsReader(path: path) }
+                #expect(failure?.problem.contains(file.problem) == true, "\(failure?.problem ?? "")")
+            }
+        }
+    }
+
     @Test func readingReturnsTheWrittenTensors() throws {
         try withTemporaryDirectory { directory in
             let path = "\(directory)/a.safetensors"
