@@ -56,6 +56,7 @@ struct Crate: ParsableCommand {
         try KernelSet.requireChoice()
         let given = try GivenArguments.ofProcess.get()
         try requireCommand(given.words.first)
+        try given.requireExpandedPaths()
         var command = try parse(given)
         guard !given.isPrinting else {
             if Launcher.ofProcess.rank == 0 { print(given.asFile, terminator: "") }

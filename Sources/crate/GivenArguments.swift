@@ -51,6 +51,17 @@ struct GivenArguments {
         self.table = table
     }
 
+    /// Refuses `~/...`, which a shell expands only at the start of a word, and nobody in a configuration file: it would be a directory
+    /// of that name, which people then remove together with their home.
+    func requireExpandedPaths() throws {
+        func value(_ word: String) -> Substring {
+            word.hasPrefix("--") ? word.split(separator: "=", maxSplits: 1).dropFirst().first ?? "" : word[...]
+        }
+        guard let word = words.first(where: { value($0) == "~" || value($0).hasPrefix("~/") }) else { return }
+        throw Failure(
+            "\(value(word)) is not expanded to a home directory here", hint: "write the whole path instead of ~")
+    }
+
     /// Options that bring others with them.
     private static let fileOptions: Set = ["--config", "--print-config", "--resume", "--debug"]
 

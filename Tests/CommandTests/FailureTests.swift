@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// User errors and failures: a one-line error, on one of the ranks, a non-zero exit code, no hang.
@@ -104,6 +105,18 @@ import Testing
             let other = "\(path)/file.safetensors"
             try Data("not a safetensors file".utf8).write(to: URL(fileURLWithPath: other))
             try expectFailure("not a valid safetensors file", ["evaluate", "--checkpoint", other] + data)
+        }
+    }
+
+    @Test func homeThatIsNotExpandedIsRefused() throws {
+        try withTemporaryDirectory { path in
+            let file = "\(path)/run.yaml"
+            try Data("data: ~/shards\nrun: \(path)/run\n".utf8).write(to: URL(fileURLWithPath: file))
+            try expectFailure("~/shards is not expanded", ["pretrain", "--config", file])
+            try expectFailure("~/run is not expanded", ["pretrain", "--data", path, "--run=~/run"])
+            try expectFailure("~/run is not expanded", ["pretrain", "--data", path, "--run", "~/run"], ranks: 1)
+            try expectFailure("~ is not expanded", ["verify", "~"], ranks: 1)
+            #expect(!FileManager.default.fileExists(atPath: "~"))
         }
     }
 
