@@ -35,12 +35,8 @@ package struct CheckpointStore: Sendable {
         // The run is locked, so nobody else writes them; what another owner left stays.
         DurableFile.removePartials(of: Self.prefix, in: directory, olderThan: 0)
         let partial = DurableFile.newPartialPath(of: path)
-        do {
-            try makeDurableDirectory(directory)
-            guard mkdir(partial, 0o777) == 0 else { throw systemFailure("cannot create \(partial)") }
-        } catch {
-            throw Failure("cannot write checkpoints to \(directory)", hint: Failure(from: error).description)
-        }
+        try makeDirectory(directory)
+        guard mkdir(partial, 0o777) == 0 else { throw systemFailure("cannot create \(partial)") }
         do {
             try write(
                 parameters, of: model, step: step, samples: samples, untrained: untrained, to: partial, kinds: kinds,

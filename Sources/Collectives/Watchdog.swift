@@ -140,7 +140,7 @@ package final class Watchdog: @unchecked Sendable {
             let failure = Failure(
                 String(format: "after %.0f s of waiting: ", waited) + reason,
                 hint: "check that rank's node and network, then go on with --resume")
-            try? FileHandle.standardError.write(contentsOf: Data("crate: error: \(failure)\n".utf8))
+            printError("error: \(failure)")
             MPI_Abort(communicator, 1)
         }
         guard sinceWarning > limits.warning else { return }

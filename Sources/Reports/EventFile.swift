@@ -22,8 +22,7 @@ package struct EventFile {
     /// Starts a file in `directory`, creating it if needed. TensorBoard discards what earlier files of the directory have from `purgeStep`
     /// on. Throws `Failure` if it cannot be written.
     package init(directory: String, purgeStep: Int) throws {
-        guard (try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)) != nil
-        else { throw Failure("cannot create \(directory)", hint: "check its permissions, or free some space") }
+        try makeDirectory(directory)
         let now = Date().timeIntervalSince1970
         let name = String(format: "events.out.tfevents.%010d.%06d.%@", Int(now), Int(now * 1e6) % 1_000_000, hostName())
         file = try AppendingFile("\(directory)/\(name)")

@@ -28,22 +28,21 @@ struct Launcher {
         isAlone = environment["OMPI_COMM_WORLD_SIZE"] == nil && environment["PMIX_NAMESPACE"] == nil
     }
 
-    /// Lets a process that is alone in a step of Slurm, as in the shell of `srun --pty bash`, be a world of one rank: Open MPI would
-    /// try to connect to srun, and end the process. To be called before MPI starts.
-    func hideStep() {
+    /// To be called before MPI starts. Lets a process that is alone in a step of Slurm, as in the shell of `srun --pty bash`, be a world
+    /// of one rank: Open MPI would try to connect to srun, and end the process.
+    ///
+    /// Throws `Failure` if the launcher has started several processes of which Open MPI will not know: they would all do the whole work,
+    /// in the same files.
+    func prepareMPI() throws {
         guard isAlone else { return }
+        if let size, size > 1 {
+            throw Failure(
+                "this is one of \(size) processes of a launcher that Open MPI does not know, so they are no ranks of one world",
+                hint: "start them with the mpirun of Open MPI")
+        }
         for name in ["SLURM_STEP_ID", "SLURM_STEPID"] where getenv(name) != nil {
             unsetenv(name)
             setenv("OMPI_MCA_ess_singleton_isolated", "1", 0)
         }
-    }
-
-    /// Throws `Failure` if a launcher has started several processes and MPI knows of one only: they would all do the whole work, in the
-    /// same files.
-    func requireWorld(ofSize worldSize: Int) throws {
-        guard worldSize == 1, let size, size > 1 else { return }
-        throw Failure(
-            "this is one of \(size) processes of a launcher that Open MPI does not know, so they are no ranks of one world",
-            hint: "start them with the mpirun of Open MPI")
     }
 }

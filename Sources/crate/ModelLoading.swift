@@ -1,5 +1,6 @@
 import Analysis
 import ArgumentParser
+import Base
 import Collectives
 import CrateModel
 import Kernels

@@ -7,10 +7,9 @@ import Foundation
 /// with code 1; an exit code that `body` throws is that of all ranks. Ranks that were started with different commands or options
 /// are refused before.
 func runWithWorld(_ body: (World) throws -> Void) throws {
-    Launcher.ofProcess.hideStep()
+    try Launcher.ofProcess.prepareMPI()
     let world = try World.start()
     do {
-        try Launcher.ofProcess.requireWorld(ofSize: world.size)
         try world.requireSameStart()
         try body(world)
     } catch let code as ExitCode {

@@ -120,6 +120,11 @@ import Testing
         }
     }
 
+    @Test func unknownKernelsAreRefused() throws {
+        let result = try crate(["bench", "--steps", "1"], environment: ["CRATE_KERNELS": "sse"])
+        #expect(result.status == 1 && result.errors.contains("CRATE_KERNELS is sse"), "\(result.errors)")
+    }
+
     /// Opening a FIFO waits for its writer.
     @Test func fifoInPlaceOfAFileIsRefused() throws {
         try withShards { path in

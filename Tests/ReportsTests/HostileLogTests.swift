@@ -24,8 +24,7 @@ import Testing
 /// Runs in the child process.
 enum ReportFuzz {
     static func run(iterations: Int) throws {
-        let limit = ProcessInfo.processInfo.environment["CRATE_FUZZ_SECONDS"].flatMap(Double.init) ?? 0
-        try limitProcess(memory: 2 << 30, seconds: UInt32(limit) + 240)
+        try limitFuzzing(memory: 2 << 30)
         let lines = (1...20).map { stepLine($0, loss: 1 / Double($0)) }
         let measure =
             #"{"step":5,"epoch":0.5,"images":4,"encoder":[{"coding_rate":{"mean":1,"deviation":0.5}}],"decoder":[]}"#

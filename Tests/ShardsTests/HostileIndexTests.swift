@@ -26,8 +26,7 @@ import Testing
 /// Runs in the child process.
 enum IndexFuzz {
     static func run(iterations: Int) throws {
-        let limit = ProcessInfo.processInfo.environment["CRATE_FUZZ_SECONDS"].flatMap(Double.init) ?? 0
-        try limitProcess(memory: 1 << 30, seconds: UInt32(limit) + 240)
+        try limitFuzzing(memory: 1 << 30)
         try withTemporaryDirectory { directory in
             _ = try makeSource("\(directory)/in")
             let source = try ShardSource("\(directory)/in")

@@ -6,21 +6,20 @@ import TestSupport
 
 /// Shards whose structure was changed, and all checksums computed again, as somebody would who forges one. Runs in a child process.
 enum StructureFuzz {
-    /// Changes small shards of patches and of JPEG files until `mutations` are done or `seconds` are over, and reads each in every way.
+    /// Makes `mutations` (see `fuzzIterations`) of small shards of patches and of JPEG files, and reads each in every way.
     ///
     /// Anything but a `Failure` of one line that names the directory, or data of the right size, ends the process.
-    static func run(mutations: Int, seconds: Double) throws {
-        try limitProcess(memory: 1 << 30, seconds: UInt32(min(seconds, 86_400)) + 240)
-        let start = ContinuousClock.now
+    static func run(mutations: Int) throws {
+        try limitFuzzing(memory: 1 << 30)
         try withTemporaryDirectory { directory in
             let wholes = try makeShards(directory)
             var (done, refused) = (0, 0)
-            while done < mutations, ContinuousClock.now - start < .seconds(seconds) {
-                var generator = KeyedGenerator(seed: 11, .drawing, done)
-                let path = "\(directory)/\(done)"
-                try FileManager.default.copyItem(atPath: wholes[done % wholes.count], toPath: path)
+            for number in fuzzIterations(mutations) {
+                var generator = KeyedGenerator(seed: 11, .drawing, number)
+                let path = "\(directory)/\(number)"
+                try FileManager.default.copyItem(atPath: wholes[number % wholes.count], toPath: path)
                 try forge(path, using: &generator)
-                if try isRefused(path, number: done) { refused += 1 }
+                if try isRefused(path, number: number) { refused += 1 }
                 try FileManager.default.removeItem(atPath: path)
                 done += 1
             }

@@ -50,12 +50,3 @@ public struct HostileJSON {
         }
     }
 }
-
-/// Iterations of a fuzzing loop: `count`, or as many as fit into CRATE_FUZZ_SECONDS seconds if the environment has it.
-public func fuzzIterations(_ count: Int) -> some Sequence<Int> {
-    let seconds = ProcessInfo.processInfo.environment["CRATE_FUZZ_SECONDS"].flatMap(Double.init)
-    let deadline = seconds.map { ProcessInfo.processInfo.systemUptime + $0 }
-    return sequence(first: 0) { $0 + 1 }.lazy.prefix { number in
-        deadline.map { ProcessInfo.processInfo.systemUptime < $0 } ?? (number < count)
-    }
-}

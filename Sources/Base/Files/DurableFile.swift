@@ -73,7 +73,7 @@ package enum DurableFile {
     /// Gives the directory `source` the name `destination`, durably. A directory that has the name is removed afterwards, so that at any
     /// moment one of them has it.
     ///
-    /// Throws `Failure` with the system's reason; then both have their names.
+    /// Throws `Failure` with the system's reason; then both have their names, or only syncing has failed, as in `rename`.
     package static func replace(_ destination: String, by source: String) throws {
         var status = stat()
         guard lstat(destination, &status) == 0 else { return try rename(source, to: destination) }

@@ -64,18 +64,16 @@ package struct OutputDirectory: Sendable {
     }
 }
 
-/// Creates the directory `path` and its parents if needed. Throws `Failure` if that fails.
+/// Creates the directory `path` and its parents if needed; what is new is on the disk when it returns, so that a power cut keeps it. Throws
+/// `Failure` if that fails.
 package func makeDirectory(_ path: String) throws {
-    guard (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil else {
-        throw Failure("cannot create the directory \(path)", hint: "check its permissions and the space on the disk")
+    var status = stat()
+    guard stat(path, &status) != 0 else {
+        if status.st_mode & S_IFMT == S_IFDIR { return }
+        throw Failure("\(path) is not a directory", hint: "choose another name")
     }
-}
-
-/// The same, on the disk when it returns: a power cut keeps the directory and its name.
-package func makeDurableDirectory(_ path: String) throws {
-    guard access(path, F_OK) != 0 else { return }
     let parent = (path as NSString).deletingLastPathComponent
-    if !parent.isEmpty && parent != path { try makeDurableDirectory(parent) }
+    if !parent.isEmpty && parent != path { try makeDirectory(parent) }
     guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw systemFailure("cannot create the directory \(path)") }
     try DurableFile.sync(parent)
 }

@@ -50,3 +50,8 @@ package func readableDuration(_ seconds: Double) -> String {
     if total >= 3600 { return "\(total / 3600) h \(total % 3600 / 60) min" }
     return total >= 60 ? "\(total / 60) min \(total % 60) s" : "\(total) s"
 }
+
+/// Prints a line for people on standard error, behind the name of the program, on any thread.
+package func printError(_ text: String) {
+    try? FileHandle.standardError.write(contentsOf: Data("crate: \(text.printableLine)\n".utf8))
+}

@@ -41,7 +41,7 @@ final class UnfinishedRun: @unchecked Sendable {
 
     /// Begins or continues a run of `recipe`. Throws `Failure` if another one was begun or is in progress.
     func begin(_ recipe: ShardRecipe) throws {
-        guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw systemFailure("cannot create \(path)") }
+        guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw systemFailure("cannot create \(path)") }
         try takeLock(isShared: false)
         if read(ShardRecipe.self, from: recipePath) == nil { try write(recipe, to: recipePath) }
         try join(recipe)
@@ -61,7 +61,7 @@ final class UnfinishedRun: @unchecked Sendable {
     }
 
     private func takeLock(isShared: Bool) throws {
-        if lock < 0 { lock = open("\(path)/lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o644) }
+        if lock < 0 { lock = open("\(path)/lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0o666) }
         guard lock >= 0 else { throw systemFailure("cannot create \(path)/lock") }
         switch askForLock(on: lock, isShared: isShared) {
         case .granted: break
@@ -69,9 +69,7 @@ final class UnfinishedRun: @unchecked Sendable {
             throw Failure("another process is at work in \(path)", hint: "wait until it is done, or stop it")
         case .unavailable:
             guard !isShared, lease == nil else { break }
-            lease = try Lease("\(path)/lock.lease", use: path) { text in
-                try? FileHandle.standardError.write(contentsOf: Data("crate: warning: \(text.printable)\n".utf8))
-            }
+            lease = try Lease("\(path)/lock.lease", use: path) { printError("warning: \($0)") }
         }
     }
 

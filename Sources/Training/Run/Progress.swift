@@ -66,10 +66,9 @@ struct CorruptSampleReport {
 
     mutating func tell(_ substitutions: [Substitution]) {
         for substitution in substitutions where told.count < Self.limit && told.insert(substitution.sample).inserted {
-            let text =
-                "crate: warning: rank \(rank): sample \(substitution.substitute) stands in for sample "
-                + "\(substitution.sample): \(substitution.damage)\n"
-            try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
+            printError(
+                "warning: rank \(rank): sample \(substitution.substitute) stands in for sample \(substitution.sample): "
+                    + "\(substitution.damage)")
         }
     }
 }

@@ -40,7 +40,7 @@ package struct RunDirectory: Sendable {
         guard !manager.fileExists(atPath: "\(path)/\(ShardIndex.fileName)") else {
             throw Failure("\(path) holds shards", hint: "choose another directory for --run")
         }
-        try makeDirectory()
+        try makeWritable()
         let isUsed = try manager.fileExists(atPath: configurationPath) && RunSettings.read(run: path)?.isImport != true
         let isImported = !isUsed && holdsImport
         guard isUsed || ((checkpoints.paths().isEmpty || isImported) && !manager.fileExists(atPath: logPath)) else {
@@ -92,14 +92,12 @@ package struct RunDirectory: Sendable {
 
     /// Locks the run against other processes. Those of a killed job may take a moment to end; the wait is reported to `say`.
     package func lock(say: @escaping @Sendable (String) -> Void) throws -> FileLock {
-        try makeDirectory()
+        try makeWritable()
         return try FileLock(RunFile.lock.path(in: path), use: path, waitingUpTo: 10, say: say)
     }
 
-    func makeDirectory() throws {
-        guard (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil,
-            access(path, W_OK | X_OK) == 0
-        else {
+    private func makeWritable() throws {
+        guard (try? makeDirectory(path)) != nil, access(path, W_OK | X_OK) == 0 else {
             throw Failure("cannot write to the run directory \(path)", hint: "check its permissions, or change --run")
         }
     }

@@ -98,7 +98,7 @@ private func requireSameClasses(_ configuration: TrainingConfiguration, _ option
 private func startWatchdog(_ options: RunOptions, _ world: World) {
     let (logPath, isCoordinator) = (RunDirectory(path: options.files.run).logPath, world.rank == 0)
     world.watchdog.start(options.ranks.limits) { text in
-        try? FileHandle.standardError.write(contentsOf: Data("crate: warning: \(text)\n".utf8))
+        printError("warning: \(text)")
         // Called on any thread, so not through the log of the loop.
         if isCoordinator { _ = try? RunLog(path: logPath).append(LogEntry(event: text)) }
     }
