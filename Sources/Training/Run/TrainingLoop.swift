@@ -25,7 +25,7 @@ package func train(
     let path = options.files.run
     let total = configuration.schedule.totalSteps
 
-    try requireAgreement(configuration, options, settings, pretrained, world)
+    try requireAgreement(configuration, options, pretrained, world)
     startWatchdog(options, world)
     var run = try TrainingRun(configuration, options, settings, from: pretrained, world)
     defer { run.end() }
@@ -58,16 +58,13 @@ package func train(
     return .finished
 }
 
-/// Refuses ranks that were started differently from rank 0, before they would wait for each other forever.
+/// Refuses ranks whose options resolve to another computation than those of rank 0, or whose data or program differ, before they would
+/// wait for each other forever. The options themselves are compared when the ranks start.
 private func requireAgreement(
-    _ configuration: TrainingConfiguration, _ options: RunOptions, _ settings: RunSettings,
-    _ pretrained: PretrainedWeights?, _ world: World
+    _ configuration: TrainingConfiguration, _ options: RunOptions, _ pretrained: PretrainedWeights?, _ world: World
 ) throws {
-    // Except for paths, and what concerns one process.
-    let local: Set = ["data", "validation", "run", "threads", "time-limit"]
-    var fields = settings.options.filter { !local.contains($0.key) }.merging(try configuration.fields) { $1 }
+    var fields = try configuration.fields
     fields["from"] = pretrained?.file
-    fields["stop-after"] = options.files.stopAfter.map { "\($0)" }
     fields["program version"] = programVersion
     let layout = try world.agree { try configuration.makeModel().layout.parameters }.map {
         "\($0.name)\($0.shape)\($0.offset)"
