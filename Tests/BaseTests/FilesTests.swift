@@ -247,3 +247,29 @@ import Testing
         #expect(throws: Failure.self) { try file.append([UInt8](repeating: 3, count: 64 << 20)) }
     }
 }
+
+@Suite struct FileLockTests {
+    /// A process that another thread starts has copies of all descriptors until it executes its program; a duplicate is such a copy.
+    @Test func lockEndsInSpiteOfACopyOfItsDescriptor() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/lock"
+            var copy: Int32 = -1
+            do {
+                let lock = try FileLock(path, use: "it", waitingUpTo: 0) { _ in }
+                copy = dup(try #require(descriptor(of: path)))
+                #expect(copy >= 0)
+                #expect(throws: Failure.self) { _ = try FileLock(path, use: "it", waitingUpTo: 0) { _ in } }
+                _ = consume lock
+            }
+            #expect(throws: Never.self) { _ = try FileLock(path, use: "it", waitingUpTo: 0) { _ in } }
+            close(copy)
+        }
+    }
+
+    /// The descriptor with which this process has `path` open.
+    private func descriptor(of path: String) -> Int32? {
+        (0..<1024).first { descriptor in
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(descriptor)")) == path
+        }
+    }
+}

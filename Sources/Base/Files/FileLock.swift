@@ -2,7 +2,7 @@ import Foundation
 
 /// The result of a non-blocking lock request.
 package enum LockAnswer: Sendable {
-    /// Held by the descriptor's owner until it is closed.
+    /// Held until `closeLocked`, or the end of the process.
     case granted
     /// Held by another process.
     case refused
@@ -17,6 +17,15 @@ package func askForLock(on descriptor: Int32, isShared: Bool = false) -> LockAns
         return errno == EWOULDBLOCK ? .refused : .unavailable
     }
     return .granted
+}
+
+/// Gives up what `askForLock` granted and closes `descriptor`.
+///
+/// The lock is given up explicitly: a process that is being started has copies of all descriptors until it executes its program, and
+/// closing ours alone would leave the lock with it for that moment.
+package func closeLocked(_ descriptor: Int32) {
+    flock(descriptor, LOCK_UN)
+    close(descriptor)
 }
 
 /// A lock on a file, held by one process until it ends, however it ends. On a file system without locks, a `Lease` stands in.
@@ -43,7 +52,7 @@ package struct FileLock: ~Copyable {
         self.descriptor = descriptor
     }
 
-    deinit { close(descriptor) }
+    deinit { closeLocked(descriptor) }
 
     /// False if the file system has no locks.
     private static func take(

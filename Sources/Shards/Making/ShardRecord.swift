@@ -31,7 +31,7 @@ final class UnfinishedRun: @unchecked Sendable {
     }
 
     deinit {
-        if lock >= 0 { close(lock) }
+        if lock >= 0 { closeLocked(lock) }
     }
 
     /// Whether the entries `entries` are those of a shard directory in which a run was begun.
