@@ -20,8 +20,8 @@ typedef struct {
     crate_elements elements;
     int tokens, extent, head_dim, width;
     ptrdiff_t dim;
-    /// Bytes of a row of (N T, D) and of E elements; steps of a sum over the channels and over the tokens.
-    ptrdiff_t dim_bytes, extent_bytes;
+    /// Bytes of E elements; steps of a sum over the channels and over the tokens.
+    ptrdiff_t extent_bytes;
     int channel_steps, token_steps;
     /// Whether the channels are an odd number of bf16.
     bool has_half;
@@ -42,7 +42,6 @@ INLINE head head_in(float *scratch, crate_elements elements, crate_attention_sha
     h.head_dim = shape.head_dim;
     h.width = up_to_16(h.head_dim);
     h.dim = (ptrdiff_t)shape.heads * shape.head_dim;
-    h.dim_bytes = h.dim * size_of(elements);
     h.extent_bytes = h.extent * size_of(elements);
     h.has_half = elements == crate_bfloat16 && h.head_dim % 2 != 0;
     h.channel_steps = steps_of(elements, h.head_dim) - h.has_half;
@@ -59,45 +58,49 @@ INLINE head head_in(float *scratch, crate_elements elements, crate_attention_sha
     return h;
 }
 
-/// U^T from the head's columns of U, (N T, D), as the right factor of a sum over channels.
-INLINE void transpose_head(const head *h, const uint32_t *source) {
-    transpose_words(source, h->dim_bytes, h->tokens, h->channel_steps, h->transposed, h->extent);
+// Everything that a product reads of this memory is written before, padding included: what an earlier call with other tokens or
+// channels has left there may be anything, NaN too.
+
+/// U^T from the head's columns of U, whose rows are `stride` elements apart, as the right factor of a sum over channels.
+INLINE void transpose_head(const head *h, const uint32_t *source, ptrdiff_t stride) {
+    transpose_words(source, stride * size_of(h->elements), h->tokens, h->channel_steps, h->transposed, h->extent);
     if (!h->has_half) return;
     uint32_t *last = h->transposed + h->channel_steps * h->extent;
     for (int token = 0; token < h->extent; ++token)
-        last[token] = token < h->tokens ? ((const uint16_t *)source)[token * h->dim + h->head_dim - 1] : 0;
+        last[token] = token < h->tokens ? ((const uint16_t *)source)[token * stride + h->head_dim - 1] : 0;
 }
 
-/// `sign` times the head's columns of a matrix (N T, D), as the right factor of a sum over tokens.
-INLINE void pack_head(const head *h, const uint32_t *source, float sign, uint32_t *target) {
+/// `sign` times the head's columns of a matrix, as the right factor of a sum over tokens.
+INLINE void pack_head(const head *h, const uint32_t *source, ptrdiff_t stride, float sign, uint32_t *target) {
     const uint32_t signs = sign < 0 ? 0x80008000 : 0;  // those of a pair of bf16
     for (int column = 0; column < h->width; column += 16) {
         const int left = h->head_dim - column;
         for (int step = 0; step < h->token_steps; ++step) {
             uint32_t *place = target + step * h->width + column;
             if (h->elements == crate_bfloat16) {
-                const uint16_t *first = (const uint16_t *)source + 2 * step * h->dim + column;
-                const half_lanes second = load_some_halves(first + h->dim, 2 * step + 1 < h->tokens ? left : 0);
+                const uint16_t *first = (const uint16_t *)source + 2 * step * stride + column;
+                const half_lanes second = load_some_halves(first + stride, 2 * step + 1 < h->tokens ? left : 0);
                 store_words(place, pairs_of_halves(load_some_halves(first, left), second) ^ signs);
             } else {
-                store((float *)place, load_factor(h->elements, source, step * h->dim + column, left) * sign);
+                store((float *)place, load_factor(h->elements, source, step * stride + column, left) * sign);
             }
         }
     }
 }
 
-/// Writes sign * result, `rows` of it, to the head's columns of a matrix (N T, D).
-INLINE void store_result(const head *h, int rows, float sign, uint32_t *target) {
+/// Writes scale * result, `rows` of it, to the head's columns of a matrix.
+INLINE void store_result(const head *h, int rows, float scale, uint32_t *target, ptrdiff_t stride) {
     for (int row = 0; row < rows; ++row)
         for (int column = 0; column < h->width; column += 16)
             store_factor(
-                h->elements, target, row * h->dim + column, load(h->result + row * h->width + column) * sign,
+                h->elements, target, row * stride + column, load(h->result + row * h->width + column) * scale,
                 h->head_dim - column);
 }
 
-/// C (rows, E) = A U^T for rows of a matrix (N T, D), while `rows` of the probabilities are fetched.
-INLINE void multiply_scores(const head *h, const uint32_t *a, int rows, float *scores, const uint32_t *probabilities) {
-    const factors f = {a, h->dim_bytes, 4, h->transposed, h->extent, h->channel_steps, h->has_half};
+/// C (rows, E) = A U^T for the head's columns of rows of a matrix, while `rows` of the probabilities are fetched.
+INLINE void multiply_scores(
+    const head *h, const uint32_t *a, ptrdiff_t stride, int rows, float *scores, const uint32_t *probabilities) {
+    const factors f = {a, stride * size_of(h->elements), 4, h->transposed, h->extent, h->channel_steps, h->has_half};
     upcoming next = upcoming_rows(probabilities, h->extent_bytes, rows, h->extent_bytes, tiles_of(rows, h->extent));
     multiply_tiles(h->elements, &f, 1, rows, (destination){scores, h->extent, h->extent, crate_float32, {0}}, &next);
 }
@@ -140,23 +143,25 @@ INLINE void attend(
         const ptrdiff_t corner = index / shape.heads * h.tokens * h.dim + index % shape.heads * h.head_dim;
         const uint32_t *own = at(elements, u, corner);
         uint32_t *weights = at(elements, probabilities, (ptrdiff_t)index * h.extent * h.extent);
-        transpose_head(&h, own);
-        pack_head(&h, own, 1, h.values);
+        transpose_head(&h, own, h.dim);
+        pack_head(&h, own, h.dim, 1, h.values);
         for (int top = 0; top < h.tokens; top += strip) {
             const int rows = h.tokens - top < strip ? h.tokens - top : strip;
             uint32_t *own_weights = at(elements, weights, top * h.extent);
-            multiply_scores(&h, at(elements, own, top * h.dim), rows, h.scores, own_weights);
+            multiply_scores(&h, at(elements, own, top * h.dim), h.dim, rows, h.scores, own_weights);
             softmax(&h, rows, scale, own_weights);
             const factors f = {own_weights, h.extent_bytes, 4, h.values, h.width, h.token_steps, false};
             upcoming next = {0};
             multiply_tiles(elements, &f, 1, rows, (destination){h.result, h.width, h.width, crate_float32, {0}}, &next);
-            store_result(&h, rows, sign, at(elements, output, corner + top * h.dim));
+            store_result(&h, rows, sign, at(elements, output, corner + top * h.dim), h.dim);
         }
     }
 }
 
-/// Rows of dA, at `line`, become rows of dS = scale A (dA - rowsum(A dA)).
-INLINE void softmax_backward(const head *h, float *scores, int rows, float scale, const uint32_t *probabilities) {
+/// dS = scale A (dA - rowsum(A dA)) for rows of dA, in `scores`, in the format `result`; dS may be dA.
+INLINE void softmax_backward(
+    const head *h, const float *scores, int rows, float scale, const uint32_t *probabilities, crate_elements result,
+    void *gradient) {
     const int extent = h->extent;
     float shift[most_strip_rows];
     for (int row = 0; row < rows; ++row) {
@@ -167,10 +172,10 @@ INLINE void softmax_backward(const head *h, float *scores, int rows, float scale
         shift[row] = sum_of_lanes(projection);
     }
     for (int row = 0; row < rows; ++row) {
-        float *line = scores + row * extent;
+        const float *line = scores + row * extent;
         for (int j = 0; j < extent; j += 16) {
             const lanes weight = load_factor(h->elements, probabilities, row * extent + j, 16);
-            store(line + j, (load(line + j) - shift[row]) * (weight * scale));
+            store_factor(result, gradient, row * extent + j, (load(line + j) - shift[row]) * (weight * scale), 16);
         }
     }
 }
@@ -185,15 +190,16 @@ INLINE void attend_backward(
         const ptrdiff_t corner = index / shape.heads * h.tokens * h.dim + index % shape.heads * h.head_dim;
         const uint32_t *own = at(elements, u, corner), *upstream = at(elements, d_output, corner);
         const uint32_t *weights = at(elements, probabilities, (ptrdiff_t)index * h.extent * h.extent);
-        transpose_head(&h, own);
-        pack_head(&h, own, 1, h.values);
-        pack_head(&h, upstream, sign, h.upstream);
+        transpose_head(&h, own, h.dim);
+        pack_head(&h, own, h.dim, 1, h.values);
+        pack_head(&h, upstream, h.dim, sign, h.upstream);
         for (int top = 0; top < h.tokens; top += strip) {
             const int rows = h.tokens - top < strip ? h.tokens - top : strip;
             // Without the sign, which `scale` has.
             const uint32_t *own_weights = at(elements, weights, top * h.extent);
-            multiply_scores(&h, at(elements, upstream, top * h.dim), rows, h.scores + top * h.extent, own_weights);
-            softmax_backward(&h, h.scores + top * h.extent, rows, scale, own_weights);
+            float *own_scores = h.scores + top * h.extent;
+            multiply_scores(&h, at(elements, upstream, top * h.dim), h.dim, rows, own_scores, own_weights);
+            softmax_backward(&h, own_scores, rows, scale, own_weights, crate_float32, own_scores);
         }
         memset(h.scores + h.tokens * h.extent, 0, (size_t)((h.extent - h.tokens) * h.extent) * sizeof(float));
         symmetrise(elements, h.scores, h.gradient, h.extent);
@@ -209,7 +215,7 @@ INLINE void attend_backward(
                 {at(elements, h.gradient, top * h.extent), h.extent_bytes, 4, h.values, h.width, h.token_steps, false}};
             upcoming next = {0};
             multiply_tiles(elements, f, 2, rows, (destination){h.result, h.width, h.width, crate_float32, {0}}, &next);
-            store_result(&h, rows, 1, at(elements, du, corner + top * h.dim));
+            store_result(&h, rows, 1, at(elements, du, corner + top * h.dim), h.dim);
         }
     }
 }

@@ -1,6 +1,7 @@
 // Included once for each instruction set, by a file that defines KERNEL_SET, KERNEL_NAME and TILE_VECTORS.
-#include "Heads.h"
+#include "Gelu.h"
 #include "Norms.h"
+#include "SeparateHeads.h"
 
 // One copy of a function for each format, so that the format is a constant inside.
 #ifdef HAS_BF16_PRODUCTS
@@ -46,6 +47,19 @@ static void set_attend_backward(
     FOR_FORMAT(elements, attend_backward(format, d_output, u, probabilities, du, sign, scratch, shape))
 }
 
+static void set_attend_separately(
+    crate_elements elements, const void *qkv, void *probabilities, void *output, float scale, float *scratch,
+    crate_attention_shape shape) {
+    FOR_FORMAT(elements, attend_separately(format, qkv, probabilities, output, scale, scratch, shape))
+}
+
+static void set_attend_separately_backward(
+    crate_elements elements, const void *d_output, const void *qkv, const void *probabilities, void *dqkv, float scale,
+    float *scratch, crate_attention_shape shape) {
+    FOR_FORMAT(
+        elements, attend_separately_backward(format, d_output, qkv, probabilities, dqkv, scale, scratch, shape))
+}
+
 static void set_layer_norm(
     crate_elements elements, const float *x, const float *weight, const float *bias, float epsilon, int rows, int dim,
     float *means, float *inverses, void *y) {
@@ -67,6 +81,16 @@ static void set_add_norm_and_threshold(
     const float *x, const float *weight, const float *bias, const float *means, const float *inverses, int rows, int dim,
     float threshold, float *y) {
     add_norm_and_threshold(x, weight, bias, means, inverses, rows, dim, threshold, y);
+}
+
+static void set_gelu(crate_elements elements, const void *x, float scale, ptrdiff_t count, void *y) {
+    FOR_FORMAT(elements, gelu(format, x, scale, count, y))
+}
+
+static void set_gelu_backward(
+    crate_elements elements, bool is_bf16, const void *dy, const void *x, float scale, ptrdiff_t count, void *dx, void *y) {
+    if (is_bf16) FOR_FORMAT(elements, gelu_backward(format, true, dy, x, scale, count, dx, y))
+    else FOR_FORMAT(elements, gelu_backward(format, false, dy, x, scale, count, dx, y))
 }
 
 static void set_mask(crate_elements elements, float *dy, const float *y, ptrdiff_t count, void *factor) {
@@ -94,4 +118,5 @@ enum { set_has_bfloat16 = false };
 
 const crate_kernels KERNEL_SET = {
     KERNEL_NAME, set_has_bfloat16, set_pack, set_multiply, set_add_product, set_attend, set_attend_backward,
-    set_layer_norm, set_layer_norm_backward, set_add_norm_and_threshold, set_mask, set_convert, set_exercise};
+    set_attend_separately, set_attend_separately_backward, set_layer_norm, set_layer_norm_backward,
+    set_add_norm_and_threshold, set_gelu, set_gelu_backward, set_mask, set_convert, set_exercise};

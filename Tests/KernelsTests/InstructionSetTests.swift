@@ -9,7 +9,9 @@ import Testing
     static let sets: [String] = ["portable", "avx2", "avx512", "avx512_bf16", "amx"].filter { KernelSet($0) != nil }
 
     private struct Results: Equatable {
-        var product, gradient, output, inputGradient: [UInt32]
+        var product, gradient: [UInt32]
+        /// Of attention and gelu.
+        var outputs: [[UInt32]]
     }
 
     private func bits(_ buffer: borrowing OwnedBuffer<Float>) -> [UInt32] { buffer.elements.map(\.bitPattern) }
@@ -39,34 +41,50 @@ import Testing
                 Int32(part.count),
                 columns, gradient.pointer + first * Int(columns), Int(columns), scratch.pointer)
         }
-        let head = try attend(kernels, elements)
         return Results(
-            product: bits(product), gradient: bits(gradient), output: head.output, inputGradient: head.inputGradient)
+            product: bits(product), gradient: bits(gradient),
+            outputs: try attend(kernels, elements) + gelu(kernels, elements))
     }
 
-    private func attend(
-        _ kernels: crate_kernels, _ elements: crate_elements
-    ) throws -> (output: [UInt32], inputGradient: [UInt32]) {
+    private func attend(_ kernels: crate_kernels, _ elements: crate_elements) throws -> [[UInt32]] {
         let shape = AttentionShape(images: 2, tokens: 53, heads: 2, headDim: 20)
         let extents = crate_attention_shape(images: 2, tokens: 53, heads: 2, head_dim: 20)
         let count = shape.images * shape.tokens * shape.dim
-        let u = try buffer(Values(count, key: 3).floats)
+        let qkv = try buffer(Values(3 * count, key: 3).floats)
         let upstream = try buffer(Values(count, key: 4).floats)
         let output = try OwnedBuffer<Float>(count: count)
-        let inputGradient = try OwnedBuffer<Float>(count: count)
+        let inputGradient = try OwnedBuffer<Float>(count: 3 * count)
         let probabilities = try OwnedBuffer<Float>(count: shape.scoreCountOfAll)
         let scratch = try OwnedBuffer<Float>(count: shape.scratchCount)
-        kernels.attend(elements, u.pointer, probabilities.pointer, output.pointer, -1, scratch.pointer, extents)
+        kernels.attend(elements, qkv.pointer, probabilities.pointer, output.pointer, -1, scratch.pointer, extents)
         kernels.attend_backward(
-            elements, upstream.pointer, u.pointer, probabilities.pointer, inputGradient.pointer, -1, scratch.pointer,
+            elements, upstream.pointer, qkv.pointer, probabilities.pointer, inputGradient.pointer, -1, scratch.pointer,
             extents)
-        return (bits(output), bits(inputGradient))
+        let results = [bits(output), bits(inputGradient)]
+        kernels.attend_separately(
+            elements, qkv.pointer, probabilities.pointer, output.pointer, 1.25, scratch.pointer, extents)
+        kernels.attend_separately_backward(
+            elements, upstream.pointer, qkv.pointer, probabilities.pointer, inputGradient.pointer, 1.25,
+            scratch.pointer, extents)
+        return results + [bits(output), bits(inputGradient)]
+    }
+
+    private func gelu(_ kernels: crate_kernels, _ elements: crate_elements) throws -> [[UInt32]] {
+        let count = 1001
+        let x = try buffer(Values(count, key: 5, scale: 4).floats)
+        let dy = try buffer(Values(count, key: 6).floats)
+        let y = try OwnedBuffer<Float>(count: count)
+        let dx = try OwnedBuffer<Float>(count: count)
+        kernels.gelu(elements, x.pointer, 1.25, count, y.pointer)
+        let forward = bits(y)
+        kernels.gelu_backward(elements, false, dy.pointer, x.pointer, 1.25, count, dx.pointer, y.pointer)
+        return [forward, bits(y), bits(dx)]
     }
 
     @Test(arguments: [crate_float32, crate_rounded_float32])
     func bitsDependOnNeitherInstructionSetNorDivision(_ elements: crate_elements) throws {
         let expected = try compute("portable", elements, split: 0)
-        #expect(expected.output.contains { $0 != 0 } && expected.gradient.contains { $0 != 0 })
+        #expect(expected.outputs.allSatisfy { $0.contains { $0 != 0 } } && expected.gradient.contains { $0 != 0 })
         for set in Self.sets {
             for split: Int32 in [0, 1, 23, 48] {
                 let results = try compute(set, elements, split: split)

@@ -61,7 +61,8 @@ typedef struct {
         int part, int depth, int m, int n, float *c, ptrdiff_t c_stride, float *scratch);
 
     /// For each image and head: A = softmax(U U^T / sqrt(P)), O = sign A U. U and O are (N T, D), A is (N, H, E, E) with E
-    /// = T rounded up to 16 and zeros in the padding. `scratch`: `crate_head_scratch_count` floats.
+    /// = T rounded up to 16 and zeros in the padding of its T rows; the rows past them are neither written nor read.
+    /// `scratch`: `crate_head_scratch_count` floats, whatever they contain.
     void (*attend)(
         crate_elements elements, const void *u, void *probabilities, void *output, float sign, float *scratch,
         crate_attention_shape shape);
@@ -70,6 +71,18 @@ typedef struct {
     ///     dA = dO U^T, dS = A (dA - rowsum(A dA)) / sqrt(P), dU = A^T dO + (dS + dS^T) U
     void (*attend_backward)(
         crate_elements elements, const void *d_output, const void *u, const void *probabilities, void *du, float sign,
+        float *scratch, crate_attention_shape shape);
+
+    /// For each image and head, with Q, K and V the columns of `qkv` (N T, 3 D): A = softmax(Q K^T / sqrt(P)), O = scale A V.
+    /// O, A and `scratch` as in `attend`.
+    void (*attend_separately)(
+        crate_elements elements, const void *qkv, void *probabilities, void *output, float scale, float *scratch,
+        crate_attention_shape shape);
+
+    /// With dO the gradient of O: dA = scale dO V^T, dS = A (dA - rowsum(A dA)) / sqrt(P),
+    ///     dQ = dS K, dK = dS^T Q, dV = scale A^T dO, which `dqkv` (N T, 3 D) receives
+    void (*attend_separately_backward)(
+        crate_elements elements, const void *d_output, const void *qkv, const void *probabilities, void *dqkv, float scale,
         float *scratch, crate_attention_shape shape);
 
     /// y = (x - mean) / sqrt(var + epsilon) * weight + bias for `rows` rows of `dim` channels, y in the format `elements`; a
@@ -91,6 +104,14 @@ typedef struct {
     void (*add_norm_and_threshold)(
         const float *x, const float *weight, const float *bias, const float *means, const float *inverses, int rows, int dim,
         float threshold, float *y);
+
+    /// y = scale x Phi(x), x and y in the format `elements`, with Phi the distribution function of the normal distribution.
+    void (*gelu)(crate_elements elements, const void *x, float scale, ptrdiff_t count, void *y);
+
+    /// dx = scale (Phi(x) + x phi(x)) dy, with phi the density, and y as in `gelu`, with the same bits. dy is bf16 or
+    /// floats, the other operands are in the format `elements`. Operands of one format may be the same.
+    void (*gelu_backward)(
+        crate_elements elements, bool is_bf16, const void *dy, const void *x, float scale, ptrdiff_t count, void *dx, void *y);
 
     /// dy = dy where y > 0, zero elsewhere; `factor`, unless it is dy, receives it in the format `elements`.
     void (*mask)(crate_elements elements, float *dy, const float *y, ptrdiff_t count, void *factor);

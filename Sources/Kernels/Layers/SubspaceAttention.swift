@@ -29,7 +29,7 @@ package struct AttentionShape: Equatable, Sendable {
     /// Floats of scratch memory per thread, for the forward or the backward pass.
     package var scratchCount: Int { crate_head_scratch_count(Int32(tokens), Int32(headDim)) }
 
-    fileprivate var extents: crate_attention_shape {
+    var extents: crate_attention_shape {
         crate_attention_shape(
             images: Int32(images), tokens: Int32(tokens), heads: Int32(heads), head_dim: Int32(headDim))
     }
@@ -39,8 +39,9 @@ package struct AttentionShape: Equatable, Sendable {
 ///
 /// Heads are processed one after another, so that the scores are still in cache for the second product.
 ///
-/// `u` and `output` (O) are (N T, D). `probabilities` is A, (N, H, E, E), kept for the backward pass. `probabilities`
-/// and the `scratchCount` elements of `scratch` must be zero before the first use. All operands have the same format.
+/// `u` and `output` (O) are (N T, D). `probabilities` is A, (N, H, E, E), kept for the backward pass; its rows
+/// past T are not written. What `probabilities` and the `scratchCount` elements of `scratch` contain before does not
+/// matter, so T may change between calls. All operands have the same format.
 package func subspaceAttention(
     _ u: Operand, probabilities: Operand, output: Operand, sign: Float, scratch: UnsafeMutablePointer<Float>,
     shape: AttentionShape
@@ -54,8 +55,8 @@ package func subspaceAttention(
 ///
 /// This takes only three products because U is both query and key.
 ///
-/// `dOutput` is the gradient of the output, sign dO, (N T, D). `du` (N T, D) is overwritten. The `scratchCount`
-/// elements of `scratch` must be zero before the first use. All operands have the same format.
+/// `dOutput` is the gradient of the output, sign dO, (N T, D). `du` (N T, D) is overwritten. `scratch` has
+/// `scratchCount` elements. All operands have the same format.
 package func subspaceAttentionBackward(
     _ dOutput: Operand, u: Operand, probabilities: Operand, into du: Operand, sign: Float,
     scratch: UnsafeMutablePointer<Float>, shape: AttentionShape
