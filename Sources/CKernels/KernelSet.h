@@ -1,7 +1,8 @@
 // Included once for each instruction set, by a file that defines KERNEL_SET, KERNEL_NAME and TILE_VECTORS.
+#include "Codes.h"
 #include "Gelu.h"
-#include "Norms.h"
 #include "SeparateHeads.h"
+#include "TokenStatisticsBackward.h"
 
 // One copy of a function for each format, so that the format is a constant inside.
 #ifdef HAS_BF16_PRODUCTS
@@ -60,6 +61,23 @@ static void set_attend_separately_backward(
         elements, attend_separately_backward(format, d_output, qkv, probabilities, dqkv, scale, scratch, shape))
 }
 
+static void set_token_statistics(
+    crate_elements elements, const float *u, const float *temperature, float *memberships, void *output, float scale,
+    float *scratch, crate_attention_shape shape) {
+    FOR_FORMAT(elements, token_statistics(format, u, temperature, memberships, output, scale, scratch, shape))
+}
+
+static void set_token_statistics_backward(
+    crate_elements elements, bool is_bf16, const void *d_output, const float *u, const float *temperature,
+    const float *memberships, void *du, float *temperature_gradient, float scale, float *scratch, crate_attention_shape shape) {
+#define BACKWARD(is_bf16)                                                                                              \
+    token_statistics_backward(                                                                                         \
+        format, is_bf16, d_output, u, temperature, memberships, du, temperature_gradient, scale, scratch, shape)
+    if (is_bf16) FOR_FORMAT(elements, BACKWARD(true))
+    else FOR_FORMAT(elements, BACKWARD(false))
+#undef BACKWARD
+}
+
 static void set_layer_norm(
     crate_elements elements, const float *x, const float *weight, const float *bias, float epsilon, int rows, int dim,
     float *means, float *inverses, void *y) {
@@ -75,6 +93,7 @@ static void set_layer_norm_backward(
         format, is_bf16, dy, skip, x, weight, bias, means, inverses, rows, dim, dx, adds, dweight, dbias, y)
     if (is_bf16) FOR_FORMAT(elements, BACKWARD(true))
     else FOR_FORMAT(elements, BACKWARD(false))
+#undef BACKWARD
 }
 
 static void set_add_norm_and_threshold(
@@ -91,6 +110,34 @@ static void set_gelu_backward(
     crate_elements elements, bool is_bf16, const void *dy, const void *x, float scale, ptrdiff_t count, void *dx, void *y) {
     if (is_bf16) FOR_FORMAT(elements, gelu_backward(format, true, dy, x, scale, count, dx, y))
     else FOR_FORMAT(elements, gelu_backward(format, false, dy, x, scale, count, dx, y))
+}
+
+static void set_first_code(
+    crate_elements elements, const float *a, float step, float threshold, ptrdiff_t count, void *n) {
+    FOR_FORMAT(elements, first_code(format, a, step, threshold, count, n))
+}
+
+static void set_code_residual(crate_elements elements, const float *p, const void *x, ptrdiff_t count, void *r) {
+    FOR_FORMAT(elements, code_residual(format, p, x, count, r))
+}
+
+static void set_second_code(
+    crate_elements elements, const void *n, const float *b, float step, float threshold, float scale, ptrdiff_t count,
+    void *z) {
+    FOR_FORMAT(elements, second_code(format, n, b, step, threshold, scale, count, z))
+}
+
+static void set_second_code_backward(
+    crate_elements elements, bool is_bf16, const void *dz, const void *z, float scale, ptrdiff_t count, void *e) {
+    if (is_bf16) FOR_FORMAT(elements, second_code_backward(format, true, dz, z, scale, count, e))
+    else FOR_FORMAT(elements, second_code_backward(format, false, dz, z, scale, count, e))
+}
+
+static void set_first_code_backward(
+    crate_elements elements, bool is_bf16, const void *e, const void *p, const void *n, float step, ptrdiff_t count,
+    void *result) {
+    if (is_bf16) FOR_FORMAT(elements, first_code_backward(format, true, e, p, n, step, count, result))
+    else FOR_FORMAT(elements, first_code_backward(format, false, e, p, n, step, count, result))
 }
 
 static void set_mask(crate_elements elements, float *dy, const float *y, ptrdiff_t count, void *factor) {
@@ -118,5 +165,7 @@ enum { set_has_bfloat16 = false };
 
 const crate_kernels KERNEL_SET = {
     KERNEL_NAME, set_has_bfloat16, set_pack, set_multiply, set_add_product, set_attend, set_attend_backward,
-    set_attend_separately, set_attend_separately_backward, set_layer_norm, set_layer_norm_backward,
-    set_add_norm_and_threshold, set_gelu, set_gelu_backward, set_mask, set_convert, set_exercise};
+    set_attend_separately, set_attend_separately_backward, set_token_statistics, set_token_statistics_backward,
+    set_layer_norm, set_layer_norm_backward, set_add_norm_and_threshold, set_gelu, set_gelu_backward, set_first_code,
+    set_code_residual, set_second_code, set_second_code_backward, set_first_code_backward, set_mask, set_convert,
+    set_exercise};

@@ -10,7 +10,7 @@ import Testing
 
     private struct Results: Equatable {
         var product, gradient: [UInt32]
-        /// Of attention and gelu.
+        /// Of all that is computed between products.
         var outputs: [[UInt32]]
     }
 
@@ -43,7 +43,8 @@ import Testing
         }
         return Results(
             product: bits(product), gradient: bits(gradient),
-            outputs: try attend(kernels, elements) + gelu(kernels, elements))
+            outputs: try attend(kernels, elements) + gelu(kernels, elements)
+                + statistics(kernels, elements) + codes(kernels, elements))
     }
 
     private func attend(_ kernels: crate_kernels, _ elements: crate_elements) throws -> [[UInt32]] {
@@ -79,6 +80,45 @@ import Testing
         let forward = bits(y)
         kernels.gelu_backward(elements, false, dy.pointer, x.pointer, 1.25, count, dx.pointer, y.pointer)
         return [forward, bits(y), bits(dx)]
+    }
+
+    private func statistics(_ kernels: crate_kernels, _ elements: crate_elements) throws -> [[UInt32]] {
+        let shape = AttentionShape(images: 2, tokens: 53, heads: 3, headDim: 20)
+        let extents = crate_attention_shape(images: 2, tokens: 53, heads: 3, head_dim: 20)
+        let count = shape.images * shape.tokens * shape.dim
+        let u = try buffer(Values(count, key: 3).floats)
+        let upstream = try buffer(Values(count, key: 4).floats)
+        let temperature = try buffer([1, 0.5, 2])
+        let memberships = try OwnedBuffer<Float>(count: shape.images * shape.tokens * shape.heads)
+        let output = try OwnedBuffer<Float>(count: count)
+        let du = try OwnedBuffer<Float>(count: count)
+        let temperatureGradient = try OwnedBuffer<Float>(count: shape.heads)
+        let scratch = try OwnedBuffer<Float>(count: tokenStatisticsScratchCount(shape))
+        kernels.token_statistics(
+            elements, u.pointer, temperature.pointer, memberships.pointer, output.pointer, 1.25, scratch.pointer,
+            extents)
+        kernels.token_statistics_backward(
+            elements, false, upstream.pointer, u.pointer, temperature.pointer, memberships.pointer, du.pointer,
+            temperatureGradient.pointer, 1.25, scratch.pointer, extents)
+        return [bits(output), bits(memberships), bits(du), bits(temperatureGradient)]
+    }
+
+    private func codes(_ kernels: crate_kernels, _ elements: crate_elements) throws -> [[UInt32]] {
+        let count = 1001
+        let a = try buffer(Values(count, key: 7).floats)
+        let b = try buffer(Values(count, key: 8).floats)
+        let n = try OwnedBuffer<Float>(count: count)
+        let r = try OwnedBuffer<Float>(count: count)
+        let z = try OwnedBuffer<Float>(count: count)
+        let second = try OwnedBuffer<Float>(count: count)
+        let first = try OwnedBuffer<Float>(count: count)
+        kernels.first_code(elements, a.pointer, 0.3, 0.06, count, n.pointer)
+        kernels.code_residual(elements, a.pointer, b.pointer, count, r.pointer)
+        kernels.second_code(elements, n.pointer, b.pointer, 0.3, 0.06, 1.25, count, z.pointer)
+        kernels.second_code_backward(elements, false, b.pointer, z.pointer, 0.375, count, second.pointer)
+        kernels.first_code_backward(
+            elements, false, second.pointer, a.pointer, n.pointer, 0.3, count, first.pointer)
+        return [bits(n), bits(r), bits(z), bits(second), bits(first)]
     }
 
     @Test(arguments: [crate_float32, crate_rounded_float32])

@@ -85,6 +85,26 @@ typedef struct {
         crate_elements elements, const void *d_output, const void *qkv, const void *probabilities, void *dqkv, float scale,
         float *scratch, crate_attention_shape shape);
 
+    /// For each image, u (T, D), and each head h, with t a token and p a channel of h:
+    ///     n_p^2 = max(sum_t u_tp^2, 1e-24),  pi_th = softmax over the heads of tau_h sum_p u_tp^2 / n_p^2,
+    ///     s_p = N_p / (Z_h + 1e-8) with N_p = sum_t pi_th u_tp^2 and Z_h = sum_t pi_th,  O_tp = -scale pi_th u_tp / (1 + s_p)
+    /// u and O, in the format `elements`, are (N T, D); tau, `temperature`, is (H), pi, `memberships`, (N, T, H). `scratch`:
+    /// `crate_statistics_scratch_count` floats.
+    void (*token_statistics)(
+        crate_elements elements, const float *u, const float *temperature, float *memberships, void *output, float scale,
+        float *scratch, crate_attention_shape shape);
+
+    /// With q = 1 / n^2, e_th = sum_p u_tp^2 q_p, g = 1 / (1 + s), dO the gradient of O:
+    ///     dN_p = scale g_p^2 sum_t pi_th u_tp dO_tp / (Z_h + 1e-8),  dZ_h = -sum_p dN_p s_p,
+    ///     dpi_th = sum_p u_tp (dN_p u_tp - scale g_p dO_tp) + dZ_h,  a_th = pi_th (dpi_th - sum over the heads of pi dpi),
+    ///     dtau_h += sum_t a_th e_th,  de_th = tau_h a_th,  c_p = q_p sum_t de_th u_tp^2, or 0 where n_p does not depend on u,
+    ///     du_tp = -scale g_p pi_th dO_tp + 2 u_tp (dN_p pi_th + q_p (de_th - c_p))
+    /// dO is bf16 or floats; du is in the format `elements`, and may be dO if that has the same.
+    void (*token_statistics_backward)(
+        crate_elements elements, bool is_bf16, const void *d_output, const float *u, const float *temperature,
+        const float *memberships, void *du, float *temperature_gradient, float scale, float *scratch,
+        crate_attention_shape shape);
+
     /// y = (x - mean) / sqrt(var + epsilon) * weight + bias for `rows` rows of `dim` channels, y in the format `elements`; a
     /// row's mean and 1 / sqrt(var + epsilon) go to `means` and `inverses`.
     void (*layer_norm)(
@@ -113,6 +133,29 @@ typedef struct {
     void (*gelu_backward)(
         crate_elements elements, bool is_bf16, const void *dy, const void *x, float scale, ptrdiff_t count, void *dx, void *y);
 
+    /// n = -relu(step a - threshold), in the format `elements`: the first code, negated, since products are added only. n may
+    /// start where a does.
+    void (*first_code)(crate_elements elements, const float *a, float step, float threshold, ptrdiff_t count, void *n);
+
+    /// r = x + p, x and r in the format `elements`. r may start where p does.
+    void (*code_residual)(crate_elements elements, const float *p, const void *x, ptrdiff_t count, void *r);
+
+    /// z = scale relu(step b - n - threshold), n and z in the format `elements`. z may start where b or n does.
+    void (*second_code)(
+        crate_elements elements, const void *n, const float *b, float step, float threshold, float scale, ptrdiff_t count,
+        void *z);
+
+    /// e = scale dz where z > 0, zero elsewhere; dz is bf16 or floats, e and z in the format `elements`. e may start where dz
+    /// does.
+    void (*second_code_backward)(
+        crate_elements elements, bool is_bf16, const void *dz, const void *z, float scale, ptrdiff_t count, void *e);
+
+    /// result = e - step p where n < 0, zero elsewhere; p is bf16 or floats, the others in the format `elements`. `result` may
+    /// start where e or p does.
+    void (*first_code_backward)(
+        crate_elements elements, bool is_bf16, const void *e, const void *p, const void *n, float step, ptrdiff_t count,
+        void *result);
+
     /// dy = dy where y > 0, zero elsewhere; `factor`, unless it is dy, receives it in the format `elements`.
     void (*mask)(crate_elements elements, float *dy, const float *y, ptrdiff_t count, void *factor);
 
@@ -140,3 +183,8 @@ static inline size_t crate_packed_count(size_t depth, size_t columns) {
 
 /// Floats of scratch for a head.
 size_t crate_head_scratch_count(int tokens, int head_dim);
+
+/// Floats of scratch for `token_statistics` and its backward pass.
+static inline size_t crate_statistics_scratch_count(size_t tokens, size_t heads, size_t head_dim) {
+    return 4 * heads * head_dim + (4 + tokens) * heads;
+}
