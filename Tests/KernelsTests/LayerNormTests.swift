@@ -38,7 +38,7 @@ struct NormCase: ~Copyable {
 
 // The smallest width, and widths below and above multiples of 16.
 @Suite struct LayerNormTests {
-    @Test(arguments: [4, 16, 20, 48, 65], [OperandFormat.float32, .bfloat16, .roundedFloat32])
+    @Test(arguments: [4, 16, 20, 48, 65], productFormats)
     func forwardMatchesTheNaiveVersion(dim: Int, format: OperandFormat) throws {
         let test = try NormCase(rows: 5, dim: dim, mean: 3)
         let y = try OperandBuffer(count: 5 * dim, format)
