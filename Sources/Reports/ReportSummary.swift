@@ -2,8 +2,10 @@ import Checkpoints
 
 /// The results of a run in a few numbers.
 struct ReportSummary {
+    typealias Tile = (name: String, value: String, note: String)
+
     /// Numbers with their names and notes, in the order in which they are shown.
-    private(set) var tiles: [(name: String, value: String, note: String)] = []
+    private(set) var tiles: [Tile] = []
 
     init(_ run: RunRecord) {
         let table = run.history.table
@@ -17,6 +19,9 @@ struct ReportSummary {
         }
         addTime(table)
         addModel(run)
+        addProcesses(run)
+        add(
+            "Incidents", readable(whole: run.history.incidents.count), "skipped steps, damaged samples, gaps, restarts")
     }
 
     private mutating func add(_ name: String, _ value: String, _ note: String) {
@@ -31,6 +36,10 @@ struct ReportSummary {
         add(
             "Steps", readable(whole: done) + (total.map { " of \(readable(whole: $0))" } ?? ""),
             [epochs, batch].compactMap(\.self).joined(separator: ", "))
+        if let images = run.imagesPerStep {
+            let samples = run.settings?["samples"]?.count.map { "\(readable(whole: $0)) in the data set" }
+            add("Images seen", readable(Double(done) * Double(images), digits: 0), samples ?? "")
+        }
     }
 
     private mutating func addLoss(_ table: StepTable) {
@@ -80,8 +89,19 @@ struct ReportSummary {
         } else if let first = parts.first {
             add("Model", first, parts.dropFirst().joined(separator: ", "))
         }
-        add(
-            "Incidents", readable(whole: run.history.incidents.count),
-            run.history.incidents.isEmpty ? "none" : "see below")
+    }
+
+    private mutating func addProcesses(_ run: RunRecord) {
+        let virtual = run.settings?["virtual-ranks"]?.count
+        let threads = run.settings?.options["threads"].map { "\($0) \($0 == "1" ? "thread" : "threads") each" }
+        if let least = run.history.leastRanks {
+            // Virtual ranks are divided evenly over the ranks.
+            let isExact = least == 1 || least == virtual
+            let division = virtual.map { "\(readable(whole: $0)) virtual" }
+            add(
+                "Ranks", (isExact ? "" : "at least ") + readable(whole: least),
+                [threads, division].compactMap(\.self).joined(separator: ", "))
+        }
+        if let precision = run.settings?.all["precision"] { add("Precision", precision, "of matrix products") }
     }
 }
