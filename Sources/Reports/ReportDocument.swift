@@ -40,7 +40,7 @@ func document(
     let style = String(decoding: PackageResources.report_css, as: UTF8.self)
     let scripts = [
         PackageResources.scales_js, PackageResources.plot_js, PackageResources.kinds_js, PackageResources.readout_js,
-        PackageResources.page_js,
+        PackageResources.runs_js, PackageResources.page_js,
     ]
     let script = scripts.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")
     let json = data.map { "<script type=\"application/json\" id=\"\($0)\">\($1)</script>" }.joined(separator: "\n")
