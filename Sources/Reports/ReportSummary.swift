@@ -1,3 +1,4 @@
+import Base
 import Checkpoints
 
 /// The results of a run in a few numbers.
@@ -83,9 +84,9 @@ struct ReportSummary {
             number("heads").map { "\($0) heads" }, number("image-size").map { "\($0) pixels" },
             number("patch-size").map { "patches of \($0)" },
         ].compactMap(\.self)
-        let shape = parts.joined(separator: ", ")
         if let count = run.parameterCount {
-            add("Parameters", count < 1_000_000 ? readable(whole: count) : "\(readable(Double(count) / 1e6)) M", shape)
+            let size = count < 1_000_000 ? readable(whole: count) : "\(readable(Double(count) / 1e6)) M"
+            add("Model", "\(size) parameters", parts.joined(separator: ", "))
         } else if let first = parts.first {
             add("Model", first, parts.dropFirst().joined(separator: ", "))
         }
@@ -93,7 +94,7 @@ struct ReportSummary {
 
     private mutating func addProcesses(_ run: RunRecord) {
         let virtual = run.settings?["virtual-ranks"]?.count
-        let threads = run.settings?.options["threads"].map { "\($0) \($0 == "1" ? "thread" : "threads") each" }
+        let threads = run.settings?.options["threads"].flatMap(Int.init).map { "\(counted($0, "thread")) each" }
         if let least = run.history.leastRanks {
             // Virtual ranks are divided evenly over the ranks.
             let isExact = least == 1 || least == virtual

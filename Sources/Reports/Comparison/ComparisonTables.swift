@@ -24,10 +24,10 @@ struct ComparisonTables {
         return table([("Directory", runs.map { escaped($0.path) }), command] + rows)
     }
 
-    /// The row of the tiles of one name; a note that all runs have stands beside the name.
+    /// The row of the tiles of one name; a note that is the same in all of them stands beside the name.
     private func row(_ name: String, _ tiles: [ReportSummary.Tile?]) -> (String, [String?]) {
         let notes = tiles.compactMap { $0?.note }
-        let common = notes.count == runs.count && Set(notes).count == 1 ? notes[0] : ""
+        let common = notes.count > 1 && Set(notes).count == 1 ? notes[0] : ""
         func cell(_ value: String, _ note: String) -> String {
             value + (note.isEmpty ? "" : "<span>\(escaped(note))</span>")
         }
