@@ -32,6 +32,8 @@ struct Chart: Encodable {
         var hasBars = false
         var hasPoints = false
         var isDashed = false
+        /// Index of the run that it belongs to, in a page of several.
+        var run: Int?
         /// Index into the palette.
         var colour = 0
         /// Position from 0 to 1 on the colour ramp, instead of a palette colour.
@@ -98,9 +100,9 @@ func shown(_ values: [Double], _ scale: Double = 1) -> [Double?] {
     }
 }
 
-/// `charts` as JSON that is safe inside a script element.
-func embedded(_ charts: [Chart]) throws -> String {
+/// `value` as JSON that is safe inside a script element.
+func embedded(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
-    return String(decoding: try encoder.encode(charts), as: UTF8.self).replacingOccurrences(of: "<", with: "\\u003c")
+    return String(decoding: try encoder.encode(value), as: UTF8.self).replacingOccurrences(of: "<", with: "\\u003c")
 }

@@ -9,16 +9,42 @@ struct ReportSection {
     var body: String
 }
 
-/// The page around `sections`. `title` and `written` are text, `charts` is JSON without `<`.
-func document(title: String, sections: [ReportSection], charts: String, written: String) -> String {
+extension ReportSection {
+    /// A section of `charts` after `introduction`, which is markup.
+    init(id: String, title: String, introduction: String = "", charts: [Chart]) {
+        let figures = charts.map { chart in
+            """
+            <figure class="chart\(chart.isWide ? " wide" : "")" data-chart="\(escaped(chart.id))"><figcaption>\
+            <h3>\(escaped(chart.title))</h3><p>\(escaped(chart.note))</p></figcaption><div class="plot"></div>\
+            <details><summary>Table</summary><div class="scroll"></div></details></figure>
+
+            """
+        }
+        self.init(id: id, title: title, body: "\(introduction)<div class=\"charts\">\(figures.joined())</div>")
+    }
+}
+
+/// Markup of what a reader should know about unreadable files and the like.
+func paragraphs(remarks: [String]) -> String {
+    remarks.map { "<p class=\"remark\">\(escaped($0))</p>" }.joined()
+}
+
+/// The page around `sections`. `title` and `subject` are text, `controls` is markup above the sections, `data` is JSON without
+/// `<`, by the ids under which the script finds it.
+func document(
+    title: String, subject: String, controls: String = "", sections: [ReportSection],
+    data: KeyValuePairs<String, String>
+) -> String {
     let links = sections.map { "<a href=\"#\($0.id)\">\(escaped($0.title))</a>" }.joined(separator: " ")
     let parts = sections.map { "<section id=\"\($0.id)\"><h2>\(escaped($0.title))</h2>\n\($0.body)\n</section>\n" }
     let style = String(decoding: PackageResources.report_css, as: UTF8.self)
     let scripts = [
         PackageResources.scales_js, PackageResources.plot_js, PackageResources.kinds_js, PackageResources.readout_js,
-        PackageResources.page_js,
+        PackageResources.runs_js, PackageResources.page_js,
     ]
     let script = scripts.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")
+    let json = data.map { "<script type=\"application/json\" id=\"\($0)\">\($1)</script>" }.joined(separator: "\n")
+    let written = Date().formatted(.iso8601)
     // The policy ensures that the page makes no network requests, whatever it contains.
     return """
         <!doctype html>
@@ -34,11 +60,12 @@ func document(title: String, sections: [ReportSection], charts: String, written:
         \(style)</style>
         </head>
         <body>
-        <header><h1>\(escaped(title))</h1><p>A run of <b>crate</b>, as of \(escaped(written)).</p><nav>\(links)</nav></header>
+        <header><h1>\(escaped(title))</h1><p>\(escaped(subject)) of <b>crate</b>, as of \(written).</p>\
+        <nav>\(links)</nav></header>
         <main>
         <noscript><p class="remark">Charts and their tables are drawn by a script, and scripts are off.</p></noscript>
-        \(parts.joined())</main>
-        <script type="application/json" id="charts">\(charts)</script>
+        \(controls)\(parts.joined())</main>
+        \(json)
         <script>
         \(script)</script>
         </body>

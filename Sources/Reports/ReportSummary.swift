@@ -1,9 +1,12 @@
+import Base
 import Checkpoints
 
 /// The results of a run in a few numbers.
 struct ReportSummary {
+    typealias Tile = (name: String, value: String, note: String)
+
     /// Numbers with their names and notes, in the order in which they are shown.
-    private(set) var tiles: [(name: String, value: String, note: String)] = []
+    private(set) var tiles: [Tile] = []
 
     init(_ run: RunRecord) {
         let table = run.history.table
@@ -17,6 +20,9 @@ struct ReportSummary {
         }
         addTime(table)
         addModel(run)
+        addProcesses(run)
+        add(
+            "Incidents", readable(whole: run.history.incidents.count), "skipped steps, damaged samples, gaps, restarts")
     }
 
     private mutating func add(_ name: String, _ value: String, _ note: String) {
@@ -31,6 +37,10 @@ struct ReportSummary {
         add(
             "Steps", readable(whole: done) + (total.map { " of \(readable(whole: $0))" } ?? ""),
             [epochs, batch].compactMap(\.self).joined(separator: ", "))
+        if let images = run.imagesPerStep {
+            let samples = run.settings?["samples"]?.count.map { "\(readable(whole: $0)) in the data set" }
+            add("Images seen", readable(Double(done) * Double(images), digits: 0), samples ?? "")
+        }
     }
 
     private mutating func addLoss(_ table: StepTable) {
@@ -74,14 +84,25 @@ struct ReportSummary {
             number("heads").map { "\($0) heads" }, number("image-size").map { "\($0) pixels" },
             number("patch-size").map { "patches of \($0)" },
         ].compactMap(\.self)
-        let shape = parts.joined(separator: ", ")
         if let count = run.parameterCount {
-            add("Parameters", count < 1_000_000 ? readable(whole: count) : "\(readable(Double(count) / 1e6)) M", shape)
+            let size = count < 1_000_000 ? readable(whole: count) : "\(readable(Double(count) / 1e6)) M"
+            add("Model", "\(size) parameters", parts.joined(separator: ", "))
         } else if let first = parts.first {
             add("Model", first, parts.dropFirst().joined(separator: ", "))
         }
-        add(
-            "Incidents", readable(whole: run.history.incidents.count),
-            run.history.incidents.isEmpty ? "none" : "see below")
+    }
+
+    private mutating func addProcesses(_ run: RunRecord) {
+        let virtual = run.settings?["virtual-ranks"]?.count
+        let threads = run.settings?.options["threads"].flatMap(Int.init).map { "\(counted($0, "thread")) each" }
+        if let least = run.history.leastRanks {
+            // Virtual ranks are divided evenly over the ranks.
+            let isExact = least == 1 || least == virtual
+            let division = virtual.map { "\(readable(whole: $0)) virtual" }
+            add(
+                "Ranks", (isExact ? "" : "at least ") + readable(whole: least),
+                [threads, division].compactMap(\.self).joined(separator: ", "))
+        }
+        if let precision = run.settings?.all["precision"] { add("Precision", precision, "of matrix products") }
     }
 }

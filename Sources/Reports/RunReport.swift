@@ -24,32 +24,20 @@ package struct RunReport {
             ("layers", "Layers", layers.byLayer), ("progress", "Layers over training", layers.overSteps),
         ].filter { !$0.2.isEmpty }
         var sections = [ReportSection(id: "summary", title: "Summary", body: summary(gallery))]
-        sections += chartGroups.map { id, title, charts in
-            ReportSection(id: id, title: title, body: "<div class=\"charts\">\(charts.map(figure).joined())</div>")
-        }
+        sections += chartGroups.map { ReportSection(id: $0, title: $1, charts: $2) }
         sections += gallery.sections
         sections.append(ReportSection(id: "incidents", title: "Incidents", body: incidents))
         sections.append(ReportSection(id: "configuration", title: "Configuration", body: configuration))
         return document(
-            title: run.name, sections: sections, charts: try embedded(chartGroups.flatMap(\.2)),
-            written: Date().formatted(.iso8601))
+            title: run.name, subject: "A run", sections: sections,
+            data: ["charts": try embedded(chartGroups.flatMap(\.2))])
     }
 
     private func summary(_ gallery: ReportGallery) -> String {
         let tiles = ReportSummary(run).tiles.map {
             "<div><dt>\(escaped($0.name))</dt><dd><b>\(escaped($0.value))</b><span>\(escaped($0.note))</span></dd></div>"
         }
-        let remarks = (run.remarks + gallery.remarks).map { "<p class=\"remark\">\(escaped($0))</p>" }
-        return "<dl class=\"tiles\">\(tiles.joined())</dl>" + remarks.joined()
-    }
-
-    private func figure(_ chart: Chart) -> String {
-        """
-        <figure class="chart\(chart.isWide ? " wide" : "")" data-chart="\(escaped(chart.id))"><figcaption>\
-        <h3>\(escaped(chart.title))</h3><p>\(escaped(chart.note))</p></figcaption><div class="plot"></div>\
-        <details><summary>Table</summary><div class="scroll"></div></details></figure>
-
-        """
+        return "<dl class=\"tiles\">\(tiles.joined())</dl>" + paragraphs(remarks: run.remarks + gallery.remarks)
     }
 
     private var incidents: String {
@@ -69,9 +57,7 @@ package struct RunReport {
 
     private var configuration: String {
         guard let settings = run.settings else { return "<p>None is stored.</p>" }
-        // The resolved settings, and options that do not affect what is computed.
-        let all = settings.resolved.merging(settings.options) { resolved, _ in resolved }
-        let rows = all.sorted { $0.key < $1.key }.map {
+        let rows = settings.all.sorted { $0.key < $1.key }.map {
             "<tr><th>\(escaped($0.key))</th><td>\(escaped($0.value))</td></tr>"
         }
         let command = settings.command.map { "<p>crate \(escaped($0))</p>" } ?? ""

@@ -4,7 +4,7 @@ import Testing
 
 /// A page after a browser has drawn it: for each chart its name, what is drawn, the text at its last point,
 /// and the rows of its table.
-private let inspection = """
+let inspection = """
     (async () => {
         const figures = [...document.querySelectorAll("figure.chart")];
         for (const figure of figures) figure.querySelector("details").open = true;
@@ -30,10 +30,10 @@ private let inspection = """
     """
 
 private let browse = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../Peer/browse.py"
-private let hasBrowser = (try? run(["python3", browse, "/dev/null"]))?.status == 0
+let hasBrowser = (try? run(["python3", browse, "/dev/null"]))?.status == 0
 
 /// The browser's result for `page`.
-private func opened(_ page: String, _ options: [String] = []) throws -> [String: Any] {
+func opened(_ page: String, _ options: [String] = []) throws -> [String: Any] {
     let result = try run(["python3", browse, page] + options)
     try #require(result.status == 0, "\(result.errors)")
     return try #require(try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])

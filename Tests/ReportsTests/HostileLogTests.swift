@@ -44,9 +44,10 @@ enum ReportFuzz {
                 "config.json": number % 2 == 0
                     ? settings : String(decoding: try hostile.changed(Data(settings.utf8)), as: UTF8.self),
             ]
-            try withRun(files) { path in
+            try withRuns(["hostile": files, "sound": ["log.jsonl": lines.joined()]]) { path in
                 do {
-                    try RunReport(run: path).write(to: "\(path)/report.html")
+                    try RunReport(run: "\(path)/hostile").write(to: "\(path)/report.html")
+                    try RunComparison(runs: ["\(path)/hostile", "\(path)/sound"]).write(to: "\(path)/comparison.html")
                     pages += 1
                 } catch {
                     guard Failure(from: error).description.count < 900 else { exit(2) }

@@ -5,17 +5,38 @@ import Testing
 /// Calls `body` with a run directory of `files`, and removes it afterwards.
 func withRun<Result>(_ files: [String: String], _ body: (String) throws -> Result) throws -> Result {
     try withTemporaryDirectory { path in
-        for (name, text) in files { try text.write(toFile: "\(path)/\(name)", atomically: false, encoding: .utf8) }
+        try write(files, to: path)
         return try body(path)
     }
 }
 
-/// The charts of a page, as its script reads them.
-func charts(_ page: String) throws -> [String: [String: Any]] {
-    let marker = "<script type=\"application/json\" id=\"charts\">"
+/// Calls `body` with a directory of run directories, the files of each by its path, and removes it afterwards.
+func withRuns<Result>(_ runs: [String: [String: String]], _ body: (String) throws -> Result) throws -> Result {
+    try withTemporaryDirectory { path in
+        for (run, files) in runs {
+            let directory = "\(path)/\(run)"
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+            try write(files, to: directory)
+        }
+        return try body(path)
+    }
+}
+
+private func write(_ files: [String: String], to directory: String) throws {
+    for (name, text) in files { try text.write(toFile: "\(directory)/\(name)", atomically: false, encoding: .utf8) }
+}
+
+/// The JSON that a page's script finds under `id`.
+func embedded(_ page: String, _ id: String) throws -> Any {
+    let marker = "<script type=\"application/json\" id=\"\(id)\">"
     let json = try #require(page.components(separatedBy: marker).dropFirst().first)
         .components(separatedBy: "</script>")[0]
-    let list = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [[String: Any]] ?? []
+    return try JSONSerialization.jsonObject(with: Data(json.utf8))
+}
+
+/// The charts of a page, as its script reads them.
+func charts(_ page: String) throws -> [String: [String: Any]] {
+    let list = try embedded(page, "charts") as? [[String: Any]] ?? []
     let names = list.map { $0["id"] as? String ?? "" }
     try #require(Set(names).count == names.count, "names are unique")
     return Dictionary(uniqueKeysWithValues: zip(names, list))

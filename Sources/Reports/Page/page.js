@@ -13,7 +13,7 @@ function addRamp(legend, first, last) {
 
 // What the colours mean, where no line has its name at its end.
 function addLegend(chart, frame, host) {
-    if (frame.labels.length || (chart.series.length < 2 && chart.kind !== "heat")) return;
+    if (frame.labels.length || (chart.series.length < 2 && chart.kind !== "heat" && !runs.length)) return;
     const legend = create("div", "legend", undefined, host);
     if (chart.kind === "heat") {
         addRamp(legend, "0 %", `${readable(mostOf(chart), 2)} % of the steps`).style.background = "linear-gradient(in oklab to right, var(--grid), var(--c0))";
@@ -30,6 +30,10 @@ function addLegend(chart, frame, host) {
 
 function drawChart(chart, host, width) {
     host.replaceChildren();
+    if (!chart.series.length) {
+        create("p", "", "None of the chosen runs has a place here.", host);
+        return;
+    }
     const plot = frame(chart, width, host);
     ({ lines: drawLines, stack: drawStack, heat: drawHeat })[chart.kind](chart, plot);
     addReadout(chart, plot, host);
@@ -73,13 +77,14 @@ for (const chart of JSON.parse(document.getElementById("charts").textContent)) {
     const fit = width => {
         if (width < 40 || Math.abs(width - drawn) < 1) return;
         drawn = width;
-        drawChart(chart, host, width);
+        drawChart(viewed(chart), host, width);
     };
     fit(host.clientWidth);
     new ResizeObserver(() => fit(host.clientWidth)).observe(host);
     // On paper a chart has the width of half a page, or of a whole one, and text that can be read there.
     addEventListener("beforeprint", () => fit(chart.isWide ? 640 : 312));
     addEventListener("afterprint", () => fit(host.clientWidth));
+    view?.addEventListener("change", () => drawChart(viewed(chart), host, drawn));
     const details = figure.querySelector("details");
     details.addEventListener("toggle", () => {
         const table = details.querySelector(".scroll");

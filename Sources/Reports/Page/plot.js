@@ -19,7 +19,7 @@ function draw(name, attributes, parent, text) {
 const textWidth = text => text.length * 6.3;
 
 function colour(series) {
-    if (series.ramp === undefined) return `var(--c${series.colour % 4})`;
+    if (series.ramp === undefined) return `var(--c${series.colour })`;
     return `color-mix(in oklab, var(--to) ${(100 * series.ramp).toFixed(1)}%, var(--from))`;
 }
 
@@ -80,6 +80,8 @@ function frame(chart, width, host) {
 
 // The names that stand at the ends of few lines, where there is room for them.
 function directLabels(chart, width) {
-    const isFew = chart.kind === "lines" && chart.series.length > 1 && chart.series.length <= 4;
-    return isFew && width >= 420 && chart.series.every(series => series.ramp === undefined) ? chart.series.map(series => series.name) : [];
+    const isFew = chart.kind === "lines" && chart.series.length > (runs.length ? 0 : 1) && chart.series.length <= 4;
+    const names = chart.series.map(series => series.name);
+    const hasRoom = width >= 420 && Math.max(...names.map(textWidth)) < width / 4;
+    return isFew && hasRoom && chart.series.every(series => series.ramp === undefined) ? names : [];
 }

@@ -22,6 +22,7 @@ function spread(series, index) {
 }
 
 function placeText(chart, x) {
+    if (chart.x.isAmount) return `${readable(x)} ${chart.x.title}`;
     const steps = readable(Math.round(x), 9);
     if (chart.x.title !== "step") return `${chart.x.title} ${steps}`;
     const epoch = chart.epochsPerStep ? `, epoch ${readable(x * chart.epochsPerStep, 3)}` : "";
@@ -35,7 +36,9 @@ function valuesNear(chart, x, reach) {
         const index = nearest(series.x, x);
         const distance = Math.abs(series.x[index] - x);
         if (series.x.length === 0 || series.y[index] === null || distance > reach) continue;
-        const name = distance > (chart.stepsPerPoint || 0) ? `${series.name}, ${readable(Math.round(series.x[index]), 9)}` : series.name;
+        // The points of several runs are at different places.
+        const isElsewhere = !runs.length && distance > (chart.stepsPerPoint || 0);
+        const name = isElsewhere ? `${series.name}, ${readable(Math.round(series.x[index]), 9)}` : series.name;
         rows.push({ series, name, value: series.y[index], text: readable(series.y[index]) + spread(series, index) });
     }
     if (chart.kind === "heat") return rows.filter(row => row.value > 0).sort((one, other) => other.value - one.value).slice(0, 6)
