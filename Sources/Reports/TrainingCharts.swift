@@ -30,7 +30,8 @@ struct TrainingCharts {
             "Samples of the validation set whose class is the first, or among the first five.",
             .init(title: "accuracy in %"),
             evaluations(.validationTop1, "top 1", scale: 100)
-                + evaluations(.validationTop5, "top 5", scale: 100, colour: 1))
+                + evaluations(.validationTop5, "top 5", scale: 100, colour: 1)
+                + evaluations(.validationTop1Average, "top 1, averaged weights", scale: 100, colour: 2))
         return [loss, accuracy, learningRate, gradientNorm].compactMap(\.self)
     }
 
@@ -53,7 +54,8 @@ struct TrainingCharts {
         var chart = chart(
             "loss", "Loss", "Training: mean over the step's batch. Validation: mean over the validation set.",
             .init(title: "loss", fitting: table.column(.loss) + table.column(.validationLoss), ratio: 3),
-            line(.loss, "training") + evaluations(.validationLoss, "validation", colour: 1))
+            line(.loss, "training") + evaluations(.validationLoss, "validation", colour: 1)
+                + evaluations(.validationLossAverage, "validation, averaged weights", colour: 2))
         chart?.isWide = true
         chart?.marks = incidents
         return chart

@@ -27,6 +27,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     package var weightDecay: Double
     /// Maximum global norm of the gradients; nil disables clipping.
     package var clip: Double?
+    /// Decay of the weights' moving average (`WeightAverage`); nil keeps none.
+    package var ema: Double?
     /// Fraction of patches that are masked; 0 for a classifier.
     package var maskRatio: Double
     /// Nil in pretraining.
@@ -40,7 +42,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     package init(
         model: ModelConfiguration, batchSize: Int, virtualRanks: Int, microBatch: Int, precision: Precision,
         wire: WireFormat, schedule: LearningRate,
-        weightDecay: Double, clip: Double?, maskRatio: Double, classification: ClassificationTask? = nil,
+        weightDecay: Double, clip: Double?, ema: Double? = nil, maskRatio: Double,
+        classification: ClassificationTask? = nil,
         normalisation: Normalisation, seed: UInt64,
         sampleCount: Int
     ) {
@@ -53,6 +56,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
         self.schedule = schedule
         self.weightDecay = weightDecay
         self.clip = clip
+        self.ema = ema
         self.maskRatio = maskRatio
         self.classification = classification
         self.normalisation = normalisation

@@ -146,10 +146,10 @@ extension TrainingRun {
     private mutating func evaluate(isEvaluation: Bool) throws {
         if isEvaluation, let validation {
             world.watchdog.begin(.evaluating, step: done)
-            let result = try Training.evaluate(
-                trainer.replica, loader: validation, chunk: configuration.microBatch, world: world)
-            try record(LogEntry(result, configuration, after: done))
+            let (result, average) = try trainer.evaluate(on: validation)
+            try record(LogEntry(result, average: average, configuration, after: done))
             say("\(result.text) after \(done) steps")
+            if let average { say("\(average.text) with averaged weights") }
         }
         guard telemetry.isDue(after: done, isEvaluation: isEvaluation) else { return }
         world.watchdog.begin(.evaluating, step: done)
