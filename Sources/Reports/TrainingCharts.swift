@@ -32,7 +32,11 @@ struct TrainingCharts {
             evaluations(.validationTop1, "top 1", scale: 100)
                 + evaluations(.validationTop5, "top 5", scale: 100, colour: 1)
                 + evaluations(.validationTop1Average, "top 1, averaged weights", scale: 100, colour: 2))
-        return [loss, accuracy, learningRate, gradientNorm].compactMap(\.self)
+        let neighbours = chart(
+            "neighbours", "Nearest neighbours",
+            "Samples of the validation set whose class the nearest training samples name, by the encoder's features.",
+            .init(title: "accuracy in %"), evaluations(.validationNeighbours, "nearest neighbours", scale: 100))
+        return [loss, accuracy, neighbours, learningRate, gradientNorm].compactMap(\.self)
     }
 
     var time: [Chart] {

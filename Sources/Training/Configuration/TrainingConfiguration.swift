@@ -139,12 +139,15 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
             end: schedule.totalSteps * batchSize)
     }
 
-    /// Throws `Failure` as `BatchLoader` does.
-    package func makeLoader(_ path: String, _ onCorruption: CorruptionPolicy = .stop) throws -> BatchLoader {
-        try BatchLoader(
-            LoaderSettings(
-                path: path, imageSize: model.imageSize, patchSize: model.patchSize, normalisation: normalisation,
-                maskRatio: maskRatio, labels: classification?.labels, seed: seed, capacity: microBatch,
-                onCorruption: onCorruption))
+    /// A loader of the shards in `path`, in an evaluation of `samples` only if given. Throws `Failure` as `BatchLoader` does.
+    package func makeLoader(
+        _ path: String, _ onCorruption: CorruptionPolicy = .stop, samples: [Int]? = nil
+    ) throws -> BatchLoader {
+        var settings = LoaderSettings(
+            path: path, imageSize: model.imageSize, patchSize: model.patchSize, normalisation: normalisation,
+            maskRatio: maskRatio, labels: classification?.labels, seed: seed, capacity: microBatch,
+            onCorruption: onCorruption)
+        settings.samples = samples
+        return try BatchLoader(settings)
     }
 }

@@ -30,6 +30,7 @@ struct TensorBoardLog {
             ("validation/top1", entry.validationTop1), ("validation/top5", entry.validationTop5),
             ("validation/loss_average", entry.validationLossAverage),
             ("validation/top1_average", entry.validationTop1Average),
+            ("validation/neighbours", entry.validationNeighbours),
         ]
         return try append(entry.step, curves.compactMap { tag, value in value.map { .scalar(tag, $0) } })
     }
