@@ -19,8 +19,8 @@ package struct TelemetryOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             """
-            Epochs from one measurement of nearest neighbours to the next: for each validation sample the 20 most similar of up \
-            to 10,000 training samples vote, as in crate probe; needs labels (default: never).
+            Epochs from one measurement of nearest neighbours to the next: for each validation sample the 20 most similar of \
+            up to 10,000 training samples vote, as in crate probe; needs labels (default: never).
             """, valueName: "epochs"))
     package var knnEvery: Int?
     @Flag(inversion: .prefixedNo, help: "Write event files for TensorBoard.")
