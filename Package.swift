@@ -76,7 +76,7 @@ let package = Package(
             "Training",
             [
                 "Base", "Kernels", "CrateModel", "Optimizers", "Images", "Shards", "Loader", "Collectives",
-                "Checkpoints", "Settings", "Analysis", "Reports",
+                "Checkpoints", "Settings", "Probing", "Analysis", "Reports",
             ]),
         library(
             "Diagnostics",

@@ -3,8 +3,6 @@ import Collectives
 import CrateModel
 import Kernels
 import Loader
-import Probing
-import Shards
 
 // n samples, T tokens of an image, D channels.
 
@@ -13,6 +11,9 @@ package struct FeatureSource: Hashable, Sendable {
     /// The encoder block, counted from 1; nil is after the encoder's last norm.
     package let block: Int?
     package let pooling: Pooling
+
+    /// The mean of all patches after the encoder's last norm.
+    package static let encoderMean = FeatureSource(block: nil, pooling: .mean)
 
     /// The block's number, or `norm`.
     package var layer: String { block.map(String.init) ?? "norm" }
@@ -41,115 +42,70 @@ package struct FeatureSource: Hashable, Sendable {
     }
 }
 
-extension LoadedModel {
-    /// Passes the features of all samples of the shards in `data` to `body` on rank 0, in batches: the range of
-    /// samples, and for each of `sources` one row (D) per sample. Images are framed as in an evaluation, with nothing
-    /// hidden.
-    ///
-    /// Every rank computes its share. Collective: all ranks return, or all throw.
-    package borrowing func features(
-        of data: String, _ sources: [FeatureSource], world: World,
-        body: (Range<Int>, [UnsafePointer<Float>]) throws -> Void
-    ) throws {
-        let (chunk, dim) = (replica.capacity, model.configuration.dim)
-        let loader = try loader(of: data, maskRatio: nil, world: world)
-        let (count, stride) = (loader.count, world.size * chunk)
-        // Samples per exchange; every rank has the same number of chunks in it.
-        let round = 32 * stride
-        let rows = try world.agree { try OwnedBuffer<Float>(count: sources.count * round * dim) }
-        let places = sources.indices.map { UnsafePointer(rows.pointer + $0 * round * dim) }
-        loader.begin(
-            BatchSequence(first: world.rank * chunk, size: chunk, stride: stride, end: count), for: .evaluation)
-        for start in Swift.stride(from: 0, to: count, by: round) {
-            let samples = start..<min(start + round, count)
-            rows.pointer.update(repeating: 0, count: rows.count)
-            try world.agree {
-                for first in Swift.stride(from: start + world.rank * chunk, to: samples.upperBound, by: stride) {
-                    guard let loaded = try loader.next(), loaded.positions.lowerBound == first else {
-                        throw Failure("the loader is not at sample \(first)", hint: "this is a mistake of the program")
-                    }
-                    let images = loaded.positions.count
-                    replica.encode(PatchBatch(patches: loaded.patches, mask: nil, images: images))
-                    for (index, source) in sources.enumerated() {
-                        pool(source, images, into: rows.pointer + (index * round + first - start) * dim)
-                    }
+/// Passes the features of all samples of `loader` to `body` on rank 0, in batches of multiples of 32: the range of
+/// samples, and for each of `sources` one row (D) per sample. Images are framed as in an evaluation, with nothing hidden.
+///
+/// Every rank computes its share with `replica`, whose last pass is overwritten, and for a moment holds the rows of 32
+/// chunks of each rank. `loader` must have the replica's capacity. Collective: all ranks return, or all throw.
+package func computeFeatures(
+    of loader: BatchLoader, _ sources: [FeatureSource], by replica: borrowing Replica, world: World,
+    body: (Range<Int>, [UnsafePointer<Float>]) throws -> Void
+) throws {
+    let (chunk, dim) = (replica.capacity, replica.model.configuration.dim)
+    let (count, stride) = (loader.count, world.size * chunk)
+    // Samples per exchange; every rank has the same number of chunks in it.
+    let round = 32 * stride
+    let rows = try world.agree { try OwnedBuffer<Float>(count: sources.count * round * dim) }
+    let places = sources.indices.map { UnsafePointer(rows.pointer + $0 * round * dim) }
+    loader.begin(
+        BatchSequence(first: world.rank * chunk, size: chunk, stride: stride, end: count), for: .evaluation)
+    for start in Swift.stride(from: 0, to: count, by: round) {
+        let samples = start..<min(start + round, count)
+        rows.pointer.update(repeating: 0, count: rows.count)
+        try world.agree {
+            for first in Swift.stride(from: start + world.rank * chunk, to: samples.upperBound, by: stride) {
+                guard let loaded = try loader.next(), loaded.positions.lowerBound == first else {
+                    throw Failure("the loader is not at sample \(first)", hint: "this is a mistake of the program")
                 }
-            }
-            // Each row is zero on all ranks but one.
-            world.sum(rows.pointer, count: rows.count)
-            try world.agree {
-                try requireFinite("features", allFinite(rows.pointer, count: rows.count))
-                if world.rank == 0 { try body(samples, places) }
+                let images = loaded.positions.count
+                replica.encode(PatchBatch(patches: loaded.patches, mask: nil, images: images))
+                for (index, source) in sources.enumerated() {
+                    replica.pool(source, images, into: rows.pointer + (index * round + first - start) * dim)
+                }
+                WorkDone.add()
             }
         }
+        // Each row is zero on all ranks but one.
+        world.sum(rows.pointer, count: rows.count)
+        try world.agree { if world.rank == 0 { try body(samples, places) } }
     }
+}
 
+extension Replica {
     /// Writes the features of the first `images` images of the last pass, (images, D).
-    private borrowing func pool(_ source: FeatureSource, _ images: Int, into rows: UnsafeMutablePointer<Float>) {
+    fileprivate borrowing func pool(_ source: FeatureSource, _ images: Int, into rows: UnsafeMutablePointer<Float>) {
         let (tokens, dim) = (model.configuration.tokenCount, model.configuration.dim)
-        let states = source.block.map { replica.encoderOutput($0 - 1) } ?? replica.encoderNormed
+        let states = source.block.map { encoderOutput($0 - 1) } ?? encoderNormed
         for image in 0..<images {
             source.pooling.pool(states + image * tokens * dim, tokens: tokens, dim: dim, into: rows + image * dim)
         }
     }
 }
 
-package struct LayerProbe: Codable, Equatable, Sendable {
-    /// The encoder block, counted from 1, or `norm`.
-    package let layer: String
-    package let pooling: Pooling
-    package let result: ProbeResult
-}
-
 extension LoadedModel {
-    /// Probes `sources` one by one: trains on the features of all samples of the shards in `training` and evaluates on
-    /// those in `validation`. `report` is called with each result on rank 0.
+    /// Passes the features of all samples of the shards in `data` to `body` on rank 0; see `computeFeatures`. Throws
+    /// `Failure` if they are not finite.
     ///
-    /// All ranks compute features; rank 0 solves. The result does not depend on the number of ranks or threads.
     /// Collective: all ranks return, or all throw.
-    package borrowing func probe(
-        _ sources: [FeatureSource], training: String, validation: String, with probe: LinearProbe, world: World,
-        report: (LayerProbe) throws -> Void
+    package borrowing func features(
+        of data: String, _ sources: [FeatureSource], world: World,
+        body: (Range<Int>, [UnsafePointer<Float>]) throws -> Void
     ) throws {
-        let isSolving = world.rank == 0
-        let classes = try world.agree { try ShardIndex.load(directory: training).classes.map { ExactName($0) } }
-        try world.agree {
-            let own = try ShardIndex.load(directory: validation).classes.map { ExactName($0) }
-            guard own == classes else {
-                throw Failure(
-                    "\(validation) has other classes than \(training): \(own.count) and \(classes.count)",
-                    hint: "shard both with the same classes, see crate shard --classes")
-            }
-        }
-        var memory = Arena()
-        let fitted = try collect(sources, training, classes.count, in: &memory, world)
-        let judged = try collect(sources, validation, classes.count, in: &memory, world)
-        for (index, source) in sources.enumerated() {
-            try world.agree {
-                guard isSolving else { return }
-                let result = try probe.solve(fitted[index], judged[index], team: replica.team)
-                try report(LayerProbe(layer: source.layer, pooling: source.pooling, result: result))
-            }
-        }
-    }
-
-    /// The features at `sources` of all samples of `data`; empty on ranks other than 0.
-    private borrowing func collect(
-        _ sources: [FeatureSource], _ data: String, _ classes: Int, in memory: inout Arena, _ world: World
-    ) throws -> [LabelledFeatures] {
+        let loader = try loader(of: data, maskRatio: nil, world: world)
         let dim = model.configuration.dim
-        let layers = try world.agree {
-            guard world.rank == 0 else { return [LabelledFeatures]() }
-            let labels = try ShardDirectory(path: data).labels()
-            return try sources.map { _ in
-                try LabelledFeatures(labels: labels, dim: dim, classes: classes, name: data, in: &memory)
-            }
+        try computeFeatures(of: loader, sources, by: replica, world: world) { samples, rows in
+            try requireFinite("features", rows.allSatisfy { allFinite($0, count: samples.count * dim) })
+            try body(samples, rows)
         }
-        try features(of: data, sources, world: world) { samples, rows in
-            for (layer, row) in zip(layers, rows) {
-                layer[samples.lowerBound].update(from: row, count: samples.count * dim)
-            }
-        }
-        return layers
     }
 }

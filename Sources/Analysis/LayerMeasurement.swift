@@ -87,16 +87,17 @@ package struct LayerMeasurement: Codable, Equatable, Sendable {
     package var decoder: [DecoderMetrics]
 }
 
-/// The metrics of all layers of the checkpoint at `path` (see `CheckpointStore.modelFile`). Corrupt checkpoints that
-/// were skipped are passed to `report` on rank 0. `maskRatio` of the patches are hidden; nil takes that of training.
+/// The metrics of all layers of `weights` of the checkpoint at `path` (see `CheckpointStore.modelFile`). Corrupt
+/// checkpoints that were skipped are passed to `report` on rank 0. `maskRatio` of the patches are hidden; nil takes that
+/// of training.
 ///
 /// Collective: all ranks return the metrics, or all throw.
 package func analyseCheckpoint(
-    _ path: String, data: String, images: Int, maskRatio: Double?, precision: Precision,
+    _ path: String, weights: StoredWeights, data: String, images: Int, maskRatio: Double?, precision: Precision,
     products: ProductBackend = .fastest, threads: Int, world: World, report: (Failure) -> Void
 ) throws -> LayerMeasurement {
     let loaded = try LoadedModel(
-        path, images: 1, precision: precision, products: products, threads: threads, world: world)
+        path, weights: weights, images: 1, precision: precision, products: products, threads: threads, world: world)
     for warning in loaded.warnings where world.rank == 0 { report(warning) }
     let maskRatio = loaded.model.classifier != nil ? nil : maskRatio ?? loaded.stored.maskRatio
     let loader = try loaded.loader(of: data, maskRatio: maskRatio, world: world)

@@ -17,19 +17,20 @@ package struct LoadedModel: ~Copyable {
 }
 
 extension LoadedModel {
-    /// Loads the checkpoint at `path` (see `CheckpointStore.modelFile`) on every rank, for up to `images` images at a
-    /// time (nil: `Replica.usefulImages`), of side `imageSize` (nil: as trained) with patches `stride` pixels apart
-    /// (nil: side by side); see `Model.loadParameters` for the positions on another grid of patches.
+    /// Loads `weights` of the checkpoint at `path` (see `CheckpointStore.modelFile`) on every rank, for up to `images`
+    /// images at a time (nil: `Replica.usefulImages`), of side `imageSize` (nil: as trained) with patches `stride` pixels
+    /// apart (nil: side by side); see `Model.loadParameters` for the positions on another grid of patches.
     ///
     /// Collective: all ranks return the model, or all throw.
     package init(
-        _ path: String, images: Int? = nil, imageSize: Int? = nil, stride: Int? = nil, precision: Precision,
+        _ path: String, weights: StoredWeights = .trained, images: Int? = nil, imageSize: Int? = nil,
+        stride: Int? = nil, precision: Precision,
         products: ProductBackend = .fastest, threads: Int, world: World
     ) throws {
         var warnings: [Failure] = []
         // Only rank 0 decides which checkpoint is the newest: another may be written meanwhile.
         let chosen = try world.agree {
-            world.rank == 0 ? try CheckpointStore.modelFile(at: path) { warnings.append($0) } : ""
+            world.rank == 0 ? try CheckpointStore.modelFile(at: path, weights: weights) { warnings.append($0) } : ""
         }
         let file = world.broadcast([chosen], from: 0)[0]
         let stored = try world.agree { try CheckpointStore.description(ofModelFile: file) }

@@ -4,11 +4,12 @@ import Foundation
 import Optimizers
 
 /// The checkpoints of one run directory: `checkpoints/step-0000000100/` with `model.safetensors`,
-/// `optimizer.safetensors` and `manifest.json`.
+/// `optimizer.safetensors`, `average.safetensors` if the run averages its weights, and `manifest.json`.
 package struct CheckpointStore: Sendable {
     private let directory: String
     package static let modelFile = "model.safetensors"
     static let optimizerFile = "optimizer.safetensors"
+    static let averageFile = "average.safetensors"
     static let prefix = "step-"
 
     /// The run directory `run` need not exist yet.
@@ -18,7 +19,7 @@ package struct CheckpointStore: Sendable {
 
     /// Writes the state after `step` steps and returns the checkpoint's path: the flat buffer `parameters`, and the
     /// moments. `moments` is called in the order of the layout, first for all parameters of the first of `kinds`, then
-    /// of the next.
+    /// of the next; an average is the last of them.
     ///
     /// The directory is renamed to its final name when all files are on disk, so an interruption leaves either the
     /// whole checkpoint or none. `untrained` is added to the model file. An existing valid checkpoint of the same step
@@ -27,7 +28,7 @@ package struct CheckpointStore: Sendable {
     @discardableResult
     package func save(
         _ parameters: UnsafePointer<Float>, of model: StoredModel, step: Int, samples: Int,
-        untrained: [UntrainedTensor] = [], kinds: [Moment] = Moment.allCases,
+        untrained: [UntrainedTensor] = [], kinds: [Moment] = [.first, .second],
         moments: (Moment, Parameter) throws -> UnsafePointer<Float>
     ) throws -> String {
         let path = "\(directory)/\(Self.prefix)\(zeroPadded(step, to: 10))"
@@ -58,13 +59,20 @@ package struct CheckpointStore: Sendable {
         let table = model.model.layout.parameters
         let modelFile = try writeModel(
             table, parameters, untrained, metadata: model.metadata, to: "\(directory)/\(Self.modelFile)")
-        let pairs = kinds.flatMap { moment in table.map { (moment, $0) } }
-        let optimizerFile = try writeSafetensors(
-            pairs.map { NamedTensor("\($0).\($1.name)", $1.shape) }, metadata: [:],
-            to: "\(directory)/\(Self.optimizerFile)"
-        ) { try moments(pairs[$0].0, pairs[$0].1) }
-        let manifest = try Manifest(
-            step: step, samples: samples, files: [Self.modelFile: modelFile, Self.optimizerFile: optimizerFile])
+        func write(_ kinds: [Moment], metadata: [String: String], to file: String) throws -> ManifestFile {
+            let pairs = kinds.flatMap { moment in table.map { (moment, $0) } }
+            return try writeSafetensors(
+                pairs.map { NamedTensor($0.tensorName(of: $1), $1.shape) }, metadata: metadata,
+                to: "\(directory)/\(file)"
+            ) { try moments(pairs[$0].0, pairs[$0].1) }
+        }
+        var files = [Self.modelFile: modelFile]
+        files[Self.optimizerFile] = try write(
+            kinds.filter { $0 != .average }, metadata: [:], to: Self.optimizerFile)
+        if kinds.contains(.average) {
+            files[Self.averageFile] = try write([.average], metadata: model.metadata, to: Self.averageFile)
+        }
+        let manifest = try Manifest(step: step, samples: samples, files: files)
         try DurableFile.write(manifest.json, to: "\(directory)/\(Manifest.fileName)")
     }
 
@@ -101,39 +109,30 @@ package struct CheckpointStore: Sendable {
     }
 
     /// Fills the flat buffer `parameters` from the checkpoint at `path`, which must be of this model, and calls
-    /// `moments` for each parameter in the order in which they were written.
+    /// `moments` for each parameter in the order in which they were written. Imported weights have no average, which
+    /// begins with the weights themselves.
     package static func load(
         into parameters: UnsafeMutablePointer<Float>, of model: Model, from path: String,
-        kinds: [Moment] = Moment.allCases, moments: (Moment, Parameter, UnsafePointer<Float>) throws -> Void
+        kinds: [Moment] = [.first, .second], moments: (Moment, Parameter, UnsafePointer<Float>) throws -> Void
     ) throws {
         try loadParameters(into: parameters, layout: model.layout, from: "\(path)/\(modelFile)")
-        let reader = try SafetensorsReader(path: "\(path)/\(optimizerFile)")
+        let averages = access("\(path)/\(averageFile)", F_OK) == 0 ? averageFile : modelFile
         let values = try OwnedBuffer<Float>(count: model.layout.parameters.map(\.count).max() ?? 0)
         for moment in kinds {
+            let reader = try SafetensorsReader(path: "\(path)/\(moment == .average ? averages : optimizerFile)")
             for parameter in model.layout.parameters {
-                let name = "\(moment).\(parameter.name)"
+                let name = moment.tensorName(of: parameter)
                 try reader.read(name, shape: parameter.shape, into: values.pointer)
                 try requireFinite(values.pointer, parameter, name, reader.path)
                 try moments(moment, parameter, values.pointer)
             }
         }
     }
+}
 
-    /// Resolves `path` to a model file: itself, that of a checkpoint directory, or that of a run's newest checkpoint.
-    package static func modelFile(at path: String, report: (Failure) -> Void) throws -> String {
-        var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
-            throw Failure("there is no \(path)", hint: "give a run, one of its checkpoints, or a .safetensors file")
-        }
-        guard isDirectory.boolValue else { return path }
-        if FileManager.default.fileExists(atPath: "\(path)/\(Manifest.fileName)") {
-            _ = try Manifest.verified(in: path)
-            return "\(path)/\(modelFile)"
-        }
-        guard let newest = CheckpointStore(run: path).newest(report: { report($1) }) else {
-            throw Failure(
-                "\(path) holds no checkpoint", hint: "give a run, one of its checkpoints, or a .safetensors file")
-        }
-        return "\(newest.path)/\(modelFile)"
+extension Moment {
+    /// The tensor of a checkpoint that holds it for `parameter`. Averages are a model file of their own.
+    fileprivate func tensorName(of parameter: Parameter) -> String {
+        self == .average ? parameter.name : "\(self).\(parameter.name)"
     }
 }

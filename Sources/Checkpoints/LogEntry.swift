@@ -11,6 +11,11 @@ package enum LogField: String, CodingKey, CaseIterable, Sendable {
     /// Fractions of the validation set whose class a classifier names first, and among its first five.
     case validationTop1 = "validation_top1"
     case validationTop5 = "validation_top5"
+    /// The same loss, and the fraction that is named first, of the averaged weights.
+    case validationLossAverage = "validation_loss_average"
+    case validationTop1Average = "validation_top1_average"
+    /// The fraction of the validation set whose class the nearest training samples name.
+    case validationNeighbours = "validation_neighbours"
     /// The learning rate of the step.
     case lr
     /// The global norm of the gradients before clipping.
@@ -45,6 +50,7 @@ package struct LogEntry: Codable, Equatable, Sendable {
 
     package var step: Int?
     package var epoch, loss, validationLoss, validationTop1, validationTop5, lr, gradNorm, imagesPerSecond: Double?
+    package var validationLossAverage, validationTop1Average, validationNeighbours: Double?
     package var dataSeconds, computeSeconds, communicationSeconds: Double?
     package var slowestRank: Int?
     package var slowestDataSeconds, slowestComputeSeconds, slowestWaitSeconds: Double?

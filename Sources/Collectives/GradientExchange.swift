@@ -89,6 +89,12 @@ package final class GradientExchange: @unchecked Sendable {
     /// Releases this rank's updated part of the next parameter bucket to the other ranks.
     package func publish() { if !isAlone { work.signal() } }
 
+    /// Fills all parameters from the ranks that own them, between two rounds. Collective.
+    package func gatherParameters() {
+        guard !isAlone else { return }
+        for bucket in partition.buckets { tree.gather(parameters, bucket) }
+    }
+
     /// Waits until all parameter buckets have arrived.
     package func finishGather() { if !isAlone { gathered.wait() } }
 }

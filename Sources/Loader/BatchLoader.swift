@@ -13,7 +13,7 @@ package final class BatchLoader {
     package let visiblePatches: Int
     /// Terms of an image's loss: its hidden patches, or one with labels.
     package let lossTerms: Int
-    /// Number of samples.
+    /// Number of samples, or of those chosen.
     package let count: Int
     /// Failures of missing shards whose samples are substituted.
     package let missing: [Failure]
@@ -30,7 +30,7 @@ package final class BatchLoader {
             classes: settings.labels?.classes ?? 0)
         visiblePatches = reader.visiblePatches
         lossTerms = settings.labels == nil ? reader.input.patchCount - reader.visiblePatches : 1
-        count = reader.count
+        count = settings.samples?.count ?? reader.count
         missing = reader.missing
         self.ring = ring
         // From here on only the thread uses the reader.
@@ -90,6 +90,8 @@ package struct LoaderSettings: Sendable {
     package var labels: LabelSettings?
     /// Seed of all random numbers in training.
     package var seed: UInt64
+    /// The samples that the positions of an evaluation stand for; nil for all, in order.
+    package var samples: [Int]?
     /// The most samples of a micro-batch.
     package var capacity: Int
     /// What to do at a corrupt sample.

@@ -5,7 +5,7 @@ import Kernels
 package enum SamplePurpose: Sendable {
     /// Positions in the run's sample order; samples are cropped, flipped and masked at random.
     case training
-    /// Positions are samples; the crop is central, and the mask is always the same.
+    /// Positions are samples, or places among those chosen; the crop is central, and the mask is always the same.
     case evaluation
 }
 
@@ -64,7 +64,9 @@ final class BatchReader {
         substitutions = []
         for (slot, position) in batch.positions.enumerated() {
             settings.beforeSample?()
-            let (epoch, sample) = purpose == .training ? sampler.sample(at: position) : (0, position)
+            let (epoch, sample) =
+                purpose == .training
+                ? sampler.sample(at: position) : (0, settings.samples?[position] ?? position)
             let label = try prepare(purpose, epoch, sample, into: framed.pointer)
             if let labels = settings.labels {
                 let targets = batch.targets + slot * labels.classes

@@ -4,13 +4,15 @@ import Kernels
 
 /// Updates this rank's parts of the flat parameter buffer and stores only their moments.
 ///
-/// With R ranks AdamW's moments take 2 / R of the parameters' memory on each rank, Lion's half of that. Source:
+/// With R ranks AdamW's moments take 2 / R of the parameters' memory on each rank, Lion's half of that, and an average of the
+/// parameters as much as Lion's. Source:
 /// Rajbhandari et al., ZeRO: Memory Optimizations Toward Training Trillion Parameter Models (arXiv 1910.02054).
 package struct Optimizer: ~Copyable {
     package let moments: MomentParts
     private let segments: [[Segment]]
     private let memory: Arena
     private let rule: UpdateRule
+    private let average: WeightAverage?
 
     private struct Segment {
         let range: Range<Int>
@@ -20,15 +22,16 @@ package struct Optimizer: ~Copyable {
         let rateFactor: Double
     }
 
-    /// Zeroed moments for buffers of `layout`. `parts` nil is the whole buffer; the learning rate of a parameter is
-    /// multiplied by its `rateFactor`. Throws `Failure` if memory is short.
+    /// Zeroed moments for buffers of `layout`, and with `average` zeroed averages. `parts` nil is the whole buffer; the
+    /// learning rate of a parameter is multiplied by its `rateFactor`. Throws `Failure` if memory is short.
     package init(
-        _ layout: ParameterLayout, rule: UpdateRule, parts: [Range<Int>]? = nil,
+        _ layout: ParameterLayout, rule: UpdateRule, average: WeightAverage? = nil, parts: [Range<Int>]? = nil,
         rateFactor: (Parameter) -> Double = { _ in 1 }
     ) throws {
         let parts = parts ?? [0..<layout.bufferCount]
         var memory = Arena()
-        let moments = try MomentParts(parts, kinds: rule.moments, in: &memory)
+        let kinds = rule.moments + (average == nil ? [] : [.average])
+        let moments = try MomentParts(parts, kinds: kinds, in: &memory)
         var position = 0
         segments = parts.map { part in
             defer { position += part.count }
@@ -42,6 +45,7 @@ package struct Optimizer: ~Copyable {
             }
         }
         self.rule = rule
+        self.average = average
         self.moments = moments
         self.memory = memory
     }
@@ -90,23 +94,23 @@ package struct Optimizer: ~Copyable {
         part index: Int, of parameters: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>, step: Int,
         rate: Double, scale: Float, on team: ThreadTeam? = nil
     ) {
-        let (part, segments, rule, moments) = (parts[index], segments[index], rule, moments)
+        let (part, segments, rule, average, moments) = (parts[index], segments[index], rule, average, moments)
         guard let team else {
-            return Self.update(part, segments, rule, moments, of: parameters, gradients, step, rate, scale)
+            return Self.update(part, segments, rule, average, moments, of: parameters, gradients, step, rate, scale)
         }
         team.run { thread in
             let own = team.part(thread, of: part.count, grain: 16)
             Self.update(
-                part.lowerBound + own.lowerBound..<part.lowerBound + own.upperBound, segments, rule, moments,
+                part.lowerBound + own.lowerBound..<part.lowerBound + own.upperBound, segments, rule, average, moments,
                 of: parameters, gradients, step, rate, scale)
         }
     }
 
     /// Updates the values in `part`.
     private static func update(
-        _ part: Range<Int>, _ segments: [Segment], _ rule: UpdateRule, _ moments: MomentParts,
-        of parameters: UnsafeMutablePointer<Float>, _ gradients: UnsafePointer<Float>, _ step: Int, _ rate: Double,
-        _ scale: Float
+        _ part: Range<Int>, _ segments: [Segment], _ rule: UpdateRule, _ average: WeightAverage?,
+        _ moments: MomentParts, of parameters: UnsafeMutablePointer<Float>, _ gradients: UnsafePointer<Float>,
+        _ step: Int, _ rate: Double, _ scale: Float
     ) {
         for segment in segments {
             let range = segment.range.clamped(to: part)
@@ -125,6 +129,9 @@ package struct Optimizer: ~Copyable {
                 rule.update(
                     own, gradients: slopes, moments: first, count: count, rate: rate, gradientScale: scale,
                     decays: segment.decays)
+            }
+            if let average, let averages = moments.average {
+                average.update(averages + position, parameters: own, count: count, step: step)
             }
         }
     }

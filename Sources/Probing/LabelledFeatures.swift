@@ -15,6 +15,17 @@ package struct LabelledFeatures {
 
     /// The features are zero. Throws `Failure` if there are no labels, a label is outside 0..<C, or memory is short.
     package init(labels: [Int], dim: Int, classes: Int, name: String, in memory: inout Arena) throws {
+        try Self.requireLabels(labels, classes: classes, name: name)
+        let (count, overflow) = labels.count.multipliedReportingOverflow(by: dim)
+        guard !overflow else { throw Failure("\(name) has too many features", hint: "probe fewer layers") }
+        values = try memory.floats(count)
+        self.labels = labels
+        self.dim = dim
+        self.classes = classes
+    }
+
+    /// Throws `Failure` if the samples of `name` have no `labels`, or one is outside 0..<`classes`.
+    package static func requireLabels(_ labels: [Int], classes: Int, name: String) throws {
         guard !labels.isEmpty, classes > 1 else {
             throw Failure("\(name) has \(labels.count) samples of \(classes) classes", hint: "use labelled samples")
         }
@@ -23,12 +34,6 @@ package struct LabelledFeatures {
                 "sample \(odd) of \(name) has label \(labels[odd]), which is not in 0...\(classes - 1)",
                 hint: "shard images with one folder per class")
         }
-        let (count, overflow) = labels.count.multipliedReportingOverflow(by: dim)
-        guard !overflow else { throw Failure("\(name) has too many features", hint: "probe fewer layers") }
-        values = try memory.floats(count)
-        self.labels = labels
-        self.dim = dim
-        self.classes = classes
     }
 
     package subscript(sample: Int) -> UnsafeMutablePointer<Float> { values + sample * dim }

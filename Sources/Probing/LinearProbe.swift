@@ -90,6 +90,9 @@ package struct LinearProbe: Sendable {
 /// Weighted k-nearest neighbours by cosine similarity: each of the k most similar training samples votes for its class
 /// with weight exp(similarity / T).
 ///
+/// Validation samples are compared in blocks of 32, so all of them at once give the same result as one multiple of 32
+/// after the other.
+///
 /// Source: Wu et al., Unsupervised Feature Learning via Non-Parametric Instance Discrimination (arXiv 1805.01978).
 package struct NearestNeighbours: Sendable {
     private let neighbours: Int
@@ -103,7 +106,7 @@ package struct NearestNeighbours: Sendable {
         let (own, other) = (inverseNorms(validation), inverseNorms(training))
         let (queries, keys, dim) = (validation.values, training.values, training.dim)
         let (labels, truths, classes) = (training.labels, validation.labels, training.classes)
-        let (rows, block) = (32, 2048)
+        let (rows, block) = (32, 2048)  // as documented, and what fits the cache
         var memory = Arena()
         let scores = try memory.floats(team.count * rows * block)
         let counts = try OwnedBuffer<Int>(count: team.count)
@@ -128,6 +131,7 @@ package struct NearestNeighbours: Sendable {
                         }
                     }
                 }
+                WorkDone.add()
                 for row in 0..<count where vote(nearest[row], labels, classes) == truths[start + row] {
                     correct[thread] += 1
                 }

@@ -21,6 +21,10 @@ struct TrainingMetric {
     static let validationLoss = TrainingMetric(
         id: "validation-loss", title: "Validation loss", note: "Mean over the validation set.", field: .validationLoss,
         axis: "loss", isEvaluation: true, logarithmicFrom: 3)
+    static let averagedLoss = TrainingMetric(
+        id: "averaged-loss", title: "Validation loss, averaged weights",
+        note: "Mean over the validation set, of the moving average of the weights.", field: .validationLossAverage,
+        axis: "loss", isEvaluation: true, logarithmicFrom: 3)
     static let top1 = TrainingMetric(
         id: "top-1", title: "Top-1 accuracy", note: "Samples of the validation set whose class is the first.",
         field: .validationTop1, axis: "accuracy in %", scale: 100, isEvaluation: true, logarithmicFrom: .infinity)
@@ -28,6 +32,15 @@ struct TrainingMetric {
         id: "top-5", title: "Top-5 accuracy",
         note: "Samples of the validation set whose class is among the first five.", field: .validationTop5,
         axis: "accuracy in %", scale: 100, isEvaluation: true, logarithmicFrom: .infinity)
+    static let averagedTop1 = TrainingMetric(
+        id: "averaged-top-1", title: "Top-1 accuracy, averaged weights",
+        note: "Of the moving average of the weights.", field: .validationTop1Average, axis: "accuracy in %", scale: 100,
+        isEvaluation: true, logarithmicFrom: .infinity)
+    static let neighbours = TrainingMetric(
+        id: "neighbours", title: "Nearest neighbours",
+        note: "Samples of the validation set whose class the nearest training samples name, by the encoder's features.",
+        field: .validationNeighbours, axis: "accuracy in %", scale: 100, isEvaluation: true,
+        logarithmicFrom: .infinity)
     static let learningRate = TrainingMetric(
         id: "learning-rate", title: "Learning rate", note: "", field: .lr, axis: "learning rate")
     static let gradientNorm = TrainingMetric(

@@ -26,8 +26,11 @@ struct TrainingCharts {
             "accuracy", "Validation accuracy",
             "Samples of the validation set whose class is the first, or among the first five.",
             TrainingMetric.top1.verticalAxis([table]),
-            [curves.line(.top1, "top 1"), curves.line(.top5, "top 5", colour: 1)].compactMap(\.self))
-        return [loss, accuracy, chart(.learningRate), gradientNorm].compactMap(\.self)
+            [
+                curves.line(.top1, "top 1"), curves.line(.top5, "top 5", colour: 1),
+                curves.line(.averagedTop1, "top 1, averaged weights", colour: 2),
+            ].compactMap(\.self))
+        return [loss, accuracy, chart(.neighbours), chart(.learningRate), gradientNorm].compactMap(\.self)
     }
 
     var time: [Chart] {
@@ -46,8 +49,10 @@ struct TrainingCharts {
         var chart = chart(
             "loss", "Loss", "Training: mean over the step's batch. Validation: mean over the validation set.",
             .init(title: "loss", fitting: table.column(.loss) + table.column(.validationLoss), ratio: 3),
-            [curves.line(.trainingLoss, "training"), curves.line(.validationLoss, "validation", colour: 1)]
-                .compactMap(\.self))
+            [
+                curves.line(.trainingLoss, "training"), curves.line(.validationLoss, "validation", colour: 1),
+                curves.line(.averagedLoss, "validation, averaged weights", colour: 2),
+            ].compactMap(\.self))
         chart?.isWide = true
         chart?.marks = incidents
         return chart

@@ -120,5 +120,8 @@ package struct RunOptions: ParsableArguments {
         guard (telemetry.measureEvery ?? 0) == 0 || files.validation != nil else {
             throw ValidationError("--measure-every measures validation samples: give --validation.")
         }
+        guard telemetry.knnEvery == nil || files.validation != nil else {
+            throw ValidationError("--knn-every compares validation samples: give --validation.")
+        }
     }
 }

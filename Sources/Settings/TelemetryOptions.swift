@@ -16,6 +16,13 @@ package struct TelemetryOptions: ParsableArguments {
             two measurements, from 8 to 64, which costs less than 1% of the time).
             """, valueName: "n"))
     package var measureImages: Int?
+    @Option(
+        help: ArgumentHelp(
+            """
+            Epochs from one measurement of nearest neighbours to the next: for each validation sample the 20 most similar of \
+            up to 10,000 training samples vote, as in crate probe; needs labels (default: never).
+            """, valueName: "epochs"))
+    package var knnEvery: Int?
     @Flag(inversion: .prefixedNo, help: "Write event files for TensorBoard.")
     package var tensorboard = true
 
@@ -23,6 +30,7 @@ package struct TelemetryOptions: ParsableArguments {
 
     package func validate() throws {
         try requireCount("--measure-every", measureEvery ?? 0, from: 0, upTo: 1_000_000_000)
+        try requireCount("--knn-every", knnEvery ?? 1, upTo: 1_000_000)
         try requireCount("--measure-images", measureImages ?? 1, upTo: 1_000_000)
     }
 }

@@ -19,6 +19,7 @@ struct AnalyzeCommand: ParsableCommand {
         help: ArgumentHelp(
             "Runs, checkpoints, or .safetensors files that carry their configuration: one or more.", valueName: "path"))
     var checkpoint: [String]
+    @OptionGroup var kind: WeightsOption
     @Option(help: ArgumentHelp("Shard directory with the samples to measure.", valueName: "dir"))
     var data: String
     @Option(help: ArgumentHelp("Number of samples to measure, evenly spaced.", valueName: "n"))
@@ -45,7 +46,7 @@ struct AnalyzeCommand: ParsableCommand {
             let precision = speed.announcedPrecision(world)
             let measurements = try checkpoint.map { path in
                 try analyseCheckpoint(
-                    path, data: data, images: images, maskRatio: maskRatio, precision: precision,
+                    path, weights: kind.weights, data: data, images: images, maskRatio: maskRatio, precision: precision,
                     products: speed.products, threads: speed.threads, world: world
                 ) { printError("warning: \($0)") }
             }

@@ -23,6 +23,7 @@ struct EmergenceCommand: ParsableCommand {
         parsing: .upToNextOption,
         help: ArgumentHelp("Runs, checkpoints, or exports: one or more.", valueName: "path"))
     var checkpoint: [String]
+    @OptionGroup var kind: WeightsOption
     @Option(help: ArgumentHelp("Directory of images, searched recursively.", valueName: "dir"))
     var images: String
     @Option(
@@ -60,7 +61,7 @@ struct EmergenceCommand: ParsableCommand {
     func run() throws {
         try runWithWorld { world in
             for path in checkpoint {
-                let loaded = try speed.load(path, random: random, world)
+                let loaded = try speed.load(path, kind, random: random, world)
                 try world.agree {
                     guard world.rank == 0 else { return }
                     let pictures = try SegmentedPictures(images: images, masks: masks, count: count)

@@ -17,6 +17,7 @@ struct EvaluateCommand: ParsableCommand {
         help: ArgumentHelp(
             "A run, one of its checkpoints, or a .safetensors file that carries its configuration.", valueName: "path"))
     var checkpoint: String
+    @OptionGroup var kind: WeightsOption
     @Option(help: ArgumentHelp("Shard directory to evaluate on.", valueName: "dir"))
     var data: String
     @Option(help: ArgumentHelp("Fraction of patches to mask (default: as in training).", valueName: "x"))
@@ -27,8 +28,9 @@ struct EvaluateCommand: ParsableCommand {
     func run() throws {
         try runWithWorld { world in
             let result = try evaluateCheckpoint(
-                checkpoint, data: data, maskRatio: maskRatio, precision: speed.announcedPrecision(world),
-                products: speed.products, threads: speed.threads, world: world)
+                checkpoint, weights: kind.weights, data: data, maskRatio: maskRatio,
+                precision: speed.announcedPrecision(world), products: speed.products, threads: speed.threads,
+                world: world)
             guard world.rank == 0 else { return }
             for warning in result.warnings { printError("warning: \(warning)") }
             printLine("\(result.result.text) over \(counted(result.samples, "sample")), \(result.file)")

@@ -17,6 +17,7 @@ struct ExportCommand: SingleProcessCommand {
 
     @Option(help: ArgumentHelp("A run, one of its checkpoints, or an export.", valueName: "path"))
     var checkpoint: String
+    @OptionGroup var kind: WeightsOption
     @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
     var output: String
     @Option(help: ArgumentHelp("Data type of the stored values.", valueName: "f32|bf16"))
@@ -33,7 +34,9 @@ struct ExportCommand: SingleProcessCommand {
     }
 
     func run() throws {
-        let file = try CheckpointStore.modelFile(at: checkpoint) { printError("warning: \($0)") }
+        let file = try CheckpointStore.modelFile(at: checkpoint, weights: kind.weights) {
+            printError("warning: \($0)")
+        }
         try refuse(output, ifSameAs: file)
         let isReplaced = FileManager.default.fileExists(atPath: output)
         let published = try PublishedModel(file: file, imageSize: imageSize)

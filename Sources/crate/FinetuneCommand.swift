@@ -21,6 +21,7 @@ struct FinetuneCommand: ParsableCommand {
         help: ArgumentHelp(
             "A run, one of its checkpoints, or a .safetensors file that carries its configuration.", valueName: "path"))
     var from: String
+    @OptionGroup var kind: WeightsOption
     @Flag(help: "Start with a new head if the checkpoint's head is for other classes.")
     var newHead = false
     @Option(
@@ -36,7 +37,7 @@ struct FinetuneCommand: ParsableCommand {
         StopSignal.listen()
         try runWithWorld { world in
             let (file, source) = try world.agree {
-                let file = try CheckpointStore.modelFile(at: from) {
+                let file = try CheckpointStore.modelFile(at: from, weights: kind.weights) {
                     if world.rank == 0 { printError("warning: \($0)") }
                 }
                 return (file, try CheckpointStore.description(ofModelFile: file))

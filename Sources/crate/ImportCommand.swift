@@ -16,6 +16,7 @@ struct ImportCommand: SingleProcessCommand {
         help:
             "A .safetensors file with the keys of the published model; or a run, one of its checkpoints, or an export.")
     var file: String
+    @OptionGroup var kind: WeightsOption
     @Option(name: .customLong("run"), help: ArgumentHelp("Run directory to create.", valueName: "dir"))
     var directory: String
     @Option(help: ArgumentHelp("Attention heads (default: from the file's metadata).", valueName: "n"))
@@ -30,7 +31,7 @@ struct ImportCommand: SingleProcessCommand {
     var imageSize: Int?
 
     func run() throws {
-        let weights = try CheckpointStore.modelFile(at: file) { printError("warning: \($0)") }
+        let weights = try CheckpointStore.modelFile(at: file, weights: kind.weights) { printError("warning: \($0)") }
         let published = try PublishedModel.importing(
             weights,
             ImportSettings(heads: heads, lambda: lambda, normalisesTargets: normPix, imageSize: imageSize))

@@ -1,15 +1,29 @@
 import Analysis
 import ArgumentParser
 import Base
+import Checkpoints
 import Collectives
 import CrateModel
 import Kernels
 import Settings
 
+extension StoredWeights: ExpressibleByArgument {}
+
+/// Which weights of a checkpoint to read.
+struct WeightsOption: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Weights of the checkpoint: the trained ones, or the average that --ema keeps.",
+            valueName: "trained|average"
+        ))
+    var weights = StoredWeights.trained
+}
+
 /// Which features to compute, and of which model.
 struct FeatureOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A run, one of its checkpoints, or a .safetensors file.", valueName: "path"))
     var checkpoint: String
+    @OptionGroup var kind: WeightsOption
     @Option(
         help: ArgumentHelp(
             "Layers: norm (behind the encoder's last norm), numbers of encoder blocks from 1 on, several with commas, or all.",
@@ -25,7 +39,7 @@ struct FeatureOptions: ParsableArguments {
 
     /// Collective.
     func load(_ speed: SpeedOptions, _ world: World) throws -> LoadedModel {
-        try speed.load(checkpoint, random: random, world)
+        try speed.load(checkpoint, kind, random: random, world)
     }
 
     func sources(of loaded: borrowing LoadedModel) throws -> [FeatureSource] {
@@ -43,14 +57,15 @@ extension SpeedOptions {
         return precision
     }
 
-    /// The model that `path` denotes (see `LoadedModel`), with initial weights of seed `random` if given. Rank 0 warns of corrupt checkpoints
-    /// that were skipped. Collective.
+    /// The model that `path` denotes (see `LoadedModel`), with weights of this `kind`, or initial ones of seed `random` if
+    /// given. Rank 0 warns of corrupt checkpoints that were skipped. Collective.
     func load(
-        _ path: String, images: Int? = nil, imageSize: Int? = nil, stride: Int? = nil, random: UInt64? = nil,
-        _ world: World
+        _ path: String, _ kind: WeightsOption, images: Int? = nil, imageSize: Int? = nil, stride: Int? = nil,
+        random: UInt64? = nil, _ world: World
     ) throws -> LoadedModel {
         let loaded = try LoadedModel(
-            path, images: images, imageSize: imageSize, stride: stride, precision: announcedPrecision(world),
+            path, weights: kind.weights, images: images, imageSize: imageSize, stride: stride,
+            precision: announcedPrecision(world),
             products: products, threads: threads, world: world)
         if world.rank == 0 { for warning in loaded.warnings { printError("warning: \(warning)") } }
         if let random { loaded.replica.initialise(seed: random) }

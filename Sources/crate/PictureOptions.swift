@@ -20,6 +20,7 @@ struct PictureOptions: ParsableArguments {
     var images: [String]
     @Option(help: ArgumentHelp("A run, one of its checkpoints, or an export.", valueName: "path"))
     var checkpoint: String
+    @OptionGroup var kind: WeightsOption
     @Option(help: ArgumentHelp("New or empty directory for the pictures.", valueName: "dir"))
     var output: String
     @Option(help: ArgumentHelp("Encoder block, counted from 1 (default: the last).", valueName: "n"))
@@ -41,7 +42,7 @@ struct PictureOptions: ParsableArguments {
     func draw(
         _ speed: SpeedOptions, _ world: World, _ body: (borrowing LoadedModel, [Picture], Int) throws -> DrawnPictures
     ) throws {
-        let loaded = try speed.load(checkpoint, images: 4, imageSize: imageSize, stride: stride, world)
+        let loaded = try speed.load(checkpoint, kind, images: 4, imageSize: imageSize, stride: stride, world)
         try world.agree {
             guard world.rank == 0 else { return }
             let pictures = try images.enumerated().map {

@@ -56,6 +56,11 @@ struct RecipeOptions: ParsableArguments {
     var weightDecay: Double?
     @Option(
         help: ArgumentHelp(
+            "Also keep a moving average of the weights, with this decay, such as 0.9999; evaluate and save it (default: none).",
+            valueName: "decay"))
+    var ema: Double?
+    @Option(
+        help: ArgumentHelp(
             "Mean and deviation of the pixels: ImageNet's, or the data's (default: imagenet; the checkpoint's in finetune).",
             valueName: "imagenet|dataset"))
     var normalise: NormalisationChoice?
@@ -70,6 +75,9 @@ struct RecipeOptions: ParsableArguments {
         try requireCount("--virtual-ranks", virtualRanks ?? 1, upTo: 1_000_000)
         try requireCount("--epochs", epochs ?? 1, upTo: 1_000_000)
         try requireCount("--steps", steps ?? 1, upTo: 1_000_000_000)
+        guard ema.map({ $0 > 0 && $0 < 1 }) ?? true else {
+            throw ValidationError("--ema takes a number between 0 and 1, both excluded.")
+        }
         let reals = [
             ("--blr", blr ?? 0), ("--lr", lr ?? 0), ("--clip", clip), ("--warmup-epochs", warmupEpochs ?? 0),
             ("--weight-decay", weightDecay ?? 0),
@@ -105,7 +113,8 @@ struct RecipeOptions: ParsableArguments {
                 ?? TrainingConfiguration.defaultMicroBatch(
                     batchSize: batchSize, virtualRanks: virtualRanks, threads: threads),
             precision: precision, wire: wire, schedule: schedule, weightDecay: weightDecay ?? defaults.weightDecay,
-            clip: clip > 0 ? clip : nil, maskRatio: maskRatio, classification: task, normalisation: normalisation,
+            clip: clip > 0 ? clip : nil, ema: ema, maskRatio: maskRatio, classification: task,
+            normalisation: normalisation,
             seed: seed, sampleCount: sampleCount)
     }
 }

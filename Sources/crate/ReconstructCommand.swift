@@ -24,6 +24,7 @@ struct ReconstructCommand: ParsableCommand {
     var images: [String] = []
     @Option(help: ArgumentHelp("A run, one of its checkpoints, or an export.", valueName: "path"))
     var checkpoint: String
+    @OptionGroup var kind: WeightsOption
     @Option(help: ArgumentHelp("New or empty directory for the pictures.", valueName: "dir"))
     var output: String
     @Option(help: ArgumentHelp("Shard directory, instead of files.", valueName: "dir"))
@@ -45,7 +46,7 @@ struct ReconstructCommand: ParsableCommand {
         try runWithWorld { world in
             // Pictures at a time: bounds the memory of decoded images.
             let chunk = 4
-            let loaded = try speed.load(checkpoint, images: chunk, world)
+            let loaded = try speed.load(checkpoint, kind, images: chunk, world)
             try world.agree {
                 if world.rank == 0 { try write(loaded, chunk: chunk) }
             }

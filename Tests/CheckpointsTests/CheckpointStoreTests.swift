@@ -2,6 +2,7 @@ import Base
 import Checkpoints
 import CrateModel
 import Foundation
+import Optimizers
 import TestSupport
 import Testing
 
@@ -216,6 +217,42 @@ private struct Example: ~Copyable {
                 let failure = #expect(throws: Failure.self) { try CheckpointStore.description(ofModelFile: path) }
                 #expect(failure?.problem.contains("says a mask ratio of") == true)
             }
+        }
+    }
+
+    /// An average is a model file of its own, named by the manifest; without one it begins with the weights.
+    @Test func averagesAreSavedBesideTheWeights() throws {
+        try withTemporaryDirectory { run in
+            let store = CheckpointStore(run: run)
+            let example = try Example(offset: 1)
+            let (kinds, moments) = ([Moment.first, .average], example.secondMoments.pointer)
+            let with = try store.save(
+                example.parameters.pointer, of: StoredModel(example.model, maskRatio: 0.6, normalisation: .imageNet),
+                step: 2, samples: 16, kinds: kinds
+            ) { UnsafePointer(moments + $1.offset) }
+            let without = try example.save(to: store, step: 1)
+            let files = ["manifest.json", "model.safetensors", "optimizer.safetensors"]
+            #expect(try names(in: with) == ["average.safetensors"] + files)
+            #expect(try names(in: without) == files)
+            for (path, source) in [(with, moments), (without, example.parameters.pointer)] {
+                let target = try OwnedBuffer<Float>(count: example.model.layout.bufferCount)
+                try CheckpointStore.load(into: target.pointer, of: example.model, from: path, kinds: kinds) {
+                    guard $0 == .average else { return }
+                    let expected = UnsafeBufferPointer(start: source + $1.offset, count: $1.count)
+                    #expect(Array(UnsafeBufferPointer(start: $2, count: $1.count)) == Array(expected))
+                }
+            }
+
+            func file(_ path: String) throws -> String {
+                try CheckpointStore.modelFile(at: path, weights: .average) { _ in }
+            }
+            #expect(try file(run) == "\(with)/average.safetensors" && file(with) == file(run))
+            for (path, problem) in [(without, "holds no average"), ("\(with)/model.safetensors", "is one file")] {
+                let failure = #expect(throws: Failure.self) { try file(path) }
+                #expect(failure?.problem.contains(problem) == true)
+            }
+            let description = try CheckpointStore.description(ofModelFile: try file(with))
+            #expect(description.model.configuration == example.model.configuration)
         }
     }
 

@@ -72,7 +72,8 @@ import Testing
         try withShards { path in
             let options = [
                 "--validation", "\(path)/val", "--steps", "3", "--save-every", "2steps", "--report-every", "1",
-                "--measure-every", "2", "--measure-images", "2", "--batch-size", "32",
+                "--measure-every", "2", "--measure-images", "2", "--batch-size", "32", "--ema", "0.9", "--knn-every",
+                "1",
             ]
             var (number, withSteps) = (1, 0)
             while true {
@@ -103,7 +104,8 @@ import Testing
         try withShards { path in
             let options = [
                 "--validation", "\(path)/val", "--steps", "3", "--save-every", "2steps", "--report-every", "1",
-                "--measure-every", "2", "--measure-images", "2", "--batch-size", "32",
+                "--measure-every", "2", "--measure-images", "2", "--batch-size", "32", "--ema", "0.9", "--knn-every",
+                "1",
             ]
             let list = "\(NSTemporaryDirectory())/calls-\(UUID().uuidString)"
             defer { try? FileManager.default.removeItem(atPath: list) }

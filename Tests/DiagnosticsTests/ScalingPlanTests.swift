@@ -26,6 +26,12 @@ import Training
             #expect(plan.gradients == replica.gradients.bytes.count)
             // Two buffers are padded by up to 64 bytes each.
             #expect((1...128).contains(optimizer.momentByteCount - plan.moments))
+            configuration.ema = 0.99
+            let averaging = try MemoryPlan(configuration, ranks: 1, threads: threads, bucketBytes: 1 << 23)
+            let averager = try Optimizer(
+                model.layout, rule: .adamW(weightDecay: 0.1), average: WeightAverage(decay: 0.99))
+            #expect((1...192).contains(averager.momentByteCount - averaging.moments))
+            #expect(averaging.moments - plan.moments == plan.parameters)
             let sum = try LeafSum(leaves: leaves, count: model.layout.bufferCount, wire: .fp32)
             #expect(plan.treeLevels == sum.byteCount)
             #expect(plan.messages == 0)

@@ -93,6 +93,18 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
         }
     }
 
+    /// Positions stand for the chosen samples in an evaluation, in the given order.
+    @Test func chosenSamplesAreEvaluated() throws {
+        try withShards { path, _ in
+            let all = try BatchLoader(settings(path)).samples(0..<9, for: .evaluation).samples
+            var settings = settings(path)
+            settings.samples = [5, 2, 8]
+            let loader = try BatchLoader(settings)
+            #expect(loader.count == 3)
+            #expect(try loader.samples(0..<3, 2, for: .evaluation).samples == [all[5], all[2], all[8]])
+        }
+    }
+
     @Test(arguments: [Double.nan, -1e30, 0, 1, 1e-17, 0.99, .infinity])
     func invalidMaskRatioIsRejected(ratio: Double) throws {
         try withShards { path, _ in

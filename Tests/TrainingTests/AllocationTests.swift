@@ -24,7 +24,8 @@ import Testing
     private func requireNoAllocation(_ model: Model, _ precision: Precision, threads: Int) throws {
         let team = ThreadTeam(count: threads)
         let replica = try Replica(model, images: 4, precision: precision, team: team, isTrained: true)
-        let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: 0.1))
+        let optimizer = try Optimizer(
+            model.layout, rule: .adamW(weightDecay: 0.1), average: WeightAverage(decay: 0.9))
         replica.initialise(seed: 1)
         let patches = (0..<4 * 16 * 192).map { sin(Float($0)) }
         let mask: [UInt8] = (0..<64).map { $0 % 4 == 0 ? 0 : 1 }

@@ -64,6 +64,42 @@ import Training
     @Test func smallGradientsAreNotClipped() throws {
         #expect(try trained(scale: 1e-3, clip: 1) == trained(scale: 1e-3, clip: nil))
     }
+
+    /// The average follows a naive one in Double, for any parts and threads; it changes places with the parameters and back.
+    @Test(arguments: [1, 2])
+    func averageFollowsTheParameters(threads: Int) throws {
+        let (layout, decay) = (layout(), 0.7)
+        let optimizer = try Optimizer(
+            layout, rule: .adamW(weightDecay: 0.1), average: WeightAverage(decay: decay),
+            parts: [16..<layout.bufferCount, 0..<16])
+        let parameters = try OwnedBuffer<Float>(count: layout.bufferCount)
+        let gradients = (0..<layout.bufferCount).map { sin(Float($0)) }
+        for i in 0..<layout.bufferCount { parameters.pointer[i] = cos(Float(i)) }
+        optimizer.startAverage(from: parameters.pointer)
+        var expected = parameters.elements.map(Double.init)
+        let team = ThreadTeam(count: threads)
+        for step in 0..<40 {
+            for part in optimizer.parts.indices {
+                optimizer.update(
+                    part: part, of: parameters.pointer, gradients: gradients, step: step, rate: 0.1, scale: 1, on: team)
+            }
+            let kept = min(decay, Double(1 + step) / Double(10 + step))
+            for (i, value) in parameters.elements.enumerated() {
+                expected[i] = kept * expected[i] + (1 - kept) * Double(value)
+            }
+        }
+        let trained = Array(parameters.elements)
+        optimizer.swapAverage(with: parameters.pointer)
+        let averaged = Array(parameters.elements)
+        #expect(averaged != trained)
+        for parameter in layout.parameters {
+            for i in parameter.offset..<parameter.offset + parameter.count {
+                #expect(abs(Double(averaged[i]) - expected[i]) < 1e-5)
+            }
+        }
+        optimizer.swapAverage(with: parameters.pointer)
+        #expect(Array(parameters.elements) == trained)
+    }
 }
 
 @Suite struct PretrainConfigurationTests {

@@ -92,7 +92,7 @@ package struct MemoryPlan: Encodable, Equatable, Sendable {
     package let parameters: Int
     /// Of one virtual rank.
     package let gradients: Int
-    /// AdamW's two moments of the rank's part of the parameters.
+    /// AdamW's two moments of the rank's part of the parameters, and their average if there is one.
     package let moments: Int
     /// Kept from the forward pass for the backward pass.
     package let activations: Int
@@ -121,7 +121,7 @@ package struct MemoryPlan: Encodable, Equatable, Sendable {
         parameters = count * float
         gradients = count * float
         let parts = Partition(count: count, bucketCount: bucketBytes / 4, ranks: ranks).parts(of: 0)
-        moments = 2 * parts.reduce(0) { $0 + $1.count } * float
+        moments = (configuration.ema == nil ? 2 : 3) * parts.reduce(0) { $0 + $1.count } * float
         activations = passes.activations
         scratch = passes.scratch
         readAhead = BatchLoader.byteCount(

@@ -12,7 +12,7 @@ package struct StepPlan: Encodable, Equatable, Sendable {
     package let weightSeconds: Double
     /// Clearing gradients, and adding those of virtual ranks on the same rank.
     package let sumSeconds: Double
-    /// Gradient norm and AdamW for the rank's part.
+    /// Gradient norm, AdamW and the weights' average for the rank's part.
     package let optimizerSeconds: Double
     /// The part of the sum over the ranks that overlaps with the backward pass.
     package let hiddenSeconds: Double
@@ -24,6 +24,8 @@ package struct StepPlan: Encodable, Equatable, Sendable {
     private static let (bytesOfClearing, bytesOfLeaf) = (4.0, 20.0)
     /// The norm reads 4 bytes per value; AdamW reads 16 and writes 12.
     private static let bytesOfUpdate = 32.0
+    /// An average is read and written beside the parameter.
+    private static let bytesOfAverage = 8.0
 
     /// The step of `configuration` on `nodes` nodes: operations (`StepOperations`) over the rate reached by a rank,
     /// bytes over the memory bandwidth, and the times of `TreeTimes`. Throws `Failure` if the batch does not divide
@@ -47,7 +49,8 @@ package struct StepPlan: Encodable, Equatable, Sendable {
         weightSeconds = operations.weights / rate
         sumSeconds =
             values * (ownLeaves * Self.bytesOfClearing + (ownLeaves - 1) * Self.bytesOfLeaf) / cluster.memoryBandwidth
-        optimizerSeconds = values / Double(ranks) * Self.bytesOfUpdate / cluster.memoryBandwidth
+        let bytesOfUpdate = Self.bytesOfUpdate + (configuration.ema == nil ? 0 : Self.bytesOfAverage)
+        optimizerSeconds = values / Double(ranks) * bytesOfUpdate / cluster.memoryBandwidth
 
         let tree = TreeTimes(nodes: nodes, cluster)
         let shares = PassShares(shape, visible: 1 - configuration.maskRatio)

@@ -18,7 +18,7 @@ struct ComparisonCharts {
 
     /// The curves of the logs.
     var training: [Chart] {
-        let others: [TrainingMetric] = [.top1, .top5, .learningRate, .gradientNorm, .throughput]
+        let others: [TrainingMetric] = [.top1, .top5, .neighbours, .learningRate, .gradientNorm, .throughput]
         return losses(.trainingLoss, isWide: true) + losses(.validationLoss) + others.compactMap { chart($0) }
     }
 

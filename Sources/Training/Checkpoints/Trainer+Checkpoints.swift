@@ -41,6 +41,7 @@ extension Trainer {
         }
         try world.share(failure)
         world.broadcast(replica.parameters.pointer, count: replica.model.layout.bufferCount, from: 0)
+        if !isResuming { optimizer.startAverage(from: replica.parameters.pointer) }
         replica.parametersChanged()
     }
 

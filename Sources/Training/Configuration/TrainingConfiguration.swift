@@ -27,6 +27,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     package var weightDecay: Double
     /// Maximum global norm of the gradients; nil disables clipping.
     package var clip: Double?
+    /// Decay of the weights' moving average (`WeightAverage`); nil keeps none.
+    package var ema: Double?
     /// Fraction of patches that are masked; 0 for a classifier.
     package var maskRatio: Double
     /// Nil in pretraining.
@@ -40,7 +42,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     package init(
         model: ModelConfiguration, batchSize: Int, virtualRanks: Int, microBatch: Int, precision: Precision,
         wire: WireFormat, schedule: LearningRate,
-        weightDecay: Double, clip: Double?, maskRatio: Double, classification: ClassificationTask? = nil,
+        weightDecay: Double, clip: Double?, ema: Double? = nil, maskRatio: Double,
+        classification: ClassificationTask? = nil,
         normalisation: Normalisation, seed: UInt64,
         sampleCount: Int
     ) {
@@ -53,6 +56,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
         self.schedule = schedule
         self.weightDecay = weightDecay
         self.clip = clip
+        self.ema = ema
         self.maskRatio = maskRatio
         self.classification = classification
         self.normalisation = normalisation
@@ -135,12 +139,15 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
             end: schedule.totalSteps * batchSize)
     }
 
-    /// Throws `Failure` as `BatchLoader` does.
-    package func makeLoader(_ path: String, _ onCorruption: CorruptionPolicy = .stop) throws -> BatchLoader {
-        try BatchLoader(
-            LoaderSettings(
-                path: path, imageSize: model.imageSize, patchSize: model.patchSize, normalisation: normalisation,
-                maskRatio: maskRatio, labels: classification?.labels, seed: seed, capacity: microBatch,
-                onCorruption: onCorruption))
+    /// A loader of the shards in `path`, in an evaluation of `samples` only if given. Throws `Failure` as `BatchLoader` does.
+    package func makeLoader(
+        _ path: String, _ onCorruption: CorruptionPolicy = .stop, samples: [Int]? = nil
+    ) throws -> BatchLoader {
+        var settings = LoaderSettings(
+            path: path, imageSize: model.imageSize, patchSize: model.patchSize, normalisation: normalisation,
+            maskRatio: maskRatio, labels: classification?.labels, seed: seed, capacity: microBatch,
+            onCorruption: onCorruption)
+        settings.samples = samples
+        return try BatchLoader(settings)
     }
 }

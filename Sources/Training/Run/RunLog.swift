@@ -3,10 +3,13 @@ import Checkpoints
 import Foundation
 
 extension LogEntry {
-    /// The line of an evaluation after `step` steps. A loss that is not finite is left out, since JSON cannot represent it.
-    init(_ result: Evaluation, _ configuration: TrainingConfiguration, after step: Int) {
+    /// The line of an evaluation after `step` steps, and of the averaged weights if there are any. A loss that is not finite is
+    /// left out, since JSON cannot represent it.
+    init(_ result: Evaluation, average: Evaluation?, _ configuration: TrainingConfiguration, after step: Int) {
         self.init(step: step, epoch: configuration.epoch(after: step))
         validationLoss = result.loss.isFinite ? result.loss : nil
+        validationLossAverage = average.flatMap { $0.loss.isFinite ? $0.loss : nil }
+        validationTop1Average = average?.accuracy?.top1
         validationTop1 = result.accuracy?.top1
         validationTop5 = result.accuracy?.top5
     }

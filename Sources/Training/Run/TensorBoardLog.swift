@@ -28,6 +28,9 @@ struct TensorBoardLog {
             ("train/loss", entry.loss), ("train/lr", entry.lr), ("train/grad_norm", entry.gradNorm),
             ("train/images_per_second", entry.imagesPerSecond), ("validation/loss", entry.validationLoss),
             ("validation/top1", entry.validationTop1), ("validation/top5", entry.validationTop5),
+            ("validation/loss_average", entry.validationLossAverage),
+            ("validation/top1_average", entry.validationTop1Average),
+            ("validation/neighbours", entry.validationNeighbours),
         ]
         return try append(entry.step, curves.compactMap { tag, value in value.map { .scalar(tag, $0) } })
     }

@@ -71,7 +71,7 @@ private func requireAgreement(
     }
     fields["parameter layout"] = String(format: "%08x", Checksum(of: [UInt8](layout.joined().utf8)).value)
     try world.agree {
-        try requireSameClasses(configuration, options.files)
+        try requireSameClasses(configuration, options)
         fields["training shards"] = try ShardIndex.fingerprint(directory: options.files.data)
         fields["validation shards"] =
             try options.files.validation.map { try ShardIndex.fingerprint(directory: $0) } ?? "none"
@@ -80,15 +80,18 @@ private func requireAgreement(
 }
 
 /// Refuses validation shards with other classes than the training shards.
-private func requireSameClasses(_ configuration: TrainingConfiguration, _ options: FileOptions) throws {
-    guard configuration.classification != nil, let validation = options.validation else { return }
-    let classes = try [options.data, validation].map {
+private func requireSameClasses(_ configuration: TrainingConfiguration, _ options: RunOptions) throws {
+    let (data, usesClasses) = (
+        options.files.data, configuration.classification != nil || options.telemetry.knnEvery != nil
+    )
+    guard usesClasses, let validation = options.files.validation else { return }
+    let classes = try [data, validation].map {
         try ShardIndex.read(directory: $0).classes.map { ExactName($0) }
     }
     guard classes[0] == classes[1] else {
         throw Failure(
-            "\(validation) has other classes than \(options.data) (\(classes[1].count) and \(classes[0].count))",
-            hint: "shard it again with --classes \(options.data)/index.json")
+            "\(validation) has other classes than \(data) (\(classes[1].count) and \(classes[0].count))",
+            hint: "shard it again with --classes \(data)/index.json")
     }
 }
 

@@ -15,6 +15,7 @@ struct TrainingRun: ~Copyable {
     private let world: World
     private var trainer: Trainer
     private let validation: BatchLoader?
+    private let neighbours: NeighbourEvaluation?
     /// Only on rank 0; held as long as the run exists.
     private let lock: FileLock?
     /// Only on rank 0.
@@ -52,6 +53,10 @@ extension TrainingRun {
         }
         let validation = try world.agree {
             try files.validation.map { try configuration.makeLoader($0, files.onCorrupt) }
+        }
+        let neighbours = try world.agree {
+            options.telemetry.knnEvery == nil
+                ? nil : try NeighbourEvaluation(configuration, files, isCoordinator: isCoordinator)
         }
 
         let lock = try world.agree {
@@ -93,7 +98,8 @@ extension TrainingRun {
         }
         self.init(
             configuration: configuration, options: options, directory: directory, world: world, trainer: trainer,
-            validation: validation, lock: lock, log: log, telemetry: telemetry, checkpointer: checkpointer,
+            validation: validation, neighbours: neighbours, lock: lock, log: log, telemetry: telemetry,
+            checkpointer: checkpointer,
             progress: progress, corruptSamples: CorruptSampleReport(rank: world.rank), start: start, done: start,
             last: last)
     }
@@ -104,7 +110,7 @@ extension TrainingRun {
         trainer.begin(at: start)
         guard start == 0 else { return }
         if world.rank == 0, let shards = options.files.validation { telemetry.showSamples(of: shards) }
-        try evaluate(isEvaluation: true)
+        try evaluateIfDue()
     }
 
     /// One optimiser step and its log line. `isStopping` is called after the passes.
@@ -136,27 +142,39 @@ extension TrainingRun {
         return result
     }
 
-    /// Evaluates and measures the layers if due.
+    /// Evaluates, compares nearest neighbours and measures the layers if due.
     mutating func evaluateIfDue() throws {
-        let isLast = done == configuration.schedule.totalSteps
-        try evaluate(
-            isEvaluation: isLast || configuration.isDue(every: options.files.evaluateEvery, after: done))
-    }
-
-    private mutating func evaluate(isEvaluation: Bool) throws {
+        let isEvaluation = isEvaluationDue(every: options.files.evaluateEvery)
         if isEvaluation, let validation {
             world.watchdog.begin(.evaluating, step: done)
-            let result = try Training.evaluate(
-                trainer.replica, loader: validation, chunk: configuration.microBatch, world: world)
-            try record(LogEntry(result, configuration, after: done))
+            let (result, average) = try trainer.evaluate(on: validation)
+            try record(LogEntry(result, average: average, configuration, after: done))
             say("\(result.text) after \(done) steps")
+            if let average { say("\(average.text) with averaged weights") }
         }
+        if let epochs = options.telemetry.knnEvery, isEvaluationDue(every: epochs) { try compareNeighbours() }
         guard telemetry.isDue(after: done, isEvaluation: isEvaluation) else { return }
         world.watchdog.begin(.evaluating, step: done)
         var warnings: [String] = []
         let entry = try telemetry.measure(trainer, step: done) { warnings.append("warning: \($0)") }
         for warning in warnings { say(warning) }
         if let entry { try record(entry) }
+    }
+
+    /// Evaluations are also due before the first step and after the last.
+    private func isEvaluationDue(every epochs: Int) -> Bool {
+        done == 0 || done == configuration.schedule.totalSteps || configuration.isDue(every: epochs, after: done)
+    }
+
+    private mutating func compareNeighbours() throws {
+        guard let validation, neighbours != nil else { return }
+        world.watchdog.begin(.evaluating, step: done)
+        let accuracy = try neighbours!.accuracy(trainer.replica, validation: validation, world)
+        var entry = LogEntry(step: done, epoch: configuration.epoch(after: done))
+        entry.validationNeighbours = accuracy?.fraction
+        try record(entry)
+        let text = accuracy.map { String(format: "%.2f%%", 100 * $0.fraction) } ?? "not finite"
+        say("nearest neighbours \(text) after \(done) steps")
     }
 
     /// Updates the report if due or if the run ends.

@@ -1,5 +1,6 @@
 import Analysis
 import Base
+import Checkpoints
 import Collectives
 import CrateModel
 import Kernels
@@ -56,6 +57,28 @@ package func evaluate(
         accuracy: model.classifier == nil ? nil : (share(1), share(5)))
 }
 
+extension Trainer {
+    /// Evaluates the parameters on all samples of `loader`, and then their average if there is one, which takes their place
+    /// meanwhile: only the owners of its parts have them in memory. Collective: all ranks get the results, or all throw.
+    borrowing func evaluate(on loader: BatchLoader) throws -> (trained: Evaluation, average: Evaluation?) {
+        let trained = try evaluation(loader)
+        guard configuration.ema != nil else { return (trained, nil) }
+        swapAverage()
+        defer { swapAverage() }
+        return (trained, try evaluation(loader))
+    }
+
+    private borrowing func evaluation(_ loader: BatchLoader) throws -> Evaluation {
+        try Training.evaluate(replica, loader: loader, chunk: configuration.microBatch, world: world)
+    }
+
+    private borrowing func swapAverage() {
+        optimizer.swapAverage(with: replica.parameters.pointer)
+        exchange.gatherParameters()
+        replica.parametersChanged()
+    }
+}
+
 package struct CheckpointEvaluation: Sendable {
     package let result: Evaluation
     package let samples: Int
@@ -69,10 +92,12 @@ package struct CheckpointEvaluation: Sendable {
 ///
 /// `maskRatio` nil is that of the training. Every rank reads the checkpoint. Collective: all ranks get the result, or all throw.
 package func evaluateCheckpoint(
-    _ path: String, data: String, maskRatio: Double?, precision: Precision, products: ProductBackend = .fastest,
+    _ path: String, weights: StoredWeights, data: String, maskRatio: Double?, precision: Precision,
+    products: ProductBackend = .fastest,
     threads: Int, world: World
 ) throws -> CheckpointEvaluation {
-    let loaded = try LoadedModel(path, precision: precision, products: products, threads: threads, world: world)
+    let loaded = try LoadedModel(
+        path, weights: weights, precision: precision, products: products, threads: threads, world: world)
     let loader = try loaded.loader(
         of: data, maskRatio: maskRatio ?? loaded.stored.maskRatio, isLabelled: true, world: world)
     let result = try evaluate(loaded.replica, loader: loader, chunk: loaded.replica.capacity, world: world)

@@ -44,7 +44,8 @@ extension Trainer {
         }
         let optimizer = try world.agree {
             try Optimizer(
-                model.layout, rule: configuration.rule, parts: partition.parts(of: world.rank)
+                model.layout, rule: configuration.rule, average: configuration.ema.map(WeightAverage.init),
+                parts: partition.parts(of: world.rank)
             ) { configuration.rateFactor($0, of: model) }
         }
         let exchange = try world.agree {
