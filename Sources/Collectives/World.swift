@@ -16,6 +16,8 @@ package struct World: @unchecked Sendable {
     /// Starts MPI. Call once per process, and `finish` at the end.
     package static func start() throws -> World {
         var provided: Int32 = 0
+        let sessions = SessionDirectory()
+        defer { sessions.leave() }
         // Gradient exchange, checkpoint transfers and training each use MPI from their own thread.
         guard MPI_Init_thread(nil, nil, Int32(MPI_THREAD_MULTIPLE), &provided) == MPI_SUCCESS else {
             throw Failure("MPI cannot be started", hint: "start the program with mpirun, or without a launcher")
