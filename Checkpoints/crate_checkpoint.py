@@ -1,4 +1,4 @@
-"""CRATE in PyTorch, for the files written by `crate export`.
+"""CRATE and, with crate_architectures, its companions in PyTorch, for the files written by `crate export`.
 
     model = crate_checkpoint.load('tiny.safetensors')            # for example a CrateMAE; see load
     python -m crate_checkpoint convert in.pth out.safetensors    # converts a PyTorch state dict for `crate import`
@@ -6,6 +6,7 @@
 N images, L patches, T = L + 1 tokens, D channels, H heads, P = D / H, V values per patch, K classes.
 """
 import argparse
+import functools
 import json
 import sys
 import warnings
@@ -16,6 +17,8 @@ import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
+
+import crate_architectures
 
 STEP = 0.1  # ISTA step size, the same for all published weights
 
@@ -210,28 +213,44 @@ def metadata(path):
 def load(path):
     """Loads an export into a model in float32; all keys must match (strict).
 
-    Returns a CrateMAE, a CrateEncoder (crate export --encoder), a CrateClassifier, or an EncoderUnderHead.
+    Returns a CrateMAE, a CrateEncoder (crate export --encoder), a CrateClassifier, or an EncoderUnderHead; of other architectures their
+    counterpart in crate_architectures.
     """
     if Path(path).is_dir():
         raise ValueError(f'{path} is a directory; write a file with: crate export --checkpoint {path} --output FILE')
     texts = metadata(path)
     if 'classifier' in texts:
         classifier = json.loads(texts['classifier'])
-        kind = CrateClassifier if classifier['form'] == 'supervised' else EncoderUnderHead
-        config, more = classifier['encoder'], {name: classifier[name] for name in ('classes', 'pooling')}
+        config, part = classifier['encoder'], 'supervised' if classifier['form'] == 'supervised' else 'classifier'
+        more = {name: classifier[name] for name in ('classes', 'pooling')}
     elif 'config' in texts:
-        config = json.loads(texts['config'])
-        kind = CrateEncoder if texts.get('part') == 'encoder' else CrateMAE
-        more = {} if kind is CrateEncoder else {'decoder_depth': config['decoderDepth']}
+        config, part = json.loads(texts['config']), 'encoder' if texts.get('part') == 'encoder' else 'autoencoder'
+        more = {} if part == 'encoder' else {'decoder_depth': config['decoderDepth']}
+        if 'decoder' in config and part != 'encoder':
+            more |= {'decoder_dim': config['decoder']['dim'], 'decoder_heads': config['decoder']['heads']}
     else:
         raise ValueError(f'{path} is not an export of crate: its metadata have no configuration')
+    kind = model_kind(config.get('architecture', 'crate'), part)
     model = kind(config['imageSize'], config['patchSize'], config['dim'], config['depth'], config['heads'],
                  config['lambda'], **more)
     tensors = load_file(path)
-    if kind is CrateMAE and 'decoder_pos_embed' not in tensors:
+    tables = [name for name in model.state_dict() if name.endswith('pos_embed')]
+    if part == 'autoencoder' and any(name not in tensors for name in tables):
         raise ValueError(f'{path} is a checkpoint; write a file with: crate export --checkpoint {Path(path).parent} --output FILE')
     model.load_state_dict(tensors, strict=True)
     return model
+
+
+def model_kind(architecture, part):
+    """The class of a model, to be called with image size, patch, dim, depth, heads, lambda and what only the part has."""
+    if architecture == 'crate':
+        return {'supervised': CrateClassifier, 'classifier': EncoderUnderHead, 'encoder': CrateEncoder,
+                'autoencoder': CrateMAE}[part]
+    supervised = {'vit': crate_architectures.Classifier, 'crate-alpha': crate_architectures.CrateAlpha,
+                  'tost': crate_architectures.TostClassifier}
+    kinds = {'classifier': crate_architectures.Classifier, 'encoder': crate_architectures.Encoder,
+             'autoencoder': crate_architectures.MaskedAutoencoder}
+    return functools.partial(supervised[architecture] if part == 'supervised' else kinds[part], architecture)
 
 
 def convert(source, target):

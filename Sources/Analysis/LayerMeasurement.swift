@@ -142,8 +142,8 @@ package func measureLayers(
         let own = Array(stride(from: world.rank, to: blocks, by: world.size))
         let weights = try meter.measureWeights(of: own, in: replica)
         for (block, weights) in zip(own, weights) {
-            values[count * rowCount + 2 * block] = weights?.dictionaryCoherence ?? .nan
-            values[count * rowCount + 2 * block + 1] = weights?.subspaceOverlap ?? .nan
+            values[count * rowCount + 2 * block] = weights.dictionaryCoherence
+            values[count * rowCount + 2 * block + 1] = weights.subspaceOverlap
         }
     }
     world.sum(&values)

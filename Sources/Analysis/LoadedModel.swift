@@ -88,10 +88,10 @@ extension LoadedModel {
 }
 
 extension Model {
-    package func batch(_ loaded: LoadedBatch) -> PatchBatch {
+    package func batch(_ loaded: LoadedBatch, drops: BranchDrops? = nil) -> PatchBatch {
         let isClassifier = classifier != nil
         return PatchBatch(
             patches: loaded.patches, mask: isClassifier ? nil : loaded.mask,
-            targets: isClassifier ? loaded.targets : nil, images: loaded.positions.count)
+            targets: isClassifier ? loaded.targets : nil, images: loaded.positions.count, drops: drops)
     }
 }

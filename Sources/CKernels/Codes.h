@@ -35,7 +35,7 @@ INLINE void second_code_backward(
     const crate_elements upstream = is_bf16 ? crate_bfloat16 : crate_float32;
     FOR_ELEMENTS(count, {
         const lanes value = load_factor(upstream, dz, i, left) * scale;
-        store_factor(elements, e, i, choose(load_factor(elements, z, i, left) <= 0, splat(0), value), left);
+        store_factor(elements, e, i, choose(load_factor(elements, z, i, left) == 0, splat(0), value), left);
     })
 }
 

@@ -5,24 +5,37 @@ import Kernels
 // T tokens, D channels.
 
 extension Model {
-    /// The learned position table of the supervised CRATE, (1, T, D).
-    private static let learnedTable = "pos_embedding"
-
-    /// The tensors of the published model that are not trained.
+    /// The tensors of the published model that are not trained; those of three dimensions are fixed position tables.
     var untrainedShapes: [(name: String, shape: [Int])] {
-        let dim = configuration.dim
-        let table = [1, configuration.tokenCount, dim]
-        if let classifier { return classifier.form == .supervised ? [] : [("pos_embed", table)] }
-        return [
-            ("pos_embed", table), ("decoder_pos_embed", table), ("decoder_embed.weight", [dim, dim]),
-            ("decoder_embed.bias", [dim]),
-        ]
+        let (dim, width) = (configuration.dim, configuration.decoder.dim)
+        func table(_ name: String, _ dim: Int) -> (String, [Int]) { (name, [1, configuration.tokenCount, dim]) }
+        if let classifier { return classifier.form == .supervised ? [] : [table("pos_embed", dim)] }
+        switch configuration.architecture {
+        case .crate:
+            // The decoder's table serves the encoder, and `decoder_embed` is not used.
+            return [
+                table("pos_embed", dim), table("decoder_pos_embed", dim), ("decoder_embed.weight", [dim, dim]),
+                ("decoder_embed.bias", [dim]),
+            ]
+        case .crateAlpha, .tost: return [table("pos_embed", dim)]
+        case .vit: return [table("pos_embed", dim), table("decoder_pos_embed", width)]
+        }
     }
 
-    /// The name of the fixed position table that the encoder adds to its tokens; nil if it has a learned one.
-    var usedTable: String? {
-        guard let classifier else { return "decoder_pos_embed" }
-        return classifier.form == .supervised ? nil : "pos_embed"
+    /// The names of the fixed position tables that are added to tokens, the encoder's first; none if it has a learned one.
+    var usedTables: [String] {
+        if let classifier { return classifier.form == .supervised ? [] : ["pos_embed"] }
+        switch configuration.architecture {
+        case .crate: return ["decoder_pos_embed"]
+        case .crateAlpha, .tost: return ["pos_embed"]
+        case .vit: return ["pos_embed", "decoder_pos_embed"]
+        }
+    }
+
+    /// The values of a fixed position table.
+    func positions(_ table: String) -> [Float] {
+        let isDecoders = configuration.architecture == .vit && table == "decoder_pos_embed"
+        return isDecoders ? configuration.decoderPositions : configuration.positions
     }
 
     /// The same model for images of side `imageSize`. Throws `Failure` if that is not a multiple of the patch size.
@@ -33,12 +46,9 @@ extension Model {
 
     /// The same model with the given settings replaced.
     func with(imageSize: Int? = nil, lambda: Double? = nil, normalisesTargets: Bool? = nil) throws -> Model {
-        let own = configuration
-        let changed = try ModelConfiguration(
-            imageSize: imageSize ?? own.imageSize, patchSize: own.patchSize, dim: own.dim, depth: own.depth,
-            decoderDepth: own.decoderDepth, heads: own.heads, lambda: lambda ?? own.lambda,
-            normalisesTargets: normalisesTargets ?? own.normalisesTargets,
-            positionGrid: usedTable == nil ? nil : own.trainedGrid)
+        let changed = try configuration.with(
+            imageSize: imageSize, lambda: lambda, normalisesTargets: normalisesTargets,
+            positionGrid: usedTables.isEmpty ? nil : configuration.trainedGrid)
         guard let classifier else { return try Model(changed) }
         return try Model(
             ClassifierConfiguration(
@@ -58,7 +68,7 @@ extension Model {
         try CheckpointStore.loadParameters(into: loaded.pointer, layout: stored.layout, from: file)
         for (source, target) in zip(stored.layout.parameters, layout.parameters) {
             let (values, place) = (loaded.pointer + source.offset, parameters + target.offset)
-            if source.name == Self.learnedTable {
+            if source.shape != target.shape {
                 let table = interpolatedTable(
                     values, grid: stored.configuration.patchesPerSide, to: configuration.patchesPerSide,
                     dim: configuration.dim)

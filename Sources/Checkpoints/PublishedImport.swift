@@ -6,6 +6,8 @@ import Foundation
 package struct ImportSettings: Sendable {
     /// H; nil takes the value in the metadata.
     package var heads: Int?
+    /// H of the decoder of a ViT-MAE; nil takes the value in the metadata, or the published one.
+    package var decoderHeads: Int?
     /// Weight of ISTA's sparsity penalty; nil takes the value in the metadata.
     package var lambda: Double?
     /// Whether each target patch is standardised; nil takes the value in the metadata, or false.
@@ -13,8 +15,11 @@ package struct ImportSettings: Sendable {
     /// Side of the input in pixels; nil takes the size that matches the position table.
     package var imageSize: Int?
 
-    package init(heads: Int?, lambda: Double?, normalisesTargets: Bool?, imageSize: Int?) {
+    package init(
+        heads: Int?, decoderHeads: Int? = nil, lambda: Double?, normalisesTargets: Bool?, imageSize: Int?
+    ) {
         self.heads = heads
+        self.decoderHeads = decoderHeads
         self.lambda = lambda
         self.normalisesTargets = normalisesTargets
         self.imageSize = imageSize
@@ -74,10 +79,11 @@ private func requireKeys(of reader: borrowing SafetensorsReader, _ model: Model,
     let problems = [("lacks", missing), ("has too many", surplus), ("misshapen", misshapen)].filter { !$0.1.isEmpty }
     guard problems.isEmpty else {
         let text = problems.map { "\($0.0): \(listed($0.1))" }.joined(separator: "; ")
-        let kind = model.classifier == nil ? "CRATE-MAE" : "CRATE classifier"
+        let title = model.configuration.architecture.title
+        let kind = model.classifier == nil ? "\(title)-MAE" : "\(title) classifier"
         throw Failure(
             "the keys of \(reader.path) are not those of a \(kind) with \(model.configuration.heads) heads: \(text)",
-            hint: "give published weights of CRATE, and their --heads")
+            hint: PublishedShapes.hint + ", and their --heads")
     }
 }
 

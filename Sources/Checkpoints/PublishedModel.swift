@@ -11,8 +11,8 @@ package struct UntrainedTensor: Sendable {
 
 /// A model in published form: the trained parameters under their published names, and the untrained tensors.
 ///
-/// A CRATE-MAE has four untrained tensors: `pos_embed` and `decoder_pos_embed` (1, T, D), and the unused
-/// `decoder_embed`, (D, D) and (D). Its encoder with a classifier head has `pos_embed`, the supervised CRATE none.
+/// A masked autoencoder has fixed position tables, and a CRATE-MAE the unused `decoder_embed`; its encoder with a classifier head has
+/// `pos_embed`. A supervised model has none.
 package struct PublishedModel: ~Copyable {
     package let stored: StoredModel
     let parameters: OwnedBuffer<Float>  // in the model's layout
@@ -23,7 +23,7 @@ package struct PublishedModel: ~Copyable {
         case model
         /// The encoder of a masked autoencoder, for fine-tuning.
         case encoder
-        /// All of a supervised CRATE.
+        /// All of a supervised model.
         case classifier
     }
 
@@ -43,19 +43,17 @@ package struct PublishedModel: ~Copyable {
         let parameters = try OwnedBuffer<Float>(count: model.layout.bufferCount)
         try model.loadParameters(into: parameters.pointer, from: reader.path, of: stored)
         let read = try stored.untrainedShapes.map { try untrainedTensor($0.name, $0.shape, stored, reader) }
-        if let table = read.first(where: { $0.name == stored.usedTable }) {
-            let expected = stored.configuration.positions
-            guard zip(table.values, expected).allSatisfy({ abs($0 - $1) <= 1e-3 }) else {
+        for table in read where stored.usedTables.contains(table.name) {
+            guard zip(table.values, stored.positions(table.name)).allSatisfy({ abs($0 - $1) <= 1e-3 }) else {
                 throw Failure(
                     "\(table.name) of \(reader.path) is not the fixed sine-cosine table",
                     hint: "give weights of a model with the published table")
             }
         }
         let isResized = model.configuration.imageSize != stored.configuration.imageSize
-        let table = model.configuration.positions
         untrained = zip(read, model.untrainedShapes).map { tensor, place in
             isResized && place.shape.count == 3
-                ? UntrainedTensor(name: tensor.name, shape: place.shape, values: table) : tensor
+                ? UntrainedTensor(name: tensor.name, shape: place.shape, values: model.positions(place.name)) : tensor
         }
         self.stored = StoredModel(
             model, maskRatio: description.maskRatio, normalisation: description.normalisation)
@@ -80,11 +78,11 @@ package struct PublishedModel: ~Copyable {
                 throw Failure("the checkpoint contains a classifier, not an autoencoder", hint: "omit --encoder")
             }
             table = table.filter { $0.name != "mask_token" && !$0.name.hasPrefix("decoder") }
-            untrained = untrained.filter { $0.name == model.usedTable }
+            untrained = untrained.filter { $0.name == model.usedTables.first }
                 .map { UntrainedTensor(name: "pos_embed", shape: $0.shape, values: $0.values) }
         case .classifier:
             guard model.classifier?.form == .supervised else {
-                throw Failure("the checkpoint contains no supervised CRATE", hint: "omit --classifier")
+                throw Failure("the checkpoint contains no supervised model", hint: "omit --classifier")
             }
         }
         let metadata = try stored.metadata
@@ -98,7 +96,7 @@ private func untrainedTensor(
     _ name: String, _ shape: [Int], _ model: Model, _ reader: borrowing SafetensorsReader
 ) throws -> UntrainedTensor {
     let isTable = shape.count == 3
-    var values = isTable ? model.configuration.positions : [Float](repeating: 0, count: shape.reduce(1, *))
+    var values = isTable ? model.positions(name) : [Float](repeating: 0, count: shape.reduce(1, *))
     if reader.tensors[name] != nil {
         try values.withUnsafeMutableBufferPointer { try reader.read(name, shape: shape, into: $0.baseAddress!) }
     }

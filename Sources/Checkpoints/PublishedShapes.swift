@@ -2,79 +2,109 @@ import Base
 import CrateModel
 import Kernels
 
-/// The model whose sizes follow from the tensors' shapes: a CRATE-MAE, or a supervised CRATE.
+/// The model whose sizes follow from the tensors' shapes: a CRATE-MAE or ViT-MAE, a supervised CRATE, CRATE-alpha or ToST, or timm's ViT.
 ///
 /// All sizes are taken from tensors that are in the file, which bounds the memory that is allocated. Throws `Failure`
 /// if the file is of another architecture, or if `settings` lack a value that does not follow from the shapes.
 func publishedModel(_ reader: borrowing SafetensorsReader, _ settings: ImportSettings) throws -> Model {
-    let shapes = PublishedShapes(path: reader.path, shapes: reader.tensors.mapValues(\.shape))
-    return try shapes.isSupervised ? shapes.classifier(settings) : shapes.autoencoder(settings)
+    let shapes = PublishedShapes(path: reader.path, shapes: reader.tensors.mapValues(\.shape), settings: settings)
+    return try shapes.model()
 }
 
-private struct PublishedShapes {
+struct PublishedShapes {
     let path: String
     let shapes: [String: [Int]]
+    let settings: ImportSettings
 
-    private static let head = "mlp_head.1.weight"
+    static let hint = "give published weights of CRATE, CRATE-alpha, ToST, MAE or timm's ViT"
 
-    var isSupervised: Bool { shapes[Self.head] != nil }
+    func model() throws -> Model {
+        if shapes["mlp_head.1.weight"] != nil {
+            let architecture: Architecture =
+                shapes["conv1.weight"] != nil
+                ? .crateAlpha : shapes["transformer.layers.0.0.fn.temp"] != nil ? .tost : .crate
+            return try classifier(
+                architecture, table: "pos_embedding", blocks: "transformer.layers.", head: "mlp_head.1.weight")
+        }
+        guard shapes["blocks.0.attn.qkv.weight"] != nil else { return try autoencoder(.crate, "decoder_pos_embed") }
+        guard shapes["head.weight"] != nil else { return try autoencoder(.vit, "pos_embed") }
+        return try classifier(.vit, table: "pos_embed", blocks: "blocks.", head: "head.weight")
+    }
 
-    func autoencoder(_ settings: ImportSettings) throws -> Model {
+    private func autoencoder(_ architecture: Architecture, _ table: String) throws -> Model {
         let patch = try shape("patch_embed.proj.weight", 4)
+        var decoder: DecoderExtents?
+        if architecture == .vit {
+            let width = try shape("decoder_embed.weight", 2)[0]
+            decoder = DecoderExtents(dim: width, heads: settings.decoderHeads ?? 16)
+        }
         let configuration = try configuration(
-            settings, patchSize: patch[3], dim: patch[0], table: "decoder_pos_embed", depth: blocks("blocks."),
-            decoderDepth: blocks("decoder_blocks."))
+            architecture, patchSize: patch[3], dim: patch[0], table: table, depth: blocks("blocks."),
+            decoderDepth: blocks("decoder_blocks."), decoder: decoder)
         try configuration.validate()
         return try Model(configuration)
     }
 
-    func classifier(_ settings: ImportSettings) throws -> Model {
-        let embedding = try shape("to_patch_embedding.2.weight", 2)
-        let patchSize = Int((Double(embedding[1]) / Double(ModelConfiguration.channels)).squareRoot())
-        guard ModelConfiguration.channels * patchSize * patchSize == embedding[1] else {
-            throw Failure(
-                "to_patch_embedding.2.weight of \(path) has \(embedding[1]) columns, which do not form a square RGB patch",
-                hint: "give published weights of CRATE")
-        }
+    private func classifier(
+        _ architecture: Architecture, table: String, blocks prefix: String, head: String
+    ) throws -> Model {
+        let (patchSize, dim) = try embedding(architecture)
         let configuration = try configuration(
-            settings, patchSize: patchSize, dim: embedding[0], table: "pos_embedding",
-            depth: blocks("transformer.layers."), decoderDepth: 0)
+            architecture, patchSize: patchSize, dim: dim, table: table, depth: blocks(prefix), decoderDepth: 0)
         return try Model(
             ClassifierConfiguration(
-                configuration, form: .supervised, pooling: .classToken, classes: try shape(Self.head, 2)[0]))
+                configuration, form: .supervised, pooling: shapes["fc_norm.weight"] == nil ? .classToken : .mean,
+                classes: try shape(head, 2)[0]))
+    }
+
+    private func embedding(_ architecture: Architecture) throws -> (patchSize: Int, dim: Int) {
+        switch architecture {
+        case .crateAlpha, .vit:
+            let weight = try shape(architecture == .vit ? "patch_embed.proj.weight" : "conv1.weight", 4)
+            return (weight[3], weight[0])
+        case .crate, .tost:
+            let weight = try shape("to_patch_embedding.2.weight", 2)
+            let patchSize = Int((Double(weight[1]) / Double(ModelConfiguration.channels)).squareRoot())
+            guard ModelConfiguration.channels * patchSize * patchSize == weight[1] else {
+                throw Failure(
+                    "to_patch_embedding.2.weight of \(path) has \(weight[1]) columns, which do not form a square RGB patch",
+                    hint: Self.hint)
+            }
+            return (patchSize, weight[0])
+        }
     }
 
     private func configuration(
-        _ settings: ImportSettings, patchSize: Int, dim: Int, table: String, depth: Int, decoderDepth: Int
+        _ architecture: Architecture, patchSize: Int, dim: Int, table: String, depth: Int, decoderDepth: Int,
+        decoder: DecoderExtents? = nil
     ) throws -> ModelConfiguration {
         let extents = try shape(table, 3)
         let grid = Int(Double(max(0, extents[1] - 1)).squareRoot())
         guard (1...PatchLimits.patchesPerSide).contains(grid), patchSize <= PatchLimits.imageSize,
             extents == [1, grid * grid + 1, dim]
         else {
-            throw Failure(
-                "\(table) of \(path) is \(extents), which does not fit the patch embedding",
-                hint: "give published weights of CRATE")
+            throw Failure("\(table) of \(path) is \(extents), which does not fit the patch embedding", hint: Self.hint)
         }
-        guard let heads = settings.heads else {
-            throw Failure("\(path) does not say how many heads it has", hint: "give --heads, 6 for the published tiny")
+        guard let heads = settings.heads ?? shapes["transformer.layers.0.0.fn.temp"]?.first else {
+            let example = architecture == .vit ? "12 for ViT-B" : "6 for the published tiny"
+            throw Failure("\(path) does not say how many heads it has", hint: "give --heads, \(example)")
         }
-        guard let lambda = settings.lambda else {
+        guard settings.lambda != nil || !architecture.hasLambda else {
             throw Failure(
                 "\(path) does not say its lambda",
-                hint: "give --lambda: 0.5 for CRATE-MAE unless the paper says otherwise, 0.1 for the supervised CRATE"
-            )
+                hint: "give --lambda: 0.5 for CRATE-MAE unless the paper says otherwise, 0.1 for supervised models")
         }
         return try ModelConfiguration(
-            imageSize: grid * patchSize, patchSize: patchSize, dim: dim, depth: depth, decoderDepth: decoderDepth,
-            heads: heads, lambda: lambda, normalisesTargets: settings.normalisesTargets ?? false)
+            architecture, imageSize: grid * patchSize, patchSize: patchSize, dim: dim, depth: depth,
+            decoderDepth: decoderDepth, heads: heads, decoder: decoder,
+            lambda: architecture.hasLambda ? settings.lambda : nil,
+            normalisesTargets: settings.normalisesTargets ?? false)
     }
 
     private func shape(_ name: String, _ extents: Int) throws -> [Int] {
         guard let shape = shapes[name], shape.count == extents else {
             throw Failure(
-                "\(path) holds no CRATE-MAE or supervised CRATE: it has no \(name) of \(extents) dimensions",
-                hint: "give published weights of CRATE")
+                "\(path) holds no published model: it has no \(name) of \(extents) dimensions", hint: Self.hint)
         }
         return shape
     }

@@ -3,12 +3,13 @@ import Kernels
 
 /// Metrics of one image in an encoder block, where z is the block's input and h = z + MSSA(LN z).
 package enum BlockMetric: Int, CaseIterable, Sendable {
-    /// Coding rate R^c of the tokens on the block's subspaces: the sum over heads for U = LN(z) W_u^T.
+    /// Coding rate R^c of the tokens on the block's subspaces: the sum over heads for U = LN(z) W_u^T; of a ViT, for the keys.
     case codingRate
     /// The same after the MSSA step, for LN(h) W_u^T. LN has the parameters of the norm before W_u, so that only the
     /// tokens differ.
     case codingRateAfter
-    /// Fraction of zeros in the block's output.
+    /// Fraction of zeros in the code: the output of ISTA, or the hidden channels of an overcomplete dictionary. Behind a gelu the
+    /// fraction of values within 1e-3 of zero.
     case sparsity
     /// Fraction of non-positive values in LN(h), the input of the ISTA step.
     case sparsityBefore
@@ -20,10 +21,10 @@ package enum BlockMetric: Int, CaseIterable, Sendable {
     case classAttentionEntropy
 }
 
-/// Metrics of a block's weights; see the functions of the same names in `Kernels`.
+/// Metrics of a block's weights; see the functions of the same names in `Kernels`. NaN where a block has no such weights.
 package struct WeightMetrics: Equatable, Sendable {
-    package var dictionaryCoherence: Double
-    package var subspaceOverlap: Double
+    package var dictionaryCoherence = Double.nan
+    package var subspaceOverlap = Double.nan
 }
 
 /// Computes metrics from the state that forward passes leave in a replica.
@@ -43,7 +44,9 @@ package struct LayerMeter: ~Copyable {
     package init(_ model: Model, images: Int, threads: Int) throws {
         let configuration = model.configuration
         depth = configuration.depth
-        matchedDecoderDepth = min(configuration.depth, configuration.decoderDepth)
+        // The decoder of a vision transformer is no inverse of its encoder.
+        matchedDecoderDepth =
+            configuration.architecture == .vit ? 0 : min(configuration.depth, configuration.decoderDepth)
         rowCount = configuration.depth * BlockMetric.allCases.count + matchedDecoderDepth
         doublesPerThread = codingRateScratchCount(tokens: configuration.tokenCount, headDim: configuration.headDim)
         let values = try OwnedBuffer<Double>(count: images * rowCount)
@@ -76,7 +79,9 @@ package struct LayerMeter: ~Copyable {
         replica.run(images) { network, pass in
             let own = rows + pass.firstImage * rowCount
             for (index, block) in network.encoder.enumerated() {
-                block.measure(pass, scratch: scratch + pass.thread * scratchCount) { metric, image, value in
+                block.measure(
+                    network.input(ofBlock: index), pass, scratch: scratch + pass.thread * scratchCount
+                ) { metric, image, value in
                     own[image * rowCount + Self.place(metric, block: index)] = value
                 }
             }
@@ -92,12 +97,11 @@ package struct LayerMeter: ~Copyable {
         }
     }
 
-    /// Metrics of the weights of encoder blocks `blocks`, one block per thread at a time; nil for a kind of block
-    /// without weight metrics. Throws `Failure` if memory is short.
-    package func measureWeights(of blocks: [Int], in replica: borrowing Replica) throws -> [WeightMetrics?] {
+    /// Metrics of the weights of encoder blocks `blocks`, one block per thread at a time. Throws `Failure` if memory is short.
+    package func measureWeights(of blocks: [Int], in replica: borrowing Replica) throws -> [WeightMetrics] {
         let (dim, team, encoder) = (replica.model.configuration.dim, replica.team, replica.network.encoder)
         let scratch = try OwnedBuffer<Float>(count: team.count * 2 * dim * dim)
-        var metrics = [WeightMetrics?](repeating: nil, count: blocks.count)
+        var metrics = [WeightMetrics](repeating: WeightMetrics(), count: blocks.count)
         let (memory, parameters) = (scratch.pointer, UnsafePointer(replica.parameters.pointer))
         metrics.withUnsafeMutableBufferPointer { metrics in
             // Threads write disjoint elements.
@@ -106,8 +110,7 @@ package struct LayerMeter: ~Copyable {
                 useSingleThreadedProducts()
                 let own = memory + 2 * thread * dim * dim
                 for place in team.part(thread, of: blocks.count) {
-                    metrics[place] = encoder[blocks[place]].measureWeights(
-                        parameters, weights: own, products: own + dim * dim)
+                    metrics[place] = encoder[blocks[place]].measureWeights(parameters, scratch: own)
                 }
             }
         }

@@ -1,7 +1,7 @@
 /// A model's layers: embedding, encoder blocks, head. Models are composed here.
 struct Network {
     let embedding: any Embedding
-    let encoder: [any Block]
+    let encoder: [Block]
     let head: any Head
     /// The running gradient of a block's output, (M, D).
     private let gradient: UnsafeMutablePointer<Float>
@@ -13,25 +13,28 @@ struct Network {
         _ configuration: ModelConfiguration, _ classifier: ClassifierConfiguration?, in builder: inout LayerBuilder
     ) throws {
         let isSupervised = classifier?.form == .supervised
-        embedding =
-            isSupervised
-            ? try NormalisedEmbedding(configuration, in: &builder)
-            : try PatchEmbedding(configuration, hidesPatches: classifier == nil, in: &builder)
-        let initial =
-            isSupervised ? InitialValue.linear(inputs: configuration.dim) : InitialValue.xavier(dim: configuration.dim)
-        var encoder: [any Block] = []
-        for index in 0..<configuration.depth {
-            let name = isSupervised ? "transformer.layers.\(index)" : "blocks.\(index).layers.0"
-            encoder.append(try EncoderBlock(name, lambda: configuration.lambda, initial: initial, in: &builder))
+        let architecture = configuration.architecture
+        switch architecture {
+        case .crate where isSupervised, .tost where isSupervised:
+            embedding = try NormalisedEmbedding(configuration, in: &builder)
+        default:
+            embedding = try PatchEmbedding(
+                configuration, .init(architecture, classifier), in: &builder)
         }
-        self.encoder = encoder
+        encoder = try (0..<configuration.depth).map { index in
+            builder.enterBlock(index)
+            return try architecture.encoderBlock(
+                architecture.blockName(index, isSupervised: isSupervised), configuration, isSupervised: isSupervised,
+                in: &builder)
+        }
         head =
             try classifier.map { try ClassifierHead($0, in: &builder) } ?? DecoderHead(configuration, in: &builder)
-        gradient = try builder.floats(builder.rows * configuration.dim)
+        let shape = builder.shapes.encoder
+        gradient = try builder.floats(shape.images * shape.tokens * shape.dim)
     }
 
     /// Encoder blocks, then the head's blocks.
-    var blocks: [any Block] { encoder + head.blocks }
+    var blocks: [Block] { encoder + head.blocks }
 
     /// The encoder's output z, (M, D).
     private var encoded: UnsafeMutablePointer<Float> { input(ofBlock: encoder.count) }
@@ -57,15 +60,15 @@ struct Network {
 
     func forward(_ batch: PatchBatch, _ pass: Pass) {
         encode(batch, pass)
-        head.forward(encoded, pass)
+        head.forward(encoded, batch, pass)
     }
 
     /// Continues from the state after `forward` and the head's `loss`; see `Replica.completeBackward`.
     func backward(_ batch: PatchBatch, _ pass: Pass, isLast: Bool, ready: (Int) -> Void) {
         let d = gradient
-        head.backward(into: d, z: encoded, pass, isLast: isLast, ready: ready)
+        head.backward(into: d, z: encoded, batch, pass, isLast: isLast, ready: ready)
         for index in encoder.indices.reversed() {
-            encoder[index].backwardOfAll(d, z: input(ofBlock: index), pass)
+            encoder[index].backward(d, z: input(ofBlock: index), pass)
             guard isLast else { continue }
             encoder[index].completeGradients(pass)
             if pass.thread == 0 { ready(encoder[index].offset) }

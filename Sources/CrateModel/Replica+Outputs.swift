@@ -9,6 +9,9 @@ extension Replica {
 
     package var outputs: HeadOutputs { network.head.outputs }
 
+    /// The encoder's tokens of an image in the last pass: T, or fewer if it omitted hidden patches.
+    package var encoderTokenCount: Int { currentShapes.encoder.tokens }
+
     /// The output of encoder block `index`, (N, T, D).
     package func encoderOutput(_ index: Int) -> UnsafePointer<Float> { UnsafePointer(network.encoder[index].output) }
 
@@ -20,26 +23,29 @@ extension Replica {
     /// The norm of the last encoder block's output, (N, T, D).
     package var encoderNormed: UnsafePointer<Float> { UnsafePointer(network.head.normed) }
 
-    /// The attention of token `query` of image `image` in head `head` of encoder block `block`: a row of A, (T). Nil if
-    /// the block has no attention.
+    /// The attention of token `query` of image `image` in head `head` of encoder block `block`: a row of A, (T). Where tokens do not
+    /// attend to tokens, their membership of the head, whatever the query. Nil if the block has neither.
     package func attentionRow(block: Int, image: Int, head: Int, query: Int) -> [Float]? {
-        let start = ((image * shape.heads + head) * shape.extent + query) * shape.extent
-        return network.encoder[block].attention.map {
-            PassTensor(name: "", shape: [shape.tokens], values: $0 + start).copy()
+        let (shape, block) = (currentShapes.encoder, network.encoder[block])
+        if let memberships = block.first.memberships {
+            let own = memberships + image * shape.tokens * shape.heads + head
+            return (0..<shape.tokens).map { own[$0 * shape.heads] }
         }
+        let start = ((image * shape.heads + head) * shape.extent + query) * shape.extent
+        return block.attention.map { PassTensor(name: "", shape: [shape.tokens], values: $0 + start).copy() }
     }
 
     /// The outputs of all layers in the last forward pass over `images` images, in order of computation. For debugging;
     /// call it before `loss` overwrites the outputs.
     package func tensors(images: Int) -> [PassTensor] {
-        var shape = shape
-        shape.images = images
+        let shapes = currentShapes.of(images)
+        let shape = shapes.encoder
         let tokens = PassTensor(
             name: "patch_embed", shape: [images, shape.tokens, shape.dim], values: Operand(network.embedding.tokens))
         let blocks = network.encoder.indices.flatMap {
             network.encoder[$0].tensors(network.input(ofBlock: $0), shape, parameters.pointer)
         }
-        return [tokens] + blocks + network.head.tensors(shape, parameters.pointer)
+        return [tokens] + blocks + network.head.tensors(shapes, parameters.pointer)
     }
 }
 

@@ -45,10 +45,8 @@ struct FinetuneCommand: ParsableCommand {
             let theirs = source.model.configuration
             try training.train(world, from: PretrainedWeights(file: file, hasNewHead: newHead)) {
                 index, precision, ranks in
-                let model = try ModelConfiguration(
-                    imageSize: imageSize ?? theirs.imageSize, patchSize: theirs.patchSize, dim: theirs.dim,
-                    depth: theirs.depth, decoderDepth: 0, heads: theirs.heads, lambda: theirs.lambda,
-                    normalisesTargets: false, positionGrid: theirs.trainedGrid)
+                let model = try theirs.with(
+                    imageSize: imageSize, decoderDepth: 0, normalisesTargets: false, positionGrid: theirs.trainedGrid)
                 let task = classification.task(
                     source.model.classifier?.form ?? .autoencoder, classes: index.classes.count,
                     .finetuning)

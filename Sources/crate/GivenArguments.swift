@@ -39,9 +39,10 @@ struct GivenArguments {
             }
             let path = RunFile.configuration.path(in: run)
             // --debug replaces stored values that are defaults.
-            let defaults = RecipeDefaults.ofCommands[command]?.values ?? [:]
-            let options = (stored?.options ?? [:]).filter { name, value in
-                settled["debug"] == nil || value != table[name]?.defaultValue ?? defaults[name]
+            let written = stored?.options ?? [:]
+            let options = written.filter { name, value in
+                let standard = RecipeDefaults.value(of: name, command: command, given: written)
+                return settled["debug"] == nil || value != table[name]?.defaultValue ?? standard
             }
             let words = try ConfigurationFile.arguments(options, in: path, table)
             given = Self.joined(words, given, table)
@@ -112,7 +113,7 @@ struct GivenArguments {
         if let given = values[entry.name] { return given }
         if entry.isFlag { return "\(values["no-\(entry.name)"] == nil && entry.defaultValue == "--\(entry.name)")" }
         if table.hasRival(entry.name, in: values) { return nil }
-        return entry.defaultValue ?? RecipeDefaults.ofCommands[command]?.values[entry.name]
+        return entry.defaultValue ?? RecipeDefaults.value(of: entry.name, command: command, given: values)
     }
 
     /// All options with their values or defaults, as a file that --config reads; options without a value are comments.

@@ -6,7 +6,7 @@ import Training
 struct ImportCommand: SingleProcessCommand {
     static let configuration = CommandConfiguration(
         commandName: "import",
-        abstract: "Import published weights of CRATE-MAE or the supervised CRATE as step 0 of a run.",
+        abstract: "Import published weights, such as those of CRATE-MAE, MAE or timm's ViT, as step 0 of a run.",
         discussion: """
             crate import tiny.safetensors --run runs/tiny --heads 6 --lambda 0.5
             crate pretrain --resume --run runs/tiny --data shards/train
@@ -21,6 +21,10 @@ struct ImportCommand: SingleProcessCommand {
     var directory: String
     @Option(help: ArgumentHelp("Attention heads (default: from the file's metadata).", valueName: "n"))
     var heads: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Attention heads of the decoder of a ViT-MAE (default: from the file's metadata, or 16).", valueName: "n"))
+    var decoderHeads: Int?
     @Option(help: ArgumentHelp("Weight of the sparsity penalty (default: from the metadata).", valueName: "x"))
     var lambda: Double?
     @Flag(
@@ -34,7 +38,9 @@ struct ImportCommand: SingleProcessCommand {
         let weights = try CheckpointStore.modelFile(at: file, weights: kind.weights) { printError("warning: \($0)") }
         let published = try PublishedModel.importing(
             weights,
-            ImportSettings(heads: heads, lambda: lambda, normalisesTargets: normPix, imageSize: imageSize))
+            ImportSettings(
+                heads: heads, decoderHeads: decoderHeads, lambda: lambda, normalisesTargets: normPix,
+                imageSize: imageSize))
         printLine("wrote \(try RunDirectory(path: directory).begin(from: published))")
     }
 }

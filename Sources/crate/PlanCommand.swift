@@ -2,6 +2,7 @@ import ArgumentParser
 import Base
 import CrateModel
 import Diagnostics
+import Images
 import Kernels
 import Settings
 
@@ -46,7 +47,9 @@ struct PlanCommand: SingleProcessCommand {
                     ?? "neither --images nor --steps is given",
                 hint: "say how many images the training set has")
         }
-        let rates = try cluster.rates(model, precision)
+        let visible = try PatchGrid(imageSize: model.imageSize, patchSize: model.patchSize)
+            .visiblePatches(maskRatio: masking.maskRatio)
+        let rates = try cluster.rates(model, visible: visible, precision)
         let plan = try ScalingPlan(
             nodes: cluster.nodes, cluster.description(rates, threads: speed.threads), products: speed.products,
             bucketBytes: bucket.bytes
@@ -90,8 +93,10 @@ struct ClusterOptions: ParsableArguments {
     }
 
     /// The product rate of a core, and the fraction of it that passes reach.
-    func rates(_ model: ModelConfiguration, _ precision: Precision) throws -> MeasuredRates {
-        if let bench { return try MeasuredRates(benchmark: bench, model: model, precision: precision) }
+    func rates(_ model: ModelConfiguration, visible: Int, _ precision: Precision) throws -> MeasuredRates {
+        if let bench {
+            return try MeasuredRates(benchmark: bench, model: model, visible: visible, precision: precision)
+        }
         return MeasuredRates(
             productRate: (gflops ?? 0) * 1e9,
             productFraction: fraction ?? MeasuredRates.defaultProductFraction)

@@ -1,3 +1,4 @@
+import CrateModel
 import Optimizers
 import Training
 
@@ -20,11 +21,22 @@ struct RecipeDefaults {
     /// By subcommand.
     static let ofCommands = ["pretrain": pretraining, "train": training, "finetune": finetuning]
 
-    /// By option names.
-    var values: [String: String] {
-        [
-            "batch-size": "\(batchSize)", "epochs": "\(epochs)", "blr": "\(blr)", "weight-decay": "\(weightDecay)",
-            "lambda": "\(lambda)", "optimizer": optimizer.rawValue, "layer-decay": "\(layerDecay)",
-        ]
+    /// Weight of the sparsity penalty of a model of `architecture`.
+    func lambda(of architecture: Architecture) -> Double { min(lambda, architecture.defaultLambda) }
+
+    /// The default of option `name` of subcommand `command` beside the `given` ones; nil if it has none.
+    static func value(of name: String, command: String, given: [String: String]) -> String? {
+        guard let defaults = ofCommands[command] else { return nil }
+        let architecture = given["architecture"].flatMap(Architecture.init) ?? .crate
+        switch name {
+        case "batch-size": return "\(defaults.batchSize)"
+        case "epochs": return "\(defaults.epochs)"
+        case "blr": return "\(defaults.blr)"
+        case "weight-decay": return "\(defaults.weightDecay)"
+        case "lambda": return architecture.hasLambda ? "\(defaults.lambda(of: architecture))" : nil
+        case "optimizer": return defaults.optimizer.rawValue
+        case "layer-decay": return "\(defaults.layerDecay)"
+        default: return nil
+        }
     }
 }

@@ -61,6 +61,11 @@ struct RecipeOptions: ParsableArguments {
     var ema: Double?
     @Option(
         help: ArgumentHelp(
+            "Stochastic depth: probability of leaving the last block's layers with skip connections out for an image; rises "
+                + "linearly from 0 in the first.", valueName: "x"))
+    var dropPath = 0.0
+    @Option(
+        help: ArgumentHelp(
             "Mean and deviation of the pixels: ImageNet's, or the data's (default: imagenet; the checkpoint's in finetune).",
             valueName: "imagenet|dataset"))
     var normalise: NormalisationChoice?
@@ -70,6 +75,9 @@ struct RecipeOptions: ParsableArguments {
     func validate() throws {
         guard epochs == nil || steps == nil else { throw ValidationError("Give --epochs or --steps, not both.") }
         guard blr == nil || lr == nil else { throw ValidationError("Give --blr or --lr, not both.") }
+        guard dropPath >= 0, dropPath < 1 else {
+            throw ValidationError("--drop-path takes a number from 0 to under 1.")
+        }
         try requireCount("--batch-size", batchSize ?? 1, upTo: 1_000_000)
         try requireCount("--micro-batch", microBatch ?? 1, upTo: 1_000_000)
         try requireCount("--virtual-ranks", virtualRanks ?? 1, upTo: 1_000_000)
@@ -113,7 +121,8 @@ struct RecipeOptions: ParsableArguments {
                 ?? TrainingConfiguration.defaultMicroBatch(
                     batchSize: batchSize, virtualRanks: virtualRanks, threads: threads),
             precision: precision, wire: wire, schedule: schedule, weightDecay: weightDecay ?? defaults.weightDecay,
-            clip: clip > 0 ? clip : nil, ema: ema, maskRatio: maskRatio, classification: task,
+            clip: clip > 0 ? clip : nil, ema: ema, dropPath: dropPath > 0 ? dropPath : nil, maskRatio: maskRatio,
+            classification: task,
             normalisation: normalisation,
             seed: seed, sampleCount: sampleCount)
     }

@@ -78,7 +78,7 @@ import Testing
         ("batch-size: many", "batch-size: The value 'many' is invalid"),
         ("keep-every: 0", "keep-every: --keep-every takes a whole number from 1"),
         ("epochs:", "epochs has no value"), ("epochs: [1, 2]", "epochs has more than one value"),
-        ("model: huge", "model: The value 'huge' is invalid"), ("epochs: 1\nepochs: 2", "duplicated key"),
+        ("model: immense", "model: The value 'immense' is invalid"), ("epochs: 1\nepochs: 2", "duplicated key"),
         ("- epochs", "is no mapping"), ("epochs: [1", "is no YAML"),
     ]) func invalidFileIsReportedInOneLine(text: String, problem: String) throws {
         try withTemporaryDirectory { path in

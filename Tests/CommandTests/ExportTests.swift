@@ -70,7 +70,7 @@ import Testing
                 #expect(result.errors.contains(text), "\(result.errors)")
             }
             try expectRefusal(["export", "--checkpoint", out, "--output", out], "is the file that is read")
-            try expectRefusal(["export", "--checkpoint", run, "--output", out, "--classifier"], "no supervised CRATE")
+            try expectRefusal(["export", "--checkpoint", run, "--output", out, "--classifier"], "no supervised model")
             try expectRefusal(["export", "--checkpoint", run, "--output", "\(path)/no/out"], "cannot create")
             try expectRefusal(["import", out, "--run", imported], "already")
             let encoder = "\(path)/encoder.safetensors"

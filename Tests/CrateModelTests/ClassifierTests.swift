@@ -5,10 +5,12 @@ import Kernels
 import Testing
 
 private func configuration(
-    _ form: ClassifierForm, _ pooling: Pooling, image: Int = 24, classes: Int = 5
+    _ architecture: Architecture = .crate, _ form: ClassifierForm, _ pooling: Pooling, image: Int = 24,
+    classes: Int = 5
 ) throws -> ClassifierConfiguration {
     let model = try ModelConfiguration(
-        imageSize: image, patchSize: 8, dim: 24, depth: 2, heads: 3, lambda: 0.1, normalisesTargets: false)
+        architecture, imageSize: image, patchSize: 8, dim: 24, depth: 2, heads: 3, lambda: 0.1, normalisesTargets: false
+    )
     return try ClassifierConfiguration(model, form: form, pooling: pooling, classes: classes)
 }
 
@@ -62,21 +64,39 @@ private struct Example: ~Copyable {
 }
 
 @Suite struct ClassifierTests {
-    /// Published parameter counts for 1,000 classes.
-    @Test(arguments: zip(ModelSize.allCases, [6_090_856, 13_116_328, 22_796_008, 77_641_192]))
-    func sizesHaveTheirPublishedParameterCounts(size: ModelSize, published: Int) throws {
-        let (dim, depth, heads) = size.extents
+    /// Published parameter counts for 1,000 classes and patches of 16 pixels; of CRATE-alpha's two largest and ViT-H, 14.
+    @Test(
+        arguments: [
+            (Architecture.crate, [6_090_856, 13_116_328, 22_796_008, 77_641_192]),
+            (.crateAlpha, [4_811_944, 40_975_912, 72_328_936, 253_650_920, 526_819_560]),
+            (.vit, [5_717_416, 22_050_664, 86_567_656, 304_326_632, 632_045_800]),
+        ])
+    func sizesHaveTheirPublishedParameterCounts(architecture: Architecture, published: [Int]) throws {
+        for (size, published) in zip(ModelSize.allCases, published) {
+            try expectCount(published, architecture, size)
+        }
+        #expect(Architecture.crate.extents(.huge) == nil)
+    }
+
+    private func expectCount(_ published: Int, _ architecture: Architecture, _ size: ModelSize) throws {
+        let (dim, depth, heads) = try #require(architecture.extents(size))
+        let isFine = size == .huge || architecture == .crateAlpha && size == .large
         let model = try ModelConfiguration(
-            imageSize: 224, patchSize: 16, dim: dim, depth: depth, heads: heads, normalisesTargets: false)
+            architecture, imageSize: 224, patchSize: isFine ? 14 : 16, dim: dim, depth: depth, heads: heads,
+            normalisesTargets: false)
         let classifier = try Model(
             ClassifierConfiguration(model, form: .supervised, pooling: .classToken, classes: 1000))
-        #expect(classifier.layout.parameterCount == published)
+        #expect(classifier.layout.parameterCount == published, "\(architecture) \(size)")
     }
 
     /// For each parameter tensor, the loss changes along the gradient as predicted by the gradient's norm.
-    @Test(arguments: ClassifierForm.allCases, Pooling.allCases)
-    func gradientMatchesFiniteDifferences(form: ClassifierForm, pooling: Pooling) throws {
-        let example = try Example(try configuration(form, pooling))
+    @Test(arguments: Architecture.allCases, ClassifierForm.allCases)
+    func gradientMatchesFiniteDifferences(architecture: Architecture, form: ClassifierForm) throws {
+        for pooling in Pooling.allCases { try expectGradients(try configuration(architecture, form, pooling)) }
+    }
+
+    private func expectGradients(_ configuration: ClassifierConfiguration) throws {
+        let example = try Example(configuration)
         _ = example.pass(isBackward: true)
         let (values, gradients) = (example.replica.parameters.pointer, example.replica.gradients.pointer)
         for parameter in example.replica.model.layout.parameters {
@@ -96,9 +116,14 @@ private struct Example: ~Copyable {
     }
 
     /// A pass that is not the last adds the same gradient as the last pass, with any number of threads.
-    @Test(arguments: ClassifierForm.allCases, [1, 3, 7])
-    func twoPassesGiveTwiceTheGradient(form: ClassifierForm, threads: Int) throws {
-        let configuration = try configuration(form, .mean)
+    @Test(arguments: Architecture.allCases, [1, 3, 7])
+    func twoPassesGiveTwiceTheGradient(architecture: Architecture, threads: Int) throws {
+        for form in ClassifierForm.allCases {
+            try expectTwice(try configuration(architecture, form, .mean), threads: threads)
+        }
+    }
+
+    private func expectTwice(_ configuration: ClassifierConfiguration, threads: Int) throws {
         let example = try Example(configuration, threads: threads)
         let reference = try Example(configuration)
         let (loss, expected) = (example.pass(isBackward: true, isSplit: true), reference.pass(isBackward: true))
@@ -110,7 +135,7 @@ private struct Example: ~Copyable {
     }
 
     @Test func gradientsBecomeReadyFromTheEnd() throws {
-        let example = try Example(try configuration(.supervised, .classToken), threads: 2)
+        let example = try Example(try configuration(.crate, .supervised, .classToken), threads: 2)
         _ = example.pass()
         var positions: [Int] = []
         example.withBatch { batch in
@@ -125,7 +150,7 @@ private struct Example: ~Copyable {
     }
 
     @Test func invalidClassifierIsRejected() throws {
-        #expect(throws: Failure.self) { try configuration(.supervised, .mean, classes: 1) }
-        #expect(throws: Failure.self) { try configuration(.supervised, .mean, image: 25) }
+        #expect(throws: Failure.self) { try configuration(.crate, .supervised, .mean, classes: 1) }
+        #expect(throws: Failure.self) { try configuration(.crate, .supervised, .mean, image: 25) }
     }
 }

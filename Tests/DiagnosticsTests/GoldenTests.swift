@@ -12,7 +12,11 @@ func goldenPath(_ name: String) throws -> String {
 @Suite struct GoldenTests {
     // Four images on three threads give unequal parts; on five threads, one part is empty.
     @Test(
-        arguments: [("mae_normalised", 54), ("mae_pixels", 54), ("mae_one_head", 46), ("classifier", 15)],
+        arguments: [
+            ("mae_normalised", 55), ("mae_pixels", 55), ("mae_one_head", 47), ("classifier", 15), ("alpha_mae", 51),
+            ("alpha_classifier", 15), ("tost_mae", 59), ("tost_classifier", 17), ("vit_mae", 80), ("vit_mae_odd", 80),
+            ("vit_classifier", 23),
+        ],
         [(1, ProductBackend.packed), (2, .packed), (3, .packed), (5, .packed), (1, .blas), (3, .blas)])
     func everyTensorIsReproduced(
         _ test: (name: String, kinds: Int), by engine: (threads: Int, products: ProductBackend)
@@ -27,7 +31,7 @@ func goldenPath(_ name: String) throws -> String {
     }
 
     @Test(
-        arguments: ["mae_normalised", "mae_pixels", "mae_one_head"],
+        arguments: ["mae_normalised", "mae_pixels", "mae_one_head", "alpha_mae", "tost_mae", "vit_mae", "vit_mae_odd"],
         [(1, ProductBackend.packed), (3, .packed), (3, .blas)])
     func bf16IsAsCloseAsItsPrecisionAllows(
         name: String, by engine: (threads: Int, products: ProductBackend)
@@ -45,9 +49,9 @@ func goldenPath(_ name: String) throws -> String {
         }
     }
 
-    @Test(arguments: [1, 3])
-    func bf16ClassifierIsAsCloseAsItsPrecisionAllows(threads: Int) throws {
-        let rows = try compareWithGoldenCase(at: try goldenPath("classifier"), .bf16, threads: threads)
+    @Test(arguments: ["classifier", "alpha_classifier", "tost_classifier", "vit_classifier"], [1, 3])
+    func bf16ClassifierIsAsCloseAsItsPrecisionAllows(name: String, threads: Int) throws {
+        let rows = try compareWithGoldenCase(at: try goldenPath(name), .bf16, threads: threads)
         let judged = rows.filter { $0.tolerance != nil }
         #expect(judged.map(\.kind) == ["output.logits", "output.loss", "grad (all)"])
         for row in judged { #expect(row.passes && row.worstError > 1e-6, "\(row.kind) \(row.worstError)") }

@@ -1,6 +1,7 @@
 import CrateModel
 import Diagnostics
 import Kernels
+import Testing
 import Training
 
 /// By default one single-threaded rank per node, 80 GFLOP/s, 10 Gbit/s.
@@ -19,7 +20,7 @@ func cluster(
 func configuration(
     _ size: ModelSize = .tiny, batch: Int, virtualRanks: Int, microBatch: Int, precision: Precision = .fp32
 ) throws -> TrainingConfiguration {
-    let extents = size.extents
+    let extents = try #require(Architecture.crate.extents(size))
     return TrainingConfiguration(
         model: try ModelConfiguration(
             imageSize: 224, patchSize: 16, dim: extents.dim, depth: extents.depth, heads: extents.heads,

@@ -9,17 +9,22 @@ import Training
 
 @Suite struct MemoryPlanTests {
     /// Compares each kind of memory with the bytes allocated for it.
-    @Test(arguments: Precision.allCases, [1, 3])
-    func plannedMemoryMatchesAllocations(precision: Precision, threads: Int) throws {
+    @Test(arguments: Architecture.allCases, [(Precision.fp32, 1), (.fp32, 3), (.bf16, 3)])
+    func plannedMemoryMatchesAllocations(
+        architecture: Architecture, on engine: (precision: Precision, threads: Int)
+    ) throws {
+        let (precision, threads) = engine
         for (dim, depth, heads, images, leaves) in [(48, 2, 3, 4, 1), (100, 1, 1, 3, 2), (64, 3, 4, 7, 8)] {
             var configuration = try configuration(
                 batch: images * leaves, virtualRanks: leaves, microBatch: images, precision: precision)
             configuration.model = try ModelConfiguration(
-                imageSize: 40, patchSize: 8, dim: dim, depth: depth, heads: heads, normalisesTargets: true)
+                architecture, imageSize: 40, patchSize: 8, dim: dim, depth: depth, heads: heads,
+                normalisesTargets: true)
             let plan = try MemoryPlan(configuration, ranks: 1, threads: threads, bucketBytes: 1 << 23)
             let model = try Model(configuration.model)
             let replica = try Replica(
-                model, images: images, precision: precision, team: ThreadTeam(count: threads), isTrained: true)
+                model, images: images, visible: configuration.visiblePatches, precision: precision,
+                team: ThreadTeam(count: threads), isTrained: true)
             #expect(plan.activations + plan.scratch + plan.preparedWeights == replica.byteCount)
             let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: 0.1))
             #expect(plan.parameters == replica.parameters.bytes.count)
@@ -78,7 +83,8 @@ import Training
     @Test func singleRankIsBoundByProducts() throws {
         let fast = cluster(memoryBandwidth: 1e12)
         let plan = try plan(fast)
-        let operations = try Model(configuration(batch: 1, virtualRanks: 1, microBatch: 1).model).operationsPerImage
+        let operations = try Model(configuration(batch: 1, virtualRanks: 1, microBatch: 1).model)
+            .operations(visible: 49).nominal
         let step = plan.run.step
         #expect(abs(step.passSeconds - 256 * operations / 80e9) < 1e-9)
         #expect(step.exposedSeconds == 0 && step.hiddenSeconds == 0)

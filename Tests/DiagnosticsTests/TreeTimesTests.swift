@@ -9,7 +9,7 @@ import Testing
     @Test(arguments: [2, 4, 8, 16, 32, 64], [1, 8, 64])
     func formulaMatchesTheSimulation(ranks: Int, bucketMebibytes: Int) throws {
         let model = try Model(configuration(batch: 64, virtualRanks: 1, microBatch: 8).model)
-        let shares = PassShares(model.configuration, visible: 0.25)
+        let shares = PassShares(try model.operations(visible: model.configuration.patchCount / 4))
         let setups = [
             (1, WireFormat.fp32, 2e-5), (1, .bf16, 2e-5), (2, .fp32, 2e-5), (8, .fp32, 2e-5), (2, .fp32, 5e-3),
         ]
@@ -70,7 +70,9 @@ import Testing
         let model = try Model(
             ModelConfiguration(
                 imageSize: 64, patchSize: 8, dim: 192, depth: depth, heads: 3, normalisesTargets: false))
-        let (layout, shares) = (model.layout, PassShares(model.configuration, visible: 0.25))
+        let (layout, shares) = (
+            model.layout, PassShares(try model.operations(visible: model.configuration.patchCount / 4))
+        )
         let partition = Partition(count: layout.bufferCount, bucketCount: mebibytes << 18, ranks: 1)
         let buckets = shares.buckets(partition, of: layout, passSeconds: 10)
         #expect(buckets.map(\.count) == partition.buckets.map(\.count))

@@ -1,4 +1,4 @@
-"""CRATE-MAE in PyTorch, as the baseline for crate: training steps on random images, fused AdamW, DDP over gloo.
+"""CRATE-MAE and ViT-MAE in PyTorch, as the baseline for crate: training steps on random images, fused AdamW, DDP over gloo.
 
     python peer.py --model tiny --batch-size 32 --threads 1 [--precision bf16] [--compile] [--ranks 2] [--no-warm-up]
 
@@ -10,14 +10,20 @@ import argparse
 import json
 import os
 import resource
+import sys
 import time
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'Checkpoints'))
+from crate_architectures import MaskedAutoencoder  # noqa: E402
+
 SIZES = {'tiny': (384, 12, 6), 'small': (576, 12, 12), 'base': (768, 12, 12), 'large': (1024, 24, 16)}
+VIT_SIZES = {'vit-small': (384, 12, 6), 'vit-base': (768, 12, 12)}
 PATCH, GRID, MASKED = 16, 14, 147
 
 
@@ -77,10 +83,34 @@ class CrateMAE(nn.Module):
         z = self.embed(x).flatten(2).transpose(1, 2)
         z = z * (1 - mask[..., None]) + self.mask_token * mask[..., None]
         z = torch.cat([self.class_token.expand(len(x), -1, -1), z], 1) + self.positions
-        prediction = self.head(self.blocks(z))[:, 1:]
-        target = F.unfold(x, PATCH, stride=PATCH).transpose(1, 2)
-        target = (target - target.mean(-1, keepdim=True)) / (target.var(-1, keepdim=True) + 1e-6) ** 0.5
-        return (((prediction - target) ** 2).mean(-1) * mask).sum() / mask.sum()
+        return loss_of(self.head(self.blocks(z))[:, 1:], x, mask)
+
+
+class VitMAE(MaskedAutoencoder):
+    """ViT-MAE with Meta's decoder. The visible patches are gathered, which compiles, unlike indexing with the mask."""
+
+    def __init__(self, dim, depth, heads):
+        super().__init__('vit', GRID * PATCH, PATCH, dim, depth, heads, decoder_depth=8, decoder_dim=512, decoder_heads=16)
+        self.pos_embed.data.normal_()
+        self.decoder_pos_embed.data.normal_()
+
+    def forward(self, x, mask):
+        order = mask.argsort(dim=1, stable=True)
+        patches = self.patch_embed(x) + self.pos_embed[:, 1:]
+        visible = order[:, :GRID * GRID - MASKED, None].expand(-1, -1, patches.shape[2])
+        z = self.decoder_embed(self.encode(patches.gather(1, visible)))
+        tokens = torch.cat([z[:, 1:], self.mask_token.expand(len(x), MASKED, -1)], 1)
+        places = tokens.gather(1, order.argsort(1)[..., None].expand(-1, -1, tokens.shape[2]))
+        z = torch.cat([z[:, :1], places], 1) + self.decoder_pos_embed
+        for block in self.decoder_blocks:
+            z = block(z)
+        return loss_of(self.decoder_pred(self.decoder_norm(z))[:, 1:], x, mask)
+
+
+def loss_of(prediction, x, mask):
+    target = F.unfold(x, PATCH, stride=PATCH).transpose(1, 2)
+    target = (target - target.mean(-1, keepdim=True)) / (target.var(-1, keepdim=True) + 1e-6) ** 0.5
+    return (((prediction - target) ** 2).mean(-1) * mask).sum() / mask.sum()
 
 
 def train(rank, options, results):
@@ -89,7 +119,7 @@ def train(rank, options, results):
     if options.ranks > 1:
         os.sched_setaffinity(0, {rank % os.cpu_count()} if options.threads == 1 else range(os.cpu_count()))
         dist.init_process_group('gloo', f'file://{options.rendezvous}', rank=rank, world_size=options.ranks)
-    model = CrateMAE(*SIZES[options.model])
+    model = CrateMAE(*SIZES[options.model]) if options.model in SIZES else VitMAE(*VIT_SIZES[options.model])
     runner = nn.parallel.DistributedDataParallel(model) if options.ranks > 1 else model
     if options.compile:
         runner = torch.compile(runner)
@@ -116,7 +146,7 @@ def train(rank, options, results):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument('--model', choices=SIZES, default='tiny')
+    parser.add_argument('--model', choices=[*SIZES, *VIT_SIZES], default='tiny')
     parser.add_argument('--batch-size', type=int, default=32, help='global batch size over all ranks')
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--ranks', type=int, default=1)

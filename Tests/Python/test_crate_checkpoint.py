@@ -206,7 +206,7 @@ class CheckpointTests(unittest.TestCase):
         refused({**state, 'head.bias': torch.ones(3)}, 'has too many: head.bias')
         refused({**state, 'norm.bias': torch.ones(3)}, 'norm.bias ([3] instead of [48])')
         refused({**state, 'decoder_pos_embed': torch.ones(1, 17, 48)}, 'sine-cosine')
-        refused({'conv.weight': torch.ones(3)}, 'holds no CRATE-MAE')
+        refused({'conv.weight': torch.ones(3)}, 'holds no published model')
         refused({'mlp_head.1.weight': torch.ones(3, 48), 'patch_embed.proj.weight': torch.ones(48, 3, 8, 8)},
                 'no to_patch_embedding.2.weight')
         whole = (self.folder / 'out.safetensors').read_bytes()

@@ -1,4 +1,4 @@
-"""Pretrains a CRATE-MAE in PyTorch with the recipe of `crate pretrain --norm-pix`, for Launch/quality.
+"""Pretrains a CRATE-MAE, or a ViT-MAE with --architecture vit, in PyTorch with the recipe of `crate pretrain --norm-pix`, for Launch/quality.
 
     python pretrain_peer.py --shards train.npz --validation val.npz --output peer.safetensors --steps 3000 --seed 0
 
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import recipe
+from crate_architectures import MaskedAutoencoder
 from crate_checkpoint import CrateMAE
 
 HIDDEN = 0.75
@@ -36,8 +37,8 @@ def initialise(model, grid):
                 nn.init.zeros_(module.bias)
     projection = model.patch_embed.proj.weight
     nn.init.xavier_uniform_(projection.data.view(len(projection), -1))
-    table = positions(projection.shape[0], grid)
-    model.pos_embed.data, model.decoder_pos_embed.data = table, table.clone()
+    for table in (model.pos_embed, model.decoder_pos_embed):
+        table.data = positions(table.shape[2], grid)
 
 
 def draw_masks(count, patches):
@@ -61,7 +62,12 @@ def main():
     images, _, _ = recipe.load(options.shards)
     side, patch = images.shape[1], options.patch_size
     grid = side // patch
-    model = CrateMAE(side, patch, options.dim, options.depth, options.heads, options.sparsity)
+    shape = (side, patch, options.dim, options.depth, options.heads)
+    if options.architecture == 'vit':
+        model = MaskedAutoencoder('vit', *shape, decoder_depth=options.decoder_depth, decoder_dim=options.decoder_dim,
+                                  decoder_heads=options.decoder_heads)
+    else:
+        model = CrateMAE(*shape, options.sparsity)
     initialise(model, grid)
 
     def loss_of(samples):
@@ -69,7 +75,7 @@ def main():
 
     recipe.train(model, loss_of, len(images), options, betas=(0.9, 0.95))
     recipe.save(model, {
-        'config': json.dumps(recipe.configuration(options, side, options.depth, normalises_targets=True)),
+        'config': json.dumps(recipe.configuration(options, side, options.decoder_depth or options.depth, normalises_targets=True)),
         'mask_ratio': str(HIDDEN)}, options.output)
 
     torch.manual_seed(0)

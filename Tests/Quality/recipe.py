@@ -34,6 +34,9 @@ def parser(description, rate, decay):
     options.add_argument('--dim', type=int, default=192)
     options.add_argument('--depth', type=int, default=6)
     options.add_argument('--heads', type=int, default=6)
+    options.add_argument('--architecture', choices=['crate', 'vit'], default='crate')
+    for name in ('dim', 'depth', 'heads'):
+        options.add_argument(f'--decoder-{name}', type=int)
     options.add_argument('--patch-size', type=int, default=4)
     options.add_argument('--seed', type=int, default=0)
     options.add_argument('--threads', type=int, default=1)
@@ -147,7 +150,10 @@ def train(model, loss_of, count, options, betas):
 
 def configuration(options, side, decoder_depth, normalises_targets):
     """The model configuration in the format of `crate`."""
-    return {'imageSize': side, 'patchSize': options.patch_size, 'dim': options.dim, 'depth': options.depth,
+    kind = {}
+    if options.architecture == 'vit':
+        kind = {'architecture': 'vit', 'decoder': {'dim': options.decoder_dim, 'heads': options.decoder_heads}}
+    return kind | {'imageSize': side, 'patchSize': options.patch_size, 'dim': options.dim, 'depth': options.depth,
             'decoderDepth': decoder_depth, 'heads': options.heads, 'lambda': options.sparsity,
             'normalisesTargets': normalises_targets}
 

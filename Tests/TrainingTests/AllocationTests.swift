@@ -10,10 +10,13 @@ import Testing
 @Suite struct AllocationTests {
     /// The first step creates what is created once: primitives and lazy constants. The remaining allocations are the closures that
     /// a team of threads passes on in each run, and a step has seven runs.
-    @Test(arguments: Precision.allCases, [1, 2])
-    func stepsAfterTheFirstAllocateNothing(precision: Precision, threads: Int) throws {
+    @Test(arguments: Architecture.allCases, [(Precision.fp32, 1), (.fp32, 2), (.bf16, 1), (.bf16, 2)])
+    func stepsAfterTheFirstAllocateNothing(
+        architecture: Architecture, on engine: (precision: Precision, threads: Int)
+    ) throws {
+        let (precision, threads) = engine
         let configuration = try ModelConfiguration(
-            imageSize: 32, patchSize: 8, dim: 48, depth: 2, heads: 3, normalisesTargets: true)
+            architecture, imageSize: 32, patchSize: 8, dim: 48, depth: 2, heads: 3, normalisesTargets: true)
         try requireNoAllocation(Model(configuration), precision, threads: threads)
         for form in ClassifierForm.allCases {
             let classifier = try ClassifierConfiguration(configuration, form: form, pooling: .mean, classes: 10)
@@ -41,7 +44,7 @@ import Testing
                     // Clearing, preparing weights, two forward passes, losses and backward passes, the update.
                     let ofRuns = counted(team) { for _ in 0..<9 { team.run { _ in } } }
                     let ofStep = counted(team) { step(1, replica, batch, optimizer) }
-                    #expect(ofStep == ofRuns && (threads > 1 || ofStep == 0))
+                    #expect(ofStep == ofRuns && (threads > 1 || ofStep == 0), "\(ofStep) instead of \(ofRuns)")
                 }
             }
         }

@@ -25,6 +25,8 @@ package struct KeyedGenerator: RandomNumberGenerator, Sendable {
         case substitution
         /// The partner and method of mixing an image; keys: epoch, sample.
         case mixing
+        /// Which layers of a model leave an image as it is; key: position in the order of training.
+        case depth
     }
 
     package init(seed: UInt64, _ purpose: Purpose, _ first: Int? = nil, _ second: Int? = nil) {

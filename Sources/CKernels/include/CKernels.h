@@ -145,7 +145,7 @@ typedef struct {
         crate_elements elements, const void *n, const float *b, float step, float threshold, float scale, ptrdiff_t count,
         void *z);
 
-    /// e = scale dz where z > 0, zero elsewhere; dz is bf16 or floats, e and z in the format `elements`. e may start where dz
+    /// e = scale dz where z is not zero, zero elsewhere; dz is bf16 or floats, e and z in the format `elements`. e may start where dz
     /// does.
     void (*second_code_backward)(
         crate_elements elements, bool is_bf16, const void *dz, const void *z, float scale, ptrdiff_t count, void *e);

@@ -3,7 +3,7 @@ import Kernels
 
 /// The two forms differ in the patch embedding and in the parameters' names.
 package enum ClassifierForm: String, CaseIterable, Codable, Sendable {
-    /// CRATE as published: norm, product, norm, and a learned position table.
+    /// The classifier as its authors publish it: a learned position table and, for CRATE and ToST, norms around the embedding.
     case supervised
     /// The encoder of a masked autoencoder: a product and the fixed position table.
     case autoencoder
@@ -19,10 +19,8 @@ package struct ClassifierConfiguration: Codable, Equatable, Sendable {
 
     /// A classifier on the encoder of `model`; its decoder is dropped. Throws `Failure` like `validate`.
     package init(_ model: ModelConfiguration, form: ClassifierForm, pooling: Pooling, classes: Int) throws {
-        encoder = try ModelConfiguration(
-            imageSize: model.imageSize, patchSize: model.patchSize, dim: model.dim, depth: model.depth,
-            decoderDepth: 0, heads: model.heads, lambda: model.lambda, normalisesTargets: false,
-            positionGrid: form == .supervised ? nil : model.trainedGrid)
+        encoder = try model.with(
+            decoderDepth: 0, normalisesTargets: false, positionGrid: form == .supervised ? nil : model.trainedGrid)
         self.form = form
         self.pooling = pooling
         self.classes = classes

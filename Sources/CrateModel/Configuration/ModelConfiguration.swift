@@ -1,23 +1,7 @@
 import Base
 import Kernels
 
-/// The published model sizes, with the same depth in encoder and decoder.
-package enum ModelSize: String, CaseIterable, Codable, Sendable {
-    /// 12, 25, 45 and 154 million parameters.
-    case tiny, small, base, large
-
-    /// D, the depth of the encoder and of the decoder, H.
-    package var extents: (dim: Int, depth: Int, heads: Int) {
-        switch self {
-        case .tiny: (384, 12, 6)
-        case .small: (576, 12, 12)
-        case .base: (768, 12, 12)
-        case .large: (1024, 24, 16)
-        }
-    }
-}
-
-/// The configuration of a CRATE-MAE. L = (S / p)^2 patches, T = L + 1 tokens, D channels, H heads, P = D / H.
+/// The configuration of a masked autoencoder. L = (S / p)^2 patches, T = L + 1 tokens, D channels, H heads, P = D / H.
 package struct ModelConfiguration: Codable, Equatable, Sendable {
     /// Side of the square input in pixels (S).
     package let imageSize: Int
@@ -29,14 +13,24 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
     package let decoderDepth: Int
     /// Subspaces of the attention (H).
     package let heads: Int
-    /// Weight of the sparsity penalty in the ISTA step; 0.5 unless the paper says otherwise, which also uses 5.0 and
-    /// 0.1.
+    /// Weight of the sparsity penalty in a step of sparse coding, where the architecture has one; see
+    /// `Architecture.defaultLambda`.
     package let lambda: Double
     /// Whether each target patch is standardised before the error is computed.
     package let normalisesTargets: Bool
+    /// Nil for CRATE, as in configurations that were stored before there were others.
+    private let kind: Architecture?
+    /// Nil for a decoder as wide as the encoder.
+    private let ownDecoder: DecoderExtents?
     /// Patches per side in training, if the weights are now used on another grid: the fixed position table is
     /// interpolated.
     package let positionGrid: Int?
+
+    private enum CodingKeys: String, CodingKey {
+        case imageSize, patchSize, dim, depth, decoderDepth, heads, lambda, normalisesTargets, positionGrid
+        case kind = "architecture"
+        case ownDecoder = "decoder"
+    }
 
     package static let channels = 3
     /// Size of the ISTA step (eta), the same in all published weights.
@@ -45,20 +39,42 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
     /// A configuration without a decoder is only valid in a `ClassifierConfiguration`. Throws `Failure` if the extents
     /// do not fit together or are out of range.
     package init(
-        imageSize: Int, patchSize: Int, dim: Int, depth: Int, decoderDepth: Int? = nil, heads: Int,
-        lambda: Double = 0.5, normalisesTargets: Bool, positionGrid: Int? = nil
+        _ architecture: Architecture = .crate, imageSize: Int, patchSize: Int, dim: Int, depth: Int,
+        decoderDepth: Int? = nil, heads: Int, decoder: DecoderExtents? = nil, lambda: Double? = nil,
+        normalisesTargets: Bool, positionGrid: Int? = nil
     ) throws {
+        let published = architecture.decoder(dim: dim, depth: depth, heads: heads)
+        kind = architecture == .crate ? nil : architecture
         self.imageSize = imageSize
         self.patchSize = patchSize
         self.dim = dim
         self.depth = depth
-        self.decoderDepth = decoderDepth ?? depth
+        self.decoderDepth = decoderDepth ?? published.depth
         self.heads = heads
-        self.lambda = lambda
+        let encoder = DecoderExtents(dim: dim, heads: heads)
+        let own = decoder ?? DecoderExtents(dim: published.dim, heads: published.heads)
+        ownDecoder = own == encoder || decoderDepth == 0 ? nil : own
+        self.lambda = lambda ?? architecture.defaultLambda
         self.normalisesTargets = normalisesTargets
         let isWhole = patchSize > 0 && imageSize % patchSize == 0
         self.positionGrid = positionGrid.flatMap { isWhole && $0 == imageSize / patchSize ? nil : $0 }
         try validate(decoderDepths: 0...256)
+    }
+
+    package var architecture: Architecture { kind ?? .crate }
+    /// Those of the encoder if there is no decoder.
+    package var decoder: DecoderExtents { ownDecoder ?? DecoderExtents(dim: dim, heads: heads) }
+
+    /// The same with other values where they are given. Throws `Failure` as `init` does.
+    package func with(
+        imageSize: Int? = nil, decoderDepth: Int? = nil, lambda: Double? = nil, normalisesTargets: Bool? = nil,
+        positionGrid: Int?
+    ) throws -> ModelConfiguration {
+        try ModelConfiguration(
+            architecture, imageSize: imageSize ?? self.imageSize, patchSize: patchSize, dim: dim, depth: depth,
+            decoderDepth: decoderDepth ?? self.decoderDepth, heads: heads, decoder: decoder,
+            lambda: lambda ?? self.lambda, normalisesTargets: normalisesTargets ?? self.normalisesTargets,
+            positionGrid: positionGrid)
     }
 
     package var patchesPerSide: Int { imageSize / patchSize }
@@ -73,6 +89,10 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
 
     /// The fixed position table that is added to the tokens, (T, D).
     package var positions: [Float] { positionTable(dim: dim, grid: patchesPerSide, trained: trainedGrid) }
+    /// That of a decoder with tokens of its own, (T, decoder's D).
+    package var decoderPositions: [Float] {
+        positionTable(dim: decoder.dim, grid: patchesPerSide, trained: trainedGrid)
+    }
 
     /// Throws `Failure` if the extents do not fit together or are out of range. Also for decoded values.
     package func validate(decoderDepths: ClosedRange<Int> = 1...256) throws {
@@ -93,9 +113,21 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
                 hint: "choose a larger --patch-size")
         }
         try check("trained grid of patches", positionGrid ?? 1, in: 1...PatchLimits.patchesPerSide)
+        try check("decoder width (--decoder-dim)", decoder.dim, in: 4...16_384)
+        try check("number of decoder heads (--decoder-heads)", decoder.heads, in: 1...decoder.dim)
         guard dim % heads == 0, dim % 4 == 0 else {
             throw Failure(
                 "width \(dim) must be a multiple of 4 and of the \(heads) heads", hint: "change --dim or --heads")
+        }
+        guard decoder.dim % decoder.heads == 0, decoder.dim % 4 == 0 else {
+            throw Failure(
+                "decoder width \(decoder.dim) must be a multiple of 4 and of the \(decoder.heads) heads",
+                hint: "change --decoder-dim or --decoder-heads")
+        }
+        guard architecture == .vit || ownDecoder == nil else {
+            throw Failure(
+                "the decoder of \(architecture.title) is as wide as its encoder",
+                hint: "leave --decoder-dim and --decoder-heads out")
         }
         guard lambda.isFinite, lambda >= 0 else {
             throw Failure("lambda \(lambda) is not a finite number from 0 up", hint: "change --lambda")
@@ -105,6 +137,8 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
     /// The settings that differ from `other`, as `name was 1 and is now 2`.
     package func difference(from other: ModelConfiguration) -> String {
         let pairs: [(String, any Equatable, any Equatable)] = [
+            ("architecture", architecture.rawValue, other.architecture.rawValue),
+            ("decoder width", decoder.dim, other.decoder.dim), ("decoder heads", decoder.heads, other.decoder.heads),
             ("imageSize", imageSize, other.imageSize), ("patchSize", patchSize, other.patchSize),
             ("dim", dim, other.dim), ("depth", depth, other.depth), ("decoderDepth", decoderDepth, other.decoderDepth),
             ("heads", heads, other.heads), ("lambda", lambda, other.lambda),
@@ -122,4 +156,11 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
                 hint: "choose a value in that range")
         }
     }
+}
+
+/// D and H of a decoder.
+package struct DecoderExtents: Codable, Equatable, Sendable {
+    package let dim, heads: Int
+
+    package init(dim: Int, heads: Int) { (self.dim, self.heads) = (dim, heads) }
 }

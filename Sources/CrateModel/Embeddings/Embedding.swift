@@ -4,6 +4,9 @@ protocol Embedding {
     /// z, the result of `forward`, (N, T, D).
     var tokens: UnsafeMutablePointer<Float> { get }
 
+    /// T of each image of `batch`.
+    func tokenCount(_ batch: PatchBatch) -> Int
+
     func forward(_ batch: PatchBatch, _ pass: Pass)
 
     /// Adds the gradients of the parameters given dz (N, T, D), which may be overwritten.

@@ -28,10 +28,11 @@ struct NormalisedEmbedding: Embedding {
         dim = configuration.dim
         patchCount = configuration.patchCount
         valueCount = configuration.patchValueCount
-        let initial = InitialValue.linear(inputs: valueCount)
+        let initial = LinearInitial.uniform
         firstNorm = try NormLayer("to_patch_embedding.1", dim: valueCount, epsilon: 1e-5, in: &builder)
-        weight = builder.weight("to_patch_embedding.2.weight", dim, valueCount, initial: initial.weight)
-        bias = builder.parameter("to_patch_embedding.2.bias", [dim], initial: initial.bias)
+        weight = builder.weight(
+            "to_patch_embedding.2.weight", dim, valueCount, initial: initial.weight(dim, valueCount))
+        bias = builder.parameter("to_patch_embedding.2.bias", [dim], initial: initial.bias(inputs: valueCount))
         normed = try builder.floats(builder.rows * dim)
         secondNorm = try NormLayer("to_patch_embedding.3", epsilon: 1e-5, in: &builder)
         positions = builder.parameter("pos_embedding", [1, patchCount + 1, dim], initial: .normal(deviation: 1))
@@ -42,6 +43,8 @@ struct NormalisedEmbedding: Embedding {
         embedded = try builder.floats(builder.rows * dim)
         gradient = try builder.floats(builder.rows * valueCount)
     }
+
+    func tokenCount(_ batch: PatchBatch) -> Int { patchCount + 1 }
 
     func forward(_ batch: PatchBatch, _ pass: Pass) {
         let images = pass.firstImage..<pass.firstImage + pass.shape.images
@@ -78,7 +81,7 @@ struct NormalisedEmbedding: Embedding {
             (dz + image * (patchCount + 1) * dim).update(repeating: 0, count: dim)
         }
         secondNorm.backward(Operand(pass.own(dz)), x: embedded, pass, into: dz, isAdding: false)
-        let upstream = pass.factor(dz, in: pass.scratch.upstream)
+        let upstream = pass.factor(dz, in: pass.scratch.tokenUpstream)
         pass.sync()
         pass.addGradient(of: weight, upstream, normedValues)
         pass.addBiasGradient(bias, dz)

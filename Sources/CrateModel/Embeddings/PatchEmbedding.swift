@@ -1,67 +1,76 @@
 import Kernels
 
-// N images, L patches, T = L + 1 tokens, V = 3 p p values per patch, D channels.
+// N images, L patches, T tokens, V = 3 p p values per patch, D channels.
 
-/// z[0] = class token; z[l + 1] = W_e x_l + b_e, or the mask token if the patch is hidden; plus the fixed position
-/// table. Only visible patches are multiplied, since the mask token replaces the others.
+/// z[0] = class token; z[l + 1] = W_e x_l + b_e, or the mask token if the patch is hidden; plus the position table. Only
+/// visible patches are multiplied, since the mask token replaces the others. With `omits` hidden patches have no token at all.
 struct PatchEmbedding: Embedding {
     let classToken: Int  // (1, 1, D)
-    let maskToken: Int?  // (1, 1, D); nil if patches are never hidden
+    let maskToken: Int?  // (1, 1, D); nil if hidden patches have no tokens
     let weight: Weight  // W_e (D, V), columns in the order of V; the parameter is (D, 3, p, p)
     let bias: Int  // b_e (D)
     let patchCount: Int
     let valueCount: Int
     let dim: Int
-    let positions: [Float]  // (T, D)
     let tokens: UnsafeMutablePointer<Float>
+    private let positions: PositionRows
+    private let omits: Bool
     private let values: Operand  // the visible patches of all images as factors, at most (M, V)
 
-    init(_ configuration: ModelConfiguration, hidesPatches: Bool, in builder: inout LayerBuilder) throws {
+    init(_ configuration: ModelConfiguration, _ form: Form, in builder: inout LayerBuilder) throws {
         dim = configuration.dim
         patchCount = configuration.patchCount
         valueCount = configuration.patchValueCount
-        positions = configuration.positions
+        omits = form.hiding == .omission
         let side = configuration.patchSize
-        let xavier = (6 / Double(dim + valueCount)).squareRoot()
-        classToken = builder.parameter("cls_token", [1, 1, dim], initial: .normal(deviation: 0.02))
+        classToken = builder.parameter("cls_token", [1, 1, dim], initial: .normal(deviation: form.deviation))
         maskToken =
-            hidesPatches ? builder.parameter("mask_token", [1, 1, dim], initial: .normal(deviation: 0.02)) : nil
+            form.hiding == .maskTokens
+            ? builder.parameter("mask_token", [1, 1, dim], initial: .normal(deviation: 0.02)) : nil
         weight = builder.weight(
-            "patch_embed.proj.weight", dim, valueCount, stored: [dim, ModelConfiguration.channels, side, side],
-            initial: .uniform(bound: xavier), isDerived: true)
+            "\(form.product).weight", dim, valueCount, stored: [dim, ModelConfiguration.channels, side, side],
+            initial: LinearInitial.xavier.weight(dim, valueCount), isDerived: true)
         bias = builder.parameter(
-            "patch_embed.proj.bias", [dim], initial: .uniform(bound: 1 / Double(valueCount).squareRoot()))
+            "\(form.product).bias", [dim], initial: LinearInitial.uniform.bias(inputs: valueCount))
+        positions =
+            form.learnsPositions
+            ? .learned(
+                builder.parameter(form.positions, [1, patchCount + 1, dim], initial: .normal(deviation: 0.02)))
+            : .fixed(configuration.positions)
         tokens = try builder.floats(builder.rows * dim)
         values = Operand(builder.patchValues, builder.format)
     }
 
+    /// Images of a batch have the same number of visible patches where that is the number of tokens.
+    func tokenCount(_ batch: PatchBatch) -> Int { 1 + (omits ? visibleCount(batch, 0..<1) : patchCount) }
+
     func forward(_ batch: PatchBatch, _ pass: Pass) {
         let images = pass.firstImage..<pass.firstImage + pass.shape.images
         let (first, visible) = gatherVisiblePatches(batch, images)
-        let embedded = pass.scratch.first + first * dim
+        precondition(
+            !omits || visible == images.count * (pass.shape.tokens - 1), "images with other numbers of patches")
+        let embedded = pass.first(.float32).floats
         multiply(
             Matrix(values + first * valueCount, visible, valueCount), pass.prepared.forward(weight),
             into: Matrix(embedded, visible, dim), bias: pass.parameters + bias)
         var next = embedded
-        positions.withUnsafeBufferPointer { positions in
-            forEachToken(batch, images) { token, row, isVisible in
+        positions.withRows(pass.parameters) { positions in
+            forEachToken(batch, images, pass) { token, row, isVisible in
                 let fixed = pass.parameters + (token == 0 ? classToken : maskToken ?? classToken)
-                add(
-                    isVisible ? next : fixed, Operand(positions.baseAddress! + token * dim), count: dim,
-                    into: tokens + row * dim)
+                add(isVisible ? next : fixed, Operand(positions + token * dim), count: dim, into: tokens + row * dim)
                 if isVisible { next += dim }
             }
         }
     }
 
-    /// dW_e += (visible rows)^T x, with columns in the order of V; db_e, class and mask token += the sums of their
-    /// rows.
+    /// dW_e += (visible rows)^T x, with columns in the order of V; db_e, class and mask token and learned positions += the sums of
+    /// their rows.
     func backward(_ dz: UnsafeMutablePointer<Float>, _ batch: PatchBatch, _ pass: Pass) {
         let images = pass.firstImage..<pass.firstImage + pass.shape.images
         let (first, _) = gatherVisiblePatches(batch, images)
         let upstream = pass.scratch.first(pass.prepared.format)
         var next = upstream + first * dim
-        forEachToken(batch, images) { _, row, isVisible in
+        forEachToken(batch, images, pass) { _, row, isVisible in
             guard isVisible else { return }
             convert(dz + row * dim, count: dim, into: next)
             next = next + dim
@@ -69,10 +78,13 @@ struct PatchEmbedding: Embedding {
         pass.sync()
         // From here on a thread owns parts of the gradients, for the images of all threads.
         let part = pass.team.part(pass.thread, of: dim, grain: 16)
-        forEachToken(batch, 0..<(part.isEmpty ? 0 : batch.images)) { token, row, isVisible in
-            let offset = token == 0 ? classToken : isVisible ? bias : maskToken ?? classToken
-            let sums = pass.gradients + offset + part.lowerBound
-            add(sums, Operand(dz + row * dim + part.lowerBound), count: part.count, into: sums)
+        let gradients = pass.gradients + part.lowerBound
+        forEachToken(batch, 0..<(part.isEmpty ? 0 : batch.images), pass) { token, row, isVisible in
+            let source = Operand(dz + row * dim + part.lowerBound)
+            let sums = gradients + (token == 0 ? classToken : isVisible ? bias : maskToken ?? classToken)
+            add(sums, source, count: part.count, into: sums)
+            guard let table = positions.offset else { return }
+            add(gradients + table + token * dim, source, count: part.count, into: gradients + table + token * dim)
         }
         var row = 0
         for image in 0..<batch.images {
@@ -120,12 +132,17 @@ struct PatchEmbedding: Embedding {
         (images.lowerBound * patchCount..<images.upperBound * patchCount).count { !batch.hides($0) }
     }
 
-    /// Calls `body` with every token of `images`, its row in (N, T), and whether it is a visible patch.
-    private func forEachToken(_ batch: PatchBatch, _ images: Range<Int>, _ body: (Int, Int, Bool) -> Void) {
+    /// Calls `body` with every token of `images`: its place among the positions, its row in (N, T), and whether it is a visible patch.
+    private func forEachToken(
+        _ batch: PatchBatch, _ images: Range<Int>, _ pass: Pass, _ body: (Int, Int, Bool) -> Void
+    ) {
         for image in images {
+            var row = image * pass.shape.tokens
             for token in 0...patchCount {
                 let isVisible = token > 0 && !batch.hides(image * patchCount + token - 1)
-                body(token, image * (patchCount + 1) + token, isVisible)
+                guard token == 0 || isVisible || !omits else { continue }
+                body(token, row, isVisible)
+                row += 1
             }
         }
     }

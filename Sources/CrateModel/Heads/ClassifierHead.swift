@@ -21,21 +21,24 @@ struct ClassifierHead: Head {
         let (dim, images, classes) = (configuration.encoder.dim, builder.shape.images, configuration.classes)
         pooling = configuration.pooling
         self.classes = classes
-        let names: (norm: String, product: String)
-        let initial: (weight: InitialValue, bias: InitialValue)
-        switch configuration.form {
-        case .supervised:
-            names = ("mlp_head.0", "mlp_head.1")
-            initial = InitialValue.linear(inputs: dim)
-        case .autoencoder:
-            names = (pooling == .mean ? "fc_norm" : "norm", "head")
-            // Small enough that the encoder determines what is learned first.
-            initial = (.normal(deviation: 2e-5), .constant(0))
+        let architecture = configuration.encoder.architecture
+        // Those of timm's ViT and Meta's code, or those of the CRATE authors' supervised models.
+        let isPlain = configuration.form == .autoencoder || architecture == .vit
+        let names =
+            isPlain
+            ? (norm: pooling == .mean ? "fc_norm" : "norm", product: "head")
+            : (norm: "mlp_head.0", product: "mlp_head.1")
+        let initial: LinearInitial
+        switch (configuration.form, architecture) {
+        // Small enough that the encoder determines what is learned first.
+        case (.autoencoder, _): initial = .normal(deviation: 2e-5)
+        case (.supervised, .crate), (.supervised, .tost): initial = .uniform
+        case (.supervised, .crateAlpha), (.supervised, .vit): initial = .normal(deviation: 0.02)
         }
         norm = try NormLayer(
-            names.norm, rows: images, epsilon: configuration.form == .supervised ? 1e-5 : 1e-6, in: &builder)
-        weight = builder.weight("\(names.product).weight", classes, dim, initial: initial.weight)
-        bias = builder.parameter("\(names.product).bias", [classes], initial: initial.bias)
+            names.norm, rows: images, epsilon: isPlain ? 1e-6 : 1e-5, in: &builder)
+        weight = builder.weight("\(names.product).weight", classes, dim, initial: initial.weight(classes, dim))
+        bias = builder.parameter("\(names.product).bias", [classes], initial: initial.bias(inputs: dim))
         tokenNorm = try norm.overTokens(in: &builder)
         normed = try builder.floats(builder.rows * dim)
         normedImages = try builder.operands(images * dim)
@@ -46,7 +49,7 @@ struct ClassifierHead: Head {
     }
 
     var offset: Int { norm.weight }
-    var blocks: [any Block] { [] }
+    var blocks: [Block] { [] }
     var operations: Double { 6 * Double(weight.inputs) * Double(classes) }
     var outputs: HeadOutputs { .logits(logits, classes: classes) }
 
@@ -54,7 +57,7 @@ struct ClassifierHead: Head {
         tokenNorm.forward(z, pass, into: Operand(pass.own(normed)))
     }
 
-    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) {
+    func forward(_ z: UnsafeMutablePointer<Float>, _ batch: PatchBatch, _ pass: Pass) {
         let (dim, tokens) = (pass.dim, pass.shape.tokens)
         for image in pass.firstImage..<pass.firstImage + pass.shape.images {
             pooling.pool(z + image * tokens * dim, tokens: tokens, dim: dim, into: pooled + image * dim)
@@ -77,8 +80,8 @@ struct ClassifierHead: Head {
     }
 
     func backward(
-        into d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass, isLast: Bool,
-        ready: (Int) -> Void
+        into d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ batch: PatchBatch, _ pass: Pass,
+        isLast: Bool, ready: (Int) -> Void
     ) {
         let images = pass.ofImages
         let upstream = images.factor(logits, in: upstream, width: classes)
@@ -109,7 +112,7 @@ struct ClassifierHead: Head {
 
     func collectGradients(_ pass: Pass) { norm.collectGradients(pass) }
 
-    func tensors(_ shape: AttentionShape, _ parameters: UnsafePointer<Float>) -> [PassTensor] {
-        [PassTensor(name: "logits", shape: [shape.images, classes], values: Operand(logits))]
+    func tensors(_ shapes: StageShapes, _ parameters: UnsafePointer<Float>) -> [PassTensor] {
+        [PassTensor(name: "logits", shape: [shapes.encoder.images, classes], values: Operand(logits))]
     }
 }

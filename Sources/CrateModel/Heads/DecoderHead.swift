@@ -1,11 +1,13 @@
 import Kernels
 
-// N images, L patches, T = L + 1 tokens, M = N T rows, D channels, V values per patch.
+// N images, L patches, T = L + 1 tokens, M = N T rows, D channels of the decoder, V values per patch.
 
-/// The head of a masked autoencoder: norm, decoder blocks, and the predicted values of every patch, LN(z) W^T + b.
+/// The head of a masked autoencoder: norm, decoder blocks, and the predicted values of every patch, LN(z) W^T + b. Behind an encoder
+/// that omits hidden patches, `DecoderEmbedding` comes before the blocks.
 struct DecoderHead: Head {
     let norm: NormLayer
-    let blocks: [any Block]
+    let embedding: DecoderEmbedding?
+    let blocks: [Block]
     let decoderNorm: NormLayer
     let weight: Weight  // W (V, D)
     let bias: Int  // b (V)
@@ -17,19 +19,20 @@ struct DecoderHead: Head {
     private var valueCount: Int { weight.outputs }
 
     init(_ configuration: ModelConfiguration, in builder: inout LayerBuilder) throws {
-        let (dim, valueCount) = (configuration.dim, configuration.patchValueCount)
+        let architecture = configuration.architecture
         // fp32, since it is the input of a norm and not of a product.
-        normed = try builder.floats(builder.rows * dim)
+        normed = try builder.floats(builder.rows * configuration.dim)
         norm = try NormLayer("norm", epsilon: 1e-6, in: &builder)
-        var blocks: [any Block] = []
-        for index in 0..<configuration.decoderDepth {
-            blocks.append(try DecoderBlock("decoder_blocks.\(index).layers.0", in: &builder))
+        builder.enterDecoder()
+        let (dim, valueCount) = (configuration.decoder.dim, configuration.patchValueCount)
+        embedding = architecture.omitsHiddenPatches ? try DecoderEmbedding(configuration, in: &builder) : nil
+        blocks = try (0..<configuration.decoderDepth).map { index in
+            try architecture.decoderBlock(architecture.decoderBlockName(index), configuration, in: &builder)
         }
-        self.blocks = blocks
         decoderNorm = try NormLayer("decoder_norm", epsilon: 1e-6, in: &builder)
         decoded = try builder.operands(builder.rows * dim)
-        let xavier = (6 / Double(dim + valueCount)).squareRoot()
-        weight = builder.weight("decoder_pred.weight", valueCount, dim, initial: .uniform(bound: xavier))
+        weight = builder.weight(
+            "decoder_pred.weight", valueCount, dim, initial: LinearInitial.xavier.weight(valueCount, dim))
         bias = builder.parameter("decoder_pred.bias", [valueCount], initial: .constant(0))
         predictions = builder.patchValues
         self.configuration = configuration
@@ -37,28 +40,30 @@ struct DecoderHead: Head {
 
     /// The input of block `index`; the output of all if it is their number.
     private func input(ofBlock index: Int) -> UnsafeMutablePointer<Float> {
-        index == 0 ? normed : blocks[index - 1].output
+        index == 0 ? embedding?.output ?? normed : blocks[index - 1].output
     }
 
     var offset: Int { norm.weight }
     var outputs: HeadOutputs { .predictions(predictions) }
 
-    /// 6 L D V.
-    var operations: Double { 6 * Double(configuration.patchCount) * Double(weight.inputs) * Double(valueCount) }
+    /// 6 L D V, and the embedding's.
+    var operations: Double {
+        6 * Double(configuration.patchCount) * Double(weight.inputs) * Double(valueCount) + (embedding?.operations ?? 0)
+    }
 
     func normalise(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) {
         norm.forward(z, pass, into: Operand(pass.own(normed)))
     }
 
-    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass) {
+    func forward(_ z: UnsafeMutablePointer<Float>, _ batch: PatchBatch, _ pass: Pass) {
         normalise(z, pass)
-        var z = normed
-        for block in blocks {
-            pass.forEachImage { block.forward(z, $0) }
-            z = block.output
+        embedding?.forward(normed, batch, pass)
+        let pass = pass.decoder
+        for index in blocks.indices {
+            pass.forEachImage { blocks[index].forward(input(ofBlock: index), $0) }
         }
         pass.lap(.decoder)
-        decoderNorm.forward(z, pass, into: pass.own(decoded))
+        decoderNorm.forward(input(ofBlock: blocks.count), pass, into: pass.own(decoded))
         // The predictions reuse the memory of the embedding's patches.
         pass.sync()
         multiply(
@@ -82,9 +87,32 @@ struct DecoderHead: Head {
 
     /// With dP the gradient of the predictions: dW += dP^T LN(z), db += sum dP; dP W goes back through norm and blocks.
     func backward(
-        into d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass, isLast: Bool,
-        ready: (Int) -> Void
+        into d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ batch: PatchBatch, _ pass: Pass,
+        isLast: Bool, ready: (Int) -> Void
     ) {
+        let dDecoder = embedding?.gradient ?? d
+        backwardOfPredictions(into: dDecoder, pass.decoder)
+        for index in blocks.indices.reversed() {
+            blocks[index].backward(dDecoder, z: input(ofBlock: index), pass.decoder)
+            guard isLast else { continue }
+            blocks[index].completeGradients(pass.decoder)
+            guard pass.thread == 0 else { continue }
+            if index == blocks.count - 1 { decoderNorm.collectGradients(pass) }
+            ready(blocks[index].offset)
+        }
+        embedding?.backward(into: d, z: normed, batch, pass)
+        norm.backward(Operand(pass.own(d)), x: z, pass, into: d, isAdding: false)
+        if isLast {
+            pass.sync()
+            if pass.thread == 0 {
+                norm.collectGradients(pass)
+                embedding?.collectGradients(pass)
+            }
+        }
+        pass.lap(.decoder)
+    }
+
+    private func backwardOfPredictions(into d: UnsafeMutablePointer<Float>, _ pass: Pass) {
         let upstream = pass.factor(predictions, in: pass.scratch.predictionGradient, width: valueCount)
         pass.sync()
         pass.addGradient(of: weight, upstream, decoded)
@@ -97,36 +125,25 @@ struct DecoderHead: Head {
         // The blocks use the memory of the factors again.
         pass.sync()
         pass.lap(.loss)
-        for index in blocks.indices.reversed() {
-            blocks[index].backwardOfAll(d, z: input(ofBlock: index), pass)
-            guard isLast else { continue }
-            blocks[index].completeGradients(pass)
-            guard pass.thread == 0 else { continue }
-            if index == blocks.count - 1 { decoderNorm.collectGradients(pass) }
-            ready(blocks[index].offset)
-        }
-        norm.backward(Operand(pass.own(d)), x: z, pass, into: d, isAdding: false)
-        if isLast {
-            pass.sync()
-            if pass.thread == 0 { norm.collectGradients(pass) }
-        }
-        pass.lap(.decoder)
     }
 
     func collectGradients(_ pass: Pass) {
         norm.collectGradients(pass)
+        embedding?.collectGradients(pass)
         for block in blocks { block.collectGradients(pass) }
         decoderNorm.collectGradients(pass)
     }
 
-    func tensors(_ shape: AttentionShape, _ parameters: UnsafePointer<Float>) -> [PassTensor] {
-        let tokens = [shape.images, shape.tokens, shape.dim]
+    func tensors(_ shapes: StageShapes, _ parameters: UnsafePointer<Float>) -> [PassTensor] {
+        let (encoder, shape) = (shapes.encoder, shapes.decoder)
+        let tokens = [shape.images, shape.tokens]
+        let start = PassTensor(
+            name: "norm", shape: [encoder.images, encoder.tokens, encoder.dim], values: Operand(normed))
         let ends = [
-            PassTensor(name: "decoder_norm", shape: tokens, values: decoded),
-            PassTensor(
-                name: "decoder_pred", shape: [shape.images, shape.tokens, valueCount], values: Operand(predictions)),
+            PassTensor(name: "decoder_norm", shape: tokens + [shape.dim], values: decoded),
+            PassTensor(name: "decoder_pred", shape: tokens + [valueCount], values: Operand(predictions)),
         ]
-        return [PassTensor(name: "norm", shape: tokens, values: Operand(normed))]
+        return [start] + (embedding.map { [$0.tensor(shape)] } ?? [])
             + blocks.indices.flatMap { blocks[$0].tensors(input(ofBlock: $0), shape, parameters) } + ends
     }
 }

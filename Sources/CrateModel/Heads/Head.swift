@@ -4,10 +4,10 @@ import Kernels
 protocol Head {
     /// Offset of its first parameter in the flat buffers; its parameters extend to the end.
     var offset: Int { get }
-    /// The norm of the encoder's output over all tokens, (N, T, D), valid after `normalise`; after `forward` only for
+    /// The norm of the encoder's output over all of its tokens, (N, T, D), valid after `normalise`; after `forward` only for
     /// some heads.
     var normed: UnsafeMutablePointer<Float> { get }
-    var blocks: [any Block] { get }
+    var blocks: [Block] { get }
     /// Floating-point operations of its own matrix products for one training image, forward and backward, without its
     /// blocks.
     var operations: Double { get }
@@ -17,7 +17,7 @@ protocol Head {
     func normalise(_ z: UnsafeMutablePointer<Float>, _ pass: Pass)
 
     /// Computes the outputs from the encoder's output z (N, T, D).
-    func forward(_ z: UnsafeMutablePointer<Float>, _ pass: Pass)
+    func forward(_ z: UnsafeMutablePointer<Float>, _ batch: PatchBatch, _ pass: Pass)
 
     /// Writes the losses of `images` to `imageLosses`; with `gradientScale` the outputs are overwritten by their
     /// gradients.
@@ -28,14 +28,14 @@ protocol Head {
     /// a step (`isLast`) it completes them, and the first thread calls `ready` with the offset of each block whose
     /// gradients are complete.
     func backward(
-        into d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ pass: Pass, isLast: Bool,
-        ready: (Int) -> Void)
+        into d: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>, _ batch: PatchBatch, _ pass: Pass,
+        isLast: Bool, ready: (Int) -> Void)
 
     /// See `NormLayer.collectGradients`.
     func collectGradients(_ pass: Pass)
 
     /// The outputs of the last forward pass, in order of computation.
-    func tensors(_ shape: AttentionShape, _ parameters: UnsafePointer<Float>) -> [PassTensor]
+    func tensors(_ shapes: StageShapes, _ parameters: UnsafePointer<Float>) -> [PassTensor]
 }
 
 /// Outputs for a micro-batch; after a loss with a gradient scale, their gradients.

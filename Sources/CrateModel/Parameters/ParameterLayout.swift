@@ -13,11 +13,10 @@ package struct Parameter: Equatable, Sendable {
     package let shape: [Int]
     package let offset: Int
     package let initial: InitialValue
+    /// Whether weight decay applies: to parameters of more than one dimension, with few exceptions.
+    package let decays: Bool
 
     package var count: Int { shape.reduce(1, *) }
-
-    /// Weight decay applies to parameters of more than one dimension.
-    package var decays: Bool { shape.count > 1 }
 }
 
 /// The offset of every parameter in a flat buffer, in the order in which a forward pass uses them. Initialisation,
@@ -35,8 +34,11 @@ package struct ParameterLayout: Equatable, Sendable {
     package var parameterCount: Int { parameters.reduce(0) { $0 + $1.count } }
 
     /// Returns the offset of the new parameter.
-    package mutating func append(_ name: String, _ shape: [Int], initial: InitialValue) -> Int {
-        let parameter = Parameter(name: name, shape: shape, offset: bufferCount, initial: initial)
+    package mutating func append(
+        _ name: String, _ shape: [Int], initial: InitialValue, decays: Bool = true
+    ) -> Int {
+        let parameter = Parameter(
+            name: name, shape: shape, offset: bufferCount, initial: initial, decays: decays && shape.count > 1)
         parameters.append(parameter)
         bufferCount += (parameter.count + 15) / 16 * 16
         return parameter.offset
@@ -46,17 +48,6 @@ package struct ParameterLayout: Equatable, Sendable {
 extension InitialValue {
     /// Kaiming uniform, bound sqrt(6 / D), for ISTA and decoder dictionaries.
     static func dictionary(dim: Int) -> InitialValue { .uniform(bound: (6 / Double(dim)).squareRoot()) }
-
-    /// Weight and bias of a square product in the masked autoencoder: Xavier uniform, and zero.
-    static func xavier(dim: Int) -> (weight: InitialValue, bias: InitialValue) {
-        (.uniform(bound: (3 / Double(dim)).squareRoot()), .constant(0))
-    }
-
-    /// Weight and bias of a product in the supervised model: uniform with bound 1 / sqrt(inputs), PyTorch's default.
-    static func linear(inputs: Int) -> (weight: InitialValue, bias: InitialValue) {
-        let value = InitialValue.uniform(bound: 1 / Double(inputs).squareRoot())
-        return (value, value)
-    }
 }
 
 extension ParameterLayout {

@@ -13,6 +13,15 @@ struct Weight: Sendable {
     /// Rounded up to whole cache lines.
     fileprivate var forwardCount: Int { (PackedMatrix.count(depth: inputs, columns: outputs) + 31) / 32 * 32 }
     fileprivate var backwardCount: Int { (PackedMatrix.count(depth: outputs, columns: inputs) + 31) / 32 * 32 }
+
+    /// See `subspaceOverlap`, of the parts of a square weight. `scratch`: twice its values.
+    func overlap(
+        subspaces: Int, _ parameters: UnsafePointer<Float>, scratch: UnsafeMutablePointer<Float>
+    ) -> Double {
+        scratch.update(from: parameters + offset, count: outputs * inputs)
+        return subspaceOverlap(
+            scratch, subspaces: subspaces, rows: outputs / subspaces, dim: inputs, products: scratch + outputs * inputs)
+    }
 }
 
 /// The layout of a model's prepared weights.

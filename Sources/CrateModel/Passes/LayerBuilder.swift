@@ -7,8 +7,13 @@ struct LayerBuilder: ~Copyable {
     private(set) var layout = ParameterLayout()
     private(set) var prepared = PreparedLayout()
     private(set) var arena: Arena
-    /// N of a micro-batch, T, H and P.
-    let shape: AttentionShape
+    private(set) var scratch: ScratchSizes
+    /// The encoder block of each layer with a skip connection, so far; nil in the decoder.
+    private(set) var branches: [Int?] = []
+    private var block: Int?
+    let shapes: StageShapes
+    /// N of a micro-batch, T, H and P, of the stage whose layers are being built.
+    private(set) var shape: AttentionShape
     /// The format of factors, the inputs of products.
     let format: OperandFormat
     let backend: ProductBackend
@@ -19,15 +24,15 @@ struct LayerBuilder: ~Copyable {
     /// M = N T.
     var rows: Int { shape.images * shape.tokens }
 
-    /// Throws `Failure` if memory is short.
+    /// With `visible` patches of an image no pass has more visible ones, which saves memory where the encoder omits the hidden ones;
+    /// nil is all. Throws `Failure` if memory is short.
     init(
-        _ configuration: ModelConfiguration, images: Int, _ format: OperandFormat, _ backend: ProductBackend,
-        threads: Int,
-        arena: consuming Arena
+        _ configuration: ModelConfiguration, images: Int, visible: Int?, _ format: OperandFormat,
+        _ backend: ProductBackend, threads: Int, arena: consuming Arena
     ) throws {
-        shape = AttentionShape(
-            images: images, tokens: configuration.tokenCount, heads: configuration.heads,
-            headDim: configuration.headDim)
+        shapes = StageShapes(configuration, images: images, visible: visible)
+        shape = shapes.encoder
+        scratch = ScratchSizes(configuration, shapes)
         self.format = format
         self.backend = backend
         self.threads = threads
@@ -36,9 +41,17 @@ struct LayerBuilder: ~Copyable {
         self.arena = arena
     }
 
+    /// From here on, layers of encoder block `index` are built.
+    mutating func enterBlock(_ index: Int) { block = index }
+
+    /// From here on, layers of the decoder are built.
+    mutating func enterDecoder() { (shape, block) = (shapes.decoder, nil) }
+
     /// Appends a parameter that is not a factor of products, and returns its offset.
-    mutating func parameter(_ name: String, _ extents: [Int], initial: InitialValue) -> Int {
-        layout.append(name, extents, initial: initial)
+    mutating func parameter(
+        _ name: String, _ extents: [Int], initial: InitialValue, decays: Bool = true
+    ) -> Int {
+        layout.append(name, extents, initial: initial, decays: decays)
     }
 
     /// Appends a weight (outputs, inputs), stored with the shape `extents` if given. With `isDerived` products use
@@ -49,6 +62,29 @@ struct LayerBuilder: ~Copyable {
     ) -> Weight {
         let offset = layout.append(name, extents ?? [outputs, inputs], initial: initial)
         return prepared.append(offset, outputs, inputs, isDerived: isDerived)
+    }
+
+    /// Appends the weight (outputs, inputs) and the bias (outputs) of a product.
+    mutating func linear(
+        _ name: String, _ outputs: Int, _ inputs: Int, _ initial: LinearInitial
+    ) throws -> (weight: Weight, bias: VectorGradient) {
+        let weight = weight("\(name).weight", outputs, inputs, initial: initial.weight(outputs, inputs))
+        let offset = parameter("\(name).bias", [outputs], initial: initial.bias(inputs: inputs))
+        return (weight, try VectorGradient(offset, count: outputs, in: &self))
+    }
+
+    /// The number of the next layer with a skip connection; see `Pass.scale`.
+    mutating func branch() -> Int {
+        branches.append(block)
+        return branches.count - 1
+    }
+
+    /// Asks for memory of `Scratch` that not every layer needs, in elements.
+    mutating func reserve(projection: Int = 0, hidden: Int = 0, wide: Int = 0, residual: Int = 0) {
+        scratch.projection = max(scratch.projection, projection)
+        scratch.hidden = max(scratch.hidden, hidden)
+        scratch.wide = max(scratch.wide, wide)
+        scratch.residual = max(scratch.residual, residual)
     }
 
     /// Zeroed floats.
@@ -63,11 +99,9 @@ struct LayerBuilder: ~Copyable {
     }
 
     /// Adds the memory of passes that no layer owns. Call it after all layers are built.
-    mutating func finish(
-        _ configuration: ModelConfiguration
-    ) throws -> (scratch: Scratch, prepared: PreparedWeights, bytes: ReplicaBytes) {
+    mutating func finish() throws -> (scratch: Scratch, prepared: PreparedWeights, bytes: ReplicaBytes) {
         let activations = arena.byteCount
-        let scratch = try Scratch(configuration, shape, format, threads: threads, in: &arena)
+        let scratch = try Scratch(scratch, format, threads: threads, in: &arena)
         let scratchBytes = arena.byteCount - activations
         let weights = try PreparedWeights(prepared, format, backend, in: &arena)
         let bytes = ReplicaBytes(
@@ -92,12 +126,13 @@ package struct ReplicaBytes: Equatable, Sendable {
 extension ReplicaBytes {
     /// The bytes for a replica with these arguments, computed without allocating. Throws `Failure` on integer overflow.
     package init(
-        _ model: Model, images: Int, precision: Precision, products: ProductBackend = .fastest, threads: Int
+        _ model: Model, images: Int, visible: Int? = nil, precision: Precision, products: ProductBackend = .fastest,
+        threads: Int
     ) throws {
         var builder = try LayerBuilder(
-            model.configuration, images: images, precision.format(products), products, threads: threads,
-            arena: Arena(isCounting: true))
+            model.configuration, images: images, visible: visible, precision.format(products), products,
+            threads: threads, arena: Arena(isCounting: true))
         _ = try Network(model.configuration, model.classifier, in: &builder)
-        self = try builder.finish(model.configuration).bytes
+        self = try builder.finish().bytes
     }
 }

@@ -8,8 +8,9 @@ import Kernels
 /// A thread owns some of the images and computes their rows of every matrix. Gradients of weights sum over the rows of
 /// all images; there a thread owns a part of the weight, and `sync` separates the two phases.
 struct Pass {
-    /// N of this thread's images, T, H and P.
+    /// N of this thread's images, T, H and P, of the stage that runs.
     var shape: AttentionShape
+    private let shapes: StageShapes
     private(set) var firstImage: Int
     /// N over all threads.
     let allImages: Int
@@ -22,14 +23,17 @@ struct Pass {
     let thread: Int
     let team: ThreadTeam
     let clock: StepClock
+    private let drops: BranchDrops?
 
+    /// Of the encoder; see `decoder`.
     init(
-        _ part: Range<Int>, of images: Int, _ shape: AttentionShape, parameters: UnsafeMutablePointer<Float>,
-        prepared: PreparedWeights, gradients: UnsafeMutablePointer<Float>, scratch: Scratch, thread: Int,
-        team: ThreadTeam, clock: StepClock
+        _ part: Range<Int>, of images: Int, _ shapes: StageShapes, drops: BranchDrops?,
+        parameters: UnsafeMutablePointer<Float>, prepared: PreparedWeights, gradients: UnsafeMutablePointer<Float>,
+        scratch: Scratch, thread: Int, team: ThreadTeam, clock: StepClock
     ) {
-        self.shape = shape
-        self.shape.images = part.count
+        (self.shapes, self.drops) = (shapes, drops)
+        shape = shapes.encoder
+        shape.images = part.count
         (firstImage, firstImageOfThread, allImages) = (part.lowerBound, part.lowerBound, images)
         (self.parameters, self.prepared, self.gradients, self.scratch) = (parameters, prepared, gradients, scratch)
         (self.thread, self.team, self.clock) = (thread, team, clock)
@@ -39,9 +43,11 @@ struct Pass {
     var rows: Int { shape.images * shape.tokens }
     var allRows: Int { allImages * shape.tokens }
     /// This thread's scratch for one head.
-    var head: UnsafeMutablePointer<Float> { scratch.heads + thread * shape.scratchCount }
+    var head: UnsafeMutablePointer<Float> { scratch.head(of: thread) }
     /// This thread's scratch for `addProduct`.
-    var products: UnsafeMutablePointer<Float> { scratch.products + thread * productScratchCount }
+    var products: UnsafeMutablePointer<Float> { scratch.products(of: thread) }
+    /// This thread's floats for what is wider than D, of one image; see `LayerBuilder.reserve`.
+    var ownWide: UnsafeMutablePointer<Float> { scratch.wide(of: thread) }
     /// Scratch for values derived from a weight, shared by all threads.
     var derivation: UnsafeMutablePointer<Float> { scratch.derivation(of: 0) }
     /// Scratch for values that this thread derives from a weight, (D, D) or (D, V).
@@ -67,14 +73,27 @@ struct Pass {
         }
     }
 
-    /// The part of (M, D) at `operand` that this thread uses again for each of its images.
-    func reused(_ operand: Operand) -> Operand { operand + firstImageOfThread * shape.tokens * dim }
+    /// The part of the memory of scratch at `operand` that this thread uses again for each of its images. It is the same in encoder and
+    /// decoder, between whose forward passes threads do not wait for each other.
+    func reused(_ operand: Operand) -> Operand { operand + firstImageOfThread * scratch.tokensPerImage }
+
+    /// The same for `Scratch.first`, as elements of any format.
+    func first(_ format: OperandFormat) -> Operand {
+        Operand(scratch.first + firstImageOfThread * scratch.tokensPerImage, format)
+    }
+
+    /// The same for `Scratch.hiddenFirst` and `hiddenSecond`.
+    func reusedHidden(_ operand: Operand) -> Operand { operand + firstImageOfThread * scratch.hiddenPerImage }
+
+    /// The scores of this pass's images, of (N, H, E, E) at `operand`.
+    func ownScores(_ operand: Operand) -> Operand { operand + firstImage * shape.heads * shape.scoreCount }
 
     /// The memory of this pass's rows of the matrix (M, D) at `pointer`.
     func memory(_ pointer: UnsafeMutablePointer<Float>) -> UnsafeRawBufferPointer { memory(Operand(pointer)) }
 
-    func memory(_ operand: Operand) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(start: own(operand).memory, count: rows * dim * operand.format.stride)
+    func memory(_ operand: Operand, width: Int? = nil) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(
+            start: own(operand, width: width).memory, count: rows * (width ?? dim) * operand.format.stride)
     }
 
     /// D values for each row of this pass, as a matrix.
@@ -96,11 +115,33 @@ struct Pass {
         return memory
     }
 
+    /// The same pass through the decoder.
+    var decoder: Pass {
+        var pass = self
+        pass.shape = shapes.decoder
+        pass.shape.images = shape.images
+        return pass
+    }
+
     /// The same pass over matrices that have one row per image instead of T.
     var ofImages: Pass {
         var pass = self
         pass.shape.tokens = 1
         return pass
+    }
+
+    /// Factor on what layer `branch` adds to its input, for the image of this pass: 1, or with stochastic depth 0 or more than 1.
+    func scale(ofBranch branch: Int) -> Float { drops?.scale(image: firstImage, branch: branch) ?? 1 }
+
+    /// y = x W^T + b in the format of factors, of this pass's rows alone: x (rows, inputs), y (rows, outputs).
+    func project(_ x: Operand, by weight: Weight, bias: Int, into y: Operand) {
+        // A product to which something is added is stored as floats.
+        let floats = Operand(y.format == .bfloat16 ? UnsafeMutableRawPointer(ownWide) : y.memory, .float32)
+        multiply(
+            Matrix(x, rows, weight.inputs), prepared.forward(weight), into: Matrix(floats, rows, weight.outputs),
+            bias: parameters + bias)
+        guard y.format != .float32 else { return }
+        convert(floats.floats, count: rows * weight.outputs, into: y)
     }
 
     /// Waits for the other threads: afterwards their writes are visible and their inputs may be overwritten.
@@ -137,47 +178,4 @@ struct Pass {
             dy + part.lowerBound, sign: sign, rows: allRows, columns: part.count, stride: width,
             to: gradients + offset + part.lowerBound)
     }
-}
-
-/// Memory of a pass that is not needed after a layer has run.
-struct Scratch {
-    /// (M, D).
-    let first: UnsafeMutablePointer<Float>
-    /// What a block's gradients of weights are computed from once all images are done, (M, D) in the format of factors: the
-    /// gradient of the attention's output, that of U, and that of the dictionary's output.
-    let upstream, subspaces, dictionary: Operand
-    /// The norms' outputs from which attention and dictionary are computed, (M, D) in the format of factors; the forward pass
-    /// keeps them for one image, the backward pass computes them again.
-    let attentionInput, dictionaryInput: Operand
-    /// The gradient of the predictions as a factor, (M, V); empty if factors are fp32.
-    let predictionGradient: Operand
-    /// One head's matrices for each thread.
-    fileprivate let heads: UnsafeMutablePointer<Float>
-    fileprivate let products: UnsafeMutablePointer<Float>
-    private let derivations: UnsafeMutablePointer<Float>  // (threads, D, D), or (threads, D, V) if that is larger
-    private let derivationCount: Int
-
-    init(
-        _ configuration: ModelConfiguration, _ shape: AttentionShape, _ format: OperandFormat, threads: Int,
-        in arena: inout Arena
-    ) throws {
-        let (rows, dim, valueCount) = (shape.images * shape.tokens, shape.dim, configuration.patchValueCount)
-        derivationCount = dim * max(dim, valueCount)
-        derivations = try arena.floats(threads * derivationCount)
-        first = try arena.floats(rows * dim)
-        upstream = try arena.operands(rows * dim, format)
-        subspaces = try arena.operands(rows * dim, format)
-        dictionary = try arena.operands(rows * dim, format)
-        attentionInput = try arena.operands(rows * dim, format)
-        dictionaryInput = try arena.operands(rows * dim, format)
-        predictionGradient = try arena.operands(format == .float32 ? 0 : rows * valueCount, format)
-        heads = try arena.floats(threads * shape.scratchCount)
-        products = try arena.floats(threads * productScratchCount)
-    }
-
-    func first(_ format: OperandFormat) -> Operand { Operand(first, format) }
-    /// `first` in the format of products that are not used as factors.
-    var product: Operand { Operand(first, upstream.format.result) }
-    /// Scratch of `thread` for deriving weights; that of thread 0 extends over those of all others.
-    func derivation(of thread: Int) -> UnsafeMutablePointer<Float> { derivations + thread * derivationCount }
 }

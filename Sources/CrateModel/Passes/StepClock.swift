@@ -5,9 +5,9 @@ import Kernels
 package enum StepPart: Int, CaseIterable, Codable, Sendable {
     /// Patches to tokens.
     case embedding
-    /// The encoder's subspace attention, including its norm.
+    /// The encoder's attention, whatever its kind, including its norm.
     case mssa
-    /// The encoder's sparse coding, including its norm and the derivation of its maps.
+    /// The other half of the encoder's blocks, sparse coding or a perceptron, including its norm and the derivation of its maps.
     case ista
     /// The decoder's blocks and the norm before them.
     case decoder

@@ -19,12 +19,12 @@ package struct BenchmarkResult: Codable, Sendable {
     package let ranks, threads, batchSize, microBatch: Int
     package let precision: Precision
     package let imagesPerSecond: Rate
-    /// See `Model.operationsPerImage`.
+    /// See `ModelOperations.nominal`.
     package let gflopPerImage: Double
     /// The rate of matrix products alone, on all threads of all ranks at once.
     package let productGflops: Double
     package let fractionOfProductBound: Double
-    /// The operations that are executed for an image (see `Model.executedOperationsPerImage`) times images per second, of the
+    /// The operations that are executed for an image (see `ModelOperations.executed`) times images per second, of the
     /// arithmetic peak of all threads. Nil in files of older versions.
     package let fractionOfPeak: Double?
     /// The largest resident memory of a rank.
@@ -61,17 +61,18 @@ package func benchmark(
         rates.append(Double(configuration.batchSize) / result.seconds.total)
         seconds += result.seconds
     }
-    let (median, operations) = (rates.median, trainer.replica.model.operationsPerImage)
-    let executed = trainer.replica.model.executedOperationsPerImage
+    let (median, operations) = (
+        rates.median, try trainer.replica.model.operations(visible: configuration.visiblePatches)
+    )
     var usage = rusage()
     getrusage(Int32(RUSAGE_SELF.rawValue), &usage)
     return BenchmarkResult(
         ranks: world.size, threads: threads, batchSize: configuration.batchSize, microBatch: configuration.microBatch,
         precision: configuration.precision,
         imagesPerSecond: .init(median: median, min: rates.min() ?? 0, max: rates.max() ?? 0),
-        gflopPerImage: operations * 1e-9, productGflops: productRates[0] * 1e-9,
-        fractionOfProductBound: median * operations / productRates[0],
-        fractionOfPeak: median * executed / productRates[1],
+        gflopPerImage: operations.nominal * 1e-9, productGflops: productRates[0] * 1e-9,
+        fractionOfProductBound: median * operations.nominal / productRates[0],
+        fractionOfPeak: median * operations.executed / productRates[1],
         peakMemoryBytes: -world.minimum(-usage.ru_maxrss * 1024),
         stepSeconds: seconds.total / Double(steps),
         seconds: Dictionary(uniqueKeysWithValues: StepPart.allCases.map { ("\($0)", seconds[$0] / Double(steps)) }))

@@ -30,7 +30,8 @@ extension DebugSession {
         let (model, images) = (try Model(configuration.model), configuration.microBatch)
         let optimizer = try Optimizer(model.layout, rule: .adamW(weightDecay: configuration.weightDecay))
         let replica = try Replica(
-            model, images: images, precision: configuration.precision, products: products,
+            model, images: images, visible: configuration.visiblePatches, precision: configuration.precision,
+            products: products,
             team: ThreadTeam(count: threads), isTrained: true)
         if let checkpoint {
             // The moments stay zero: only the model is examined.

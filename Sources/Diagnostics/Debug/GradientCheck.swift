@@ -35,7 +35,9 @@ extension DebugSession {
 
     /// A replica in fp32 with the session's parameters.
     private borrowing func exactReplica() throws -> Replica {
-        let exact = try Replica(replica.model, images: images, precision: .fp32, team: replica.team, isTrained: true)
+        let exact = try Replica(
+            replica.model, images: images, visible: configuration.visiblePatches, precision: .fp32, team: replica.team,
+            isTrained: true)
         exact.parameters.pointer.update(from: replica.parameters.pointer, count: exact.parameters.count)
         return exact
     }

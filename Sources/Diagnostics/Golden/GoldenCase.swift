@@ -21,17 +21,20 @@ struct GoldenCase: ~Copyable {
     /// Missing fields have the defaults of the PyTorch model.
     private struct Configuration: Decodable {
         let kind: String
+        let architecture: Architecture?
         let batch: Int
-        let imageSize, patch, dim, depth, heads, decoderDepth, classes: Int?
+        let imageSize, patch, dim, depth, heads, decoderDepth, decoderDim, decoderHeads, classes: Int?
         let normPix: Bool?
         let lambd, labelSmoothing: Double?
 
         func model() throws -> Model {
             let isAutoencoder = kind == "mae"
+            let (dim, heads) = (dim ?? 384, heads ?? 6)
             let extents = try ModelConfiguration(
-                imageSize: imageSize ?? 224, patchSize: patch ?? 16, dim: dim ?? 384, depth: depth ?? 12,
-                decoderDepth: decoderDepth, heads: heads ?? 6, lambda: lambd ?? (isAutoencoder ? 0.5 : 0.1),
-                normalisesTargets: normPix ?? false)
+                architecture ?? .crate, imageSize: imageSize ?? 224, patchSize: patch ?? 16, dim: dim,
+                depth: depth ?? 12, decoderDepth: decoderDepth, heads: heads,
+                decoder: DecoderExtents(dim: decoderDim ?? dim, heads: decoderHeads ?? heads),
+                lambda: lambd ?? (isAutoencoder ? 0.5 : 0.1), normalisesTargets: normPix ?? false)
             if isAutoencoder {
                 try extents.validate()
                 return try Model(extents)

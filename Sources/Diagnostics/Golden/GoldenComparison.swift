@@ -24,9 +24,12 @@ package func compareWithGoldenCase(
             "model.\(parameter.name)", shape: parameter.shape, into: replica.parameters.pointer + parameter.offset)
     }
     var table = ComparisonTable(tolerance: tolerance)
-    if model.classifier == nil {
-        table.add(
-            "model.decoder_pos_embed", model.configuration.positions, try golden.expected("model.decoder_pos_embed"))
+    let tables = [
+        ("model.pos_embed", model.configuration.positions),
+        ("model.decoder_pos_embed", model.configuration.decoderPositions),
+    ]
+    for (name, values) in tables where model.classifier == nil && golden.holds(name) {
+        table.add(name, values, try golden.expected(name))
     }
     try compareFirstPass(golden, replica, &table)
     if model.classifier == nil { try compareSteps(golden, replica, optimizer, &table) }
@@ -76,12 +79,13 @@ private func compare(
 private func autoencoderOutputs(
     _ replica: borrowing Replica, _ predictions: UnsafePointer<Float>, _ configuration: ModelConfiguration, images: Int
 ) -> [(String, [Float])] {
-    let tokenCount = images * configuration.tokenCount * configuration.dim
+    let encoderCount = images * replica.encoderTokenCount * configuration.dim
     let encoder = (0..<configuration.depth).map {
-        ("output.encoder.\($0)", copied(replica.encoderOutput($0), tokenCount))
+        ("output.encoder.\($0)", copied(replica.encoderOutput($0), encoderCount))
     }
+    let decoderCount = images * configuration.tokenCount * configuration.decoder.dim
     let decoder = (0..<configuration.decoderDepth).map {
-        ("output.decoder.\($0)", copied(replica.decoderOutput($0), tokenCount))
+        ("output.decoder.\($0)", copied(replica.decoderOutput($0), decoderCount))
     }
     let valueCount = configuration.patchValueCount
     let patches = (0..<images).flatMap { image in

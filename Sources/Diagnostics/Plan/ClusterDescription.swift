@@ -90,11 +90,14 @@ package struct MeasuredRates: Equatable, Sendable {
         self.productFraction = productFraction
     }
 
-    /// Reads the file at `path`. Throws `Failure` if it cannot be read or was not measured with `model` in `precision`.
-    package init(benchmark path: String, model configuration: ModelConfiguration, precision: Precision) throws {
+    /// Reads the file at `path`. Throws `Failure` if it cannot be read or was not measured with `model` and `visible` patches of an image in `precision`.
+    package init(
+        benchmark path: String, model configuration: ModelConfiguration, visible: Int, precision: Precision
+    ) throws {
         let model = try Model(configuration)
         let result = try Self.read(path)
-        let own = model.operationsPerImage * 1e-9
+        let counts = try model.operations(visible: visible)
+        let own = counts.nominal * 1e-9
         guard abs(result.gflopPerImage / own - 1) < 1e-6, result.precision == precision else {
             throw Failure(
                 String(
@@ -104,12 +107,12 @@ package struct MeasuredRates: Equatable, Sendable {
         }
         func seconds(_ part: StepPart) -> Double { result.seconds["\(part)"] ?? .nan }
         let passSeconds = result.stepSeconds - seconds(.reduction) - seconds(.optimizer)
-        let counts = [result.ranks, result.threads, result.batchSize, result.microBatch]
-        guard counts.allSatisfy({ (1...1 << 30).contains($0) }), passSeconds > 0, result.productGflops > 0 else {
+        let sizes = [result.ranks, result.threads, result.batchSize, result.microBatch]
+        guard sizes.allSatisfy({ (1...1 << 30).contains($0) }), passSeconds > 0, result.productGflops > 0 else {
             throw Self.isNone(path)
         }
         let operations = StepOperations(
-            model, images: result.batchSize / result.ranks, microBatch: result.microBatch, virtualRanks: 1,
+            model, counts, images: result.batchSize / result.ranks, microBatch: result.microBatch, virtualRanks: 1,
             threads: result.threads)
         productRate = result.productGflops * 1e9 / Double(result.ranks) / Double(result.threads)
         productFraction =

@@ -114,7 +114,8 @@ package struct MemoryPlan: Encodable, Equatable, Sendable {
     ) throws {
         let model = try Model(configuration.model)
         let passes = try ReplicaBytes(
-            model, images: configuration.microBatch, precision: configuration.precision, products: products,
+            model, images: configuration.microBatch, visible: configuration.visiblePatches,
+            precision: configuration.precision, products: products,
             threads: threads)
         let (count, float) = (model.layout.bufferCount, MemoryLayout<Float>.stride)
         let levels = LeafSum.levelCount(leaves: configuration.virtualRanks / ranks)

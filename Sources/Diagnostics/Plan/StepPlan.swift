@@ -35,7 +35,8 @@ package struct StepPlan: Encodable, Equatable, Sendable {
     ) throws {
         let ranks = nodes * cluster.ranksPerNode
         _ = try configuration.samplesPerVirtualRank(ranks: ranks)
-        let (shape, model) = (configuration.model, try Model(configuration.model))
+        let model = try Model(configuration.model)
+        let counts = try model.operations(visible: configuration.visiblePatches)
         let (values, ownRanks) = (Double(model.layout.bufferCount), configuration.virtualRanks / ranks)
         let (ownLeaves, rate) = (Double(ownRanks), cluster.rates.reached * Double(cluster.threads))
 
@@ -44,7 +45,8 @@ package struct StepPlan: Encodable, Equatable, Sendable {
         microBatch = configuration.microBatch
         imagesPerRank = configuration.batchSize / ranks
         let operations = StepOperations(
-            model, images: imagesPerRank, microBatch: microBatch, virtualRanks: ownRanks, threads: cluster.threads)
+            model, counts, images: imagesPerRank, microBatch: microBatch, virtualRanks: ownRanks,
+            threads: cluster.threads)
         passSeconds = operations.passes / rate
         weightSeconds = operations.weights / rate
         sumSeconds =
@@ -53,7 +55,7 @@ package struct StepPlan: Encodable, Equatable, Sendable {
         optimizerSeconds = values / Double(ranks) * bytesOfUpdate / cluster.memoryBandwidth
 
         let tree = TreeTimes(nodes: nodes, cluster)
-        let shares = PassShares(shape, visible: 1 - configuration.maskRatio)
+        let shares = PassShares(counts)
         let lastPass = Double(microBatch) * operations.perImage / rate
         let partition = Partition(count: model.layout.bufferCount, bucketCount: bucketBytes / 4, ranks: ranks)
         let buckets = shares.buckets(partition, of: model.layout, passSeconds: lastPass)
@@ -75,7 +77,7 @@ package struct StepPlan: Encodable, Equatable, Sendable {
 /// Floating-point operations of a step's matrix products on one rank, including idle threads. For N images in
 /// micro-batches of m, v virtual ranks, `threads` threads and D channels:
 ///
-///     passes  = N operationsPerImage u
+///     passes  = N nominal u
 ///     weights = (1 + v) depth 2 D^3
 ///
 /// u accounts for threads without an image of a micro-batch: with s = ceil(m / threads) threads / m it is (2 s + 1) /
@@ -87,12 +89,11 @@ struct StepOperations {
     /// ISTA's maps from their dictionaries once per step, and their gradients once per virtual rank.
     let weights: Double
 
-    init(_ model: Model, images: Int, microBatch: Int, virtualRanks: Int, threads: Int) {
+    init(_ model: Model, _ counts: ModelOperations, images: Int, microBatch: Int, virtualRanks: Int, threads: Int) {
         let rounds = Double((microBatch + threads - 1) / threads * threads) / Double(microBatch)
-        perImage = model.operationsPerImage * (2 * rounds + 1) / 3
+        perImage = counts.nominal * (2 * rounds + 1) / 3
         passes = Double(images) * perImage
-        weights =
-            Double(1 + virtualRanks) * Double(model.configuration.depth) * 2
-            * pow(Double(model.configuration.dim), 3)
+        let derived = [.crate, .tost].contains(model.configuration.architecture) ? model.configuration.depth : 0
+        weights = Double(1 + virtualRanks) * Double(derived) * 2 * pow(Double(model.configuration.dim), 3)
     }
 }

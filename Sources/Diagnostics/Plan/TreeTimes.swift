@@ -16,29 +16,20 @@ package struct GradientBucket: Equatable, Sendable {
     }
 }
 
-/// How the operations of matrix products divide over a pass. Per image:
-///
-///     a block      forward 6 T D^2 + 4 T^2 D   backward 12 T D^2 + 6 T^2 D
-///     prediction   forward 2 L D V             backward 4 L D V
-///     embedding    visible times 2 L D V, forward and again backward
-///
-/// These are the products that are computed; `ModelConfiguration.operationsPerImage` counts those of the plain
-/// formulas.
+/// How the operations of matrix products divide over a pass.
 package struct PassShares: Sendable {
-    private let backward: (block: Double, prediction: Double, embedding: Double)
+    /// Of the backward pass, as fractions of both passes; a block's by its offset.
+    private let blocks: [Int: Double]
+    private let head, embedding: Double
     /// The backward pass as a fraction of both passes.
     package let backwardShare: Double
 
-    /// `visible` is the fraction of patches that are not hidden.
-    package init(_ model: ModelConfiguration, visible: Double) {
-        let (tokens, dim) = (Double(model.tokenCount), Double(model.dim))
-        let blocks = Double(model.depth + model.decoderDepth)
-        let (weights, scores) = (2 * tokens * dim * dim, tokens * tokens * dim)
-        let values = 2 * Double(model.patchCount) * dim * Double(model.patchValueCount)
-        let forwards = blocks * (3 * weights + 4 * scores) + values + visible * values
-        let backwards = blocks * (6 * weights + 6 * scores) + 2 * values + visible * values
+    package init(_ counts: ModelOperations) {
+        let forwards = counts.blocks.reduce(counts.head + counts.embedding) { $0 + $1.forward }
+        let backwards = counts.blocks.reduce(2 * counts.head + counts.embedding) { $0 + $1.backward }
         let whole = forwards + backwards
-        backward = ((6 * weights + 6 * scores) / whole, 2 * values / whole, visible * values / whole)
+        blocks = Dictionary(uniqueKeysWithValues: counts.blocks.map { ($0.offset, $0.backward / whole) })
+        (head, embedding) = (2 * counts.head / whole, counts.embedding / whole)
         backwardShare = backwards / whole
     }
 
@@ -49,7 +40,7 @@ package struct PassShares: Sendable {
         var buckets: [GradientBucket] = []
         var ready = 0.0
         for module in Self.modules(of: layout).reversed() {
-            ready += share(of: module.name) * passSeconds
+            ready += share(of: module) * passSeconds
             guard Self.isBlock(module.name) || module.start == 0 else { continue }
             buckets += partition.buckets.dropFirst(buckets.count).prefix { $0.lowerBound >= module.start }
                 .map { GradientBucket(count: $0.count, ready: ready) }
@@ -57,11 +48,11 @@ package struct PassShares: Sendable {
         return buckets
     }
 
-    private func share(of module: Substring) -> Double {
-        if Self.isBlock(module) { return backward.block }
-        switch module {
-        case "decoder_pred": return backward.prediction
-        case "patch_embed": return backward.embedding
+    private func share(of module: (name: Substring, start: Int)) -> Double {
+        if let share = blocks[module.start] { return share }
+        switch module.name {
+        case "decoder_pred": return head
+        case "patch_embed": return embedding
         default: return 0
         }
     }

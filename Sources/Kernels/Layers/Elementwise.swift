@@ -49,6 +49,17 @@ package func addColumnSums(
     }
 }
 
+/// The same for a factor x.
+package func addColumnSums(
+    _ x: Operand, rows: Int, columns: Int, stride: Int? = nil, to sums: UnsafeMutablePointer<Float>
+) {
+    let stride = stride ?? columns
+    guard x.format == .bfloat16 else {
+        return addColumnSums(x.floats, sign: 1, rows: rows, columns: columns, stride: stride, to: sums)
+    }
+    for row in 0..<rows { add(sums, x + row * stride, count: columns, into: sums) }
+}
+
 /// The gradients per block when the gradient norm is computed. Sums of squares of blocks are added in block order, so
 /// the norm does not depend on how ranks shard the flat buffer.
 package let normBlockCount = 4096

@@ -9,7 +9,7 @@ import CKernels
 // Products are added and never subtracted, so the first code is kept negated, n = -z1; and the gradients of codes carry eta:
 //
 //     n = -relu(eta (x W) - eta lambda);  r = x + n W^T;  z = scale relu(eta (r W) - n - eta lambda);  y = z W'^T
-//     e2 = eta scale (dy W') [z > 0];  dr = e2 W^T;  e1 = (e2 - eta (dr W)) [n < 0];  dx = dr + e1 W^T
+//     e2 = eta scale (dy W') [z != 0];  dr = e2 W^T;  e1 = (e2 - eta (dr W)) [n < 0];  dx = dr + e1 W^T
 //     dW' += dy^T z;  dW += r^T e2 + dr^T n + x^T e1
 
 /// n = -relu(eta a - eta lambda) with a = x W.
@@ -29,7 +29,7 @@ package func codeResidual(_ p: UnsafePointer<Float>, x: Operand, count: Int, int
 
 /// z = scale relu(eta b - n - eta lambda) with b = r W.
 ///
-/// b (M, K) are floats, n and z (M, K) have the format of factors. z may start where b or n does. `scale` is not negative.
+/// b (M, K) are floats, n and z (M, K) have the format of factors. z may start where b or n does. `scale` may be negative, for a decoder.
 package func secondCode(
     _ b: UnsafePointer<Float>, n: Operand, step: IstaStep, scale: Float, count: Int, into z: Operand
 ) {
@@ -38,7 +38,7 @@ package func secondCode(
         z.format.elements, n.memory, b, step.size, step.size * step.lambda, scale, count, z.memory)
 }
 
-/// Backward pass of `secondCode`: e2 = eta scale dz [z > 0] with dz = dy W'.
+/// Backward pass of `secondCode`: e2 = eta scale dz [z != 0] with dz = dy W'.
 ///
 /// dz (M, K) are floats or bf16, z and e2 (M, K) have the format of factors. e2 may start where dz does.
 package func secondCodeBackward(

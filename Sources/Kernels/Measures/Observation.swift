@@ -9,6 +9,19 @@ package func countOfNonPositive(_ x: UnsafePointer<Float>, count: Int) -> Int {
     return count - Int(positive.wrappedSum())
 }
 
+/// The number of elements of a factor that are closer to zero than `bound`.
+package func countOfSmall(_ x: Operand, bound: Float, count: Int) -> Int {
+    func small<Element: OperandElement>(_ elements: UnsafePointer<Element>) -> Int {
+        var large = SIMD16<Int32>.zero
+        for (i, lanes) in Vectors(count) {
+            let value = Element.load(elements + i, lanes)
+            large &+= SIMD16<Int32>.zero.replacing(with: 1, where: (value .>= bound) .| (value .<= -bound))
+        }
+        return count - Int(large.wrappedSum())
+    }
+    return x.format == .bfloat16 ? small(x.elements(BFloat16.self)) : small(x.elements(Float.self))
+}
+
 /// The mean entropy of one image's attention in nats, over all heads and queries and for the class token's query alone.
 ///
 /// `probabilities` is A of the image, (H, E, E). Padding rows and columns are ignored.

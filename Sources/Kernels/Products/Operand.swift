@@ -59,7 +59,7 @@ package struct Operand {
 
     /// Not valid for `bfloat16`.
     @inline(__always)
-    var floats: UnsafeMutablePointer<Float> { memory.assumingMemoryBound(to: Float.self) }
+    package var floats: UnsafeMutablePointer<Float> { memory.assumingMemoryBound(to: Float.self) }
 }
 
 /// Loads vectors as the function `load` does for floats.

@@ -24,6 +24,7 @@ extension TrainingConfiguration {
         "schedule.totalSteps": "steps", "sampleCount": "samples",
         "classification.labels.augmentation.operations": "rand-augment",
         "classification.labels.smoothing": "label-smoothing", "model.normalisesTargets": "norm-pix",
+        "model.decoder.dim": "decoder-dim", "model.decoder.heads": "decoder-heads",
     ]
 
     /// `batchSize` and `model.batchSize` are `batch-size`.

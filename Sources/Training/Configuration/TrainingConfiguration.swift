@@ -29,6 +29,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     package var clip: Double?
     /// Decay of the weights' moving average (`WeightAverage`); nil keeps none.
     package var ema: Double?
+    /// Probability with which the last block's layers are left out for an image (`StochasticDepth`); nil leaves none out.
+    package var dropPath: Double?
     /// Fraction of patches that are masked; 0 for a classifier.
     package var maskRatio: Double
     /// Nil in pretraining.
@@ -42,8 +44,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     package init(
         model: ModelConfiguration, batchSize: Int, virtualRanks: Int, microBatch: Int, precision: Precision,
         wire: WireFormat, schedule: LearningRate,
-        weightDecay: Double, clip: Double?, ema: Double? = nil, maskRatio: Double,
-        classification: ClassificationTask? = nil,
+        weightDecay: Double, clip: Double?, ema: Double? = nil, dropPath: Double? = nil,
+        maskRatio: Double, classification: ClassificationTask? = nil,
         normalisation: Normalisation, seed: UInt64,
         sampleCount: Int
     ) {
@@ -57,6 +59,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
         self.weightDecay = weightDecay
         self.clip = clip
         self.ema = ema
+        self.dropPath = dropPath
         self.maskRatio = maskRatio
         self.classification = classification
         self.normalisation = normalisation
@@ -69,6 +72,15 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
         guard let task = classification else { return try Model(model) }
         return try Model(
             ClassifierConfiguration(model, form: task.form, pooling: task.pooling, classes: task.labels.classes))
+    }
+
+    /// Patches of an image that are not hidden; nil for all. Throws `Failure` if the mask ratio hides none or all.
+    package var visiblePatches: Int? {
+        get throws {
+            guard classification == nil else { return nil }
+            return try PatchGrid(imageSize: model.imageSize, patchSize: model.patchSize)
+                .visiblePatches(maskRatio: maskRatio)
+        }
     }
 
     package var rule: UpdateRule { classification?.rule(weightDecay: weightDecay) ?? .adamW(weightDecay: weightDecay) }

@@ -13,10 +13,17 @@ extension RunDirectory {
         let model = published.model.configuration
         var options = [
             "dim": "\(model.dim)", "depth": "\(model.depth)", "heads": "\(model.heads)",
-            "image-size": "\(model.imageSize)", "patch-size": "\(model.patchSize)", "lambda": "\(model.lambda)",
-            "mask-ratio": "\(published.stored.maskRatio)", "norm-pix": "\(model.normalisesTargets)",
+            "decoder-depth": "\(model.decoderDepth)", "image-size": "\(model.imageSize)",
+            "patch-size": "\(model.patchSize)", "mask-ratio": "\(published.stored.maskRatio)",
+            "norm-pix": "\(model.normalisesTargets)",
         ]
         options["position-grid"] = model.positionGrid.map { "\($0)" }
+        if model.architecture != .crate { options["architecture"] = model.architecture.rawValue }
+        if model.architecture.hasLambda { options["lambda"] = "\(model.lambda)" }
+        if model.architecture == .vit {
+            options["decoder-dim"] = "\(model.decoder.dim)"
+            options["decoder-heads"] = "\(model.decoder.heads)"
+        }
         try RunSettings(command: nil, options: options).write(run: path)
         return checkpoint
     }

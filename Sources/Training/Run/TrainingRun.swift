@@ -45,7 +45,8 @@ extension TrainingRun {
         let directory = RunDirectory(path: files.run)
         let trainer = try Trainer(
             configuration, data: files.data, threads: options.speed.threads, products: options.speed.products,
-            bucketBytes: options.ranks.bucket.bytes, checkEvery: options.ranks.checkEvery,
+            bucketBytes: options.ranks.bucket.bytes, encodesWholeImages: options.telemetry.knnEvery != nil,
+            checkEvery: options.ranks.checkEvery,
             onNonFinite: options.ranks.onNonFinite,
             onCorruption: files.onCorrupt, world)
         if let pretrained {

@@ -16,6 +16,7 @@ package struct Trainer: ~Copyable {
     package let world: World
     let checkEvery: Int
     let onNonFinite: NonFinitePolicy
+    let stochasticDepth: StochasticDepth?
     package let loader: BatchLoader
     package let exchange: GradientExchange
     package let report: StepReport
@@ -26,10 +27,11 @@ package struct Trainer: ~Copyable {
 
 extension Trainer {
     /// Trains on the shards in `data` on `threads` threads, and exchanges gradients in buckets of `bucketBytes`. Every `checkEvery` steps the
-    /// ranks compare their parameters; 0 for never. Collective: all ranks have a trainer, or all throw.
+    /// ranks compare their parameters; 0 for never. With `encodesWholeImages` the replica also takes images of which nothing is hidden.
+    /// Collective: all ranks have a trainer, or all throw.
     package init(
         _ configuration: TrainingConfiguration, data: String, threads: Int, products: ProductBackend = .fastest,
-        bucketBytes: Int, checkEvery: Int = 0, onNonFinite: NonFinitePolicy = .stop,
+        bucketBytes: Int, encodesWholeImages: Bool = false, checkEvery: Int = 0, onNonFinite: NonFinitePolicy = .stop,
         onCorruption: CorruptionPolicy = .stop, _ world: World
     ) throws {
         _ = try configuration.samplesPerVirtualRank(ranks: world.size)
@@ -39,7 +41,9 @@ extension Trainer {
         let loader = try world.agree { try configuration.makeLoader(data, onCorruption) }
         let replica = try world.agree {
             try Replica(
-                model, images: configuration.microBatch, precision: configuration.precision,
+                model, images: configuration.microBatch,
+                visible: encodesWholeImages ? nil : configuration.visiblePatches,
+                precision: configuration.precision,
                 products: products, team: ThreadTeam(count: threads), isTrained: true)
         }
         let optimizer = try world.agree {
@@ -48,6 +52,7 @@ extension Trainer {
                 parts: partition.parts(of: world.rank)
             ) { configuration.rateFactor($0, of: model) }
         }
+        let stochasticDepth = try world.agree { try StochasticDepth.of(configuration, model) }
         let exchange = try world.agree {
             try GradientExchange(
                 world, partition, leaves: configuration.virtualRanks / world.size,
@@ -58,6 +63,7 @@ extension Trainer {
         }
         self.init(
             configuration: configuration, replica: replica, optimizer: optimizer, partition: partition, world: world,
-            checkEvery: checkEvery, onNonFinite: onNonFinite, loader: loader, exchange: exchange, report: report)
+            checkEvery: checkEvery, onNonFinite: onNonFinite, stochasticDepth: stochasticDepth, loader: loader,
+            exchange: exchange, report: report)
     }
 }

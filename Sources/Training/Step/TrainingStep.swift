@@ -150,7 +150,8 @@ extension Trainer {
             substitutions += loaded.substitutions
             replica.clock.lap(.data)
             world.watchdog.begin(.computing, step: step + 1)
-            let batch = replica.model.batch(loaded)
+            let drops = stochasticDepth?.draw(loaded.positions)
+            let batch = replica.model.batch(loaded, drops: drops)
             replica.forward(batch)
             replica.loss(batch, gradientScale: Float(gradientScale))
             WorkDone.add()
