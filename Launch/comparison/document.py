@@ -78,9 +78,9 @@ h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
 p { margin: .4rem 0; max-width: 60rem; }
 .remark { border-left: 3px solid var(--c1); padding-left: .6rem; color: var(--soft); }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; margin: .5rem 0; }
+table { overflow-wrap: normal; border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; margin: .5rem 0; }
 th, td { text-align: right; padding: .25rem .7rem; border-bottom: 1px solid var(--grid); vertical-align: top; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal; min-width: 9rem; }
 thead th { color: var(--soft); font-weight: 600; white-space: normal; vertical-align: bottom; }
 summary { color: var(--soft); cursor: pointer; font-size: .87rem; margin-top: .4rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); gap: 1rem; margin: .6rem 0; }

@@ -47,7 +47,7 @@ def parser(description):
     add('--heads', type=count, default=6)
     add('--models', nargs='+', choices=TITLES, default=list(TITLES), help='those to compare (default: all)')
     add('--seeds', type=count, default=3)
-    add('--batch-size', type=count, default=64)
+    add('--batch-size', type=count, default=32)
     add('--weight-decay', type=positive, default=0.1)
     add('--mask-ratio', type=positive, default=0.75)
     add('--rates', nargs='+', type=positive, default=[2.5e-4, 5e-4, 1e-3, 2e-3], help='learning rates that are tried for each architecture')
@@ -235,12 +235,13 @@ def plan_text(options, results, found, extension):
     steps, store, kinds = results.plan['steps'], results.store, {}
     for item in found:
         kinds.setdefault(item.kind, []).append(item)
-    lines = [f'{"model":28}{"shape":36}{"parameters":>12}{"GFLOP":>8}{"images/s":>10}{"steps":>8}']
+    lines = [f'{"model":28}{"shape":36}{"parameters":>12}{"GFLOP":>8}{"images/s":>10}{"steps":>8}{"expected":>10}']
     for model in options.models:
         count = steps['time' if model == 'vit-time' else 'table']
+        own = sum(item.seconds for item in found if model in item.name.split('/'))
         lines.append(f'{TITLES[model]:28}{results.shapes[model].text():36}{results.parameters(model):12}{results.gflop(model):8.3f}'
-                     f'{results.speed(model):10.1f}{count:8}')
-    finetune = ', '.join(f'{value} on {percent}% of the labels' for percent, value in steps['finetune'].items())
+                     f'{results.speed(model):10.1f}{count:8}{budget.duration(own):>10}')
+    finetune = ', '.join(f'{steps["finetune"][str(percent)]} on {percent}% of the labels' for percent in sorted(options.percents, reverse=True))
     lines += ['', f'steps of {options.batch_size} images: search {steps["search"]}; fine-tuning {finetune}; more tokens {steps["tokens"]}', '',
               f'{"work":52}{"results":>8}{"done":>6}{"expected":>10}']
     for kind, group in kinds.items():

@@ -73,7 +73,7 @@ def findings(results):
         if found:
             parts += [Heading(f'{TITLES[model]} beside CRATE-MAE', 3), Bullets(found)]
     layers = [sentence(results, model) for sentence in (sentences.compression, sentences.sparsity, sentences.emergence)
-              for model in results.options.models]
+              for model in results.options.models if model in ARCHITECTURE_TITLES]
     if any(layers):
         parts += [Heading('What layers do', 3), Text(
             'CRATE is derived so that attention compresses the tokens and the next layer makes them sparse. Coding rates are measured on '
@@ -83,7 +83,8 @@ def findings(results):
 
 def differences(results):
     others = [model for model in results.options.models if model != 'crate']
-    rows = [[metric.title, *(sentences.difference_text(results.difference(metric.key, model), metric)
+    rows = [[f'{metric.title}{f", {metric.unit}" if metric.unit else ""}',
+             *(sentences.difference_text(results.difference(metric.key, model), metric, has_unit=False)
                              if metric.key != 'emergence' or model != 'tost' else 'no attention' for model in others)]
             for metric in results.metrics]
     return Table(['minus CRATE-MAE', *(TITLES[model] for model in others)], rows)
@@ -113,7 +114,7 @@ def layer_charts(results):
         Series(TITLES[model], COLOURS[model], placed(results.by_layer(model, 'initial-probe'))) for model in models], 'layer', 'top-1 in %', layers))
     figures.append(chart('Sparsity', [
         Series(f'{TITLES[model]}{label}', COLOURS[model], points(results.encoder(model, 'sparsity', name), 1), dashed)
-        for model in models if model in ('crate', 'vit', 'tost', 'crate-alpha')
+        for model in models if model in ARCHITECTURE_TITLES
         for name, label, dashed in (('measures', '', False), ('initial', ', initial', True))], 'block', 'fraction of zeros', blocks))
     for model in models:
         figures.append(chart(f'Coding rate: {TITLES[model]}', [
@@ -168,7 +169,8 @@ def search_parts(results):
         if best is not None and best in (rates[0], rates[-1]):
             remarks.append(f'The best learning rate of {ARCHITECTURE_TITLES[name]} is at an edge of the grid: one beyond it may be better.')
     extended = len(rates) - len(results.options.rates)
-    text = (f'Each architecture had the same search: {len(rates)} learning rates, {results.plan["steps"]["search"]} steps each, one seed.'
+    text = (f'Each architecture had the same search: {len(rates)} learning rates, {results.plan["steps"]["search"]} steps each (the runs of the tables '
+            f'have {results.plan["steps"]["table"]}), one seed.'
             + (f' The grid was extended by {extended} at an edge, for all alike, since the best of some architecture was there.' if extended else ''))
     return [Text(text), Table(head, rows), *(Text(remark, remark=True) for remark in remarks)]
 

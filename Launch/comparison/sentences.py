@@ -9,11 +9,11 @@ def number(value, metric, signed=False):
     return f'{value:{"+" if signed else ""}.{metric.digits}f}'
 
 
-def difference_text(found, metric):
+def difference_text(found, metric, has_unit=True):
     """`+3.2 (1.1 to 5.3) points`."""
     if found is None:
         return 'missing'
-    unit = f' {metric.unit}' if metric.unit else ''
+    unit = f' {metric.unit}' if metric.unit and has_unit else ''
     if found.half is None:
         return f'{number(found.mean, metric, True)}{unit} (one seed)'
     return f'{number(found.mean, metric, True)} ({number(found.low, metric)} to {number(found.high, metric)}){unit}'

@@ -73,7 +73,7 @@ class Shape:
         patches = self.tokens - 1
         visible = self.tokens if self.architecture != 'vit' else patches - int(mask_ratio * patches) + 1
         total = self.depth * (self.block_operations(encoder, visible) + self.block_operations(decoder, self.tokens))
-        total += 6 * self.tokens * self.dim * self.patch_values
+        total += 6 * patches * self.dim * self.patch_values
         return total + (6 * visible * self.dim ** 2 if self.architecture == 'vit' else 0)
 
     def encoder_operations(self):
