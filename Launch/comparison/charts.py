@@ -3,7 +3,7 @@ import html
 import math
 from dataclasses import dataclass
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 520, 260, 50, 10, 10, 34
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 520, 260, 50, 20, 10, 34
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,8 @@ def chart(title, series, x_title, y_title, x_labels=None, note=''):
     series = [one for one in series if one.points]
     if not series:
         return ''
-    ys = [y + sign * (half or 0) for one in series for _, y, half in one.points for sign in (-1, 1)]
     xs = [x for one in series for x, _, _ in one.points]
-    marks = ticks(min(ys), max(ys))
+    marks = ticks(*extent(series))
     places = list(range(len(x_labels))) if x_labels else ticks(min(xs), max(xs))
     across, up = axis(places[0], places[-1], LEFT, WIDTH - RIGHT), axis(marks[0], marks[-1], HEIGHT - BOTTOM, TOP)
     parts = [f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(mark):.1f}" y2="{up(mark):.1f}"/>'
@@ -45,13 +44,25 @@ def chart(title, series, x_title, y_title, x_labels=None, note=''):
     for place in places:
         text = x_labels[place] if x_labels else tick_text(place, places[1] - places[0])
         parts.append(f'<text x="{across(place):.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{html.escape(text)}</text>')
-    parts.append(f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{html.escape(x_title)}</text>')
-    parts += [curve(one, across, up, x_labels, x_title) for one in series]
+    parts.append(f'<text x="{(LEFT + WIDTH) / 2:.0f}" y="{HEIGHT - 4}" text-anchor="middle">{html.escape(x_title)}</text>')
+    # Whiskers may be longer than the plot is high.
+    parts += [f'<svg x="0" y="{TOP - 4}" width="{WIDTH}" height="{HEIGHT - BOTTOM - TOP + 8}" '
+              f'viewBox="0 {TOP - 4} {WIDTH} {HEIGHT - BOTTOM - TOP + 8}">',
+              *(curve(one, across, up, x_labels, x_title) for one in series), '</svg>']
     legend = ''.join(f'<span><i style="border-color:var(--c{one.colour});border-top-style:{"dashed" if one.dashed else "solid"}"></i>'
                      f'{html.escape(one.name)}</span>' for one in series)
     return (f'<figure><figcaption><b>{html.escape(title)}</b>, {html.escape(y_title)}{html.escape(note)}</figcaption>'
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">{"".join(parts)}</svg>'
             f'<div class="legend">{legend}</div></figure>')
+
+
+def extent(series):
+    """The range of values with their intervals, of which no more is shown than the values themselves span, above and below."""
+    values = [y for one in series for _, y, _ in one.points]
+    low, high = min(values), max(values)
+    most = (high - low) or abs(high) / 10
+    halves = [min(half or 0, most) for one in series for _, _, half in one.points]
+    return (min(y - half for y, half in zip(values, halves)), max(y + half for y, half in zip(values, halves)))
 
 
 def axis(low, high, start, end):
@@ -62,7 +73,8 @@ def axis(low, high, start, end):
 def curve(one, across, up, x_labels, x_title):
     colour = f'var(--c{one.colour})'
     points = ' '.join(f'{across(x):.1f},{up(y):.1f}' for x, y, _ in one.points)
-    parts = [f'<polyline class="curve" stroke="{colour}" points="{points}"{" stroke-dasharray=5,4" if one.dashed else ""}/>']
+    dashes = ' stroke-dasharray="5 4"' if one.dashed else ''
+    parts = [f'<polyline class="curve" stroke="{colour}" points="{points}"{dashes}/>']
     for x, y, half in one.points:
         if half:
             parts.append(f'<line class="whisker" stroke="{colour}" x1="{across(x):.1f}" x2="{across(x):.1f}" '

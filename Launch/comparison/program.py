@@ -102,4 +102,4 @@ class Program:
         """The version of the program, the first lines of `crate --version`; and the commit of this clone."""
         lines = subprocess.run([self.crate, '--version'], capture_output=True, text=True, env=self.environment).stdout
         commit = subprocess.run(['git', 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True, cwd=ROOT)
-        return f'{"; ".join(lines.strip().splitlines())}; commit {commit.stdout.strip() or "unknown"}'
+        return f'{"; ".join(lines.strip().splitlines())}; Launch/claims of commit {commit.stdout.strip() or "unknown"}'

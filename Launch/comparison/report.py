@@ -135,6 +135,8 @@ def curves(results):
             for step, loss in run['curve'] if run else []:
                 by_step.setdefault(step * results.options.batch_size / 1000, {})[seed] = loss
         series.append(Series(TITLES[model], COLOURS[model], points({place: by_step[place] for place in sorted(by_step) if place})))
+    if all(len(one.points) < 2 for one in series):  # as long runs only are evaluated before their end
+        return ''
     return chart('Validation loss during training', series, 'thousands of images', 'loss')
 
 
@@ -245,7 +247,7 @@ def conditions(results):
         f'Pretraining: {steps["table"]} steps ({steps["time"]} of ViT at equal time) of {options.batch_size} images, weight decay {options.weight_decay}, '
         f'mask ratio {options.mask_ratio}',
         f'Fine-tuning of all weights at a learning rate of {rate_text(options.finetune_rate)}, not searched for: {finetune}',
-        f'Speed, GFLOP and memory: crate bench, {options.pairs} alternating pairs with CRATE-MAE, medians',
+        f'Speed, GFLOP and memory: crate bench, {options.pairs} pairs of CRATE-MAE and the model, alternating, medians',
         f'Threads: {options.threads}; precision {options.precision}; launcher: {options.launcher or "none"}',
         *(f'Program: {version}' for version in results.programs()),
     ]
