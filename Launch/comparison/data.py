@@ -115,7 +115,9 @@ class Data:
                     archive.unlink()
         self.draw()
         for directory in (self.train, self.validation, *self.subsets.values()):
-            index(directory)
+            found = index(directory)
+            if found.get('encoding') == 'patches' and found['patchSize'] != self.options.patch_size:
+                raise Refused(f'{directory} holds patches of {found["patchSize"]} pixels; give --patch-size {found["patchSize"]}, or other shards')
 
     def draw(self):
         complete = self.directory / 'drawings.complete'

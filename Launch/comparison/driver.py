@@ -113,6 +113,9 @@ def checked(options):
         if model in options.models and other not in options.models:
             raise Refused(f'{model} is {other} with other steps; add {other} to --models')
     options.models = [model for model in TITLES if model in options.models]
+    for name in ('image_size', 'tokens_size'):
+        if getattr(options, name) % options.patch_size:
+            raise Refused(f'--{name.replace("_", "-")} is no multiple of --patch-size; change one of them')
     if not options.steps:
         options.budget = options.budget or '6h'
         try:

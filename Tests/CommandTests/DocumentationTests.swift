@@ -23,7 +23,7 @@ import Testing
         (#"^git "#, .leave("acts on the clone")),
         (#"^export "#, .leave("changes the shell environment")),
         (
-            #"^(sbatch|\.ci/run|Launch/(demo|test|benchmark|benchmark-data|build|chaos|setup|sanitize|docs|quality))\b"#,
+            #"^(sbatch|\.ci/run|Launch/(demo|test|benchmark|benchmark-data|build|chaos|claims|setup|sanitize|docs|quality))\b"#,
             .script
         ),
         (#"^Launch/cluster "#, .run { replacing("Launch/cluster ", in: $0, by: "Launch/cluster --dry-run ") }),
