@@ -38,12 +38,20 @@ def finetune_share(percent):
 
 
 def steps(table, batch, subsets, time_ratio):
-    """The steps of every part for `table` steps of the table's runs. `subsets`: images by percent; `time_ratio`: the rate of ViT of
-    equal width over that of CRATE."""
-    finetune = {percent: max(SMALLEST, min(share(table, finetune_share(int(percent))), passes(int(percent)) * count // batch))
-                for percent, count in subsets.items()}
-    return {'table': table, 'time': max(SMALLEST, round(table * time_ratio)), 'search': share(table, SEARCH),
-            'tokens': share(table, TOKENS), 'finetune': finetune}
+    """The steps of every part for `table` steps of the table's runs. `subsets`: images by percent; `time_ratio`: the
+    rate of ViT of equal width over that of CRATE."""
+    finetune = {
+        percent: max(SMALLEST, min(share(table, finetune_share(int(percent))),
+                                   passes(int(percent)) * count // batch))
+        for percent, count in subsets.items()
+    }
+    return {
+        'table': table,
+        'time': max(SMALLEST, round(table * time_ratio)),
+        'search': share(table, SEARCH),
+        'tokens': share(table, TOKENS),
+        'finetune': finetune
+    }
 
 
 class Costs:
@@ -68,7 +76,8 @@ class Costs:
         return START + self.features(model, 3 * count * self.batch + 2 * self.counts['validation'])
 
     def probe(self, model, poolings):
-        # L-BFGS and the neighbours: about four seconds for 25,000 images of width 192, measured on one core of 200 GFLOP/s.
+        # L-BFGS and the neighbours: about four seconds for 25,000 images of width 192, measured on one core of 200
+        # GFLOP/s.
         images = self.counts['train'] + self.counts['validation']
         solve = 4 * self.counts['train'] / 25_000 * self.shapes[model].dim / 192
         return START + self.features(model, images) + self.layers * poolings * solve
@@ -77,8 +86,9 @@ class Costs:
 def largest(budget, cost, least=20, most=10_000_000):
     """The most steps of the table whose whole comparison `cost` takes no longer than `budget` seconds."""
     if cost(least) * MARGIN > budget:
-        raise Refused(f'the budget is too short even for runs of {least} steps, which take {duration(cost(least) * MARGIN)}; '
-                      'give a larger --budget, or fewer --models or --seeds')
+        raise Refused(
+            f'the budget is too short even for runs of {least} steps, which take {duration(cost(least) * MARGIN)}; '
+            'give a larger --budget, or fewer --models or --seeds')
     low, high = least, most
     while low < high:
         middle = (low + high + 1) // 2

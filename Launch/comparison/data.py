@@ -64,9 +64,12 @@ def write_subset(source, prefix, percent, target):
         partial = target.with_name(f'{target.name}.partial')
         with tarfile.open(partial, 'w') as part:
             if is_binary(source):
-                records = {f'{member.name}:{number:05}': data[number * RECORD:][:RECORD]
-                           for member in inside for data in [whole.extractfile(member).read()]
-                           for number in range(len(data) // RECORD)}
+                records = {
+                    f'{member.name}:{number:05}': data[number * RECORD:][:RECORD]
+                    for member in inside
+                    for data in [whole.extractfile(member).read()]
+                    for number in range(len(data) // RECORD)
+                }
                 names = drawn(((record[0], name) for name, record in records.items()), percent)
                 add(part, f'{prefix}_1.bin', b''.join(records[name] for name in names))
                 for member in found:
@@ -117,7 +120,10 @@ class Data:
         for directory in (self.train, self.validation, *self.subsets.values()):
             found = index(directory)
             if found.get('encoding') == 'patches' and found['patchSize'] != self.options.patch_size:
-                raise Refused(f'{directory} holds patches of {found["patchSize"]} pixels; give --patch-size {found["patchSize"]}, or other shards')
+                raise Refused(
+                    f'{directory} holds patches of {found["patchSize"]} pixels; give --patch-size '
+                    f'{found["patchSize"]}, or other shards'
+                )
 
     def draw(self):
         complete = self.directory / 'drawings.complete'

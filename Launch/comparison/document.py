@@ -64,10 +64,12 @@ def markdown_part(part):
 
 
 STYLE = """
-:root { color-scheme: light; --ground: #fff; --card: #f6f7f9; --ink: #1b1f24; --soft: #57606a; --line: #d5dae0; --grid: #e4e7eb;
+:root { color-scheme: light; --ground: #fff; --card: #f6f7f9; --ink: #1b1f24; --soft: #57606a;
+ --line: #d5dae0; --grid: #e4e7eb;
  --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #a8578a; --c4: #8a6d00; --c5: #5b4bb7; --c6: #c1272d; }
 @media screen and (prefers-color-scheme: dark) {
- :root { color-scheme: dark; --ground: #14171b; --card: #1c2026; --ink: #e7eaee; --soft: #a3acb7; --line: #3a424c; --grid: #2a3038;
+ :root { color-scheme: dark; --ground: #14171b; --card: #1c2026; --ink: #e7eaee; --soft: #a3acb7;
+  --line: #3a424c; --grid: #2a3038;
   --c0: #56b4e9; --c1: #f5a14b; --c2: #3fcf9f; --c3: #e3a1c8; --c4: #e5cf4d; --c5: #b3a1ff; --c6: #ff7b72; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 76rem; padding: 1.25rem; background: var(--ground); color: var(--ink);
@@ -78,12 +80,15 @@ h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
 p { margin: .4rem 0; max-width: 60rem; }
 .remark { border-left: 3px solid var(--c1); padding-left: .6rem; color: var(--soft); }
 .scroll { overflow-x: auto; }
-table { overflow-wrap: normal; border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; margin: .5rem 0; }
-th, td { text-align: right; padding: .25rem .7rem; border-bottom: 1px solid var(--grid); vertical-align: top; white-space: nowrap; }
+table { overflow-wrap: normal; border-collapse: collapse; font-size: .87rem;
+ font-variant-numeric: tabular-nums; margin: .5rem 0; }
+th, td { text-align: right; padding: .25rem .7rem; border-bottom: 1px solid var(--grid); vertical-align: top;
+ white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal; min-width: 9rem; }
 thead th { color: var(--soft); font-weight: 600; white-space: normal; vertical-align: bottom; }
 summary { color: var(--soft); cursor: pointer; font-size: .87rem; margin-top: .4rem; }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); gap: 1rem; margin: .6rem 0; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); gap: 1rem;
+ margin: .6rem 0; }
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .7rem; }
 figcaption { font-size: .87rem; color: var(--soft); }
 figcaption b { color: var(--ink); }
@@ -100,10 +105,12 @@ img { max-width: 100%; image-rendering: pixelated; background: #fff; }
 
 def page(title, parts):
     body = '\n'.join(map(html_part, parts))
-    return ('<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'; img-src data:">\n'
-            f'<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n')
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'; '
+        'img-src data:">\n'
+        f'<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n')
 
 
 def html_part(part):
@@ -119,7 +126,8 @@ def html_part(part):
         case Picture():
             data = base64.b64encode(part.path.read_bytes()).decode()
             caption = html.escape(part.caption)
-            return f'<figure><img alt="{caption}" src="data:image/png;base64,{data}"><figcaption>{caption}</figcaption></figure>'
+            return (f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
+                    f'<figcaption>{caption}</figcaption></figure>')
         case Charts():
             return f'<div class="charts">{"".join(part.figures)}</div>' if part.figures else ''
 

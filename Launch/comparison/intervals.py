@@ -4,7 +4,10 @@ import statistics
 from dataclasses import dataclass
 
 # The 97.5% quantile of the distribution with 1, 2, ... degrees of freedom.
-QUANTILES = [12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281, 2.2010, 2.1788, 2.1604, 2.1448, 2.1314]
+QUANTILES = [
+    12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281, 2.2010, 2.1788, 2.1604, 2.1448,
+    2.1314
+]
 
 
 def quantile(freedom):
@@ -12,12 +15,13 @@ def quantile(freedom):
         return QUANTILES[freedom - 1]
     # Its expansion by powers of 1 / freedom, around the quantile of the normal distribution.
     z = 1.959964
-    return z + (z ** 3 + z) / (4 * freedom) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * freedom ** 2)
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """The mean of `count` values. `half` is half the width of its interval: None for a single value, which tells nothing of the others."""
+    """The mean of `count` values. `half` is half the width of its interval: None for a single value, which tells
+    nothing of the others."""
     mean: float
     half: float | None
     count: int

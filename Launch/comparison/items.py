@@ -40,8 +40,11 @@ def bench_items(options, stages, costs=None):
         for model in measured_models(options):
             if model != 'crate':
                 seconds = costs.bench(options.batch_size * (options.bench_steps + 1), ('crate', model)) if costs else 0
-                items.append(Item(f'bench/{model}-{pair}', 'speed', seconds,
-                                  lambda model=model: stages.bench(*pair_of(model, shapes))))
+                items.append(
+                    Item(f'bench/{model}-{pair}',
+                         'speed',
+                         seconds,
+                         lambda model=model: stages.bench(*pair_of(model, shapes))))
         if 'tost' in options.models:
             named = token_shapes(options, shapes).items()
             items.append(Item(f'bench/tokens-{pair}', 'speed', 0, lambda named=named: stages.bench(*named)))
@@ -53,8 +56,10 @@ class Search:
 
     def __init__(self, options, store):
         self.options, self.store = options, store
-        self.architectures = [name for name in ('crate', 'vit', 'tost', 'crate-alpha')
-                              if any(model == name or (name == 'vit' and model.startswith('vit')) for model in options.models)]
+        self.architectures = [
+            name for name in ('crate', 'vit', 'tost', 'crate-alpha')
+            if any(model == name or (name == 'vit' and model.startswith('vit')) for model in options.models)
+        ]
 
     def loss(self, architecture, rate):
         """None if it is missing; infinite if the run diverged."""
@@ -72,8 +77,8 @@ class Search:
         best = [self.best(architecture, grid) for architecture in self.architectures]
         if None in best or len(grid) < 2:
             return grid
-        lower = [grid[0] ** 2 / grid[1]] if grid[0] in best else []
-        upper = [grid[-1] ** 2 / grid[-2]] if grid[-1] in best else []
+        lower = [grid[0]**2 / grid[1]] if grid[0] in best else []
+        upper = [grid[-1]**2 / grid[-2]] if grid[-1] in best else []
         return lower + grid + upper
 
     def is_complete(self, architecture):
@@ -94,8 +99,11 @@ def search_items(stages, search, costs, steps):
     for rate in search.rates():
         for architecture in search.architectures:
             seconds = search_seconds(architecture, costs, steps)
-            items.append(Item(f'search/{architecture}/{rate_text(rate)}', 'search for learning rates', seconds,
-                              lambda a=architecture, r=rate: stages.search(a, r)))
+            items.append(
+                Item(f'search/{architecture}/{rate_text(rate)}',
+                     'search for learning rates',
+                     seconds,
+                     lambda a=architecture, r=rate: stages.search(a, r)))
     return items
 
 
@@ -118,24 +126,32 @@ def seed_items(options, stages, search, costs, steps, seed):
     for model in models:
         run = stages.run_of(seed, model)
         evaluations = 1 + budget.EVALUATIONS
-        add(f'{model}/pretrain', 'pretraining', costs.pretrain(model, trained[model]) + evaluations * costs.evaluate(model),
+        add(f'{model}/pretrain',
+            'pretraining',
+            costs.pretrain(model, trained[model]) + evaluations * costs.evaluate(model),
             lambda model=model: stages.pretrain(seed, model, search.chosen(model)))
-        add(f'{model}/measures', 'layers, emergence, error in pixels',
+        add(f'{model}/measures',
+            'layers, emergence, error in pixels',
             4 + costs.features(model, LAYER_IMAGES + 3 * PICTURES + options.drawings),
             lambda model=model, run=run: stages.measures(seed, model, run))
     if seed == 0 and {'crate', 'vit'} <= set(models):
         items.append(Item('attention', 'picture of attention', 2, stages.attention))
     for model in models:
-        add(f'{model}/probe', 'linear probe and neighbours', costs.probe(model, len(options.pooling)),
+        add(f'{model}/probe',
+            'linear probe and neighbours',
+            costs.probe(model, len(options.pooling)),
             lambda model=model: stages.probe(seed, stages.run_of(seed, model)))
     for percent in sorted(stages.data.subsets, reverse=True):
         for model in models:
-            add(f'{model}/finetune-{percent}', f'fine-tuning on {percent}% of the labels',
+            add(f'{model}/finetune-{percent}',
+                f'fine-tuning on {percent}% of the labels',
                 costs.finetune(model, steps['finetune'][str(percent)]),
                 lambda model=model, percent=percent: stages.finetune(seed, model, percent))
     if 'tost' in models:
         for model, shape in token_shapes(options, stages.shapes).items():
-            add(f'{model}/tokens', 'ToST and CRATE with more tokens', token_seconds(costs, model, shape, steps['tokens']),
+            add(f'{model}/tokens',
+                'ToST and CRATE with more tokens',
+                token_seconds(costs, model, shape, steps['tokens']),
                 lambda model=model, shape=shape: stages.tokens(seed, model, shape, search.chosen(model)))
     return items + initial_items(options, stages, costs, seed)
 
@@ -148,11 +164,16 @@ def token_seconds(costs, model, shape: Shape, count):
 def initial_items(options, stages, costs, seed):
     items = []
     for model in dict.fromkeys(map(initial_model, options.models)):
-        items.append(Item(f'seed-{seed}/{model}/initial', 'layers and emergence of initial weights',
-                          4 + costs.features(model, LAYER_IMAGES + options.drawings),
-                          lambda model=model: stages.measures(seed, model, stages.initial_run(seed, model), is_trained=False)))
-        items.append(Item(f'seed-{seed}/{model}/initial-probe', 'linear probe of initial weights', costs.probe(model, len(options.pooling)),
-                          lambda model=model: stages.probe(seed, stages.initial_run(seed, model))))
+        items.append(
+            Item(f'seed-{seed}/{model}/initial',
+                 'layers and emergence of initial weights',
+                 4 + costs.features(model, LAYER_IMAGES + options.drawings),
+                 lambda model=model: stages.measures(seed, model, stages.initial_run(seed, model), is_trained=False)))
+        items.append(
+            Item(f'seed-{seed}/{model}/initial-probe',
+                 'linear probe of initial weights',
+                 costs.probe(model, len(options.pooling)),
+                 lambda model=model: stages.probe(seed, stages.initial_run(seed, model))))
     return items
 
 

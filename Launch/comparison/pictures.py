@@ -1,4 +1,5 @@
-"""PNG files, as crate writes them, put next to each other: for the picture of attention. Rows are bytes of 8-bit RGB."""
+"""PNG files, as crate writes them, put next to each other: for the picture of attention. Rows are bytes of 8-bit
+RGB."""
 import struct
 import zlib
 
@@ -52,7 +53,9 @@ def decode(data):
 def rgb(row, channels):
     if channels == 3:
         return bytes(row)
-    colours = [row[index:index + 3] if channels == 4 else row[index:index + 1] * 3 for index in range(0, len(row), channels)]
+    colours = [
+        row[index:index + 3] if channels == 4 else row[index:index + 1] * 3 for index in range(0, len(row), channels)
+    ]
     return b''.join(map(bytes, colours))
 
 

@@ -25,14 +25,18 @@ class CommandFailed(Refused):
 
 
 class Program:
+
     def __init__(self, crate, launcher, threads, precision, logs, lock_file=None):
         self.crate, self.launcher = str(crate), shlex.split(launcher or '')
         self.speed = ['--threads', str(threads), '--precision', precision]
         self.logs, self.lock_file = Path(logs), lock_file
         self.child, self.is_training, self.requests = None, False, 0
         # As in Launch/environment: Open MPI rejects root without these, and containers often run as root.
-        self.environment = os.environ | {name: '1' for name in (
-            'OMPI_ALLOW_RUN_AS_ROOT', 'OMPI_ALLOW_RUN_AS_ROOT_CONFIRM', 'OMPI_MCA_rmaps_base_oversubscribe')}
+        self.environment = os.environ | {
+            name: '1'
+            for name in ('OMPI_ALLOW_RUN_AS_ROOT', 'OMPI_ALLOW_RUN_AS_ROOT_CONFIRM',
+                         'OMPI_MCA_rmaps_base_oversubscribe')
+        }
 
     def obey_signals(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -66,9 +70,13 @@ class Program:
         words = self.words(command, *options)
         with open(output, 'wb') as out, open(errors, 'wb') as err:
             # A session of its own: Ctrl-C in the terminal reaches this program only, which passes it on once.
-            child = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self.environment, start_new_session=True,
-                pass_fds=[] if self.lock_file is None else [self.lock_file])
+            child = subprocess.Popen(words,
+                                     stdin=subprocess.DEVNULL,
+                                     stdout=out,
+                                     stderr=err,
+                                     env=self.environment,
+                                     start_new_session=True,
+                                     pass_fds=[] if self.lock_file is None else [self.lock_file])
         self.is_training, self.child = command in TRAINING, child
         if self.requests:  # one that came since could not be passed on
             self.pass_on()
@@ -78,7 +86,8 @@ class Program:
             raise Stopped
         if code:
             lines = [line for line in errors.read_text(errors='replace').splitlines() if line.strip()]
-            reason = next((line for line in lines if re.match(r'(crate: )?error: ', line, re.I)), lines[-1] if lines else f'exit code {code}')
+            reason = next((line for line in lines if re.match(r'(crate: )?error: ', line, re.I)),
+                          lines[-1] if lines else f'exit code {code}')
             raise CommandFailed(f'crate {command} failed ({errors}): {reason}')
         return output.read_text()
 

@@ -11,7 +11,8 @@ from stages import initial_model
 
 @dataclass(frozen=True)
 class Metric:
-    """A number of a trained model. `better`: 'low' or 'high'. `unit` of a difference; `scale`: from the stored number."""
+    """A number of a trained model. `better`: 'low' or 'high'. `unit` of a difference; `scale`: from the stored
+    number."""
     key: str
     title: str
     better: str
@@ -25,6 +26,7 @@ def top1(percent):
     def value(results, model, seed):
         found = results.store.value(f'seed-{seed}/{model}/finetune-{percent}')
         return found and found['top1']
+
     return value
 
 
@@ -32,6 +34,7 @@ def pretrained(key):
     def value(results, model, seed):
         found = results.store.value(f'seed-{seed}/{model}/pretrain')
         return found and found[key]
+
     return value
 
 
@@ -41,10 +44,12 @@ def measured(*path):
         for key in path:
             found = found and found.get(key)
         return found
+
     return value
 
 
 class Results:
+
     def __init__(self, options, store, shapes, plan):
         self.options, self.store, self.shapes, self.plan = options, store, shapes, plan
         self.search = Search(options, store)
@@ -53,12 +58,16 @@ class Results:
         self.metrics = [
             Metric('loss', 'validation loss', 'low', '', 4, 1, pretrained('loss')),
             Metric('error', 'squared error of pixels', 'low', '', 5, 1, measured('error')),
-            Metric('probe-best', 'linear probe, best layer', 'high', 'points', 1, 100, self.probe_value('linear', None)),
-            Metric('probe-last', 'linear probe, last layer', 'high', 'points', 1, 100, self.probe_value('linear', 'norm')),
-            Metric('neighbours', 'nearest neighbours, best layer', 'high', 'points', 1, 100, self.probe_value('neighbours', None)),
-            *(Metric(f'finetune-{percent}', f'fine-tuned on {percent}% of the labels', 'high', 'points', 1, 100, top1(percent))
-              for percent in percents),
-            Metric('emergence', 'IoU of attention and objects', 'high', 'points', 1, 100, measured('emergence', 'best', 'overlap', 'iou')),
+            Metric('probe-best', 'linear probe, best layer', 'high', 'points', 1, 100, self.probe_value('linear',
+                                                                                                        None)),
+            Metric('probe-last', 'linear probe, last layer', 'high', 'points', 1, 100,
+                   self.probe_value('linear', 'norm')),
+            Metric('neighbours', 'nearest neighbours, best layer', 'high', 'points', 1, 100,
+                   self.probe_value('neighbours', None)),
+            *(Metric(f'finetune-{percent}', f'fine-tuned on {percent}% of the labels', 'high', 'points', 1, 100,
+                     top1(percent)) for percent in percents),
+            Metric('emergence', 'IoU of attention and objects', 'high', 'points', 1, 100,
+                   measured('emergence', 'best', 'overlap', 'iou')),
         ]
 
     def metric(self, key):
@@ -83,8 +92,10 @@ class Results:
         if found is None:
             return None
         pooling = pooling or self.options.pooling[0]
-        return {entry['layer']: entry['result'][of]['correct'] / entry['result'][of]['total']
-                for entry in found if entry['pooling'] == pooling and entry['result'].get(of)}
+        return {
+            entry['layer']: entry['result'][of]['correct'] / entry['result'][of]['total']
+            for entry in found if entry['pooling'] == pooling and entry['result'].get(of)
+        }
 
     def by_layer(self, model, name='probe', of='linear'):
         """The numbers of all seeds, by layer."""
@@ -103,6 +114,7 @@ class Results:
         def value(results, model, seed):
             found = results.accuracies(seed, model, of=of)
             return found and found.get(layer or results.best_layer(model, of))
+
         return value
 
     def encoder(self, model, key, name='measures'):
@@ -136,7 +148,10 @@ class Results:
         model = SAME_SHAPE.get(model, model)
         if model != 'crate':
             return [pair[model] for pair in self.pairs(model)]
-        return [pair['crate'] for other in self.options.models if other != 'crate' and other not in SAME_SHAPE for pair in self.pairs(other)]
+        return [
+            pair['crate'] for other in self.options.models if other != 'crate' and other not in SAME_SHAPE
+            for pair in self.pairs(other)
+        ]
 
     def speed(self, model):
         """The median of images a second."""
@@ -146,7 +161,10 @@ class Results:
     def time_ratios(self, model):
         """Seconds of an image of `model` over those of CRATE, of every pair."""
         name = SAME_SHAPE.get(model, model)
-        return [pair['crate']['images_per_second']['median'] / pair[name]['images_per_second']['median'] for pair in self.pairs(model)]
+        return [
+            pair['crate']['images_per_second']['median'] / pair[name]['images_per_second']['median']
+            for pair in self.pairs(model)
+        ]
 
     def token_pairs(self):
         found = [self.store.value(f'bench/tokens-{pair}') for pair in range(self.options.pairs)]

@@ -65,11 +65,13 @@ def costs(results, model):
     if not ratios:
         return None
     name = TITLES[model]
-    text = (f'{name} has {results.parameters(model) / results.parameters("crate"):.2f} times the parameters of CRATE-MAE, '
-            f'{results.gflop(model) / results.gflop("crate"):.2f} times the operations an image, and takes '
-            f'{statistics.median(ratios):.2f} times the seconds an image ({spread(ratios)}).')
+    text = (
+        f'{name} has {results.parameters(model) / results.parameters("crate"):.2f} times the parameters of CRATE-MAE, '
+        f'{results.gflop(model) / results.gflop("crate"):.2f} times the operations an image, and takes '
+        f'{statistics.median(ratios):.2f} times the seconds an image ({spread(ratios)}).')
     if model in SAME_SHAPE:
-        seconds = [[results.store.value(f'seed-{seed}/{one}/pretrain') for seed in results.seeds] for one in (model, 'crate')]
+        seconds = [[results.store.value(f'seed-{seed}/{one}/pretrain') for seed in results.seeds]
+                   for one in (model, 'crate')]
         own, base = (sum(value['seconds'] for value in values if value) for values in seconds)
         if all(all(values) for values in seconds):
             text += f' Its training runs took {own / base:.2f} times the seconds of those of CRATE-MAE.'
@@ -77,7 +79,8 @@ def costs(results, model):
 
 
 def lowered(results, model, before, after, name='measures'):
-    """How many blocks have a lower `after` than `before`, in the mean over the seeds: (count, blocks); None if missing."""
+    """How many blocks have a lower `after` than `before`, in the mean over the seeds: (count, blocks); None if
+    missing."""
     first, second = results.encoder(model, before, name), results.encoder(model, after, name)
     blocks = sorted(first.keys() & second.keys())
     if not blocks:
@@ -115,10 +118,16 @@ def emergence(results, model):
     if not trained:
         return None
     texts = [f'{TITLES[model]}: the best head covers objects with an IoU of {statistics.fmean(trained.values()):.1f}%']
-    for other, label in ((results.emergence(model, 'initial'), 'initial weights'), (results.emergence(model, which='blob'), 'the central blob')):
+    for other, label in ((results.emergence(model, 'initial'), 'initial weights'), (results.emergence(model,
+                                                                                                      which='blob'),
+                                                                                    'the central blob')):
         found = difference(trained, other)
         if found:
-            judged = {'ahead': 'above', 'behind': 'below'}.get(verdict(found, metric), verdict(found, metric) + ' beside')
+            judged = {
+                'ahead': 'above',
+                'behind': 'below'
+            }.get(verdict(found, metric),
+                  verdict(found, metric) + ' beside')
             texts.append(f'{judged} {label}: {difference_text(found, metric)}')
     return '; '.join(texts) + '.'
 
@@ -127,22 +136,28 @@ def token_statistics(results):
     """ToST beside CRATE with more tokens."""
     pairs, sentences = results.token_pairs(), []
     size = results.options.tokens_size
-    count = (size // results.options.patch_size) ** 2 + 1
+    count = (size // results.options.patch_size)**2 + 1
     if pairs:
-        ratios = [pair['tost']['images_per_second']['median'] / pair['crate']['images_per_second']['median'] for pair in pairs]
+        ratios = [
+            pair['tost']['images_per_second']['median'] / pair['crate']['images_per_second']['median'] for pair in pairs
+        ]
         memory = [statistics.median(pair[name]['peak_memory_bytes'] for pair in pairs) for name in ('tost', 'crate')]
         sentences.append(
-            f'With {count} tokens, ToST trains {statistics.median(ratios):.2f} times as many images a second as CRATE-MAE '
-            f'({spread(ratios)}), with {memory[0] / memory[1]:.2f} times its memory.')
+            f'With {count} tokens, ToST trains {statistics.median(ratios):.2f} times as many images a second as '
+            f'CRATE-MAE ({spread(ratios)}), with {memory[0] / memory[1]:.2f} times its memory.')
     speeds = results.time_ratios('tost')
     if speeds:
         inverse = sorted(1 / ratio for ratio in speeds)
-        sentences.append(f'With {results.shapes["crate"].tokens} tokens it is {statistics.median(inverse):.2f} times as many '
-                         f'({inverse[0]:.2f} to {inverse[-1]:.2f}).')
+        sentences.append(
+            f'With {results.shapes["crate"].tokens} tokens it is {statistics.median(inverse):.2f} times as many '
+            f'({inverse[0]:.2f} to {inverse[-1]:.2f}).')
     found = difference(results.tokens('tost'), results.tokens('crate'))
     if found:
         metric = results.metric('loss')
-        judged = {'ahead': 'ToST is ahead', 'behind': 'CRATE-MAE is ahead'}.get(verdict(found, metric), verdict(found, metric))
+        judged = {
+            'ahead': 'ToST is ahead',
+            'behind': 'CRATE-MAE is ahead'
+        }.get(verdict(found, metric), verdict(found, metric))
         sentences.append(f'Validation loss with {count} tokens after the same steps: {judged}; ToST minus CRATE-MAE is '
                          f'{difference_text(found, metric)}.')
     return sentences

@@ -1,7 +1,9 @@
-"""The models that are compared: their shapes, parameters and operations, and the widths of equal parameters and operations.
+"""The models that are compared: their shapes, parameters and operations, and the widths of equal parameters and
+operations.
 
-D channels, T tokens with the class token, V of them visible. A product of T tokens with a (D, D) weight takes 2 T D^2 operations forward
-and twice as many backward; as in `crate bench`, the sparse coding of CRATE counts by its plain formula, and the embedding not at all.
+D channels, T tokens with the class token, V of them visible. A product of T tokens with a (D, D) weight takes 2 T D^2
+operations forward and twice as many backward; as in `crate bench`, the sparse coding of CRATE counts by its plain
+formula, and the embedding not at all.
 """
 import math
 from dataclasses import dataclass, replace
@@ -34,8 +36,10 @@ class Shape:
 
     def options(self):
         """As options of crate."""
-        words = ['--architecture', self.architecture, '--dim', self.dim, '--depth', self.depth, '--heads', self.heads,
-                 '--image-size', self.image_size, '--patch-size', self.patch_size, '--decoder-depth', self.depth]
+        words = [
+            '--architecture', self.architecture, '--dim', self.dim, '--depth', self.depth, '--heads', self.heads,
+            '--image-size', self.image_size, '--patch-size', self.patch_size, '--decoder-depth', self.depth
+        ]
         if self.architecture == 'vit':
             words += ['--decoder-dim', self.dim, '--decoder-heads', self.heads]
         return words
@@ -45,27 +49,27 @@ class Shape:
 
     @property
     def tokens(self):
-        return (self.image_size // self.patch_size) ** 2 + 1
+        return (self.image_size // self.patch_size)**2 + 1
 
     @property
     def patch_values(self):
-        return 3 * self.patch_size ** 2
+        return 3 * self.patch_size**2
 
     def parameters(self):
         dim, values = self.dim, self.patch_values
         squares = {'crate': 3, 'vit': 12, 'tost': 3, 'crate-alpha': 10}[self.architecture]
         vectors = {'crate': 5, 'vit': 13, 'tost': 6, 'crate-alpha': 4}[self.architecture]
-        block = squares * dim ** 2 + vectors * dim + (self.heads if self.architecture == 'tost' else 0)
+        block = squares * dim**2 + vectors * dim + (self.heads if self.architecture == 'tost' else 0)
         if self.heads == 1 and self.architecture in ('crate', 'crate-alpha'):
             # With one subspace, attention has no weights behind it.
-            block -= dim ** 2 + (dim if self.architecture == 'crate' else 0)
+            block -= dim**2 + (dim if self.architecture == 'crate' else 0)
         # Class and mask token, two norms, the embedding, the prediction.
         rest = 6 * dim + values * dim + dim + values * dim + values
-        return 2 * self.depth * block + rest + (dim ** 2 + dim if self.architecture == 'vit' else 0)
+        return 2 * self.depth * block + rest + (dim**2 + dim if self.architecture == 'vit' else 0)
 
     def block_operations(self, products, tokens):
         scores = PRODUCTS[self.architecture][2]
-        return products * 2 * tokens * self.dim ** 2 + scores * 2 * tokens ** 2 * self.dim
+        return products * 2 * tokens * self.dim**2 + scores * 2 * tokens**2 * self.dim
 
     def operations(self, mask_ratio=0.75):
         """Of an image in pretraining, forward and backward; what `crate bench` prints in units of 10^9."""
@@ -74,7 +78,7 @@ class Shape:
         visible = self.tokens if self.architecture != 'vit' else patches - int(mask_ratio * patches) + 1
         total = self.depth * (self.block_operations(encoder, visible) + self.block_operations(decoder, self.tokens))
         total += 6 * patches * self.dim * self.patch_values
-        return total + (6 * visible * self.dim ** 2 if self.architecture == 'vit' else 0)
+        return total + (6 * visible * self.dim**2 if self.architecture == 'vit' else 0)
 
     def encoder_operations(self):
         """Of an image of which nothing is hidden, through the encoder, forward only."""
@@ -88,8 +92,8 @@ def heads_of(dim, head_width):
 
 
 def nearest(base, measure, target):
-    """The shape of the depth of `base` whose `measure` is nearest to `target` on a scale of ratios. Its width is a multiple of 4, and
-    that of its heads between two thirds and one and a half times that of `base`."""
+    """The shape of the depth of `base` whose `measure` is nearest to `target` on a scale of ratios. Its width is a
+    multiple of 4, and that of its heads between two thirds and one and a half times that of `base`."""
     head_width, shapes = base.dim / base.heads, []
     for dim in range(4, 8 * base.dim + 1, 4):
         heads = heads_of(dim, head_width)

@@ -5,7 +5,6 @@ import re
 import shutil
 import statistics
 import struct
-from pathlib import Path
 
 import budget
 import pictures
@@ -59,16 +58,17 @@ class Stages:
         """One measurement of each of the pairs of name and shape, one after the other."""
         found = {}
         for name, shape in named:
-            text = self.program.run(f'bench/{name}', 'bench', *shape.options(), *self.batch, '--mask-ratio', self.options.mask_ratio,
-                                    '--steps', self.options.bench_steps, '--json')
+            text = self.program.run(f'bench/{name}', 'bench', *shape.options(), *self.batch, '--mask-ratio',
+                                    self.options.mask_ratio, '--steps', self.options.bench_steps, '--json')
             found[name] = json.loads(text.strip().splitlines()[-1])
         return found
 
     def train(self, log, run, shape, rate, steps, seed, *more):
         """Trains a masked autoencoder, or continues with it where it was interrupted."""
-        self.program.run(log, 'pretrain', '--resume', '--run', run, '--data', self.data.train, *shape.options(), *self.batch,
-                         '--steps', steps, '--seed', seed, '--lr', rate_text(rate), '--weight-decay', self.options.weight_decay,
-                         '--mask-ratio', self.options.mask_ratio, '--norm-pix', '--keep', 1, '--save-every', '5min', '--no-tensorboard',
+        self.program.run(log, 'pretrain', '--resume', '--run', run, '--data',
+                         self.data.train, *shape.options(), *self.batch, '--steps', steps, '--seed', seed, '--lr',
+                         rate_text(rate), '--weight-decay', self.options.weight_decay, '--mask-ratio',
+                         self.options.mask_ratio, '--norm-pix', '--keep', 1, '--save-every', '5min', '--no-tensorboard',
                          *more)
 
     def search(self, architecture, rate):
@@ -76,7 +76,8 @@ class Stages:
         run = self.store.work / 'runs/search' / architecture / f'lr-{rate_text(rate)}'
         log = f'search/{architecture}-{rate_text(rate)}'
         try:
-            self.train(log, run, self.shapes[architecture], rate, self.plan['steps']['search'], SEARCH_SEED, '--measure-every', 0)
+            self.train(log, run, self.shapes[architecture], rate, self.plan['steps']['search'], SEARCH_SEED,
+                       '--measure-every', 0)
             loss = self.evaluate(log, newest_model(run).parent)
         except CommandFailed as failure:
             if 'not finite' not in str(failure):
@@ -86,7 +87,8 @@ class Stages:
         return {'loss': loss}
 
     def evaluate(self, log, checkpoint):
-        text = self.program.run(f'{log}-evaluate', 'evaluate', '--checkpoint', checkpoint, '--data', self.data.validation)
+        text = self.program.run(f'{log}-evaluate', 'evaluate', '--checkpoint', checkpoint, '--data',
+                                self.data.validation)
         loss = float(re.search(r'validation loss (\S+)', text).group(1))
         return loss if math.isfinite(loss) else None
 
@@ -97,8 +99,8 @@ class Stages:
         run, steps = self.run_of(seed, model), self.steps_of(model)
         passes = steps * self.options.batch_size / self.plan['counts']['train']
         every = max(1, round(passes / budget.EVALUATIONS))
-        self.train(f'seed-{seed}/{model}-pretrain', run, self.shapes[model], rate, steps, seed,
-                   '--validation', self.data.validation, '--evaluate-every', every, '--measure-images', LAYER_IMAGES)
+        self.train(f'seed-{seed}/{model}-pretrain', run, self.shapes[model], rate, steps, seed, '--validation',
+                   self.data.validation, '--evaluate-every', every, '--measure-images', LAYER_IMAGES)
         return self.trained(run, rate, steps)
 
     def trained(self, run, rate, steps):
@@ -110,17 +112,24 @@ class Stages:
             raise Refused(f'{run} ended without a validation loss of its last step; remove it, and it is trained again')
         # The log need not have every step; an average step took as long as those that it has.
         seconds = statistics.fmean(self.options.batch_size / speed for speed in speeds.values()) * steps
-        return {'loss': curve[steps], 'curve': sorted(curve.items()), 'rate': rate, 'steps': steps, 'seconds': seconds,
-                'parameters': parameter_count(newest_model(run))}
+        return {
+            'loss': curve[steps],
+            'curve': sorted(curve.items()),
+            'rate': rate,
+            'steps': steps,
+            'seconds': seconds,
+            'parameters': parameter_count(newest_model(run))
+        }
 
     def initial_run(self, seed, model):
         """A run that holds the initial weights of `seed`: one step at a rate of 0."""
         run = self.store.work / 'runs' / f'seed-{seed}' / f'{model}-initial'
         if list((run / 'checkpoints').glob('step-*')):
             return run
-        self.program.run(f'seed-{seed}/{model}-initial', 'pretrain', '--resume', '--run', run, '--data', self.data.train,
-                         *self.shapes[model].options(), *self.batch, '--steps', 1, '--lr', 0, '--seed', seed, '--norm-pix', '--mask-ratio',
-                         self.options.mask_ratio, '--no-tensorboard', '--measure-every', 0)
+        self.program.run(f'seed-{seed}/{model}-initial', 'pretrain', '--resume', '--run', run, '--data',
+                         self.data.train, *self.shapes[model].options(), *self.batch, '--steps', 1, '--lr', 0, '--seed',
+                         seed, '--norm-pix', '--mask-ratio', self.options.mask_ratio, '--no-tensorboard',
+                         '--measure-every', 0)
         return run
 
     def measures(self, seed, model, run, is_trained=True):
@@ -133,29 +142,31 @@ class Stages:
                          '--images', LAYER_IMAGES, '--json', scratch / 'layers.json')
         value = {'layers': json.loads((scratch / 'layers.json').read_text())[0]['encoder']}
         if self.shapes[model].architecture != 'tost':  # it has no attention between tokens
-            text = self.program.run(f'{log}-emergence', 'emergence', '--checkpoint', checkpoint, '--images', self.data.drawings,
-                                    '--masks', self.data.masks, '--count', self.options.drawings, '--json')
+            text = self.program.run(f'{log}-emergence', 'emergence', '--checkpoint', checkpoint, '--images',
+                                    self.data.drawings, '--masks', self.data.masks, '--count', self.options.drawings,
+                                    '--json')
             value['emergence'] = json.loads(text.strip().splitlines()[-1])['result']
         if is_trained:
-            text = self.program.run(f'{log}-reconstruct', 'reconstruct', '--checkpoint', checkpoint, '--data', self.data.validation,
-                                    '--samples', PICTURES, '--output', scratch / 'pictures')
+            text = self.program.run(f'{log}-reconstruct', 'reconstruct', '--checkpoint', checkpoint, '--data',
+                                    self.data.validation, '--samples', PICTURES, '--output', scratch / 'pictures')
             value['error'] = float(re.search(r'mean of \d+: .*mean squared error (\S+)', text).group(1))
         shutil.rmtree(scratch)
         return value
 
     def probe(self, seed, run):
-        text = self.program.run(f'seed-{seed}/{run.name}-probe', 'probe', '--checkpoint', newest_model(run).parent,
-                                '--train', self.data.train, '--validation', self.data.validation, '--layers', 'all', '--json',
-                                '--pooling', *self.options.pooling)
+        text = self.program.run(f'seed-{seed}/{run.name}-probe', 'probe', '--checkpoint',
+                                newest_model(run).parent, '--train', self.data.train, '--validation',
+                                self.data.validation, '--layers', 'all', '--json', '--pooling', *self.options.pooling)
         return [json.loads(line) for line in text.splitlines() if line.startswith('{')]
 
     def finetune(self, seed, model, percent):
         run = self.store.work / 'runs' / f'seed-{seed}' / f'{model}-finetune-{percent}'
-        self.program.run(f'seed-{seed}/{run.name}', 'finetune', '--resume', '--run', run, '--from', newest_model(self.run_of(seed, model)).parent,
-                         '--data', self.data.subsets[percent], '--validation', self.data.validation, *self.batch,
-                         '--steps', self.plan['steps']['finetune'][str(percent)], '--lr', rate_text(self.options.finetune_rate),
-                         '--seed', seed, '--pooling', 'mean', '--evaluate-every', 1_000_000, '--measure-every', 0, '--keep', 1,
-                         '--save-every', '5min', '--no-tensorboard')
+        self.program.run(f'seed-{seed}/{run.name}', 'finetune', '--resume', '--run', run, '--from',
+                         newest_model(self.run_of(seed, model)).parent, '--data', self.data.subsets[percent],
+                         '--validation', self.data.validation, *self.batch,
+                         '--steps', self.plan['steps']['finetune'][str(percent)], '--lr',
+                         rate_text(self.options.finetune_rate), '--seed', seed, '--pooling', 'mean', '--evaluate-every',
+                         1_000_000, '--measure-every', 0, '--keep', 1, '--save-every', '5min', '--no-tensorboard')
         last = [line for line in log_lines(run) if 'validation_top1' in line][-1]
         shutil.rmtree(run / 'checkpoints', ignore_errors=True)
         return {'top1': last['validation_top1'], 'loss': last['validation_loss'], 'steps': last['step']}
@@ -174,7 +185,8 @@ class Stages:
         scratch = self.store.work / 'scratch'
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
-        self.program.run('attention/image', 'inspect', self.data.validation, '--sheet', scratch / 'image.png', '--samples', 1)
+        self.program.run('attention/image', 'inspect', self.data.validation, '--sheet', scratch / 'image.png',
+                         '--samples', 1)
         files = []
         for model in ('crate', 'vit'):
             self.program.run(f'attention/{model}', 'attention', scratch / 'image.png', '--checkpoint',

@@ -32,6 +32,7 @@ def read_json(path):
 
 
 class Store:
+
     def __init__(self, work):
         self.work = Path(work)
         self.results = self.work / 'results'
@@ -80,8 +81,8 @@ class Store:
         write_atomically(self.work / 'plan.json', json.dumps(plan, indent=1, sort_keys=True) + '\n')
 
     def require_settings(self, settings, later):
-        """Refuses other settings than those of the results that are there. Measurements of speed alone are made again instead, unless
-        only settings of `later`, which they do not depend on, have changed."""
+        """Refuses other settings than those of the results that are there. Measurements of speed alone are made again
+        instead, unless only settings of `later`, which they do not depend on, have changed."""
         path = self.work / 'settings.json'
         stored = read_json(path) or {}
         changed = sorted(key for key in settings.keys() | stored.keys() if settings.get(key) != stored.get(key))
@@ -89,8 +90,9 @@ class Store:
             return
         if any(not name.startswith('bench/') for name in self.names()):
             key = changed[0]
-            raise Refused(f'--{key} is {shown(settings.get(key))}, but {self.work} holds results with {shown(stored.get(key))}; '
-                          'use the same, or another --work')
+            raise Refused(
+                f'--{key} is {shown(settings.get(key))}, but {self.work} holds results with {shown(stored.get(key))}; '
+                'use the same, or another --work')
         # Without results, runs that were interrupted would be continued with other settings.
         parts = ['runs'] if set(changed) <= set(later) else ['runs', 'results', 'data']
         for part in parts:

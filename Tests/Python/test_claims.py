@@ -1,4 +1,5 @@
-"""Tests of Launch/claims: sizes against the program, intervals, the plan, a comparison that is killed and continued, its pages."""
+"""Tests of Launch/claims: sizes against the program, intervals, the plan, a comparison that is killed and continued,
+its pages."""
 import json
 import math
 import os
@@ -22,8 +23,8 @@ from stages import parameter_count  # noqa: E402
 
 CRATE = os.environ.get('CRATE', str(ROOT / '.build/release/crate'))
 BASE = sizes.Shape('crate', 192, 6, 6)
-SMALL = ('--dim', 24, '--depth', 1, '--heads', 2, '--batch-size', 8, '--pairs', 1, '--bench-steps', 1, '--drawings', 8, '--patch-size', 8,
-         '--tokens-size', 48)
+SMALL = ('--dim', 24, '--depth', 1, '--heads', 2, '--batch-size', 8, '--pairs', 1, '--bench-steps', 1, '--drawings', 8,
+         '--patch-size', 8, '--tokens-size', 48)
 MODELS = ('crate', 'vit', 'vit-time', 'tost')
 
 
@@ -35,11 +36,15 @@ def run(*words, code=0):
 
 
 class SizeTests(unittest.TestCase):
+
     def test_operations_are_those_of_the_program(self):
         shapes = sizes.shapes(sizes.Shape('crate', 48, 2, 3))
         for name in ('crate', 'vit', 'vit-operations', 'tost', 'crate-alpha'):
             text = run(CRATE, 'bench', *shapes[name].options(), '--batch-size', 2, '--steps', 1, '--json').stdout
-            self.assertAlmostEqual(json.loads(text)['gflop_per_image'] / (shapes[name].operations() * 1e-9), 1, places=9, msg=name)
+            self.assertAlmostEqual(json.loads(text)['gflop_per_image'] / (shapes[name].operations() * 1e-9),
+                                   1,
+                                   places=9,
+                                   msg=name)
 
     def test_parameters_are_those_of_models(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -51,15 +56,16 @@ class SizeTests(unittest.TestCase):
                     if name in sizes.SAME_SHAPE:
                         continue
                     at = f'{folder}/run-{number}-{name}'
-                    run(CRATE, 'pretrain', '--data', f'{folder}/shards', '--run', at, *shape.options(), '--batch-size', 4, '--steps', 1,
-                        '--lr', 0, '--no-tensorboard')
+                    run(CRATE, 'pretrain', '--data', f'{folder}/shards', '--run', at, *shape.options(), '--batch-size',
+                        4, '--steps', 1, '--lr', 0, '--no-tensorboard')
                     found = parameter_count(next(Path(at).glob('checkpoints/*/model.safetensors')))
                     self.assertEqual(found, shape.parameters(), f'{name} {shape}')
 
     def test_widths_are_the_nearest_ones(self):
         for base in (BASE, sizes.Shape('crate', 768, 12, 12, 224, 16)):
             found = sizes.shapes(base)
-            for name, measure in (('vit-parameters', sizes.Shape.parameters), ('vit-operations', sizes.Shape.operations)):
+            for name, measure in (('vit-parameters', sizes.Shape.parameters), ('vit-operations',
+                                                                               sizes.Shape.operations)):
                 shape, target = found[name], measure(base)
                 self.assertEqual((shape.dim % 4, shape.dim % shape.heads, shape.depth), (0, 0, base.depth))
                 self.assertTrue(2 / 3 <= shape.dim / shape.heads * base.heads / base.dim <= 1.5)
@@ -68,6 +74,7 @@ class SizeTests(unittest.TestCase):
 
 
 class IntervalTests(unittest.TestCase):
+
     def test_half_widths(self):
         found = intervals.interval([1.0, 2.0, 3.0])
         self.assertAlmostEqual(found.half, 4.3027 / math.sqrt(3), places=4)
@@ -93,9 +100,12 @@ class IntervalTests(unittest.TestCase):
 
 
 class BudgetTests(unittest.TestCase):
+
     def test_the_largest_number_of_steps_that_fits(self):
+
         def cost(steps):
             return 100 + 2.5 * steps
+
         for seconds in (200, 1000, 12345):
             steps = budget.largest(seconds, cost)
             self.assertLessEqual(cost(steps) * budget.MARGIN, seconds)
@@ -116,6 +126,7 @@ class BudgetTests(unittest.TestCase):
 
 
 class SubsetTests(unittest.TestCase):
+
     def test_parts_of_each_class_are_nested(self):
         names = [(label, f'{label}/{number}') for label in 'ab' for number in range(300)]
         hundred, ten, one = (data.drawn(names, percent) for percent in (100, 10, 1))
@@ -126,6 +137,7 @@ class SubsetTests(unittest.TestCase):
 
 
 class PictureTests(unittest.TestCase):
+
     def test_pictures_are_stacked(self):
         rows = [bytes([row, column, 7][channel] for column in range(3) for channel in range(3)) for row in range(2)]
         width, found = pictures.decode(pictures.stacked([pictures.encode(3, rows)] * 2, scale=2, gap=1))
@@ -155,13 +167,17 @@ class ComparisonTests(unittest.TestCase):
         cls.addClassCleanup(cls.folder.cleanup)
         at = Path(cls.folder.name)
         for part, seed in (('train', 1), ('test', 2)):
-            run(CRATE, 'synthesize', at / 'cifar10' / part, '--images', 40, '--classes', 2, '--image-size', 32, '--seed', seed)
+            run(CRATE, 'synthesize', at / 'cifar10' / part, '--images', 40, '--classes', 2, '--image-size', 32,
+                '--seed', seed)
         cls.archive, cls.work = at / 'drawn.tar', at / 'claims'
         run('tar', '-cf', cls.archive, '-C', at, 'cifar10')
 
     def words(self, *more):
-        return [str(word) for word in (ROOT / 'Launch/claims', self.archive, '--crate', CRATE, '--work', self.work, *SMALL, '--seeds', 1,
-                                       '--rates', '1e-3', '2e-3', '--labels', 100, 10, '--models', *MODELS, *more)]
+        return [
+            str(word)
+            for word in (ROOT / 'Launch/claims', self.archive, '--crate', CRATE, '--work', self.work, *SMALL, '--seeds',
+                         1, '--rates', '1e-3', '2e-3', '--labels', 100, 10, '--models', *MODELS, *more)
+        ]
 
     def results(self):
         return {path: path.read_bytes() for path in (self.work / 'results').rglob('*.json')}
@@ -193,7 +209,9 @@ class ComparisonTests(unittest.TestCase):
         before = self.results()
         self.assertIn('search/tost/0.002', str(before))
         refused = run(*self.words('--steps', 5), code=1).stderr
-        self.assertRegex(refused, r'\ALaunch/claims: (--steps is 5, but .* holds results with 4; use|another comparison uses)[^\n]*\n\Z')
+        self.assertRegex(
+            refused,
+            r'\ALaunch/claims: (--steps is 5, but .* holds results with 4; use|another comparison uses)[^\n]*\n\Z')
 
         self.completed()
         after = self.results()
@@ -234,11 +252,21 @@ class ComparisonTests(unittest.TestCase):
         self.assertEqual(values, [])
 
     def test_mistakes_are_refused_in_one_line(self):
-        for words in (('--budget', '1s'), ('--budget', 'soon'), ('--steps', 4, '--budget', '1h'), ('--models', 'vit'), ('--models', 'crate', 'vit-time'),
-                      ('--data', 'here')):
+        for words in (('--budget', '1s'), ('--budget', 'soon'), ('--steps', 4, '--budget', '1h'), ('--models', 'vit'),
+                      ('--models', 'crate', 'vit-time'), ('--data', 'here')):
             at = self.work.with_name('mistaken')
-            refused = run(ROOT / 'Launch/claims', *(() if '--data' in words else (self.archive,)), '--crate', CRATE, '--work', at,
-                          *SMALL, '--models', 'crate', 'vit', *words, code=1).stderr
+            refused = run(ROOT / 'Launch/claims',
+                          *(() if '--data' in words else (self.archive, )),
+                          '--crate',
+                          CRATE,
+                          '--work',
+                          at,
+                          *SMALL,
+                          '--models',
+                          'crate',
+                          'vit',
+                          *words,
+                          code=1).stderr
             self.assertRegex(refused, r'\ALaunch/claims: [^\n]+\n\Z', words)
 
 
