@@ -78,25 +78,26 @@ def costs(results, model):
     return text
 
 
-def lowered(results, model, before, after, name='measures'):
-    """How many blocks have a lower `after` than `before`, in the mean over the seeds: (count, blocks); None if
-    missing."""
-    first, second = results.encoder(model, before, name), results.encoder(model, after, name)
-    blocks = sorted(first.keys() & second.keys())
-    if not blocks:
-        return None
-    mean = statistics.fmean
-    return sum(mean(second[block].values()) < mean(first[block].values()) for block in blocks), len(blocks)
+def changes(results, model, name):
+    """Blocks in which attention lowers and raises the coding rate, and all blocks; None if results are missing. With
+    several seeds, those in which the interval of the difference excludes 0; with one, all in which there is a
+    difference."""
+    before, after = (results.encoder(model, key, name) for key in ('coding_rate', 'coding_rate_after'))
+    found = [difference(after[block], before[block]) for block in sorted(before.keys() & after.keys())]
+    shown = [one.mean for one in found if one and (one.half is None or one.excludes_zero)]
+    return found and (sum(mean < 0 for mean in shown), sum(mean > 0 for mean in shown), len(found))
 
 
 def compression(results, model):
-    """Whether attention lowers the coding rate."""
-    trained = lowered(results, model, 'coding_rate', 'coding_rate_after')
-    initial = lowered(results, model, 'coding_rate', 'coding_rate_after', 'initial')
-    if trained is None:
-        return None
-    text = f'{TITLES[model]}: attention lowers the coding rate in {trained[0]} of {trained[1]} blocks after training'
-    return text + (f', and in {initial[0]} of {initial[1]} with initial weights.' if initial else '.')
+    """In how many blocks attention compresses, after training and before."""
+    texts = []
+    for name, when in (('measures', 'after training'), ('initial', 'with initial weights')):
+        found = changes(results, model, name)
+        if found:
+            lower, higher, count = found
+            rest = f', no difference shown in {count - lower - higher}' if lower + higher < count else ''
+            texts.append(f'{when} in {lower} of {count} blocks (higher in {higher}{rest})')
+    return f'{TITLES[model]}: attention lowers the coding rate {"; ".join(texts)}.' if texts else None
 
 
 def sparsity(results, model):

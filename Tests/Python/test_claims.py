@@ -11,6 +11,7 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'Launch/comparison'))
@@ -18,8 +19,10 @@ import budget  # noqa: E402
 import data  # noqa: E402
 import intervals  # noqa: E402
 import pictures  # noqa: E402
+import sentences  # noqa: E402
 import sizes  # noqa: E402
 from stages import parameter_count  # noqa: E402
+from store import Store  # noqa: E402
 
 CRATE = os.environ.get('CRATE', str(ROOT / '.build/release/crate'))
 BASE = sizes.Shape('crate', 192, 6, 6)
@@ -97,6 +100,42 @@ class IntervalTests(unittest.TestCase):
     def test_differences_are_paired(self):
         found = intervals.difference({0: 3.0, 1: 14.0, 2: 25.0}, {0: 1.0, 1: 12.1, 3: 0.0})
         self.assertEqual((round(found.mean, 9), found.count), (1.95, 2))
+
+
+class SentenceTests(unittest.TestCase):
+    """Nobody is said to be ahead where the interval includes 0 or there is none."""
+
+    def setUp(self):
+        low = dict(key='loss', title='loss', better='low', unit='', digits=2)
+        high = dict(key='probe', title='probe', better='high', unit='points', digits=1)
+        self.low, self.high = SimpleNamespace(**low), SimpleNamespace(**high)
+
+    def sentences(self, metric, *differences):
+        found = intervals.interval(differences)
+        results = SimpleNamespace(metrics=[metric], options=SimpleNamespace(seeds=len(differences)),
+                                  difference=lambda *_: found)
+        return sentences.comparisons(results, 'vit')
+
+    def test_who_is_ahead(self):
+        ahead = self.sentences(self.high, 3.0, 3.2, 3.4)
+        self.assertEqual(ahead, ['probe: ViT-MAE, equal width is ahead of CRATE-MAE by 3.2 (2.7 to 3.7) points.'])
+        self.assertIn('CRATE-MAE is ahead of ViT', self.sentences(self.high, -3.0, -3.2, -3.4)[0])
+        self.assertIn('CRATE-MAE is ahead of ViT', self.sentences(self.low, 0.5, 0.51, 0.52)[0])
+        self.assertIn('by 0.51 (0.49 to 0.53).', self.sentences(self.low, -0.5, -0.51, -0.52)[0])
+
+    def test_nothing_is_claimed(self):
+        for found in (self.sentences(self.high, -1.0, 3.2, 3.4), self.sentences(self.low, 5.0)):
+            self.assertEqual(len(found), 1)
+            self.assertNotIn('ahead', found[0])
+        self.assertEqual(self.sentences(self.high), [])
+
+    def test_blocks_that_compress(self):
+        rates = {'coding_rate': {1: {0: 5.0, 1: 5.1}, 2: {0: 5.0, 1: 5.0}, 3: {0: 2.0, 1: 2.0}},
+                 'coding_rate_after': {1: {0: 4.0, 1: 4.1}, 2: {0: 1.0, 1: 4.9}, 3: {0: 3.0, 1: 3.01}}}
+        results = SimpleNamespace(encoder=lambda model, key, name: rates[key] if name == 'measures' else {})
+        self.assertEqual(sentences.changes(results, 'crate', 'measures'), (1, 1, 3))
+        self.assertIn('in 1 of 3 blocks (higher in 1, no difference shown in 1).', sentences.compression(results,
+        'crate'))
 
 
 class BudgetTests(unittest.TestCase):
@@ -250,6 +289,13 @@ class ComparisonTests(unittest.TestCase):
         self.assertTrue(Path(f'{self.work}-attention.png').read_bytes().startswith(pictures.SIGNATURE))
         values = [path for path in self.results() if 'nan' in path.read_text().lower()]
         self.assertEqual(values, [])
+
+    def test_two_at_once_are_refused(self):
+        held = Store(self.work.with_name('held'))
+        held.lock()
+        self.addCleanup(os.close, held.lock_file)
+        refused = run(ROOT / 'Launch/claims', self.archive, '--crate', CRATE, '--work', held.work, code=1).stderr
+        self.assertRegex(refused, r'\ALaunch/claims: another comparison uses [^\n]+\n\Z')
 
     def test_mistakes_are_refused_in_one_line(self):
         for words in (('--budget', '1s'), ('--budget', 'soon'), ('--steps', 4, '--budget', '1h'), ('--models', 'vit'),
