@@ -70,7 +70,8 @@ def parser(description):
         choices=['mean', 'class'],
         default=['mean'],
         help='features of the probe; the first is in the tables')
-    add('--tokens-size', type=count, default=64, help='image size at which ToST and CRATE are compared')
+    add('--tokens-size', type=count,
+        help='image size at which ToST and CRATE are compared (default: twice --image-size)')
     add('--drawings', type=count, default=200, help='images with masks')
     add('--budget', metavar='TIME', help='time for everything, such as 90m or 5h; chooses the steps (default: 6h)')
     add('--steps', type=count, help='pretraining steps, instead of --budget; the other steps are parts of these')
@@ -141,6 +142,7 @@ def checked(options):
         if model in options.models and other not in options.models:
             raise Refused(f'{model} is {other} with other steps; add {other} to --models')
     options.models = [model for model in TITLES if model in options.models]
+    options.tokens_size = options.tokens_size or 2 * options.image_size
     for name in ('image_size', 'tokens_size'):
         if getattr(options, name) % options.patch_size:
             raise Refused(f'--{name.replace("_", "-")} is no multiple of --patch-size; change one of them')
