@@ -2,6 +2,7 @@
 
 Times follow from the rates that crate bench measured: GFLOP an image over GFLOP a second of the same model.
 """
+import math
 from dataclasses import dataclass
 
 from store import Refused
@@ -27,6 +28,13 @@ class Rate:
 
 def share(table, part):
     return max(SMALLEST, round(table * part))
+
+
+def evaluations(passes):
+    """Passes from one evaluation to the next in a run of that many passes over the images, and how many there are in
+    all: before the first step, in between, and after the last one."""
+    every = max(1, round(passes / EVALUATIONS))
+    return every, 2 + math.ceil(passes / every) - 1
 
 
 def passes(percent):

@@ -125,7 +125,7 @@ def seed_items(options, stages, search, costs, steps, seed):
 
     for model in models:
         run = stages.run_of(seed, model)
-        evaluations = 1 + budget.EVALUATIONS
+        _, evaluations = budget.evaluations(trained[model] * options.batch_size / costs.counts['train'])
         add(f'{model}/pretrain',
             'pretraining',
             costs.pretrain(model, trained[model]) + evaluations * costs.evaluate(model),

@@ -98,7 +98,7 @@ class Stages:
     def pretrain(self, seed, model, rate):
         run, steps = self.run_of(seed, model), self.steps_of(model)
         passes = steps * self.options.batch_size / self.plan['counts']['train']
-        every = max(1, round(passes / budget.EVALUATIONS))
+        every, _ = budget.evaluations(passes)
         self.train(f'seed-{seed}/{model}-pretrain', run, self.shapes[model], rate, steps, seed, '--validation',
                    self.data.validation, '--evaluate-every', every, '--measure-images', LAYER_IMAGES)
         return self.trained(run, rate, steps)

@@ -157,6 +157,9 @@ class BudgetTests(unittest.TestCase):
         self.assertEqual(steps['finetune']['1'], 200 * 250 // 32)
         self.assertEqual((steps['table'], steps['time'], steps['search']), (100_000, 50_000, 25_000))
 
+    def test_evaluations(self):
+        self.assertEqual([budget.evaluations(passes) for passes in (0.3, 1.9, 8, 400)], [(1, 2), (1, 3), (2, 5), (100, 5)])
+
     def test_times(self):
         self.assertEqual([budget.parsed(text) for text in ('90s', '1.5m', '6h', '2d')], [90, 90, 21600, 172800])
         for text in ('', '5', 'h', '-1h', '0h', 'nanh', 'infd', '5 weeks'):
