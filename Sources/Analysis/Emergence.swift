@@ -113,14 +113,14 @@ package struct SegmentedPictures: Sendable {
         guard let paths = try? FileManager.default.subpathsOfDirectory(atPath: images) else {
             throw Failure("cannot read the directory \(images)", hint: "give the directory of crate synthesize")
         }
-        let found = paths.sorted().filter { kinds.contains(($0 as NSString).pathExtension.lowercased()) }
+        let found = paths.sorted().filter { kinds.contains($0.nameExtension.lowercased()) }
         let taken = min(count, found.count)
         guard taken > 1 else { throw Failure("\(images) has fewer than two images", hint: "add images") }
         self.images = images
         self.masks = masks
         names = (0..<taken).map { position in
-            let path = found[position * found.count / taken] as NSString
-            return (path.deletingPathExtension, path.pathExtension)
+            let path = found[position * found.count / taken]
+            return (String(path.dropLast(path.nameExtension.count + 1)), path.nameExtension)
         }
     }
 

@@ -107,7 +107,7 @@ package func analyseCheckpoint(
     let isFinite = measurement.encoder.allSatisfy { $0.codingRate != nil && $0.codingRateAfter != nil }
     try loaded.requireFinite("outputs of layers", isFinite)
     measurement.file = loaded.file
-    let directory = (loaded.file as NSString).deletingLastPathComponent
+    let directory = loaded.file.parentPath
     measurement.step = CheckpointStore.step(of: directory)
     return measurement
 }

@@ -31,8 +31,8 @@ extension CheckpointStore {
 
     /// Renames the corrupt checkpoint at `path` so that it is no longer found, and returns the new path.
     package func setAside(_ path: String) -> String {
-        let name = (path as NSString).lastPathComponent
-        let directory = (path as NSString).deletingLastPathComponent
+        let name = path.lastName
+        let directory = path.parentPath
         var aside = "\(directory)/damaged-\(name)"
         var number = 2
         while FileManager.default.fileExists(atPath: aside) {
@@ -44,7 +44,7 @@ extension CheckpointStore {
 
     /// Nil unless the path has the name of a checkpoint.
     package static func step(of path: String) -> Int? {
-        let name = (path as NSString).lastPathComponent
+        let name = path.lastName
         return name.hasPrefix(prefix) ? Int(name.dropFirst(prefix.count)) : nil
     }
 }

@@ -65,7 +65,7 @@ struct ReportCommand: ParsableCommand {
         if samples > 0 { draw(samples, of: directory, report, into: &gallery, world) }
         try world.agree {
             guard let report else { return }
-            let path = output ?? (directory as NSString).appendingPathComponent(RunFile.report.name)
+            let path = output ?? directory.appending(name: RunFile.report.name)
             try report.write(gallery, to: path)
             printLine("\(path) holds the report")
         }

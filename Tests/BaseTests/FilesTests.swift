@@ -273,3 +273,21 @@ import Testing
         }
     }
 }
+
+@Suite struct PathNamesTests {
+    @Test(
+        arguments: [
+            ("", "", ""), ("r", "", "r"), ("r/", "", "r"), ("ab", "", "ab"), ("/", "", "/"), ("/a", "/", "a"),
+            ("//a", "/", "a"), ("a/b", "a", "b"), ("a//b/", "a", "b"), ("/a/b", "/a", "b"), (".", "", "."),
+            ("../x", "..", "x"), ("é/ß", "é", "ß"),
+        ])
+    func pathsAreTakenApart(path: String, parent: String, name: String) {
+        #expect(path.parentPath == parent && path.lastName == name, "\(path)")
+    }
+
+    @Test func namesAreJoinedAndHaveExtensions() {
+        #expect(
+            "a".appending(name: "b") == "a/b" && "a/".appending(name: "b") == "a/b" && "".appending(name: "b") == "b")
+        #expect(["x.png", "d.e/x", ".png", "x.tar.gz", "x."].map(\.nameExtension) == ["png", "", "", "gz", ""])
+    }
+}

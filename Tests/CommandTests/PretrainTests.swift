@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import TestSupport
 import Testing
 
 @Suite(.serialized) struct PretrainTests {
@@ -105,6 +106,34 @@ import Testing
                 let result = try crate(arguments, ranks: ranks)
                 #expect(result.output.replacingOccurrences(of: "\r", with: "") == alone, "\(ranks) ranks")
             }
+        }
+    }
+
+    /// Foundation's functions for paths trap on them.
+    @Test func pathsOfOneLetterAreTaken() throws {
+        try withTemporaryDirectory { path in
+            let shape = "--dim 16 --depth 1 --heads 1 --image-size 32 --patch-size 8 --batch-size 4"
+            let script = """
+                set -e; cd \(path)
+                "$1" synthesize i --images 8 --classes 2 --masks m
+                "$1" shard i s --image-size 32 --patch-size 8
+                "$1" pretrain --data s --validation s --run r --steps 2 \(shape)
+                "$1" pretrain --run r --resume --steps 3
+                "$1" finetune --from r --data s --run t --steps 1 --batch-size 4
+                "$1" checkpoint list r; "$1" verify s; "$1" inspect s
+                "$1" evaluate --checkpoint r --data s
+                "$1" features --checkpoint r --data s --output f
+                "$1" analyze --checkpoint r --data s --json j --csv c
+                "$1" export --checkpoint r --output e; "$1" import e --run n
+                "$1" report r --output h; "$1" report r t --output g
+                "$1" attention --checkpoint r --output a i/class-00/00000.jpg
+                "$1" emergence --checkpoint r --images i --masks m
+                """
+            let result = try RunningCommand(
+                ["bash", "-c", script, "bash", program],
+                environment: ProcessInfo.processInfo.environment.merging(["OMPI_ALLOW_RUN_AS_ROOT": "1"]) { $1 }
+            ).finish()
+            #expect(result.status == 0, "\(result.output.suffix(300)) \(result.errors)")
         }
     }
 }

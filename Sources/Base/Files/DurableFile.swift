@@ -24,7 +24,7 @@ package enum DurableFile {
     package static func removePartials(of prefix: String = "", in directory: String, olderThan seconds: Double) {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
         for name in names where isPartial(name, of: prefix) {
-            let path = (directory as NSString).appendingPathComponent(name)
+            let path = directory.appending(name: name)
             var status = stat()
             guard lstat(path, &status) == 0, Double(time(nil) - status.st_mtim.tv_sec) >= seconds else { continue }
             try? FileManager.default.removeItem(atPath: path)
@@ -80,7 +80,7 @@ package enum DurableFile {
         let old: String
         if crate_exchange_names(source, destination) == 0 {
             old = source
-            try sync((destination as NSString).deletingLastPathComponent)
+            try sync(destination.parentPath)
         } else {
             // A file system without exchange: for a moment the name is free, and both directories are complete.
             old = newPartialPath(of: destination)
@@ -111,7 +111,7 @@ package enum DurableFile {
         guard Foundation.rename(source, destination) == 0 else {
             throw systemFailure("cannot rename \(source) to \(destination)")
         }
-        try sync((destination as NSString).deletingLastPathComponent)
+        try sync(destination.parentPath)
     }
 
     /// Waits until the file or directory at `path` ("" is the current directory) is on the disk.

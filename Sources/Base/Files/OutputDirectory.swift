@@ -31,7 +31,7 @@ package struct OutputDirectory: Sendable {
         }
     }
 
-    package func file(_ name: String) -> String { (path as NSString).appendingPathComponent(name) }
+    package func file(_ name: String) -> String { path.appending(name: name) }
 
     /// Removes the directory if this command created it and it is empty.
     package func remove() {
@@ -40,7 +40,7 @@ package struct OutputDirectory: Sendable {
 
     private static func create(_ path: String) throws -> Bool {
         if mkdir(path, 0o777) == 0 { return true }
-        let parent = (path as NSString).deletingLastPathComponent
+        let parent = path.parentPath
         if errno == ENOENT && !parent.isEmpty && parent != path {
             _ = try create(parent)
             guard mkdir(path, 0o777) == 0 else { throw systemFailure("cannot create \(path)") }
@@ -72,7 +72,7 @@ package func makeDirectory(_ path: String) throws {
         if status.st_mode & S_IFMT == S_IFDIR { return }
         throw Failure("\(path) is not a directory", hint: "choose another name")
     }
-    let parent = (path as NSString).deletingLastPathComponent
+    let parent = path.parentPath
     if !parent.isEmpty && parent != path { try makeDirectory(parent) }
     guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw systemFailure("cannot create the directory \(path)") }
     try DurableFile.sync(parent)

@@ -138,7 +138,7 @@ final class ShardPipeline: @unchecked Sendable {
             return 0
         case .sample(let bytes, let checksum, let statistics):
             if writer == nil {
-                let path = (directory as NSString).appendingPathComponent(ShardPlan.fileName(of: shard))
+                let path = directory.appending(name: ShardPlan.fileName(of: shard))
                 writer = try ShardWriter(path: path, grid: plan.format.grid, capacity: plan.positions(of: shard).count)
             }
             try writer?.append(bytes, checksum: checksum, label: item.label, key: key)

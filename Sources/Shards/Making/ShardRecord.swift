@@ -27,7 +27,7 @@ final class UnfinishedRun: @unchecked Sendable {
     private var lease: Lease?
 
     init(in directory: String) {
-        path = (directory as NSString).appendingPathComponent(UnfinishedRun.name)
+        path = directory.appending(name: UnfinishedRun.name)
     }
 
     deinit {

@@ -82,7 +82,7 @@ struct ShardWriter: ~Copyable {
         let (bytes, checksum) = try Checksum.ofFile(file.partialPath)
         let structure = try ShardStructure(ofShard: file.partialPath, count: count, bytes: bytes, grid: grid)
         let entry = ShardIndex.Shard(
-            file: (file.path as NSString).lastPathComponent, count: count, bytes: bytes, checksum: checksum,
+            file: file.path.lastName, count: count, bytes: bytes, checksum: checksum,
             structure: structure)
         guard expected == nil || entry == expected else {
             throw Failure(

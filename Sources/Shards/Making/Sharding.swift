@@ -173,5 +173,5 @@ package struct Sharding: Sendable {
             skipped: plan.source.items.count - index.total, bytes: index.shards.reduce(0) { $0 + $1.bytes })
     }
 
-    private func path(_ name: String) -> String { (output as NSString).appendingPathComponent(name) }
+    private func path(_ name: String) -> String { output.appending(name: name) }
 }

@@ -45,7 +45,7 @@ extension ShardIndex {
 }
 
 extension ShardIndex.Shard {
-    func path(in directory: String) -> String { (directory as NSString).appendingPathComponent(file) }
+    func path(in directory: String) -> String { directory.appending(name: file) }
 
     /// Throws `Failure` unless the shard's file is in `directory` with its full size.
     func checkFile(directory: String) throws {

@@ -83,7 +83,7 @@ package struct ShardIndex: Codable, Equatable, Sendable {
     ///
     /// Throws `Failure` if it is missing, unreadable, of another version or inconsistent.
     package static func read(directory: String) throws -> ShardIndex {
-        let path = (directory as NSString).appendingPathComponent(fileName)
+        let path = directory.appending(name: fileName)
         let data: Data
         do {
             data = Data(try RegularFile.contents(of: path))
@@ -118,14 +118,14 @@ package struct ShardIndex: Codable, Equatable, Sendable {
     package func write(directory: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let path = (directory as NSString).appendingPathComponent(ShardIndex.fileName)
+        let path = directory.appending(name: ShardIndex.fileName)
         let text = IndexChecksum.added(to: try encoder.encode(self) + [UInt8(ascii: "\n")])
         try DurableFile.write([UInt8](text), to: path)
     }
 
     /// The checksum of the index file, which contains those of all shards. Throws `Failure` if it cannot be read.
     package static func fingerprint(directory: String) throws -> String {
-        let path = (directory as NSString).appendingPathComponent(fileName)
+        let path = directory.appending(name: fileName)
         return String(format: "%08x", Checksum(of: try RegularFile.contents(of: path)).value)
     }
 

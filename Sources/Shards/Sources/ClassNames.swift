@@ -8,10 +8,8 @@ package enum ClassNames {
     ///
     /// Throws `Failure` if it cannot be read, is empty, or has a duplicate.
     package static func read(_ path: String) throws -> [String] {
-        let file = path as NSString
-        let isIndex = file.lastPathComponent == ShardIndex.fileName
-        let names =
-            try isIndex ? ShardIndex.read(directory: file.deletingLastPathComponent).classes : textLines(of: path)
+        let isIndex = path.lastName == ShardIndex.fileName
+        let names = try isIndex ? ShardIndex.read(directory: path.parentPath).classes : textLines(of: path)
         guard !names.isEmpty else { throw Failure("\(path) names no classes", hint: "write one name a line") }
         var seen: Set<ExactName> = []
         for name in names where !seen.insert(ExactName(name)).inserted {

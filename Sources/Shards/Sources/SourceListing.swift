@@ -27,7 +27,7 @@ extension SourceListing {
         } else if let batches = try SourceListing(cifar10: path, selection) {
             self = batches
         } else {
-            let folder = selection.within.map { (path as NSString).appendingPathComponent($0) } ?? path
+            let folder = selection.within.map { path.appending(name: $0) } ?? path
             self = try SourceListing(folder: folder)
         }
         guard selection.labels == nil || kind == .imagenetValidation else {

@@ -46,7 +46,7 @@ struct RunLog {
     init(path: String) throws {
         file = try AppendingFile(path)
         encoder.outputFormatting = [.sortedKeys]
-        try DurableFile.sync((path as NSString).deletingLastPathComponent)
+        try DurableFile.sync(path.parentPath)
     }
 
     /// Waits until all lines are on the disk, on any thread.
