@@ -112,15 +112,53 @@ import Testing
     }
 }
 
+/// An autoencoder of `architecture`, whose ViT has a decoder of another width.
+private func autoencoder(_ architecture: Architecture) throws -> Model {
+    try Model(
+        ModelConfiguration(
+            architecture, imageSize: 24, patchSize: 8, dim: 20, depth: 2, heads: 5,
+            decoder: architecture == .vit ? DecoderExtents(dim: 12, heads: 2) : nil, normalisesTargets: true))
+}
+
 @Suite struct ReplicaTests {
+    /// Threads are at different layers at the same time; what one writes must not be what another reads.
+    @Test(arguments: Architecture.allCases, Precision.allCases)
+    func bitsDoNotDependOnThreads(_ architecture: Architecture, _ precision: Precision) throws {
+        let model = try autoencoder(architecture)
+        let patches = (0..<4 * 9 * 192).map { sin(Float($0)) }
+        let mask: [UInt8] = (0..<36).map { $0 % 9 < 6 ? 1 : 0 }
+
+        func gradients(in replica: borrowing Replica) -> [Float] {
+            replica.clearGradients()
+            patches.withUnsafeBufferPointer { patches in
+                mask.withUnsafeBufferPointer { mask in
+                    let batch = PatchBatch(patches: patches.baseAddress!, mask: mask.baseAddress!, images: 4)
+                    replica.forward(batch)
+                    replica.loss(batch, gradientScale: 0.1)
+                    replica.completeBackward(batch)
+                }
+            }
+            return Array(replica.gradients.elements)
+        }
+
+        var expected: [Float] = []
+        for threads in 1...5 {
+            let replica = try Replica(
+                model, images: 4, visible: 3, precision: precision, team: ThreadTeam(count: threads), isTrained: true)
+            replica.initialise(seed: 1)
+            for _ in 0..<20 {
+                let found = gradients(in: replica)
+                if expected.isEmpty { expected = found }
+                try #require(found == expected, "\(threads) threads")
+            }
+        }
+    }
+
     /// After a full batch, with another number of visible patches, a smaller batch gives the same result as alone: no state is left from
     /// the earlier pass.
     @Test(arguments: Architecture.allCases, Precision.allCases)
     func passesAreIndependent(_ architecture: Architecture, _ precision: Precision) throws {
-        let configuration = try ModelConfiguration(
-            architecture, imageSize: 24, patchSize: 8, dim: 20, depth: 2, heads: 5,
-            decoder: architecture == .vit ? DecoderExtents(dim: 12, heads: 2) : nil, normalisesTargets: true)
-        let model = try Model(configuration)
+        let model = try autoencoder(architecture)
         let patches = (0..<4 * 9 * 192).map { sin(Float($0)) }
 
         func replica(images: Int) throws -> Replica {
