@@ -83,7 +83,8 @@ private func requireRoom(
 ) throws {
     let largest = reader.tensors.values.reduce(0) { max($0, $1.count) }
     let (blocks, patch) = (model.depth + model.decoderDepth, model.patchSize * model.patchSize)
-    guard blocks <= reader.tensors.count, model.dim * max(patch, classes) <= largest else {
+    let widest = max(model.dim * max(patch, classes), model.decoder.dim * patch)
+    guard blocks <= reader.tensors.count, widest <= largest else {
         throw Failure(
             "\(reader.path) describes a model of width \(model.dim) and \(blocks) blocks, which its tensors cannot be",
             hint: "give a file that crate wrote")

@@ -27,10 +27,16 @@ import Testing
 enum CheckpointFuzz {
     static func run(iterations: Int) throws {
         try limitFuzzing(memory: 1 << 30)
+        for architecture in [Architecture.crate, .vit] { try run(architecture, iterations: iterations / 2) }
+    }
+
+    private static func run(_ architecture: Architecture, iterations: Int) throws {
         try withTemporaryDirectory { run in
             let store = CheckpointStore(run: run)
             let model = try Model(
-                ModelConfiguration(imageSize: 16, patchSize: 8, dim: 8, depth: 1, heads: 2, normalisesTargets: true))
+                ModelConfiguration(
+                    architecture, imageSize: 16, patchSize: 8, dim: 8, depth: 1, heads: 2,
+                    decoder: DecoderExtents(dim: architecture == .vit ? 12 : 8, heads: 2), normalisesTargets: true))
             let values = try OwnedBuffer<Float>(count: model.layout.bufferCount)
             let path = try store.save(
                 values.pointer, of: StoredModel(model, maskRatio: 0.75, normalisation: .imageNet), step: 3, samples: 24
@@ -75,7 +81,7 @@ enum CheckpointFuzz {
                     attempt("settings") { _ = try RunSettings.read(run: run) }
                 }
             }
-            print("hostile files of checkpoints: \(refused) refused, \(harmless) harmless")
+            print("hostile files of checkpoints of \(architecture): \(refused) refused, \(harmless) harmless")
         }
     }
 
