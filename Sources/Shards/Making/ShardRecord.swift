@@ -30,8 +30,12 @@ final class UnfinishedRun: @unchecked Sendable {
         path = directory.appending(name: UnfinishedRun.name)
     }
 
-    deinit {
+    deinit { leave() }
+
+    /// Gives the lock up. Threads that end may keep this object for a moment longer than the job lasts.
+    func leave() {
         if lock >= 0 { closeLocked(lock) }
+        (lock, lease) = (-1, nil)
     }
 
     /// Whether the entries `entries` are those of a shard directory in which a run was begun.

@@ -43,6 +43,7 @@ package struct Sharding: Sendable {
         source: ShardSource, output: String, options: ShardingOptions, progress: (ShardingProgress) -> Void = { _ in }
     ) throws -> Summary {
         let job = try Sharding(source: source, output: output, options: options)
+        defer { job.unfinished.leave() }
         if try job.begin() { try job.makeShards(progress: progress) }
         return try job.conclude()
     }
