@@ -1,4 +1,4 @@
-"""The architectures beside CRATE in PyTorch, for the files written by `crate export`: ViT, CRATE-alpha and ToST.
+"""The architectures beside CRATE in PyTorch, for the files written by `crate export`: ViT, CRATE-alpha and ToST; and what CRATE shares.
 
 `crate_checkpoint.load` chooses among them.
 
@@ -155,7 +155,7 @@ class Decompression(nn.Module):
 
 
 class Normed(nn.Module):
-    def __init__(self, dim, fn, epsilon):
+    def __init__(self, dim, fn, epsilon=1e-5):
         super().__init__()
         self.norm, self.fn = nn.LayerNorm(dim, eps=epsilon), fn
 
@@ -170,7 +170,7 @@ def alpha_layers(dim, heads, sparsity):
 
 def tost_layers(dim, heads, sparsity):
     """h = z + TSSA(LN z), z' = ISTA(LN h)."""
-    return nn.ModuleList([Normed(dim, TokenStatistics(dim, heads), 1e-5), Normed(dim, Ista(dim, sparsity), 1e-5)])
+    return nn.ModuleList([Normed(dim, TokenStatistics(dim, heads)), Normed(dim, Ista(dim, sparsity))])
 
 
 def run(architecture, layers, z):
@@ -195,7 +195,7 @@ class WhiteBoxBlock(nn.Module):
         self.architecture, self.is_reversed = architecture, is_reversed
         attention, coding = (alpha_layers if architecture == 'crate-alpha' else tost_layers)(dim, heads, sparsity)
         if is_reversed and architecture == 'tost':
-            coding = Normed(dim, Decompression(dim), 1e-5)
+            coding = Normed(dim, Decompression(dim))
         self.layers = nn.ModuleList([nn.ModuleList([coding, attention] if is_reversed else [attention, coding])])
 
     def forward(self, z):
@@ -307,10 +307,11 @@ class CrateAlpha(nn.Module):
         return self.mlp_head(pooled(z, self.pooling))
 
 
-class TostClassifier(nn.Module):
-    """Images (N, 3, S, S) to logits (N, K): the supervised CRATE with attention from token statistics."""
+class NormalisedClassifier(nn.Module):
+    """Images (N, 3, S, S) to logits (N, K): norms around the embedding, a learned position table, and blocks h = z + attention(LN z),
+    z' = ISTA(LN h), whose two layers `make_layers` returns."""
 
-    def __init__(self, architecture, image_size, patch, dim, depth, heads, sparsity=0.1, classes=1000, pooling='class'):
+    def __init__(self, make_layers, image_size, patch, dim, depth, classes, pooling):
         super().__init__()
         self.patch, self.pooling, values = patch, pooling, 3 * patch * patch
         self.to_patch_embedding = nn.Sequential(
@@ -318,13 +319,21 @@ class TostClassifier(nn.Module):
         self.pos_embedding = nn.Parameter(torch.randn(1, (image_size // patch) ** 2 + 1, dim))
         self.cls_token = token(dim, 1)
         self.transformer = nn.Module()
-        self.transformer.layers = nn.ModuleList(tost_layers(dim, heads, sparsity) for _ in range(depth))
+        self.transformer.layers = nn.ModuleList(make_layers() for _ in range(depth))
         self.mlp_head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, classes))
 
     def forward(self, images):
         patches = F.unfold(images, self.patch, stride=self.patch).transpose(1, 2)  # (N, L, V), channels first
-        z = self.to_patch_embedding(patches.unflatten(2, (3, -1)).transpose(2, 3).flatten(2))
+        patches = patches.unflatten(2, (3, -1)).transpose(2, 3).flatten(2)  # values in (row, column, channel) order
+        z = self.to_patch_embedding(patches)
         z = torch.cat([self.cls_token.expand(len(z), -1, -1), z], 1) + self.pos_embedding
-        for layers in self.transformer.layers:
-            z = run('tost', layers, z)
+        for attention, ista in self.transformer.layers:
+            z = ista(z + attention(z))
         return self.mlp_head(pooled(z, self.pooling))
+
+
+class TostClassifier(NormalisedClassifier):
+    """The supervised CRATE with attention from token statistics."""
+
+    def __init__(self, architecture, image_size, patch, dim, depth, heads, sparsity=0.1, classes=1000, pooling='class'):
+        super().__init__(lambda: tost_layers(dim, heads, sparsity), image_size, patch, dim, depth, classes, pooling)

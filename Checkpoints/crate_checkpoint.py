@@ -13,14 +13,12 @@ import warnings
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 import crate_architectures
-
-STEP = 0.1  # ISTA step size, the same for all published weights
+from crate_architectures import Decompression, Ista, NormalisedClassifier, Normed, PatchEmbed, pooled, table
 
 
 class SubspaceAttention(nn.Module):
@@ -36,39 +34,6 @@ class SubspaceAttention(nn.Module):
         u = self.qkv(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         scores = u @ u.mT / u.shape[-1] ** 0.5
         return self.to_out((scores.softmax(-1) @ u).transpose(1, 2).flatten(2))
-
-
-class Ista(nn.Module):
-    """relu(x + eta (x - x W^T) W - eta lambda)"""
-
-    def __init__(self, dim, sparsity):
-        super().__init__()
-        self.weight, self.sparsity = nn.Parameter(torch.empty(dim, dim)), sparsity
-        nn.init.kaiming_uniform_(self.weight)
-
-    def forward(self, x):
-        return F.relu(x + STEP * ((x - x @ self.weight.T) @ self.weight) - STEP * self.sparsity)
-
-
-class Decompression(nn.Module):
-    """x W^T"""
-
-    def __init__(self, dim):
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(dim, dim))
-        nn.init.kaiming_uniform_(self.weight)
-
-    def forward(self, x):
-        return x @ self.weight.T
-
-
-class Normed(nn.Module):
-    def __init__(self, dim, fn):
-        super().__init__()
-        self.norm, self.fn = nn.LayerNorm(dim), fn
-
-    def forward(self, x):
-        return self.fn(self.norm(x))
 
 
 class Block(nn.Module):
@@ -96,20 +61,6 @@ class DecoderBlock(Block):
         decompression, attention = self.layers[0]
         h = decompression(z)
         return h - attention(h)
-
-
-class PatchEmbed(nn.Module):
-    def __init__(self, patch, dim):
-        super().__init__()
-        self.proj = nn.Conv2d(3, dim, patch, patch)
-
-    def forward(self, images):
-        return self.proj(images).flatten(2).transpose(1, 2)
-
-
-def table(grid, dim):
-    """A placeholder for the position table, which is loaded from the file. (1, T, D)"""
-    return nn.Parameter(torch.zeros(1, grid * grid + 1, dim), requires_grad=False)
 
 
 class CrateEncoder(nn.Module):
@@ -156,11 +107,6 @@ class CrateMAE(CrateEncoder):
         return self.decoder_pred(self.decoder_norm(z))[:, 1:]
 
 
-def pooled(z, pooling):
-    """The class token, or the mean over the patches. (N, T, D) -> (N, D)"""
-    return z[:, 0] if pooling == 'class' else z[:, 1:].mean(1)
-
-
 class EncoderUnderHead(CrateEncoder):
     """Images (N, 3, S, S) to logits (N, K), with the encoder of a CRATE-MAE."""
 
@@ -177,31 +123,14 @@ class EncoderUnderHead(CrateEncoder):
         return self.head(self.fc_norm(z) if self.pooling == 'mean' else z)
 
 
-class CrateClassifier(nn.Module):
-    """Images (N, 3, S, S) to logits (N, K): the supervised CRATE, with norms around its embedding and a learned position table."""
+class CrateClassifier(NormalisedClassifier):
+    """The supervised CRATE."""
 
     def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.1, classes=1000,
                  pooling='class'):
-        super().__init__()
-        self.patch, self.pooling, values = patch, pooling, 3 * patch * patch
-        self.to_patch_embedding = nn.Sequential(
-            nn.Identity(), nn.LayerNorm(values), nn.Linear(values, dim), nn.LayerNorm(dim))
-        self.pos_embedding = nn.Parameter(torch.randn(1, (image_size // patch) ** 2 + 1, dim))
-        self.cls_token = nn.Parameter(torch.randn(1, 1, dim))
-        self.transformer = nn.Module()
-        self.transformer.layers = nn.ModuleList(
-            nn.ModuleList([Normed(dim, SubspaceAttention(dim, heads)), Normed(dim, Ista(dim, sparsity))])
-            for _ in range(depth))
-        self.mlp_head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, classes))
-
-    def forward(self, images):
-        patches = F.unfold(images, self.patch, stride=self.patch).transpose(1, 2)  # (N, L, V), channels first
-        patches = patches.unflatten(2, (3, -1)).transpose(2, 3).flatten(2)  # values in (row, column, channel) order
-        z = self.to_patch_embedding(patches)
-        z = torch.cat([self.cls_token.expand(len(z), -1, -1), z], 1) + self.pos_embedding
-        for attention, ista in self.transformer.layers:
-            z = ista(z + attention(z))
-        return self.mlp_head(pooled(z, self.pooling))
+        super().__init__(
+            lambda: nn.ModuleList([Normed(dim, SubspaceAttention(dim, heads)), Normed(dim, Ista(dim, sparsity))]),
+            image_size, patch, dim, depth, classes, pooling)
 
 
 def metadata(path):

@@ -5,12 +5,6 @@ import Testing
 @Suite struct ArchitectureTests {
     static let architectures = ["crate", "crate-alpha", "tost", "vit"]
 
-    private func succeed(_ arguments: [String], ranks: Int? = nil) throws -> String {
-        let result = try crate(arguments, ranks: ranks)
-        try #require(result.status == 0, "\(arguments.joined(separator: " ")): \(result.errors)")
-        return result.output
-    }
-
     private func pretrain(_ path: String, _ run: String, _ architecture: String, _ more: [String]) -> [String] {
         let decoder =
             architecture == "vit" ? ["--decoder-dim", "32", "--decoder-depth", "1", "--decoder-heads", "2"] : []

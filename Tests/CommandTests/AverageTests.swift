@@ -4,18 +4,6 @@ import Testing
 
 /// The moving average of the weights that `--ema` keeps.
 @Suite(.serialized) struct AverageTests {
-    private func succeed(_ arguments: [String], ranks: Int? = nil) throws -> String {
-        let result = try crate(arguments, ranks: ranks)
-        try #require(result.status == 0, "\(result.errors)")
-        return result.output
-    }
-
-    private func refuse(_ text: String, _ arguments: [String]) throws {
-        let result = try crate(arguments, ranks: 2, seconds: 20)
-        #expect(result.status == 1 && result.failureLines.count == 1, "\(result.errors)")
-        #expect(result.failureLines.first?.contains(text) == true, "\(result.errors)")
-    }
-
     private func checkpoint(_ run: String, step: Int) -> String {
         String(format: "%@/checkpoints/step-%010d", run, step)
     }

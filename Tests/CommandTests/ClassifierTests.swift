@@ -19,19 +19,6 @@ private func finetuneArguments(_ path: String, from: String, run: String, _ more
 }
 
 @Suite(.serialized) struct ClassifierTests {
-    private func succeed(_ arguments: [String], ranks: Int? = nil) throws -> String {
-        let result = try crate(arguments, ranks: ranks)
-        try #require(result.status == 0, "\(result.errors)")
-        return result.output
-    }
-
-    private func refuse(_ text: String, _ arguments: [String]) throws {
-        let result = try crate(arguments, ranks: 2, seconds: 20)
-        #expect(result.status == 1, "exit code \(result.status)")
-        #expect(result.failureLines.count == 1, "\(result.errors)")
-        #expect(result.failureLines.first?.contains(text) == true, "\(result.errors)")
-    }
-
     @Test(arguments: [["--optimizer", "lion"], ["--optimizer", "adamw", "--precision", "bf16"]])
     func resultsDoNotDependOnTheNumberOfRanks(kind: [String]) throws {
         try withShards { path in

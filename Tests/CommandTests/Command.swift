@@ -32,6 +32,21 @@ func crate(
     ).finish()
 }
 
+/// The output of `crate`, which must succeed.
+@discardableResult
+func succeed(_ arguments: [String], ranks: Int? = nil) throws -> String {
+    let result = try crate(arguments, ranks: ranks)
+    try #require(result.status == 0, "\(arguments.joined(separator: " ")): \(result.errors)")
+    return result.output
+}
+
+/// Expects two ranks of `crate` to fail with exit code 1 and a single line that contains `text`.
+func refuse(_ text: String, _ arguments: [String]) throws {
+    let result = try crate(arguments, ranks: 2, seconds: 20)
+    #expect(result.status == 1 && result.failureLines.count == 1, "\(result.status): \(result.errors)")
+    #expect(result.failureLines.first?.contains(text) == true, "\(result.errors)")
+}
+
 /// Runs a command found in PATH.
 func run(_ arguments: [String], environment: [String: String]? = nil) throws -> CommandResult {
     try RunningCommand(arguments, environment: environment).finish()

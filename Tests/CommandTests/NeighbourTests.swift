@@ -6,18 +6,6 @@ import Testing
 @Suite(.serialized) struct NeighbourTests {
     private let key = "validation_neighbours"
 
-    private func succeed(_ arguments: [String], ranks: Int? = nil) throws -> String {
-        let result = try crate(arguments, ranks: ranks)
-        try #require(result.status == 0, "\(result.errors)")
-        return result.output
-    }
-
-    private func refuse(_ text: String, _ arguments: [String]) throws {
-        let result = try crate(arguments, ranks: 2, seconds: 20)
-        #expect(result.status == 1 && result.failureLines.count == 1, "\(result.errors)")
-        #expect(result.failureLines.first?.contains(text) == true, "\(result.errors)")
-    }
-
     /// The accuracy that `crate probe` finds for the run's newest checkpoint.
     private func probed(_ run: String, _ path: String) throws -> Double {
         let text = try succeed([

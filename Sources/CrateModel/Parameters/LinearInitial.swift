@@ -1,5 +1,3 @@
-import Foundation
-
 /// How weight and bias of a product are drawn, (outputs, inputs) and (outputs).
 enum LinearInitial {
     /// Xavier uniform, bound sqrt(6 / (outputs + inputs)); zero biases.
