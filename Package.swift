@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+import Foundation
 import PackageDescription
 
 // The processor to compile for. `native` lets Swift emit the widest vectors of the building machine;
@@ -10,9 +11,29 @@ let swiftSettings: [SwiftSetting] = [
     .unsafeFlags(["-Xcc", "-march=\(processor)"]),
 ]
 
-func systemLibrary(_ name: String, pkgConfig: String, debian: String) -> Target {
+func systemLibrary(_ name: String, pkgConfig: String? = nil, debian: String) -> Target {
     .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([debian])])
 }
+
+/// Whether a header of the system declares `function`. SwiftPM remembers the answer until Launch/setup makes it forget it.
+func isDeclared(_ function: String, in header: String) -> Bool {
+    let parts = ((try? FileManager.default.contentsOfDirectory(atPath: "/usr/include")) ?? []).filter {
+        $0.hasSuffix("-linux-gnu")
+    }
+    return (["/usr/local/include", "/usr/include"] + parts.map { "/usr/include/" + $0 }).contains {
+        (try? String(contentsOfFile: "\($0)/\(header)", encoding: .utf8))?.contains(function) == true
+    }
+}
+
+// Without one of these libraries the program is built without its format (`#if canImport(CWebP)`).
+let formatLibraries = [
+    isDeclared("WebPDemuxGetFrame", in: "webp/demux.h")
+        ? systemLibrary("CWebP", pkgConfig: "libwebp", debian: "libwebp-dev") : nil,
+    isDeclared("DGifGetImageDesc", in: "gif_lib.h") ? systemLibrary("CGIF", debian: "libgif-dev") : nil,
+    // Older versions than 4.5 have neither handlers nor limits of a single file.
+    isDeclared("TIFFClientOpenExt", in: "tiffio.h")
+        ? systemLibrary("CTIFF", pkgConfig: "libtiff-4", debian: "libtiff-dev") : nil,
+].compactMap(\.self)
 
 func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
     .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
@@ -31,7 +52,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
-    targets: [
+    targets: formatLibraries + [
         systemLibrary("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
         systemLibrary("COpenMPI", pkgConfig: "ompi-c", debian: "libopenmpi-dev"),
         systemLibrary("CHDF5", pkgConfig: "hdf5", debian: "libhdf5-dev"),
@@ -51,7 +72,7 @@ let package = Package(
         library("Kernels", ["Base", "COpenBLAS", "CKernels"]),
         library("CrateModel", ["Base", "Kernels"]),
         library("Optimizers", ["Base", "Kernels", "CrateModel"]),
-        library("Images", ["Base", "Kernels", "CTurboJPEG", "CPNG"]),
+        library("Images", ["Base", "Kernels", "CTurboJPEG", "CPNG"] + formatLibraries.map { .target(name: $0.name) }),
         library("HDF5", ["Base", "CHDF5"]),
         library("Shards", ["Base", "Kernels", "Images", "HDF5", "CArchive"]),
         library("Loader", ["Base", "Kernels", "Images", "Shards"]),
