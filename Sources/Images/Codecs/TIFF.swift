@@ -53,7 +53,7 @@ import Base
         _ tiff: OpaquePointer, _ layout: TIFFLayout, into values: UnsafeMutableBufferPointer<UInt8>
     ) throws -> Bool {
         let (partWidth, partHeight) = layout.tile ?? (layout.width, 1)
-        let partBytes = layout.tile == nil ? TIFFScanlineSize(tiff) : TIFFTileSize(tiff)
+        let partBytes = Int(layout.tile == nil ? TIFFScanlineSize(tiff) : TIFFTileSize(tiff))
         guard partBytes >= layout.rowBytes(partWidth) * partHeight else {
             throw undecodable("the TIFF data are corrupt")
         }

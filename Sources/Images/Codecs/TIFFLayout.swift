@@ -33,8 +33,9 @@ import Base
             orientation = tag(TIFFTAG_ORIENTATION)
             bits = tag(TIFFTAG_BITSPERSAMPLE)
             samples = tag(TIFFTAG_SAMPLESPERPIXEL)
-            isPlanar = tag(TIFFTAG_PLANARCONFIG) == Int(PLANARCONFIG_SEPARATE)
-            isJPEG = tag(TIFFTAG_COMPRESSION) == Int(COMPRESSION_JPEG)
+            let isPlanar = tag(TIFFTAG_PLANARCONFIG) == Int(PLANARCONFIG_SEPARATE)
+            let isJPEG = tag(TIFFTAG_COMPRESSION) == Int(COMPRESSION_JPEG)
+            (self.isPlanar, self.isJPEG) = (isPlanar, isJPEG)
             try Self.requireKnown(compression: tag(TIFFTAG_COMPRESSION), format: tag(TIFFTAG_SAMPLEFORMAT))
             colours = try Self.colours(
                 photometric: Int32(tag(TIFFTAG_PHOTOMETRIC)), bits: bits, samples: samples,
