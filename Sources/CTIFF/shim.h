@@ -6,11 +6,12 @@
 #include <string.h>
 #include <tiffio.h>
 
-/// A file in memory, and the first problem that libtiff reported of it.
+/// A file in memory, the first problem that libtiff reported of it, and whether its data end early, which is only a warning to libtiff.
 struct crate_tiff_file {
     const uint8_t *bytes;
     uint64_t count, position;
     char problem[200];
+    int ends_early;
 };
 
 static inline tmsize_t crate_tiff_read(thandle_t handle, void *target, tmsize_t count) {
@@ -57,7 +58,11 @@ static inline int crate_tiff_error(TIFF *tiff, void *data, const char *module, c
 }
 
 static inline int crate_tiff_warning(TIFF *tiff, void *data, const char *module, const char *format, va_list values) {
-    (void)tiff, (void)data, (void)module, (void)format, (void)values;
+    (void)tiff, (void)module;
+    char text[64];
+    vsnprintf(text, sizeof text, format, values);
+    // Of JPEG and of fax.
+    if (!strncmp(text, "Premature end", 13) || !strncmp(text, "Premature EOF", 13)) ((struct crate_tiff_file *)data)->ends_early = 1;
     return 1;
 }
 

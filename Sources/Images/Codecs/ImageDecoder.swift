@@ -24,8 +24,7 @@ package enum ImageDecoder {
         reserve: (ImageHeader) throws -> Void = { try requireMemory($0) }
     ) throws -> Image {
         guard let kind = ImageKind(of: bytes) else {
-            let kinds = ImageKind.allCases.map(\.rawValue).joined(separator: ", ")
-            throw undecodable(bytes.isEmpty ? "the file is empty" : "not an image of a known kind (\(kinds))")
+            throw undecodable(bytes.isEmpty ? "the file is empty" : "not an image of a known kind")
         }
         return try bytes.withUnsafeBytes { bytes in
             switch kind {

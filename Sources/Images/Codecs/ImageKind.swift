@@ -52,11 +52,13 @@ package enum ImageKind: String, CaseIterable, Sendable {
         }
     }
 
-    /// The libraries that this program was built with, with their versions, and those that it was built without.
+    /// The kinds that this program was built without.
+    package static var missing: [Self] { allCases.filter { $0.library != nil && $0.libraryVersion == nil } }
+
+    /// The libraries that the program can be built without, with their versions.
     package static var libraries: String {
-        allCases.compactMap { kind in
-            kind.library.map { "\($0) \(kind.libraryVersion ?? "missing (no \(kind.rawValue))")" }
-        }.joined(separator: ", ")
+        allCases.compactMap { kind in kind.library.map { "\($0) \(kind.libraryVersion ?? "missing")" } }
+            .joined(separator: ", ")
     }
 
     /// The failure of an image of this kind in a program without its library.

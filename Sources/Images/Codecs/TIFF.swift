@@ -36,6 +36,7 @@ import Base
                     try layout.colours == .converted
                     ? convertTIFF(tiff, layout, into: values) : readTIFF(tiff, layout, into: values)
                 guard isComplete else { throw tiffFailure(file) }
+                guard file.pointee.ends_early == 0 else { throw ImageBytes.endsEarly }
                 layout.convert(values, palette: palette)
                 initialised = 3 * layout.pixelCount
             }
