@@ -24,7 +24,8 @@ import Base
             // A code of 12 bits stands for at most 4,096 pixels.
             _ = try Image.pixelCount(
                 width: frameWidth, height: frameHeight, byteCount: bytes.count, pixelsPerByte: 4096, limit: pixelLimit)
-            try reserve(ImageHeader(width: width, height: height, decodingBytes: 3 * count + width + 1 << 20))
+            try reserve(
+                ImageHeader(width: width, height: height, decodingBytes: 3 * count + width + 32 * height + 1 << 20))
             let colours = gifColours(frame.ColorMap ?? gif.pointee.SColorMap)
             let pixels = try [UInt8](unsafeUninitializedCapacity: 3 * count) { values, initialised in
                 if frameWidth * frameHeight < count {
