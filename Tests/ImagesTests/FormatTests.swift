@@ -67,16 +67,16 @@ struct FormatTests {
         }
     }
 
-    /// The beginning of a file is refused, unless only a marker of its end is missing.
+    /// The beginning of a file is refused, unless only a marker of its end is missing. The last number of a text may be cut unnoticed.
     @Test func noBeginningOfAFileIsAnotherImage() throws {
-        for (name, whole) in try formatFiles() {
+        for (name, whole) in try formatFiles() where !name.hasPrefix("text") {
             let image = try ImageDecoder.decode(whole)
             let accepted = (0..<whole.count).filter { count in
                 guard let other = try? ImageDecoder.decode(Array(whole[..<count])) else { return false }
                 #expect(other == image, "\(name): \(count) of \(whole.count) bytes")
                 return true
             }
-            #expect(accepted.allSatisfy { $0 >= whole.count - 400 }, "\(name): \(accepted) of \(whole.count) bytes")
+            #expect(accepted.allSatisfy { $0 >= whole.count - 16 }, "\(name): \(accepted) of \(whole.count) bytes")
         }
     }
 
