@@ -1,4 +1,4 @@
-/// Turns pixels of `size` bytes each as a TIFF's orientation says, from 1 (as they are) to 8.
+/// `image` turned and mirrored as the orientation of a TIFF says, from 1 (as it is) to 8.
 func oriented(_ image: Image, _ orientation: Int) throws -> Image {
     guard (2...8).contains(orientation) else { return image }
     let (width, height) = orientation >= 5 ? (image.height, image.width) : (image.width, image.height)

@@ -3,10 +3,11 @@ import Base
 #if canImport(CTIFF)
     import CTIFF
 
-    /// From a text of several lines, of which the first ends with it.
-    let tiffVersion: String? = String(cString: TIFFGetVersion()).split(separator: "\n").first?.split(separator: " ")
-        .last
-        .map(String.init)
+    let tiffVersion: String? = {
+        // The first line ends with it.
+        let line = String(cString: TIFFGetVersion()).prefix { $0 != "\n" }
+        return line.split(separator: " ").last.map(String.init)
+    }()
 
     /// Decodes the first image of a TIFF, turned as its orientation says, as Pillow turns it.
     ///
@@ -46,7 +47,7 @@ import Base
 
     private func tiffFailure(_ file: UnsafePointer<crate_tiff_file>) -> Failure {
         let text = withUnsafeBytes(of: file.pointee.problem) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        return undecodable(text.isEmpty ? "the TIFF data are corrupt" : "TIFF: \(text)")
+        return undecodable(text.isEmpty ? "the TIFF data are corrupt" : "TIFF: \(text.printable)")
     }
 
     /// Reads the samples that are kept, in 8 bits each, pixel by pixel. Returns whether all could be read.
