@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+import Foundation
 import PackageDescription
 
 // The processor to compile for. `native` lets Swift emit the widest vectors of the building machine;
@@ -10,7 +11,7 @@ let swiftSettings: [SwiftSetting] = [
     .unsafeFlags(["-Xcc", "-march=\(processor)"]),
 ]
 
-func systemLibrary(_ name: String, pkgConfig: String, debian: String) -> Target {
+func systemLibrary(_ name: String, pkgConfig: String? = nil, debian: String) -> Target {
     .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([debian])])
 }
 
@@ -39,6 +40,9 @@ let package = Package(
         systemLibrary("CPNG", pkgConfig: "libpng", debian: "libpng-dev"),
         systemLibrary("CZlib", pkgConfig: "zlib", debian: "zlib1g-dev"),
         systemLibrary("CArchive", pkgConfig: "libarchive", debian: "libarchive-dev"),
+        systemLibrary("CWebP", pkgConfig: "libwebp", debian: "libwebp-dev"),
+        systemLibrary("CGIF", debian: "libgif-dev"),
+        systemLibrary("CTIFF", pkgConfig: "libtiff-4", debian: "libtiff-dev"),
         .systemLibrary(name: "CSystem"),
         // Compiled for the processor as Swift code is, and without any code; all other C targets are compiled for any processor.
         .target(
@@ -51,7 +55,7 @@ let package = Package(
         library("Kernels", ["Base", "COpenBLAS", "CKernels"]),
         library("CrateModel", ["Base", "Kernels"]),
         library("Optimizers", ["Base", "Kernels", "CrateModel"]),
-        library("Images", ["Base", "Kernels", "CTurboJPEG", "CPNG"]),
+        library("Images", ["Base", "Kernels", "CTurboJPEG", "CPNG", "CWebP", "CGIF", "CTIFF"]),
         library("HDF5", ["Base", "CHDF5"]),
         library("Shards", ["Base", "Kernels", "Images", "HDF5", "CArchive"]),
         library("Loader", ["Base", "Kernels", "Images", "Shards"]),
@@ -126,6 +130,30 @@ let package = Package(
             ["CBuildFacts", "CProcessor", "TestSupport", "Base", "Kernels", "Images", "Shards", "Loader"]),
     ]
 )
+
+/// Whether a header of the system declares `function`. SwiftPM remembers the answer; Launch/setup makes it forget.
+func isDeclared(_ function: String, in header: String) -> Bool {
+    let triples = (try? FileManager.default.contentsOfDirectory(atPath: "/usr/include")) ?? []
+    let places = ["/usr/local/include", "/usr/include"] + triples.map { "/usr/include/\($0)" }
+    return places.contains {
+        (try? String(contentsOfFile: "\($0)/\(header)", encoding: .utf8))?.contains(function) == true
+    }
+}
+
+// Without one of these libraries the program is built without its format, by `#if canImport(CWebP)`. Only since version 4.5 libtiff
+// has limits and error handlers for each file.
+let missing = [
+    isDeclared("WebPDemuxGetFrame", in: "webp/demux.h") ? nil : "CWebP",
+    isDeclared("DGifGetImageDesc", in: "gif_lib.h") ? nil : "CGIF",
+    isDeclared("TIFFClientOpenExt", in: "tiffio.h") ? nil : "CTIFF",
+].compactMap(\.self)
+package.targets.removeAll { missing.contains($0.name) }
+for target in package.targets {
+    target.dependencies.removeAll {
+        guard case .byNameItem(let name, _) = $0 else { return false }
+        return missing.contains(name)
+    }
+}
 
 // What needs neither mpirun nor the program, for Launch/sanitize and Tests/Emulation.
 if Context.environment["CRATE_WITHOUT_PROGRAM"] != nil {

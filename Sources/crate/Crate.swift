@@ -3,6 +3,7 @@ import Base
 import Collectives
 import Foundation
 import HDF5
+import Images
 import Kernels
 
 @main
@@ -79,7 +80,7 @@ struct Crate: ParsableCommand {
             crate \(programVersion)
             built with Swift \(BuildFacts.swift) for \(BuildFacts.processor) (\(sets.isEmpty ? "no wide vectors" : sets))
             kernels for \(products.kernels), OpenBLAS \(products.openBLAS) (\(products.openBLASKernel)), \
-            \(World.mpiVersion), HDF5 \(hdf5Version())
+            \(World.mpiVersion), HDF5 \(hdf5Version()), \(ImageKind.libraries)
             """
     }
 

@@ -16,7 +16,7 @@ struct DrawnPictures {
 
 /// Input images, and where pictures go.
 struct PictureOptions: ParsableArguments {
-    @Argument(help: "JPEG or PNG files.")
+    @Argument(help: "Image files (JPEG, PNG, WebP, GIF, TIFF, BMP, PNM).")
     var images: [String]
     @Option(help: ArgumentHelp("A run, one of its checkpoints, or an export.", valueName: "path"))
     var checkpoint: String

@@ -20,7 +20,7 @@ struct ReconstructCommand: ParsableCommand {
                 --data shards/val --samples 16
             """)
 
-    @Argument(help: "JPEG or PNG files.")
+    @Argument(help: "Image files (JPEG, PNG, WebP, GIF, TIFF, BMP, PNM).")
     var images: [String] = []
     @Option(help: ArgumentHelp("A run, one of its checkpoints, or an export.", valueName: "path"))
     var checkpoint: String

@@ -13,8 +13,9 @@ struct ShardCommand: ParsableCommand {
         commandName: "shard",
         abstract: "Turn images into HDF5 shards, alone or under mpirun.",
         discussion: """
-            SOURCE is a directory <class>/<file> of JPEG or PNG files, a tar archive of one (at any depth), an archive of \
-            ILSVRC2012 as it is published, or the binary batches of CIFAR-10, in a directory or an archive. Each image is \
+            SOURCE is a directory <class>/<file> of images (JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, whatever their names \
+            are), a tar archive of one (at any depth), an archive of ILSVRC2012 as it is published, or the binary batches \
+            of CIFAR-10, in a directory or an archive. Of several images in a file the first is taken. Each image is \
             resized (bicubic, shorter side), cut to its central square and stored as patches, or as a JPEG file. Files \
             that cannot be read are left out and listed in OUT/skipped.txt. Stopped and started again with the same \
             options, it keeps the shards that are done. The shards do not depend on jobs and ranks.

@@ -38,7 +38,10 @@ import Testing
     @Test func versionShowsBuildAndLibraries() throws {
         let result = try crate(["--version"])
         #expect(result.status == 0)
-        for name in ["crate ", "Swift 6", "OpenBLAS ", "kernels for ", "Open MPI ", "HDF5 "] {
+        let names = [
+            "crate ", "Swift 6", "OpenBLAS ", "kernels for ", "Open MPI ", "HDF5 ", "libwebp ", "giflib ", "libtiff ",
+        ]
+        for name in names {
             #expect(result.output.contains(name), "\(result.output)")
         }
     }

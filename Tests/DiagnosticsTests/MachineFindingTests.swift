@@ -17,6 +17,7 @@ import Testing
             (facts.lockableBytes, facts.addressBytes, facts.openFiles) = (nil, nil, 1024)
             facts.productRate = 180e9
             facts.bfloat16Rate = nil
+            facts.missingImageKinds = []
             var directory = DirectoryFacts(path: "runs")
             directory.hasLocks = true
             facts.directories = [directory]
@@ -46,6 +47,9 @@ import Testing
     }
 
     @Test func problemsAreReportedWithTheirRank() {
+        expect(.poor, "images", "rank 1 on node-a cannot decode WebP, TIFF") {
+            $0.missingImageKinds = ["WebP", "TIFF"]
+        }
         expect(.poor, "binding", "the 2 threads of rank 1 share 1 processor") { $0.allowedProcessors = [2] }
         expect(.poor, "binding", "4 threads of 2 ranks share 2 processors of node-a") { $0.allowedProcessors = [0, 1] }
         expect(.bad, "MPI", "rank 1 on node-a has Open MPI v9") { $0.mpi = "Open MPI v9" }

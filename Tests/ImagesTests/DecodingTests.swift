@@ -17,7 +17,7 @@ import Testing
 
     @Test(arguments: [
         ("truncated.jpg", "end early"), ("truncated.png", "data"), ("vast.png", "too large"),
-        ("rgb.jpg.rgb", "neither a JPEG nor a PNG"),
+        ("rgb.jpg.rgb", "not an image of a known kind"),
     ])
     func rejectsIncompleteImages(name: String, reason: String) throws {
         let bytes = try fixture(name)

@@ -60,7 +60,7 @@ enum ImageFuzz {
         print("of \(mutations) mutated images \(errors) were rejected, \(same) unchanged, \(other) other images")
     }
 
-    private static func mutated(_ whole: [[UInt8]], _ kept: Int, using generator: inout KeyedGenerator) -> [UInt8] {
+    static func mutated(_ whole: [[UInt8]], _ kept: Int, using generator: inout KeyedGenerator) -> [UInt8] {
         var bytes = whole[kept]
         switch generator.index(below: 6) {
         case 0: bytes.removeLast(1 + generator.index(below: bytes.count))

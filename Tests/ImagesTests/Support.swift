@@ -8,6 +8,19 @@ func fixture(_ name: String) throws -> [UInt8] {
     return try [UInt8](Data(contentsOf: url))
 }
 
+/// The directory of images of other kinds than JPEG and PNG, which make_formats.py writes.
+func formats() -> URL {
+    URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures/Formats")
+}
+
+/// Those images, in the order of their names.
+func formatFiles() throws -> [(name: String, bytes: [UInt8])] {
+    try FileManager.default.contentsOfDirectory(at: formats(), includingPropertiesForKeys: nil)
+        .filter { $0.pathExtension != "rgb" }
+        .sorted { $0.path < $1.path }
+        .map { ($0.lastPathComponent, [UInt8](try Data(contentsOf: $0))) }
+}
+
 /// The largest difference between two arrays of the same count.
 func largestDifference(_ a: [UInt8], _ b: [UInt8]) throws -> Int {
     try #require(a.count == b.count)

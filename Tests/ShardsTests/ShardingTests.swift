@@ -147,6 +147,31 @@ import Testing
         }
     }
 
+    /// The bytes tell what an image is, not its name.
+    @Test(.enabled(if: ImageKind.missing.isEmpty, "built without an image library; run: Launch/setup"))
+    func everyKindIsTakenUnderAnyName() throws {
+        try withTemporaryDirectory { directory in
+            let formats =
+                URL(fileURLWithPath: #filePath).deletingLastPathComponent().path
+                + "/../ImagesTests/Fixtures/Formats/"
+            let files = [
+                "lossy.webp", "animation.webp", "interlaced.gif", "tiles-deep-zlib.tif", "runs-of-bytes.bmp",
+                "text.pgm",
+            ]
+            for (number, name) in files.enumerated() {
+                let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: formats + name)))
+                try write(bytes, to: "\(directory)/in/any/\(number).jpg")
+                try write(Array(bytes.prefix(100)), to: "\(directory)/in/short/\(number).png")
+            }
+            try write(Array("GIF87a".utf8), to: "\(directory)/in/any/only.webp")
+            let summary = try shard(directory + "/in", to: directory + "/out")
+            #expect(summary.images == 6 && summary.skipped == 7)
+            let text = try String(contentsOfFile: directory + "/out/skipped.txt", encoding: .utf8)
+            let skipped = text.split(separator: "\n").map { $0.split(separator: "\t").first.map(String.init) }
+            #expect(skipped == ["any/only.webp"] + (0..<6).map { "short/\($0).png" }, "\(text)")
+        }
+    }
+
     @Test func strictKeepsOnlyTheList() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")

@@ -2,6 +2,7 @@ import Base
 import Collectives
 import Foundation
 import HDF5
+import Images
 import Kernels
 
 package struct MachineReport: Codable, Sendable {
@@ -118,6 +119,8 @@ package struct MachineFacts: Codable, Equatable, Sendable {
     /// CKernels and OpenBLAS.
     package var products = ProductLibraries.current
     package var hdf5 = hdf5Version()
+    /// The image libraries that the program can be built without, and the kinds of images that it cannot decode.
+    package var imageLibraries = ImageKind.libraries, missingImageKinds = ImageKind.missing.map(\.rawValue)
     /// Free memory in bytes: the smaller of the host's and that of the process's control group.
     package var memoryBytes = availableMemory() ?? 0
     /// Limits in bytes, and of open files; nil if unlimited.

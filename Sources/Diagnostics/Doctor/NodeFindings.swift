@@ -20,6 +20,13 @@ extension MachineFindings {
                 "use hosts of one kind for bit-identical runs")
         }
         add("HDF5", "HDF5 \(own.hdf5)")
+        if let (place, facts) = first({ !$0.missingImageKinds.isEmpty }) {
+            add(
+                "images", "\(place) cannot decode \(facts.missingImageKinds.joined(separator: ", "))", .poor,
+                "if the data have such images, run Launch/setup and build again")
+        } else {
+            add("images", own.imageLibraries)
+        }
     }
 
     mutating func judgeMemory() {

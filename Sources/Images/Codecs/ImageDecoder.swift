@@ -8,14 +8,14 @@ package struct ImageHeader: Sendable {
     package let decodingBytes: Int
 }
 
-/// Decodes JPEG and PNG.
+/// Decodes images of every `ImageKind` to RGB of 8 bits.
 package enum ImageDecoder {
     /// The most pixels of an image that is decoded, unless another limit is given: small files can hold huge images.
     package static let pixelLimit = 200_000_000
 
     package static func isJPEG(_ bytes: some Sequence<UInt8>) -> Bool { bytes.starts(with: [0xFF, 0xD8, 0xFF]) }
 
-    /// The image in `bytes`; the first bytes tell JPEG from PNG.
+    /// The image in `bytes`, of the kind that its first bytes tell; of several images in a file, the first.
     ///
     /// `reserve` is called with the header before memory is allocated. Grey becomes RGB, alpha is dropped. Throws `Failure` if the bytes are
     /// of another kind, corrupt or truncated, or claim more than `pixelLimit` pixels, and what `reserve` throws.
@@ -23,14 +23,22 @@ package enum ImageDecoder {
         _ bytes: [UInt8], pixelLimit: Int = ImageDecoder.pixelLimit,
         reserve: (ImageHeader) throws -> Void = { try requireMemory($0) }
     ) throws -> Image {
-        if isJPEG(bytes) {
-            var decoder = try JPEGDecoder(pixelLimit: pixelLimit)
-            return try bytes.withUnsafeBytes { try decoder.image($0, reserve: reserve) }
+        guard let kind = ImageKind(of: bytes) else {
+            throw undecodable(bytes.isEmpty ? "the file is empty" : "not an image of a known kind")
         }
-        if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
-            return try bytes.withUnsafeBytes { try decodePNG($0, pixelLimit: pixelLimit, reserve: reserve) }
+        return try bytes.withUnsafeBytes { bytes in
+            switch kind {
+            case .jpeg:
+                var decoder = try JPEGDecoder(pixelLimit: pixelLimit)
+                return try decoder.image(bytes, reserve: reserve)
+            case .png: return try decodePNG(bytes, pixelLimit: pixelLimit, reserve: reserve)
+            case .webP: return try decodeWebP(bytes, pixelLimit: pixelLimit, reserve: reserve)
+            case .gif: return try decodeGIF(bytes, pixelLimit: pixelLimit, reserve: reserve)
+            case .tiff: return try decodeTIFF(bytes, pixelLimit: pixelLimit, reserve: reserve)
+            case .bmp: return try decodeBMP(bytes, pixelLimit: pixelLimit, reserve: reserve)
+            case .pnm: return try decodePNM(bytes, pixelLimit: pixelLimit, reserve: reserve)
+            }
         }
-        throw undecodable(bytes.isEmpty ? "the file is empty" : "neither a JPEG nor a PNG image")
     }
 
     /// Throws `Failure` if the memory to decode a large image is not free.
