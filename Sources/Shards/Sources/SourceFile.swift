@@ -13,13 +13,24 @@ final class SourceFile: Sendable {
     private let file: RegularFile
     private let decompressed: [UInt8]?
 
-    /// Throws `Failure` if the file cannot be read, is not a regular file, or is compressed and too large.
-    init(_ path: String) throws {
+    /// The bytes in memory; 0 if the file is read in place.
+    var decompressedSize: Int { decompressed?.count ?? 0 }
+
+    /// Throws `Failure` if the file cannot be read, is not a regular file, or is compressed and has more than `limit` bytes.
+    init(_ path: String, limit: Int = maximumDecompressedSize) throws {
         let file = try RegularFile(path)
-        decompressed = try SourceFile.decompress(file)
+        decompressed = try SourceFile.decompress(file, limit: limit)
         size = decompressed?.count ?? file.byteCount
         self.path = path
         self.file = file
+    }
+
+    /// `contents` that were decompressed from a part of `file`.
+    init(_ contents: [UInt8], from file: SourceFile) throws {
+        path = file.path
+        self.file = try RegularFile(file.path)
+        decompressed = contents
+        size = contents.count
     }
 
     /// `count` bytes from `offset`. Throws `Failure` if the file is shorter or cannot be read.
@@ -43,7 +54,7 @@ final class SourceFile: Sendable {
     }
 
     /// The decompressed contents, nil if the file is not compressed.
-    private static func decompress(_ file: borrowing RegularFile) throws -> [UInt8]? {
+    private static func decompress(_ file: borrowing RegularFile, limit: Int) throws -> [UInt8]? {
         let path = file.path
         let archive = archive_read_new()
         defer { archive_read_free(archive) }
@@ -64,9 +75,9 @@ final class SourceFile: Sendable {
                     "\(path) cannot be decompressed: \(archiveMessage(archive))", hint: "fetch the file again")
             }
             if count == 0 { return contents }
-            guard contents.count + count <= maximumDecompressedSize else {
+            guard contents.count + count <= limit else {
                 throw Failure(
-                    "\(path) is compressed and holds more than \(maximumDecompressedSize) bytes",
+                    "\(path) is compressed and holds, with others before it, more than \(maximumDecompressedSize) bytes",
                     hint: "decompress it first: members of a large archive are read where they are")
             }
             contents += piece.prefix(count)

@@ -79,7 +79,7 @@ func listTar(_ file: SourceFile, range: Range<Int>, name: String) throws -> [Tar
     return members
 }
 
-private func components(_ path: String) -> [ExactName] {
+func components(_ path: String) -> [ExactName] {
     ExactName.parts(of: path).filter { $0 != ExactName(".") }
 }
 
