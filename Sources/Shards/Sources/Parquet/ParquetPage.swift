@@ -28,8 +28,8 @@ struct ParquetPage: Sendable {
 }
 
 extension ParquetPage {
-    /// The most bytes of a page and of its header. Writers close a page after about 1 MiB, but a value is never divided.
-    private static let (sizeLimit, headerLimit) = (1 << 30, 1 << 20)
+    /// The most bytes of a page and of its header. Writers close a page after about 1 MiB, but never divide a value.
+    private static let (sizeLimit, headerLimit) = (256 << 20, 1 << 20)
 
     /// Appends the pages of `chunk` to `pages`. Throws `Failure` if they are damaged or of another kind.
     static func append(

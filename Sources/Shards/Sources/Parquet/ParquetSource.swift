@@ -60,6 +60,12 @@ extension SourceListing {
             let stem = inside.hasSuffix(".parquet") ? String(inside.dropLast(8)) : inside
             var row = 0
             for chunk in footer.chunks(of: column) {
+                // So memory follows the bytes that are there: an image has more than one.
+                guard chunk.rows <= chunk.range.count else {
+                    throw Failure(
+                        "\(file.path) cannot hold \(chunk.rows) images in \(chunk.range.count) bytes",
+                        hint: "fetch it again")
+                }
                 let first = pages.count
                 try ParquetPage.append(chunk, of: column, in: file, number: number, to: &pages)
                 for page in first..<pages.count {
@@ -112,6 +118,9 @@ extension SourceListing {
         in column: ParquetFooter.Column, of footer: ParquetFooter, _ file: SourceFile, count: Int
     ) throws -> [SampleLabel?] {
         var labels: [SampleLabel?] = []
+        guard footer.chunks(of: column).reduce(0, { $0 + $1.rows }) == count else {
+            throw Failure("\(file.path) has not as many labels as images", hint: "fetch it again")
+        }
         do {
             for chunk in footer.chunks(of: column) {
                 var pages: [ParquetPage] = []
@@ -124,9 +133,6 @@ extension SourceListing {
             }
         } catch let failure as Failure where !failure.problem.contains(file.path) {
             throw Failure("\(file.path): the labels: \(failure.problem)", hint: failure.hint)
-        }
-        guard labels.count == count else {
-            throw Failure("\(file.path) has \(labels.count) labels for \(count) images", hint: "fetch it again")
         }
         return labels
     }
