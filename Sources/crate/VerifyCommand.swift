@@ -62,7 +62,7 @@ struct VerifyCommand: SingleProcessCommand {
         }
         let index = verifier.index
         printLine(
-            "\(dir) is sound: \(counted(index.total, "sample")) of \(counted(index.classes.count, "class")) in \(counted(index.shards.count, "shard")), "
+            "\(dir) is sound: \(counted(index.total, "sample")) \(ofClasses(index.classes.count)) in \(counted(index.shards.count, "shard")), "
                 + "\(index.shards.reduce(0) { $0 + $1.bytes }) bytes")
     }
 

@@ -52,10 +52,18 @@ struct PickleMachine {
         case UInt8(ascii: "r"): memo[try number(4)] = try top()
         case UInt8(ascii: "h"): stack.append(try recalled(try number(1)))
         case UInt8(ascii: "j"): stack.append(try recalled(try number(4)))
-        case UInt8(ascii: "a"): try add(try popLast(1))
-        case UInt8(ascii: "e"): try add(try popToMark())
-        case UInt8(ascii: "s"): try add(try popLast(2), toDictionary: true)
-        case UInt8(ascii: "u"): try add(try popToMark(), toDictionary: true)
+        case UInt8(ascii: "a"):
+            let values = try popLast(1)
+            try add(values)
+        case UInt8(ascii: "e"):
+            let values = try popToMark()
+            try add(values)
+        case UInt8(ascii: "s"):
+            let values = try popLast(2)
+            try add(values, toDictionary: true)
+        case UInt8(ascii: "u"):
+            let values = try popToMark()
+            try add(values, toDictionary: true)
         case UInt8(ascii: "c"): stack.append(.global("\(try line()).\(try line())"))
         case UInt8(ascii: "R"): try call()
         case UInt8(ascii: "b"): try build()
