@@ -14,7 +14,7 @@ import Testing
 
     private func keys(_ source: ShardSource) -> [String] { source.items.map { source.key(of: $0) } }
 
-    /// Reads the folder `in` of `directory`, and the same as a tar and as a zip archive, where there is zip.
+    /// The folder `in` of `directory`, and the same as a tar archive.
     private func forms(_ directory: String) throws -> [ShardSource] {
         try run("tar", "-C", "\(directory)/in", "-cf", "\(directory)/in.tar", ".")
         return try [ShardSource("\(directory)/in"), ShardSource("\(directory)/in.tar")]
@@ -84,7 +84,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("a-{08..11}.tar", ["a-08.tar", "a-09.tar", "a-10.tar", "a-11.tar"]), ("{a,b}-{0..1}", ["a-0", "a-1", "b-0", "b-1"]),
+        ("a-{08..11}.tar", ["a-08.tar", "a-09.tar", "a-10.tar", "a-11.tar"]),
+        ("{a,b}-{0..1}", ["a-0", "a-1", "b-0", "b-1"]),
     ])
     func braces(pattern: String, names: [String]) throws {
         try withTemporaryDirectory { directory in

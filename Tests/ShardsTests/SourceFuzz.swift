@@ -36,9 +36,13 @@ enum SourceFuzz {
             let kinds: [(String, [Subject])] = [
                 ("zip", ["deflated", "stored"].map { whole("\(directory)/zips/\($0).zip") }),
                 ("pickle", [Subject(path: "\(directory)/pickles", file: "data_batch_1", within: "data_batch_1")]),
-                ("numpy", ["images.npy", "one.npz", "parts.npz"].map {
-                    Subject(path: "\(directory)/arrays/\($0)", file: "", within: $0 == "parts.npz" ? "x_train" : nil)
-                }),
+                (
+                    "numpy",
+                    ["images.npy", "one.npz", "parts.npz"].map {
+                        Subject(
+                            path: "\(directory)/arrays/\($0)", file: "", within: $0 == "parts.npz" ? "x_train" : nil)
+                    }
+                ),
                 ("idx", [whole("\(directory)/mnist/train-images-idx3-ubyte.gz")]),
                 ("webdataset", [whole("\(directory)/samples/json/train-0000.tar")]),
                 ("parquet", parquet.map { whole($0) }),
@@ -102,7 +106,9 @@ enum SourceFuzz {
             case 3: for index in place..<min(bytes.count, place + 4) { bytes[index] = index == place + 3 ? 0x7F : 0 }
             default:
                 let other = generator.index(below: bytes.count)
-                for index in 0..<min(16, bytes.count - max(place, other)) { bytes[place + index] = bytes[other + index] }
+                for index in 0..<min(16, bytes.count - max(place, other)) {
+                    bytes[place + index] = bytes[other + index]
+                }
             }
         }
         if generator.index(below: 10) == 0 { bytes.removeLast(generator.index(below: bytes.count)) }

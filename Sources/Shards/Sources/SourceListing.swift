@@ -36,9 +36,11 @@ extension SourceListing {
     /// Detects what is at `paths` and lists it. Throws `Failure` as `ShardSource.init` does.
     init(_ paths: [String], _ selection: ShardSource.Selection) throws {
         let paths = try paths.flatMap { try expandedBraces($0) }
-        guard let path = paths.first else { throw Failure("no source is given", hint: "name a directory or an archive") }
+        guard let path = paths.first else {
+            throw Failure("no source is given", hint: "name a directory or an archive")
+        }
         if paths.count > 1 {
-            self = try SourceListing(files: paths, in: path.parentPath, selection)
+            self = try SourceListing(files: paths, in: nil, selection)
         } else if try isDirectory(path) {
             self = try SourceListing(directory: path, selection)
         } else {
@@ -78,10 +80,10 @@ extension SourceListing {
         }
     }
 
-    /// Several files of one kind: tar archives of samples, or tables.
-    private init(files paths: [String], in path: String, _ selection: ShardSource.Selection) throws {
+    /// Several files of one kind, those of the directory `path` or any: tar archives of samples, or tables.
+    private init(files paths: [String], in path: String?, _ selection: ShardSource.Selection) throws {
         guard !paths.isEmpty else {
-            throw Failure("\(path) has no files of that name", hint: "choose another --within")
+            throw Failure("\(path ?? "the source") has no files of that name", hint: "choose another --within")
         }
         if paths.allSatisfy({ $0.hasSuffix(".parquet") }) {
             self = try SourceListing(parquet: paths, in: path, selection)
@@ -103,7 +105,7 @@ extension SourceListing {
                 : try SourceListing(zip: members, of: file, selection)
         case _ where start.starts(with: NumPyHeader.magic): self = try SourceListing(npy: file, selection)
         case _ where start.starts(with: Array("PAR1".utf8)):
-            self = try SourceListing(parquet: [path], in: path.parentPath, selection)
+            self = try SourceListing(parquet: [path], in: nil, selection)
         case _ where start.starts(with: [0, 0, 8]): self = try SourceListing(idx: file, selection)
         default: self = try SourceListing(tar: file, selection)
         }

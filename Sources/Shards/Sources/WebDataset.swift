@@ -9,8 +9,11 @@ private let imageSuffixes: Set<String> = [
     "jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "pnm", "img", "image", "jfif", "avif",
 ]
 
-/// Whether the members of an archive are samples: an image has a label, or a description, of its stem.
+/// Whether the members of an archive are samples: they are in one directory, and an image has a label, or a description, of its stem.
 func isWebDataset(_ members: [TarMember]) -> Bool {
+    guard let first = members.first, members.allSatisfy({ $0.path.dropLast() == first.path.dropLast() }) else {
+        return false
+    }
     let parts = members.map { WebSample.parts(of: $0) }
     let described = Set(parts.filter { ["cls", "json"].contains($0.suffix) }.map(\.stem))
     return parts.contains { imageSuffixes.contains($0.lastSuffix) && described.contains($0.stem) }
@@ -31,8 +34,8 @@ private struct WebSample {
 }
 
 extension SourceListing {
-    /// The samples of the archives `paths`. Throws `Failure` as `ShardSource.init` does.
-    init(webDataset paths: [String], in path: String, _ selection: ShardSource.Selection) throws {
+    /// The samples of the archives `paths`, those of the directory `path` or any. Throws `Failure` as `ShardSource.init` does.
+    init(webDataset paths: [String], in path: String?, _ selection: ShardSource.Selection) throws {
         if paths.count > 64 { _ = ShardDirectory.raisedOpenLimit() }
         var left = SourceFile.maximumDecompressedSize
         let archives = try paths.map { path in
@@ -41,7 +44,7 @@ extension SourceListing {
             let members = try listTar(file, range: 0..<file.size, name: path)
             return (file, members.filter { !$0.path.isEmpty && !$0.path.contains(where: \.isHidden) })
         }
-        try self.init(samples: archives, path: paths.count == 1 ? paths[0] : path, selection)
+        try self.init(samples: archives, path: path ?? paths[0], selection)
     }
 
     /// The samples of `archives`, each with its members.

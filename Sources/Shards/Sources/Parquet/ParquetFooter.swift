@@ -66,7 +66,9 @@ struct ParquetFooter {
                         "\(file.path) is compressed by codec \(data.number(4) ?? -1)",
                         hint: "write it with snappy, gzip, zstd or without compression")
                 }
-                guard let first = data.count(9), let length = data.count(7), data.count(5) == rows else { throw damaged }
+                guard let first = data.count(9), let length = data.count(7), data.count(5) == rows else {
+                    throw damaged
+                }
                 // Some writers give 0 where there is no dictionary.
                 let dictionary = data.count(11).flatMap { $0 > 0 ? $0 : nil } ?? first
                 let start = min(first, dictionary)

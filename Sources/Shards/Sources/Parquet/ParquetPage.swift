@@ -25,6 +25,8 @@ struct ParquetPage: Sendable {
     let encoding: Int
     /// Where the page with the values is that this one numbers; nil if it has them itself.
     let dictionary: Int?
+
+    var isDictionary: Bool { if case .dictionary = kind { true } else { false } }
 }
 
 extension ParquetPage {
@@ -61,8 +63,9 @@ extension ParquetPage {
             }
             let isNumbered = type != 2 && encoding != 0
             guard !isNumbered || dictionary != nil else { throw failure("has no dictionary") }
+            let isCompressed = fields.number(7) != 0
             let kind: Kind =
-                type == 0 ? .data : type == 2 ? .dictionary : .dataV2(levels: levels, isCompressed: fields.number(7) != 0)
+                type == 0 ? .data : type == 2 ? .dictionary : .dataV2(levels: levels, isCompressed: isCompressed)
             pages.append(
                 ParquetPage(
                     file: number, kind: kind, codec: chunk.codec, type: column.type, level: column.level, range: range,

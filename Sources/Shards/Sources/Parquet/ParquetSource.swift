@@ -44,20 +44,19 @@ extension SourceListing {
         return stem.allSatisfy(\.isNumber) ? path.parentPath.lastName : stem.components(separatedBy: "-")[0]
     }
 
-    /// The rows of the tables `paths`, which are in the directory `path`.
-    init(parquet paths: [String], in path: String, _ selection: ShardSource.Selection) throws {
+    /// The rows of the tables `paths`, those of the directory `path` or any.
+    init(parquet paths: [String], in path: String?, _ selection: ShardSource.Selection) throws {
         let tables = try paths.map { path in
             let file = try SourceFile(path)
             return (file, try ParquetFooter(file))
         }
-        self.init(path: paths.count == 1 ? paths[0] : path, kind: .parquet, files: tables.map(\.0))
+        self.init(path: path ?? paths[0], kind: .parquet, files: tables.map(\.0))
         var pages: [ParquetPage] = []
         var (found, labels): ([Image], [SampleLabel?]) = ([], [])
         var classes: [String]?
         for (number, (file, footer)) in tables.enumerated() {
             let column = try Self.imageColumn(of: footer, file.path)
-            let inside = file.path.hasPrefix(path + "/") ? String(file.path.dropFirst(path.count + 1)) : file.path.lastName
-            let stem = inside.hasSuffix(".parquet") ? String(inside.dropLast(8)) : inside
+            let stem = Self.stem(of: file.path, in: path)
             var row = 0
             for chunk in footer.chunks(of: column) {
                 // So memory follows the bytes that are there: an image has more than one.
@@ -68,8 +67,7 @@ extension SourceListing {
                 }
                 let first = pages.count
                 try ParquetPage.append(chunk, of: column, in: file, number: number, to: &pages)
-                for page in first..<pages.count {
-                    if case .dictionary = pages[page].kind { continue }
+                for page in first..<pages.count where !pages[page].isDictionary {
                     for place in 0..<pages[page].count {
                         let name = ExactName("\(stem)/\(zeroPadded(row, to: 6))")
                         found.append(Image(name: name, place: .cell(page: page, row: place)))
@@ -86,6 +84,13 @@ extension SourceListing {
         }
         self.pages = ParquetPages(pages)
         try add(found, labels, names: selection.labelNames, known: classes)
+    }
+
+    /// What the keys of the rows of a table begin with: its path in the directory, without suffix.
+    private static func stem(of file: String, in directory: String?) -> String {
+        let base = directory.map { $0.appending(name: "") } ?? ""
+        let name = directory != nil && file.hasPrefix(base) ? String(file.dropFirst(base.count)) : file.lastName
+        return name.hasSuffix(".parquet") ? String(name.dropLast(".parquet".count)) : name
     }
 
     private static func imageColumn(of footer: ParquetFooter, _ path: String) throws -> ParquetFooter.Column {
@@ -126,8 +131,7 @@ extension SourceListing {
                 var pages: [ParquetPage] = []
                 try ParquetPage.append(chunk, of: column, in: file, number: 0, to: &pages)
                 let store = ParquetPages(pages)
-                for (number, page) in pages.enumerated() {
-                    if case .dictionary = page.kind { continue }
+                for (number, page) in pages.enumerated() where !page.isDictionary {
                     labels += try store.labels(page: number, column.type, in: file)
                 }
             }

@@ -22,7 +22,7 @@ struct ParquetValues: Sendable {
         var start = 0
         var places: [Int?]?
         var present = page.count
-        if page.level > 0, case .dictionary = page.kind {} else if page.level > 0 {
+        if page.level > 0, !page.isDictionary {
             let levels: ArraySlice<UInt8>
             if case .dataV2(let length, _) = page.kind {
                 levels = bytes.prefix(length)
