@@ -74,6 +74,29 @@ import Testing
         }
     }
 
+    /// Names of bytes that are no UTF-8, and names that look as such bytes are written.
+    @Test func namesOfAnyBytes() throws {
+        try withTemporaryDirectory { directory in
+            try addImage("\(directory)/image.png")
+            let script = """
+                cd \(directory) && mkdir -p "in/caf$(printf '\\351')/deep$(printf '\\377')" 'in/tea\\xE9'
+                cp image.png "in/caf$(printf '\\351')/deep$(printf '\\377')/1$(printf '\\200').png"
+                cp image.png 'in/tea\\xE9/2.png' && cp image.png 'in/tea\\xE9/a\\b.png'
+                """
+            try run("bash", "-c", script)
+            for source in try forms(directory) {
+                #expect(
+                    keys(source) == [
+                        #"caf\xE9/deep\xFF/1\x80.png"#, #"tea\x5CxE9/2.png"#, #"tea\x5CxE9/a\b.png"#,
+                    ])
+                let out = "\(directory)/out-\(source.kind.rawValue)"
+                let summary = try Sharding.run(source: source, output: out, options: smallOptions())
+                #expect(summary.images == 3 && summary.skipped == 0)
+                #expect(try ShardVerifier(path: out).problems().isEmpty)
+            }
+        }
+    }
+
     @Test func linksInACircleAreRefused() throws {
         try withTemporaryDirectory { directory in
             try addImage("\(directory)/in/ape/0.png")

@@ -133,8 +133,13 @@ extension NumPyArray {
                 hint: "save it by numpy.savez, which does not compress")
         }
         let stored = try ZipMember.stored(in: file, header: member.header, count: member.stored)
-        let contents = try ZipMember.contents(
-            stored.bytes, method: stored.method, size: member.size, checksum: member.checksum)
+        let contents: [UInt8]
+        do {
+            contents = try ZipMember.contents(
+                stored.bytes, method: stored.method, size: member.size, checksum: member.checksum)
+        } catch let failure as Failure {
+            throw Failure("\(name) of \(file.path): \(failure.problem)", hint: failure.hint)
+        }
         let inMemory = try SourceFile(contents, from: file)
         try self.init(inMemory, 0..<contents.count, name: name)
     }

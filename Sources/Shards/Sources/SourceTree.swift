@@ -71,18 +71,19 @@ struct DirectoryEntries {
     var directories: [String] = []
     var hidden = 0
 
-    /// Throws `Failure` if `path` cannot be listed.
-    init(_ path: String) throws {
-        guard let directory = opendir(path) else { throw systemFailure("cannot list \(path)") }
+    /// Of the directory `inner` in `path`, or of `path`; names are texts of `FileName`. Throws `Failure` if it cannot be listed.
+    init(_ path: String, _ inner: String = "") throws {
+        let place = FileName.path(path, inner)
+        guard let directory = opendir(place) else { throw systemFailure("cannot list \(path)/\(inner)") }
         defer { closedir(directory) }
         while true {
             errno = 0
             guard let found = readdir(directory) else {
-                guard errno == 0 else { throw systemFailure("cannot list \(path)") }
+                guard errno == 0 else { throw systemFailure("cannot list \(path)/\(inner)") }
                 return
             }
             let name = withUnsafeBytes(of: &found.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                FileName.text($0.prefix { $0 != 0 })
             }
             if ExactName(name).isHidden {
                 if name != "." && name != ".." { hidden += 1 }
@@ -91,7 +92,8 @@ struct DirectoryEntries {
             var kind = Int(found.pointee.d_type)
             if kind == DT_LNK || kind == DT_UNKNOWN {
                 var status = stat()
-                if stat(path + "/" + name, &status) == 0 { kind = Int(status.st_mode & S_IFMT) >> 12 }
+                let target = FileName.path(path, inner.isEmpty ? name : "\(inner)/\(name)")
+                if stat(target, &status) == 0 { kind = Int(status.st_mode & S_IFMT) >> 12 }
             }
             if kind == DT_REG { files.append(name) }
             if kind == DT_DIR { directories.append(name) }
@@ -109,14 +111,15 @@ func filesOfTree(at path: String, passedOver: inout PassedOver) throws -> [TreeF
     }
     var files: [TreeFile] = []
     func visit(_ names: [ExactName], above: [Place]) throws {
-        let folder = ([path] + names.map(\.text)).joined(separator: "/")
+        let inner = joined(names)
+        let folder = inner.isEmpty ? path : "\(path)/\(inner)"
         var status = stat()
-        guard stat(folder, &status) == 0 else { throw systemFailure("cannot list \(folder)") }
+        guard stat(FileName.path(path, inner), &status) == 0 else { throw systemFailure("cannot list \(folder)") }
         let place = Place(device: UInt(status.st_dev), number: UInt(status.st_ino))
         guard !above.contains(place), above.count < 64 else {
             throw Failure("\(folder) is a link to a directory above it, or too deep", hint: "remove it")
         }
-        let entries = try DirectoryEntries(folder)
+        let entries = try DirectoryEntries(path, inner)
         passedOver[.hidden] += entries.hidden
         if names.count == 1, entries.files.isEmpty, entries.directories.isEmpty { passedOver[.emptyClass] += 1 }
         for file in entries.files { files.append(TreeFile(path: names + [ExactName(file)], place: .file)) }

@@ -19,7 +19,7 @@ func listZip(_ file: SourceFile) throws -> [ZipMember] {
         let end = place + 46 + lengths.reduce(0, +)
         guard end <= directory.count else { throw failure("has a damaged list of members") }
         let nameEnd = place + 46 + lengths[0]
-        let text = String(decoding: fields.bytes[place + 46..<nameEnd], as: UTF8.self)
+        let text = FileName.text(fields.bytes[place + 46..<nameEnd])
         let (flags, method) = (fields.number(2, at: place + 8), fields.number(2, at: place + 10))
         var sizes = (
             size: fields.number(4, at: place + 24), stored: fields.number(4, at: place + 20),
