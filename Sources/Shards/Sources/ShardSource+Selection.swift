@@ -38,6 +38,8 @@ extension ShardSource {
         package var labelField: String?
         /// Class names in the order of the labels; by default the source's own order, or else sorted by their bytes.
         package var classes: [String]?
+        /// A compressed archive of more bytes is not kept in memory, but streamed in its own order.
+        package var memoryLimit = 1 << 30
 
         /// Everything of a source that knows its classes.
         package init(

@@ -22,6 +22,14 @@ package struct ShardSource: Sendable {
         case zipped(file: Int, header: Int, stored: Int, size: Int, checksum: UInt32)
         /// A row of a page of a Parquet file.
         case cell(page: Int, row: Int)
+
+        /// In an archive.
+        var offset: Int {
+            switch self {
+            case .part(_, let offset, _), .zipped(_, let offset, _, _, _): offset
+            case .file, .cell: 0
+            }
+        }
     }
 
     package let path: String
@@ -30,7 +38,7 @@ package struct ShardSource: Sendable {
     package let within: String?
     /// Empty if the images have no labels.
     package let classes: [String]
-    /// Sorted by class name, then by name, as bytes; those without a class come last.
+    /// Sorted by class name, then by name, as bytes; those without a class come last. In the archive's order if it is streamed.
     package let items: [Item]
     /// Classes, and images of one class, whose names differ only in their Unicode form. They are kept apart.
     package let unicodeTwins: UnicodeTwins
@@ -72,6 +80,8 @@ package struct ShardSource: Sendable {
             items += try ShardSource.items(of: listing.images[name, default: []], name, labels[name] ?? 0, path, &twins)
         }
         items += try ShardSource.items(of: listing.unlabelled, nil, -1, path, &twins)
+        // Going back in a stream is reading it anew.
+        if listing.files.contains(where: \.isStreamed) { items.sort { $0.place.offset < $1.place.offset } }
         self.items = items
         unicodeTwins = twins
         record = ShardRecipe.Source(

@@ -94,7 +94,7 @@ extension SourceListing {
 
     /// One file, whose first bytes tell what it is.
     private init(file path: String, _ selection: ShardSource.Selection) throws {
-        let file = try SourceFile(path)
+        let file = try SourceFile(path, limit: selection.memoryLimit, mayStream: true)
         let start = try file.bytes(min(8, file.size), at: 0)
         switch start {
         case _ where start.starts(with: [0x50, 0x4B, 3, 4]) || start.starts(with: [0x50, 0x4B, 5, 6]):
