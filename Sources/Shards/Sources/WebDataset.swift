@@ -4,8 +4,8 @@ import Images
 
 // Archives of WebDataset: members that share a stem are a sample, such as 000000.jpg, 000000.cls and 000000.json.
 
-/// Suffixes of images, which people use for them; which of them can be decoded is for `ImageDecoder`.
-private let imageSuffixes: Set<String> = [
+/// Suffixes that people use for images; which of them can be decoded is for `ImageDecoder`.
+let imageSuffixes: Set<String> = [
     "jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "pnm", "img", "image", "jfif", "avif",
 ]
 

@@ -23,19 +23,21 @@ extension SourceListing {
     }
 
     /// The paths of the tables in `path` and its directories, up to three deep, as data sets and the form that Hugging Face converts them
-    /// to have.
+    /// to have. None if there are files of images: then tables describe them.
     private static func tables(in path: String) throws -> [String] {
         var found: [String] = []
+        var hasImages = false
         func visit(_ inner: String, depth: Int) throws {
             let entries = try DirectoryEntries(inner.isEmpty ? path : path.appending(name: inner))
+            hasImages = hasImages || entries.files.contains { imageSuffixes.contains($0.nameExtension.lowercased()) }
             let prefix = inner.isEmpty ? "" : inner + "/"
             found += entries.files.filter { $0.hasSuffix(".parquet") }.map { prefix + $0 }
             // A directory of images has no tables, and many directories.
-            guard depth < 3, entries.directories.count <= 64 else { return }
+            guard !hasImages, depth < 3, entries.directories.count <= 64 else { return }
             for name in entries.directories { try visit(prefix + name, depth: depth + 1) }
         }
         try visit("", depth: 0)
-        return found.sorted { ExactName($0) < ExactName($1) }
+        return hasImages ? [] : found.sorted { ExactName($0) < ExactName($1) }
     }
 
     /// The part of a data set that the table `path` is of: "train" for train-00000-of-00005.parquet and train/0000.parquet.
@@ -59,11 +61,9 @@ extension SourceListing {
             let stem = Self.stem(of: file.path, in: path)
             var row = 0
             for chunk in footer.chunks(of: column) {
-                // So memory follows the bytes that are there: an image has more than one.
-                guard chunk.rows <= chunk.range.count else {
-                    throw Failure(
-                        "\(file.path) cannot hold \(chunk.rows) images in \(chunk.range.count) bytes",
-                        hint: "fetch it again")
+                // So memory follows the bytes that are there: images have more than eight, and chunks do not share them.
+                guard chunk.rows <= chunk.range.count / 8, row + chunk.rows <= file.size / 8 else {
+                    throw Failure("\(file.path) cannot hold \(chunk.rows) images where it says", hint: "fetch it again")
                 }
                 let first = pages.count
                 try ParquetPage.append(chunk, of: column, in: file, number: number, to: &pages)
@@ -123,7 +123,8 @@ extension SourceListing {
         in column: ParquetFooter.Column, of footer: ParquetFooter, _ file: SourceFile, count: Int
     ) throws -> [SampleLabel?] {
         var labels: [SampleLabel?] = []
-        guard footer.chunks(of: column).reduce(0, { $0 + $1.rows }) == count else {
+        let rows = footer.chunks(of: column).map(\.rows)
+        guard rows.allSatisfy({ $0 <= count }), rows.reduce(0, +) == count else {
             throw Failure("\(file.path) has not as many labels as images", hint: "fetch it again")
         }
         do {
