@@ -96,7 +96,7 @@ enum SourceFuzz {
             } catch let failure as Failure {
                 refused += 1
                 let isNamed = failure.problem.contains((subject.path as NSString).lastPathComponent)
-                if !isNamed || failure.problem.contains("\n") { print("mutation \(number) of \(kind): \(failure)") }
+                if !isNamed || "\(failure)".contains("\n") { print("mutation \(number) of \(kind): \(failure)") }
             }
             done += 1
             try write(whole, to: path)

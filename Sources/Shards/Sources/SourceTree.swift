@@ -74,12 +74,13 @@ struct DirectoryEntries {
     /// Of the directory `inner` in `path`, or of `path`; names are texts of `FileName`. Throws `Failure` if it cannot be listed.
     init(_ path: String, _ inner: String = "") throws {
         let place = FileName.path(path, inner)
-        guard let directory = opendir(place) else { throw systemFailure("cannot list \(path)/\(inner)") }
+        let folder = inner.isEmpty ? path : "\(path)/\(inner)"
+        guard let directory = opendir(place) else { throw systemFailure("cannot list \(folder)") }
         defer { closedir(directory) }
         while true {
             errno = 0
             guard let found = readdir(directory) else {
-                guard errno == 0 else { throw systemFailure("cannot list \(path)/\(inner)") }
+                guard errno == 0 else { throw systemFailure("cannot list \(folder)") }
                 return
             }
             let name = withUnsafeBytes(of: &found.pointee.d_name) {

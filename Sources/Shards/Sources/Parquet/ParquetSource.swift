@@ -28,7 +28,7 @@ extension SourceListing {
         var found: [String] = []
         var hasImages = false
         func visit(_ inner: String, depth: Int) throws {
-            let entries = try DirectoryEntries(inner.isEmpty ? path : path.appending(name: inner))
+            let entries = try DirectoryEntries(path, inner)
             hasImages = hasImages || entries.files.contains { imageSuffixes.contains($0.nameExtension.lowercased()) }
             let prefix = inner.isEmpty ? "" : inner + "/"
             found += entries.files.filter { $0.hasSuffix(".parquet") }.map { prefix + $0 }
