@@ -57,7 +57,7 @@ let package = Package(
         library("Optimizers", ["Base", "Kernels", "CrateModel"]),
         library("Images", ["Base", "Kernels", "CTurboJPEG", "CPNG", "CWebP", "CGIF", "CTIFF"]),
         library("HDF5", ["Base", "CHDF5"]),
-        library("Shards", ["Base", "Kernels", "Images", "HDF5", "CArchive"]),
+        library("Shards", ["Base", "Kernels", "Images", "HDF5", "CArchive", "CZlib"]),
         library("Loader", ["Base", "Kernels", "Images", "Shards"]),
         library("Collectives", ["Base", "Kernels", "COpenMPI"]),
         library("Checkpoints", ["Base", "Kernels", "CrateModel", "Optimizers", "Images"]),

@@ -1,3 +1,3 @@
-// Why a shim: the module map needs one header to name. Only crc32 is used.
+// Why a shim: the module map needs one header to name. Checksums, and deflated members of archives.
 #pragma once
 #include <zlib.h>

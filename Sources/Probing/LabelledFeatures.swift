@@ -27,7 +27,8 @@ package struct LabelledFeatures {
     /// Throws `Failure` if the samples of `name` have no `labels`, or one is outside 0..<`classes`.
     package static func requireLabels(_ labels: [Int], classes: Int, name: String) throws {
         guard !labels.isEmpty, classes > 1 else {
-            throw Failure("\(name) has \(labels.count) samples of \(classes) classes", hint: "use labelled samples")
+            let problem = classes == 0 ? "no labels" : "\(labels.count) samples of \(classes) classes"
+            throw Failure("\(name) has \(problem)", hint: "use labelled samples")
         }
         if let odd = labels.firstIndex(where: { !(0..<classes).contains($0) }) {
             throw Failure(

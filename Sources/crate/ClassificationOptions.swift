@@ -1,9 +1,11 @@
 import ArgumentParser
+import Base
 import CrateModel
 import Images
 import Loader
 import Optimizers
 import Settings
+import Shards
 import Training
 
 extension Pooling: ExpressibleByArgument {}
@@ -59,13 +61,21 @@ struct ClassificationOptions: ParsableArguments {
         }
     }
 
-    func task(_ form: ClassifierForm, classes: Int, _ defaults: RecipeDefaults) -> ClassificationTask {
+    /// Throws `Failure` if the shards of `index`, which are in `directory`, have no labels.
+    func task(
+        _ form: ClassifierForm, _ index: ShardIndex, in directory: String, _ defaults: RecipeDefaults
+    ) throws -> ClassificationTask {
+        guard !index.classes.isEmpty else {
+            throw Failure(
+                "the images of \(directory) have no labels",
+                hint: "shard a source with labels; crate pretrain needs none")
+        }
         let augmentation = Augmentation(
             operations: randAugment, magnitude: randAugment > 0 ? magnitude : 0, erasing: erasing, mixup: mixup,
             cutmix: cutmix)
         return ClassificationTask(
             form: form, pooling: pooling,
-            labels: LabelSettings(classes: classes, smoothing: labelSmoothing, augmentation: augmentation),
+            labels: LabelSettings(classes: index.classes.count, smoothing: labelSmoothing, augmentation: augmentation),
             optimizer: optimizer ?? defaults.optimizer, layerDecay: layerDecay ?? defaults.layerDecay)
     }
 }

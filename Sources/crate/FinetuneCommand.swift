@@ -47,9 +47,8 @@ struct FinetuneCommand: ParsableCommand {
                 index, precision, ranks in
                 let model = try theirs.with(
                     imageSize: imageSize, decoderDepth: 0, normalisesTargets: false, positionGrid: theirs.trainedGrid)
-                let task = classification.task(
-                    source.model.classifier?.form ?? .autoencoder, classes: index.classes.count,
-                    .finetuning)
+                let task = try classification.task(
+                    source.model.classifier?.form ?? .autoencoder, index, in: training.run.files.data, .finetuning)
                 return try training.recipe.configuration(
                     model, .finetuning, task: task, sampleCount: index.total,
                     normalisation: training.recipe.normalise == nil

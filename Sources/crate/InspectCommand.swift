@@ -31,7 +31,7 @@ struct InspectCommand: SingleProcessCommand {
         var directory = try ShardDirectory(path: dir)
         let index = directory.index
         let bytes = index.shards.reduce(0) { $0 + $1.bytes }
-        printLine("samples   \(index.total) of \(counted(index.classes.count, "class"))")
+        printLine("samples   \(index.total) \(ofClasses(index.classes.count))")
         printLine("stored    \(storage(index))")
         printLine(
             "size      \(bytes) bytes in \(counted(index.shards.count, "shard")), \(bytes / max(index.total, 1)) a sample"

@@ -11,3 +11,6 @@ func printJSON(_ value: some Encodable) throws {
     encoder.outputFormatting = [.sortedKeys]
     print(String(decoding: try encoder.encode(value), as: UTF8.self))
 }
+
+/// What a set of images is of: "of 10 classes", or "without labels".
+func ofClasses(_ count: Int) -> String { count > 0 ? "of \(counted(count, "class"))" : "without labels" }

@@ -12,10 +12,13 @@ struct ShardCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "shard",
         abstract: "Turn images into HDF5 shards, alone or under mpirun.",
+        usage: "crate shard <source> ... <out> [<options>]",
         discussion: """
-            SOURCE is a directory <class>/<file> of images (JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, whatever their names \
-            are), a tar archive of one (at any depth), an archive of ILSVRC2012 as it is published, or the binary batches \
-            of CIFAR-10, in a directory or an archive. Of several images in a file the first is taken. Each image is \
+            SOURCE is a directory of images (JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, whatever their names are), with a \
+            directory for each class or without classes; a tar or zip archive of one; ILSVRC2012, CIFAR-10, CIFAR-100 or \
+            MNIST as they are published; WebDataset's archives, of which there may be several, also as \
+            train-{0000..0123}.tar; Hugging Face's Parquet files; or NumPy's arrays. Of several images in a file the first \
+            is taken. Each image is \
             resized (bicubic, shorter side), cut to its central square and stored as patches, or as a JPEG file. Files \
             that cannot be read are left out and listed in OUT/skipped.txt. Stopped and started again with the same \
             options, it keeps the shards that are done. The shards do not depend on jobs and ranks.
@@ -25,13 +28,21 @@ struct ShardCommand: ParsableCommand {
                 --encoding jpeg --shuffle 1
             crate shard ILSVRC2012_img_val.tar shards/val --labels val.txt \\
                 --classes shards/train/index.json
+            crate shard 'wds/train-{0000..0123}.tar' shards/train --label-names names.txt
+            crate shard cifar10/plain_text shards/cifar10 --within train --image-size 32 \\
+                --patch-size 4
             """)
 
-    @Argument(help: "A directory or a tar archive.")
-    var source: String
+    @Argument(
+        help: ArgumentHelp(
+            """
+            A directory, an archive or several, and last the output directory: new, empty, or left by the same command \
+            when it was interrupted.
+            """, valueName: "source ... out"))
+    var paths: [String]
 
-    @Argument(help: "Output directory: new, empty, or left by the same command when it was interrupted.")
-    var out: String
+    private var sources: [String] { Array(paths.dropLast()) }
+    private var out: String { paths.last ?? "" }
 
     @OptionGroup(title: "Source") var selection: SourceOptions
 
@@ -66,6 +77,7 @@ struct ShardCommand: ParsableCommand {
     var strict = false
 
     func validate() throws {
+        guard paths.count > 1 else { throw ValidationError("Give a source, and last the output directory.") }
         guard imageSize > 0, patchSize > 0, shardSize > 0 else {
             throw ValidationError("--image-size, --patch-size and --shard-size must be positive.")
         }
@@ -89,7 +101,10 @@ struct ShardCommand: ParsableCommand {
             try world.requireEqual(["OUT": out])
             var line = ProgressLine(unit: "images", of: world)
             let job = try world.agree { try makeJob() }
-            if world.rank == 0 { warn(of: job.unicodeTwins) }
+            if world.rank == 0 {
+                warn(of: job.unicodeTwins)
+                if let passedOver = job.passedOver.description { printLine("Passed over: \(passedOver).") }
+            }
             let isNew = world.broadcast(try world.agree { world.rank == 0 ? try job.begin() : true } ? 1 : 0, from: 0)
             var made: [Double] = try world.agree {
                 guard isNew == 1 else { return [0, 0] }
@@ -109,12 +124,12 @@ struct ShardCommand: ParsableCommand {
     private func warn(of twins: UnicodeTwins) {
         guard let (one, other) = twins.example else { return }
         printError(
-            "warning: \(counted(twins.count, "name")) of \(source) differ from another only in their Unicode form and are kept "
+            "warning: \(counted(twins.count, "name")) of \(sources[0]) differ from another only in their Unicode form and are kept "
                 + "apart, such as \(one.ascii.printable) and \(other.ascii.printable)")
     }
 
     private func makeJob() throws -> Sharding {
-        let images = try ShardSource(source, selection.selection())
+        let images = try ShardSource(sources, selection.selection())
         var options = ShardingOptions(try format(), shardSize: shardSize, shuffle: shuffle, isStrict: strict)
         options.pixelLimit = maxPixels
         if let jobs { options.jobs = jobs }
@@ -131,7 +146,7 @@ struct ShardCommand: ParsableCommand {
 
     private func report(_ summary: Sharding.Summary, made: Int, kept: Int, seconds: Double) {
         printLine(
-            "\(counted(summary.images, "image")) of \(counted(summary.classes, "class")) in \(counted(summary.shards, "shard")), "
+            "\(counted(summary.images, "image")) \(ofClasses(summary.classes)) in \(counted(summary.shards, "shard")), "
                 + "\(summary.bytes) bytes, \(summary.skipped) skipped, \(decimal(seconds)) s, "
                 + "\(Int(Double(made) / max(seconds, 1e-9))) images/s")
         if kept > 0 { printLine("\(kept) shards were there from an earlier run.") }

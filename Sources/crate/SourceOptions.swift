@@ -5,7 +5,10 @@ import Shards
 struct SourceOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The part of the source to take: a directory in it, or the beginning of the names of CIFAR-10's batches.",
+            """
+            The part of the source to take: a directory in it, whose directories are the classes, or the beginning of the \
+            names of its batches, arrays or tables.
+            """,
             valueName: "prefix"))
     var within: String?
 
@@ -15,7 +18,7 @@ struct SourceOptions: ParsableArguments {
         help: ArgumentHelp(
             """
             The classes in the order of their labels: a file of one name a line, or the index.json of other shards \
-            (default: the source's own, by name).
+            (default: those of the source, by name unless it has an order).
             """, valueName: "file"))
     var classes: String?
 
@@ -24,13 +27,13 @@ struct SourceOptions: ParsableArguments {
     }
 }
 
-/// Labels of images without class directories.
+/// Where the labels are, if not in the names of directories.
 struct LabelOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             """
             The labels of an archive without directories: on each line a label, in the order of the files' names, or a \
-            file's name and its label.
+            file's name and its label. Those of an array: another array, or a label a line.
             """, valueName: "file"))
     var labels: String?
 
@@ -40,7 +43,14 @@ struct LabelOptions: ParsableArguments {
             valueName: "file"))
     var labelNames: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "The column, field or array with the labels (default: label, cls, class, or what is usual in the format).",
+            valueName: "name"))
+    var labelField: String?
+
     func selection(within: String?, classes: [String]?) -> ShardSource.Selection {
-        ShardSource.Selection(within: within, labels: labels, labelNames: labelNames, classes: classes)
+        ShardSource.Selection(
+            within: within, labels: labels, labelNames: labelNames, labelField: labelField, classes: classes)
     }
 }

@@ -20,8 +20,7 @@ struct TrainCommand: ParsableCommand {
         StopSignal.listen()
         try runWithWorld { world in
             try training.train(world) { index, precision, ranks in
-                let task = classification.task(
-                    .supervised, classes: index.classes.count, .training)
+                let task = try classification.task(.supervised, index, in: training.run.files.data, .training)
                 return try training.recipe.configuration(
                     try model.configuration(.training, hasDecoder: false), .training, task: task,
                     sampleCount: index.total,

@@ -21,8 +21,12 @@ struct VerifyCommand: SingleProcessCommand {
     @Flag(help: "Make damaged and missing shards again from the source, byte for byte what they were.")
     var repair = false
 
-    @Option(help: "What the shards were made from, with the same --labels and --label-names.")
-    var source: String?
+    @Option(
+        name: .customLong("source"), parsing: .upToNextOption,
+        help: ArgumentHelp(
+            "What the shards were made from, with the same --labels, --label-names and --label-field.",
+            valueName: "source"))
+    var sources: [String] = []
 
     @OptionGroup(title: "Source") var labels: LabelOptions
 
@@ -31,17 +35,17 @@ struct VerifyCommand: SingleProcessCommand {
 
     func validate() throws {
         guard (1...1024).contains(jobs ?? 1) else { throw ValidationError("--jobs must be in 1...1024.") }
-        guard repair == (source != nil) else { throw ValidationError("--repair and --source go together.") }
+        guard repair == !sources.isEmpty else { throw ValidationError("--repair and --source go together.") }
     }
 
     func run() throws {
         let verifier = try jobs.map { try ShardVerifier(path: dir, jobs: $0) } ?? ShardVerifier(path: dir)
         var problems = self.problems(verifier)
         for problem in problems { printLine("\(problem)") }
-        if let source, problems.contains(where: { $0.shard != nil }) {
+        if repair, problems.contains(where: { $0.shard != nil }) {
             let index = verifier.index
             let images = try ShardSource(
-                source, labels.selection(within: index.recipe?.source.within, classes: index.classes))
+                sources, labels.selection(within: index.recipe?.source.within, classes: index.classes))
             var line = ProgressLine(unit: "images")
             let repaired = try line.during { line in
                 try verifier.repair(problems, from: images) {
@@ -58,7 +62,7 @@ struct VerifyCommand: SingleProcessCommand {
         }
         let index = verifier.index
         printLine(
-            "\(dir) is sound: \(counted(index.total, "sample")) of \(counted(index.classes.count, "class")) in \(counted(index.shards.count, "shard")), "
+            "\(dir) is sound: \(counted(index.total, "sample")) \(ofClasses(index.classes.count)) in \(counted(index.shards.count, "shard")), "
                 + "\(index.shards.reduce(0) { $0 + $1.bytes }) bytes")
     }
 

@@ -81,4 +81,26 @@ import Testing
             #expect(!FileManager.default.fileExists(atPath: "\(path)/x"))
         }
     }
+
+    /// Images without labels: pretraining works, and what needs labels says so in one line.
+    @Test func imagesWithoutLabels() throws {
+        try withShards { path in
+            let class0 = try #require(try names(in: "\(path)/train-images").first)
+            let sharded = try succeed([
+                "shard", "\(path)/train-images/\(class0)", "\(path)/bare", "--image-size", "40", "--patch-size", "8",
+            ])
+            #expect(sharded.contains("images without labels"), "\(sharded)")
+            #expect(try succeed(["verify", "\(path)/bare"]).contains("without labels"))
+            #expect(try succeed(["inspect", "\(path)/bare"]).contains("without a class"))
+            let bare = ["--data", "\(path)/bare", "--validation", "\(path)/bare"]
+            _ = try succeed(pretrainArguments(path, run: "run", ["--steps", "2"] + bare))
+            try refuse(
+                "bare has no classes", pretrainArguments(path, run: "x", ["--knn-every", "1", "--steps", "2"] + bare))
+            let run = ["--run", "\(path)/x", "--steps", "2"] + bare
+            try refuse("bare have no labels", ["train", "--image-size", "32", "--patch-size", "8"] + run)
+            try refuse("bare have no labels", ["finetune", "--from", "\(path)/run"] + run)
+            let shards = ["--train", "\(path)/bare", "--validation", "\(path)/bare"]
+            try refuse("bare has no labels", ["probe", "--checkpoint", "\(path)/run"] + shards)
+        }
+    }
 }

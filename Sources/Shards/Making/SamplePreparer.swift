@@ -55,7 +55,7 @@ struct SamplePreparer: ~Copyable {
                 let square = try framed(image, side: side)
                 return sample(try JPEGEncoder.encode(square, quality: quality), of: square)
             case .original(let quality):
-                let isFile = source.kind != .cifar10 && ImageDecoder.isJPEG(contents)
+                let isFile = source.raw == nil && ImageDecoder.isJPEG(contents)
                 return sample(isFile ? contents : try JPEGEncoder.encode(image, quality: quality), of: image)
             }
         } catch let failure as Failure {

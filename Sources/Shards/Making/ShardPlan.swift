@@ -133,6 +133,11 @@ struct ShardPlan: Sendable {
                     + "the source had \(recipe.source.images) (\(recipe.source.checksum))",
                 hint: "name the source as it was, with the same --within, --labels and --classes")
         }
+        guard recipe.shuffle == nil || !source.files.contains(where: \.isStreamed) else {
+            throw Failure(
+                "\(source.path) is compressed and read from front to back, so it cannot be shuffled",
+                hint: "decompress it first, or leave --shuffle out: training shuffles samples in any case")
+        }
         self.source = source
         self.recipe = recipe
         format = try recipe.format()

@@ -2,46 +2,11 @@ import Base
 import Foundation
 import Images
 
-/// The images to shard, each with a class: a folder, an archive, or the files of a known data set. Archives are not unpacked: they are
-/// listed once, and their members are read in place.
+/// The images to shard, with or without a class each: a folder, archives, or the files of a data set as it is published. Nothing is
+/// unpacked: files are listed once, and images are read where they lie.
 package struct ShardSource: Sendable {
-    package enum Kind: String, Codable, Sendable {
-        /// <class>/<file> in a directory.
-        case folder
-        /// <class>/<file> in a tar archive, at any depth.
-        case tar
-        /// A tar archive with one tar archive per class.
-        case imagenetTraining = "ilsvrc2012-train"
-        /// A tar archive of images without directories, and a file with their labels.
-        case imagenetValidation = "ilsvrc2012-val"
-        /// The binary batches of CIFAR-10, in a directory or a tar archive.
-        case cifar10
-    }
-
-    /// What else is needed to find images and classes.
-    package struct Selection: Sendable {
-        /// The part of the source to use: a directory in it, or a prefix of the names of CIFAR-10's batches.
-        package var within: String?
-        /// The file with the labels of a `Kind.imagenetValidation`.
-        package var labels: String?
-        /// The file with the name of each number, if labels are numbers.
-        package var labelNames: String?
-        /// Class names in the order of the labels; by default those of the source, sorted by their bytes.
-        package var classes: [String]?
-
-        /// Everything of a source that knows its classes.
-        package init(
-            within: String? = nil, labels: String? = nil, labelNames: String? = nil, classes: [String]? = nil
-        ) {
-            self.within = within
-            self.labels = labels
-            self.labelNames = labelNames
-            self.classes = classes
-        }
-    }
-
     package struct Item: Sendable {
-        /// Index into `classes`.
+        /// Index into `classes`; -1 for none.
         package let label: Int
         /// Its name in the class.
         package let name: String
@@ -53,55 +18,89 @@ package struct ShardSource: Sendable {
         case file
         /// In a part of a file of the source.
         case part(file: Int, offset: Int, size: Int)
+        /// In a zip archive: the place of its header, its bytes there and when inflated, and their CRC-32.
+        case zipped(file: Int, header: Int, stored: Int, size: Int, checksum: UInt32)
+        /// A row of a page of a Parquet file.
+        case cell(page: Int, row: Int)
+
+        /// In an archive.
+        var offset: Int {
+            switch self {
+            case .part(_, let offset, _), .zipped(_, let offset, _, _, _): offset
+            case .file, .cell: 0
+            }
+        }
     }
 
     package let path: String
     package let kind: Kind
     /// Nil for all of it.
     package let within: String?
+    /// Empty if the images have no labels.
     package let classes: [String]
-    /// Sorted by class name, then by name, as bytes.
+    /// Sorted by class name, then by name, as bytes; those without a class come last. In the archive's order if it is streamed.
     package let items: [Item]
     /// Classes, and images of one class, whose names differ only in their Unicode form. They are kept apart.
     package let unicodeTwins: UnicodeTwins
+    /// What of the source is not taken.
+    package let passedOver: PassedOver
     /// Identifies the source; see `ShardRecipe.Source`.
     let record: ShardRecipe.Source
     let files: [SourceFile]
+    /// How values lie in images that are no files of their own; nil for image files.
+    let raw: RawPixels?
+    let pages: ParquetPages?
 
-    /// Lists the images of the directory or archive `path`.
+    /// Lists the images of the directory or archive `path`; see `init(_:_:)`.
+    package init(_ path: String, _ selection: Selection = Selection()) throws { try self.init([path], selection) }
+
+    /// Lists the images of a directory, an archive, or several files of one kind.
     ///
-    /// Throws `Failure` if it is missing, unreadable or corrupt, has no images, has uncertain classes or classes outside of the selection,
-    /// or would mix several parts, such as training and test.
-    package init(_ path: String, _ selection: Selection = Selection()) throws {
-        let listing = try SourceListing(path, selection)
-        self.path = listing.path
+    /// Throws `Failure` if one is missing, unreadable or corrupt, there are no images, or uncertain classes or classes outside of the
+    /// selection, or several parts would be mixed, such as training and test.
+    package init(_ paths: [String], _ selection: Selection = Selection()) throws {
+        let listing = try SourceListing(paths, selection)
+        path = listing.path
         kind = listing.kind
         within = listing.kind == .folder ? nil : selection.within
         files = listing.files
+        raw = listing.raw
+        pages = listing.pages
+        passedOver = listing.passedOver
         let names = listing.images.keys.sorted()
-        classes = selection.classes ?? names.map(\.text)
+        classes = selection.classes ?? listing.order ?? names.map(\.text)
         let labels = Dictionary(
             classes.enumerated().map { (ExactName($1), $0) }, uniquingKeysWith: { first, _ in first })
         try ShardSource.requireKnown(names, labels, path: path)
         var twins = UnicodeTwins()
         twins.add(names)
         var items: [Item] = []
-        items.reserveCapacity(listing.images.reduce(0) { $0 + $1.value.count })
+        items.reserveCapacity(listing.imageCount)
         for name in names {
-            let images = listing.images[name, default: []].sorted { $0.name < $1.name }
-            twins.add(images.map(\.name))
-            for (number, image) in images.enumerated() {
-                guard number == 0 || images[number - 1].name != image.name else {
-                    throw Failure(
-                        "\(path) has two images \(name.text)/\(image.name.text)", hint: "remove or rename one of them")
-                }
-                items.append(Item(label: labels[name] ?? 0, name: image.name.text, place: image.place))
-            }
+            items += try ShardSource.items(of: listing.images[name, default: []], name, labels[name] ?? 0, path, &twins)
         }
+        items += try ShardSource.items(of: listing.unlabelled, nil, -1, path, &twins)
+        // Going back in a stream is reading it anew.
+        if listing.files.contains(where: \.isStreamed) { items.sort { $0.place.offset < $1.place.offset } }
         self.items = items
         unicodeTwins = twins
         record = ShardRecipe.Source(
             kind: kind, within: within, images: items.count, checksum: ShardSource.checksum(classes, items))
+    }
+
+    /// The items of one class, sorted. Throws `Failure` if two have the same name.
+    private static func items(
+        of images: [SourceListing.Image], _ name: ExactName?, _ label: Int, _ path: String, _ twins: inout UnicodeTwins
+    ) throws -> [Item] {
+        let sorted = images.sorted { $0.name < $1.name }
+        twins.add(sorted.map(\.name))
+        return try sorted.enumerated().map { number, image in
+            guard number == 0 || sorted[number - 1].name != image.name else {
+                let key = (name.map { $0.text + "/" } ?? "") + image.name.text
+                throw Failure("\(path) has two images \(key)", hint: "remove or rename one of them")
+            }
+            return Item(label: label, name: image.name.text, place: image.place)
+        }
     }
 
     /// Throws `Failure` if one of the classes `names` has no label.
@@ -119,8 +118,8 @@ package struct ShardSource: Sendable {
             hint: "add them to the file of --classes, or name the one that goes with this source")
     }
 
-    /// The key of an item: `class/name`.
-    package func key(of item: Item) -> String { classes[item.label] + "/" + item.name }
+    /// The key of an item: `class/name`, or `name` if it has no class.
+    package func key(of item: Item) -> String { item.label < 0 ? item.name : classes[item.label] + "/" + item.name }
 
     /// CRC-32 over the classes and each image's label, name and, in an archive, size.
     private static func checksum(_ classes: [String], _ items: [Item]) -> UInt32 {
@@ -132,7 +131,10 @@ package struct ShardSource: Sendable {
         for name in classes { add(name) }
         for item in items {
             add("\(item.label) \(item.name)")
-            if case .part(_, _, let size) = item.place { add(String(size)) }
+            switch item.place {
+            case .part(_, _, let size), .zipped(_, _, _, let size, _): add(String(size))
+            case .file, .cell: break
+            }
         }
         return checksum.value
     }

@@ -2,24 +2,58 @@ import Base
 import CArchive
 import Foundation
 
-/// A file of a source with random access from several threads: in place or, if it is compressed, decompressed in memory.
+/// A file of a source with random access from several threads: in place or, if it is compressed, decompressed in memory, or as a stream if
+/// that takes too much.
 final class SourceFile: Sendable {
-    /// The largest decompressed size of a compressed file; larger ones must be decompressed first.
+    /// The most bytes that compressed files of a source take in memory.
     static let maximumDecompressedSize = 1 << 30
+
+    private enum Form: Sendable {
+        case inPlace
+        case inMemory([UInt8])
+        case streamed(DecompressedStream)
+    }
 
     let path: String
     /// Size after decompression.
     let size: Int
     private let file: RegularFile
-    private let decompressed: [UInt8]?
+    private let form: Form
 
-    /// Throws `Failure` if the file cannot be read, is not a regular file, or is compressed and too large.
-    init(_ path: String) throws {
+    /// The bytes in memory; 0 if the file is read in place.
+    var decompressedSize: Int { if case .inMemory(let bytes) = form { bytes.count } else { 0 } }
+
+    /// Whether it should be read from front to back.
+    var isStreamed: Bool { if case .streamed = form { true } else { false } }
+
+    /// Throws `Failure` if the file cannot be read, is not a regular file, or is compressed, has more than `limit` bytes and may not be
+    /// streamed.
+    init(_ path: String, limit: Int = maximumDecompressedSize, mayStream: Bool = false) throws {
         let file = try RegularFile(path)
-        decompressed = try SourceFile.decompress(file)
-        size = decompressed?.count ?? file.byteCount
+        if let stream = try DecompressedStream(path) {
+            if let contents = try stream.contents(limit: limit) {
+                (form, size) = (.inMemory(contents), contents.count)
+            } else {
+                guard mayStream else {
+                    throw Failure(
+                        "\(path) is compressed and holds, with others before it, more than \(limit) bytes",
+                        hint: "decompress it first")
+                }
+                (form, size) = (.streamed(stream), try stream.size())
+            }
+        } else {
+            (form, size) = (.inPlace, file.byteCount)
+        }
         self.path = path
         self.file = file
+    }
+
+    /// `contents` that were decompressed from a part of `file`.
+    init(_ contents: [UInt8], from file: SourceFile) throws {
+        path = file.path
+        self.file = try RegularFile(file.path)
+        form = .inMemory(contents)
+        size = contents.count
     }
 
     /// `count` bytes from `offset`. Throws `Failure` if the file is shorter or cannot be read.
@@ -34,42 +68,13 @@ final class SourceFile: Sendable {
 
     /// Reads from `offset` until `target` is full or the file ends; returns the number of bytes.
     func read(into target: UnsafeMutableRawBufferPointer, at offset: Int) throws -> Int {
-        if let decompressed {
-            let part = decompressed.dropFirst(offset).prefix(target.count)
+        switch form {
+        case .inPlace: return try file.read(into: target, at: offset)
+        case .inMemory(let bytes):
+            let part = bytes.dropFirst(offset).prefix(target.count)
             target.copyBytes(from: part)
             return part.count
-        }
-        return try file.read(into: target, at: offset)
-    }
-
-    /// The decompressed contents, nil if the file is not compressed.
-    private static func decompress(_ file: borrowing RegularFile) throws -> [UInt8]? {
-        let path = file.path
-        let archive = archive_read_new()
-        defer { archive_read_free(archive) }
-        for support in [
-            archive_read_support_filter_gzip, archive_read_support_filter_bzip2, archive_read_support_filter_xz,
-            archive_read_support_filter_zstd, archive_read_support_format_raw, archive_read_support_format_empty,
-        ] { _ = support(archive) }
-        var entry: OpaquePointer?
-        let isOpen = archive_read_open_fd(archive, file.descriptor, 1 << 16) == ARCHIVE_OK
-        guard isOpen, archive_read_next_header(archive, &entry) == ARCHIVE_OK else { return nil }
-        guard archive_filter_code(archive, 0) != ARCHIVE_FILTER_NONE else { return nil }
-        var contents: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 1 << 20)
-        while true {
-            let count = archive_read_data(archive, &piece, piece.count)
-            guard count >= 0 else {
-                throw Failure(
-                    "\(path) cannot be decompressed: \(archiveMessage(archive))", hint: "fetch the file again")
-            }
-            if count == 0 { return contents }
-            guard contents.count + count <= maximumDecompressedSize else {
-                throw Failure(
-                    "\(path) is compressed and holds more than \(maximumDecompressedSize) bytes",
-                    hint: "decompress it first: members of a large archive are read where they are")
-            }
-            contents += piece.prefix(count)
+        case .streamed(let stream): return try stream.read(into: target, at: offset)
         }
     }
 }

@@ -13,157 +13,134 @@ struct SourceListing {
     let path: String
     let kind: ShardSource.Kind
     var files: [SourceFile] = []
-    /// By class, which may have none.
+    /// By class.
     var images: [ExactName: [Image]] = [:]
+    /// Those without a class.
+    var unlabelled: [Image] = []
+    /// The classes in the order that the source itself gives them; nil for the order of their names.
+    var order: [String]?
+    var raw: RawPixels?
+    var pages: ParquetPages?
+    var passedOver = PassedOver()
+
+    var imageCount: Int { images.reduce(unlabelled.count) { $0 + $1.value.count } }
 }
 
 extension SourceListing {
-    /// Detects what is at `path` and lists it. Throws `Failure` as `ShardSource.init` does.
-    init(_ path: String, _ selection: ShardSource.Selection) throws {
-        var status = stat()
-        guard stat(path, &status) == 0 else { throw systemFailure("cannot open \(path)") }
-        if status.st_mode & S_IFMT != S_IFDIR {
-            self = try SourceListing(tar: path, selection)
-        } else if let batches = try SourceListing(cifar10: path, selection) {
-            self = batches
-        } else {
-            let folder = selection.within.map { path.appending(name: $0) } ?? path
-            self = try SourceListing(folder: folder)
+    init(path: String, kind: ShardSource.Kind, files: [SourceFile] = []) {
+        self.path = path
+        self.kind = kind
+        self.files = files
+    }
+
+    /// Detects what is at `paths` and lists it. Throws `Failure` as `ShardSource.init` does.
+    init(_ paths: [String], _ selection: ShardSource.Selection) throws {
+        let paths = try paths.flatMap { try expandedBraces($0) }
+        guard let path = paths.first else {
+            throw Failure("no source is given", hint: "name a directory or an archive")
         }
-        guard selection.labels == nil || kind == .imagenetValidation else {
+        if paths.count > 1 {
+            self = try SourceListing(files: paths, in: nil, selection)
+        } else if try isDirectory(path) {
+            self = try SourceListing(directory: path, selection)
+        } else {
+            self = try SourceListing(file: path, selection)
+        }
+        guard selection.labels == nil || [.imagenetValidation, .numpy, .idx].contains(kind) else {
             throw Failure(
                 "\(path) tells the classes of its images itself",
-                hint: "leave --labels out; it is for an archive of images without directories")
+                hint: "leave --labels out; it is for an array, or an archive of images without directories")
         }
-        guard images.contains(where: { !$0.value.isEmpty }) else {
-            throw Failure("the \(images.count) classes of \(path) have no files", hint: "put the images into them")
+        guard imageCount > 0 else {
+            throw Failure(
+                "\(path) has no images" + (passedOver.description.map { "; passed over: \($0)" } ?? ""),
+                hint: "put the images into it, in one directory for each class if they have classes")
         }
     }
 
-    /// Classes are the sub-directories, images the regular files in them. Hidden entries, deeper directories and files next to the classes
-    /// are ignored. The kind of a file is detected when it is opened, not by its name.
-    private init(folder path: String) throws {
-        self.init(path: path, kind: .folder)
-        let classes = try names(in: path, of: Int(DT_DIR))
-        guard !classes.isEmpty else {
-            throw Failure(
-                "\(path) has no class directories", hint: "put the images into one sub-directory for each class")
-        }
-        for name in classes {
-            images[ExactName(name)] = try names(in: "\(path)/\(name)", of: Int(DT_REG)).map {
-                Image(name: ExactName($0), place: .file)
+    private init(directory path: String, _ selection: ShardSource.Selection) throws {
+        let entries = try DirectoryEntries(path)
+        if let known = try SourceListing(cifar: path, entries.files, selection)
+            ?? SourceListing(idx: path, entries.files, selection)
+            ?? SourceListing(parquet: path, selection)
+        {
+            self = known
+        } else if entries.directories.isEmpty, !entries.files.isEmpty,
+            entries.files.allSatisfy({ $0.contains(".tar") || $0.hasSuffix(".tgz") })
+        {
+            let chosen = entries.files.sorted { ExactName($0) < ExactName($1) }.filter {
+                ExactName($0).hasPrefix(selection.within ?? "")
             }
-        }
-    }
-}
-
-/// Names of the entries of a directory that are not hidden and of a kind: `DT_DIR` or `DT_REG`. Links are followed.
-func names(in path: String, of wanted: Int) throws -> [String] {
-    guard let directory = opendir(path) else { throw systemFailure("cannot list \(path)") }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while true {
-        errno = 0
-        guard let found = readdir(directory) else {
-            guard errno == 0 else { throw systemFailure("cannot list \(path)") }
-            return names
-        }
-        let name = withUnsafeBytes(of: &found.pointee.d_name) {
-            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-        }
-        if ExactName(name).isHidden { continue }
-        var kind = Int(found.pointee.d_type)
-        if kind == DT_LNK || kind == DT_UNKNOWN {
-            var status = stat()
-            if stat(path + "/" + name, &status) == 0 { kind = Int(status.st_mode & S_IFMT) >> 12 }
-        }
-        if kind == wanted { names.append(name) }
-    }
-}
-
-extension SourceListing {
-    /// Lists the archive at `path`: CIFAR-10's batches, images without directories if there are labels, one archive per class, or
-    /// <class>/<file>.
-    ///
-    /// Hidden members are ignored. Throws `Failure` as `ShardSource.init` does.
-    init(tar path: String, _ selection: ShardSource.Selection) throws {
-        let file = try SourceFile(path)
-        let members = try listTar(file, range: 0..<file.size, name: path).filter { member in
-            !member.path.isEmpty && !member.path.contains(where: \.isHidden)
-        }
-        if let batches = try SourceListing(cifar10: members, of: file, selection) {
-            self = batches
-            return
-        }
-        let within = selection.within.map { ExactName.parts(of: $0) } ?? []
-        let taken = members.filter { $0.path.count > within.count && $0.path.starts(with: within) }
-        guard !taken.isEmpty else {
-            throw Failure(
-                "\(path) holds no files" + (within.isEmpty ? "" : " in \(joined(within))"),
-                hint: "list it with tar -t")
-        }
-        if let labels = selection.labels {
-            self.init(path: path, kind: .imagenetValidation, files: [file])
-            try addFlat(taken, labels: labels, names: selection.labelNames)
-        } else if taken.allSatisfy({ $0.name.hasSuffix(".tar") }) {
-            self.init(path: path, kind: .imagenetTraining, files: [file])
-            try addArchives(taken)
+            self = try SourceListing(files: chosen.map { path.appending(name: $0) }, in: path, selection)
         } else {
-            self.init(path: path, kind: .tar, files: [file])
-            try addClasses(taken, below: within.count)
+            let folder = selection.within.map { path.appending(name: $0) } ?? path
+            self.init(path: folder, kind: .folder)
+            let files = try filesOfTree(at: folder, passedOver: &passedOver)
+            try add(tree: files, below: [], isChosen: selection.within != nil)
         }
     }
 
-    private mutating func add(_ member: TarMember, class name: ExactName) {
-        let place = ShardSource.Place.part(file: 0, offset: member.range.lowerBound, size: member.range.count)
-        images[name, default: []].append(Image(name: member.name, place: place))
-    }
-
-    /// <class>/<file> below the directory that has the most such files, among those of at least `depth` components. As in a folder, files
-    /// next to the classes and deeper ones are ignored; other directories with classes are not, since they may be those of the test set.
-    private mutating func addClasses(_ members: [TarMember], below depth: Int) throws {
-        var counts: [[ExactName]: Int] = [:]
-        for member in members where member.path.count >= depth + 2 { counts[member.path.dropLast(2), default: 0] += 1 }
-        let ordered = counts.sorted { ($1.value, $0.key.count) < ($0.value, $1.key.count) }
-        guard let parent = ordered.first?.key else {
-            throw Failure(
-                "\(path) has no class directories",
-                hint: "for a flat archive such as ILSVRC2012_img_val.tar name the file with its --labels")
+    /// Several files of one kind, those of the directory `path` or any: tar archives of samples, or tables.
+    private init(files paths: [String], in path: String?, _ selection: ShardSource.Selection) throws {
+        guard !paths.isEmpty else {
+            throw Failure("\(path ?? "the source") has no files of that name", hint: "choose another --within")
         }
-        let others = ordered.map(\.key).filter { !$0.starts(with: parent) && !parent.starts(with: $0) }
-        guard others.isEmpty else {
-            let parts = ([parent] + others).map { joined($0) }.sorted()
-            throw Failure(
-                "\(path) holds several parts: \(parts.prefix(4).joined(separator: ", "))",
-                hint: "choose one, such as --within \(joined(parent))")
-        }
-        for member in members where member.path.count == parent.count + 2 && member.path.starts(with: parent) {
-            add(member, class: member.path[parent.count])
+        if paths.allSatisfy({ $0.hasSuffix(".parquet") }) {
+            self = try SourceListing(parquet: paths, in: path, selection)
+        } else {
+            self = try SourceListing(webDataset: paths, in: path, selection)
         }
     }
 
-    /// ILSVRC2012's training set: the archive n01440764.tar holds the class n01440764.
-    private mutating func addArchives(_ archives: [TarMember]) throws {
-        for archive in archives {
-            let name = archive.name.dropLast(".tar".utf8.count)
-            guard images.updateValue([], forKey: name) == nil else {
-                throw Failure("\(path) holds \(archive.name.text) twice", hint: "choose one part with --within")
-            }
-            for member in try listTar(files[0], range: archive.range, name: "\(archive.name.text) in \(path)")
-            where !member.path.isEmpty && !member.name.isHidden { add(member, class: name) }
+    /// One file, whose first bytes tell what it is.
+    private init(file path: String, _ selection: ShardSource.Selection) throws {
+        let file = try SourceFile(path, limit: selection.memoryLimit, mayStream: true)
+        let start = try file.bytes(min(8, file.size), at: 0)
+        switch start {
+        case _ where start.starts(with: [0x50, 0x4B, 3, 4]) || start.starts(with: [0x50, 0x4B, 5, 6]):
+            let members = try listZip(file)
+            self =
+                !members.isEmpty && members.allSatisfy { $0.name.hasSuffix(".npy") }
+                ? try SourceListing(npz: members, of: file, selection)
+                : try SourceListing(zip: members, of: file, selection)
+        case _ where start.starts(with: NumPyHeader.magic): self = try SourceListing(npy: file, selection)
+        case _ where start.starts(with: Array("PAR1".utf8)):
+            self = try SourceListing(parquet: [path], in: nil, selection)
+        case _ where start.starts(with: [0, 0, 8]): self = try SourceListing(idx: file, selection)
+        default: self = try SourceListing(tar: file, selection)
         }
-    }
-
-    /// ILSVRC2012's validation set: images without directories, the classes in a file.
-    private mutating func addFlat(_ members: [TarMember], labels: String, names: String?) throws {
-        guard Set(members.map { $0.path.dropLast() }).count == 1 else {
-            throw Failure(
-                "\(path) has directories, so its images need no --labels", hint: "leave it out, or choose --within")
-        }
-        let sorted = members.sorted { $0.name < $1.name }
-        let classes = try LabelFile(labels, names: names).classes(ofFiles: sorted.map(\.name))
-        for (member, name) in zip(sorted, classes) { add(member, class: ExactName(name)) }
     }
 }
 
-private func joined(_ path: [ExactName]) -> String { path.map(\.text).joined(separator: "/") }
+func isDirectory(_ path: String) throws -> Bool {
+    var status = stat()
+    guard stat(path, &status) == 0 else { throw systemFailure("cannot open \(path)") }
+    return status.st_mode & S_IFMT == S_IFDIR
+}
+
+/// The names that `path` stands for: `{0000..0123}` and `{a,b}` are replaced as a shell does, unless a file has that very name.
+///
+/// Throws `Failure` if they are more than 100,000.
+func expandedBraces(_ path: String) throws -> [String] {
+    let limit = 100_000
+    guard access(path, F_OK) != 0, let open = path.firstIndex(of: "{"),
+        let close = path[open...].firstIndex(of: "}")
+    else { return [path] }
+    let inner = path[path.index(after: open)..<close]
+    let bounds = inner.split(separator: ".", omittingEmptySubsequences: true)
+    var parts = inner.split(separator: ",", omittingEmptySubsequences: false).map { String($0) }
+    if inner.contains(".."), bounds.count == 2, let first = Int(bounds[0]), let last = Int(bounds[1]), first >= 0 {
+        guard first <= last, last - first < limit else {
+            throw Failure("{\(inner)} in \(path) is not a range of up to \(limit) numbers", hint: "write {0000..0123}")
+        }
+        parts = (first...last).map { zeroPadded($0, to: bounds[0].count) }
+    }
+    var paths: [String] = []
+    for part in parts {
+        paths += try expandedBraces(path[..<open] + part + path[path.index(after: close)...])
+        guard paths.count <= limit else {
+            throw Failure("\(path) stands for more than \(limit) files", hint: "name a directory instead")
+        }
+    }
+    return paths
+}

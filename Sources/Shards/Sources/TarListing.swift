@@ -1,5 +1,6 @@
 import Base
 import CArchive
+import Foundation
 
 /// A regular file in a tar archive.
 struct TarMember: Sendable {
@@ -51,12 +52,12 @@ func listTar(_ file: SourceFile, range: Range<Int>, name: String) throws -> [Tar
         guard let text = archive_entry_pathname(entry) ?? archive_entry_pathname_utf8(entry) else {
             throw failure("has a member whose name cannot be read")
         }
-        let path = components(String(cString: text))
+        let path = components(nameText(text))
         let name = path.map(\.text).joined(separator: "/")
         if let target = archive_entry_hardlink(entry) {
             let table = byPath ?? Dictionary(members.enumerated().map { ($1.path, $0) }) { _, last in last }
             byPath = table
-            guard let index = table[components(String(cString: target))] else {
+            guard let index = table[components(nameText(target))] else {
                 throw failure("has a link \(name) to what it does not hold")
             }
             members.append(TarMember(path: path, range: members[index].range))
@@ -79,7 +80,12 @@ func listTar(_ file: SourceFile, range: Range<Int>, name: String) throws -> [Tar
     return members
 }
 
-private func components(_ path: String) -> [ExactName] {
+private func nameText(_ name: UnsafePointer<CChar>) -> String {
+    FileName.text(UnsafeRawBufferPointer(start: name, count: strlen(name)))
+}
+
+/// The parts of a path in an archive.
+func components(_ path: String) -> [ExactName] {
     ExactName.parts(of: path).filter { $0 != ExactName(".") }
 }
 
