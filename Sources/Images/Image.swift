@@ -1,24 +1,26 @@
 import Base
 
-/// An image in memory: 8-bit sRGB values without alpha.
+/// An image in memory: 8-bit sRGB values without alpha, or channels of any meaning.
 package struct Image: Equatable, Sendable {
     package let width: Int
     package let height: Int
-    /// `height * width * 3` values in (row, column, channel) order.
+    package let format: PixelFormat
+    /// The bytes of `height * width * channels` values in (row, column, channel) order.
     package var pixels: [UInt8]
 
     /// A bound, because a header can claim any size, and memory follows the header.
     package static let maximumPixelCount = 1 << 28
 
-    /// Throws `Failure` unless `pixels.count` is `width * height * 3`, or if the size is empty or beyond `maximumPixelCount`.
-    package init(width: Int, height: Int, pixels: [UInt8]) throws {
-        guard pixels.count == 3 * (try Image.pixelCount(width: width, height: height)) else {
+    /// Throws `Failure` unless `pixels` has the bytes of `width * height` pixels, or if the size is empty or beyond `maximumPixelCount`.
+    package init(width: Int, height: Int, pixels: [UInt8], format: PixelFormat = .rgb) throws {
+        guard pixels.count == format.bytesPerPixel * (try Image.pixelCount(width: width, height: height)) else {
             throw Failure(
-                "\(pixels.count) values do not fill an image of \(width) x \(height) pixels",
-                hint: "give three values for each pixel")
+                "\(pixels.count) bytes do not fill an image of \(width) x \(height) pixels with \(format)",
+                hint: "give \(format.bytesPerPixel) bytes for each pixel")
         }
         self.width = width
         self.height = height
+        self.format = format
         self.pixels = pixels
     }
 
