@@ -17,7 +17,7 @@ package enum SampleFormat: Equatable, Sendable {
     var grid: PatchGrid? { if case .patches(let grid) = self { grid } else { nil } }
 
     /// What images are decoded to.
-    var pixel: PixelFormat {
+    package var pixel: PixelFormat {
         switch self {
         case .patches(let grid): grid.pixel
         case .original(let pixel): pixel
