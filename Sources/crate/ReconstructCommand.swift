@@ -68,7 +68,7 @@ struct ReconstructCommand: ParsableCommand {
         for first in stride(from: 0, to: count, by: chunk) {
             let pictures = try (first..<min(count, first + chunk)).map { position in
                 try shards?.picture(sample: position * total / count, side: side)
-                    ?? Picture(file: images[position], side: side, key: position)
+                    ?? Picture(file: images[position], as: loaded.pixelFormat, side: side, key: position)
             }
             let results = try loaded.reconstruct(pictures, maskRatio: maskRatio, seed: seed)
             for (index, (picture, result)) in zip(pictures, results).enumerated() {
