@@ -21,18 +21,22 @@ extension ShardCommand {
     }
 
     private func show(_ survey: SourceSurvey) {
-        printLine("source        \(survey.kind): \(counted(survey.images, "image")) \(ofClasses(survey.classes?.count ?? 0))")
+        printLine(
+            "source        \(survey.kind): \(counted(survey.images, "image")) \(ofClasses(survey.classes?.count ?? 0))")
         if let classes = survey.classes {
             printLine("classes       smallest \(tally(classes.smallest)), largest \(tally(classes.largest))")
             if classes.empty > 0 { printLine("              \(counted(classes.empty, "class")) without images") }
-            if classes.unlabelled > 0 { printLine("              \(counted(classes.unlabelled, "image")) without a class") }
+            if classes.unlabelled > 0 {
+                printLine("              \(counted(classes.unlabelled, "image")) without a class")
+            }
         }
         printLine("formats       \(list(survey.formats))")
         printLine("modes         \(list(survey.modes))")
         showSizes(survey)
         for (number, reason) in survey.leftOut.enumerated() {
             printLine(
-                "\(number == 0 ? "left out      " : "              ")\(reason.images) \(reason.reason), such as \(reason.example.printable)")
+                "\(number == 0 ? "left out      " : "              ")\(reason.images) \(reason.reason), such as \(reason.example.printable)"
+            )
         }
         let duplicates = survey.duplicates
         if duplicates.images > 0 {
@@ -40,7 +44,8 @@ extension ShardCommand {
                 "duplicates    \(counted(duplicates.images, "image")) with the bytes of another, such as "
                     + duplicates.example.map(\.printable).joined(separator: " and "))
             if duplicates.acrossClasses > 0 {
-                printLine("              \(duplicates.acrossClasses) of \(counted(duplicates.groups, "set")) across classes")
+                printLine(
+                    "              \(duplicates.acrossClasses) of \(counted(duplicates.groups, "set")) across classes")
             }
         }
         if let shards = survey.shards { show(shards) }
@@ -68,7 +73,7 @@ extension ShardCommand {
             "shards        \(counted(shards.files, "file")): \(shards.sampleBytes) bytes of samples (\(accuracy)), "
                 + "and about \(shards.otherBytes) of tables")
         printLine(
-            "time          about \(readableDuration(shards.seconds)) with \(counted(shards.jobs, "job")), estimated from "
+            "time          \(shards.seconds < 1 ? "less than 1 s" : "about \(readableDuration(shards.seconds))") with \(counted(shards.jobs, "job")), estimated from "
                 + "\(counted(shards.measured, "image")); without writing")
         if let first = shards.undecodable.first {
             printLine(

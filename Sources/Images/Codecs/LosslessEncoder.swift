@@ -77,7 +77,9 @@ private func encodeTIFF(_ image: Image) throws -> [UInt8] {
     let tableBytes = entries.reduce(0) { $0 + ($1.values.count > 2 ? 2 * $1.values.count : 0) }
     entries[5].values = [tablesStart + tableBytes]
 
-    func little(_ value: Int, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
+    func little(_ value: Int, _ count: Int) -> [UInt8] {
+        (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+    }
     var (directory, tables): ([UInt8], [UInt8]) = ([], [])
     for (tag, values, isLong) in entries {
         let stored = values.flatMap { little($0, isLong ? 4 : 2) }

@@ -17,7 +17,8 @@ enum ExportedName {
         let source = FileName.bytes(of: text)
         for (place, byte) in source.enumerated() {
             // Controls of C1 have two bytes in UTF-8, of which the second is kept as text.
-            let isControl = byte < 0x20 || byte == 0x7F
+            let isControl =
+                byte < 0x20 || byte == 0x7F
                 || byte == 0xC2 && place + 1 < source.count && (0x80..<0xA0).contains(source[place + 1])
             let isHiding = place == 0 && byte == UInt8(ascii: ".")
             if isControl || isHiding || byte == UInt8(ascii: "/") {

@@ -41,6 +41,8 @@ struct ShardCopy: ~Copyable {
 
     deinit {
         guard !isKept else { return }
+        // The shard that is being written is removed by its writer, but later than the directory.
+        DurableFile.removePartials(of: ShardPlan.filePrefix, in: directory.path, olderThan: 0)
         for name in [ShardIndex.fileName] + shards.map(\.file) { unlink(directory.file(name)) }
         directory.remove()
     }

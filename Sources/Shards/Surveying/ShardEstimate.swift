@@ -7,8 +7,8 @@ package struct ShardEstimate: Encodable, Sendable {
     /// The most images that are decoded, and the seconds after which no other one is.
     private static let imageLimit = 48
     private static let secondsLimit = 5.0
-    /// Of a sample: label, checksum, key, and where it is.
-    private static let tableBytes = 128
+    /// What a shard takes beside its samples, about: for itself, and for each of label, checksum, key and place.
+    private static let (fileBytes, tableBytes) = (8192, 120)
 
     package let files: Int
     /// Bytes of all samples, without labels and keys.
@@ -54,7 +54,7 @@ package struct ShardEstimate: Encodable, Sendable {
         let parallel = min(options.jobs, ProcessInfo.processInfo.activeProcessorCount)
         seconds = elapsed / Double(measured) * Double(readable.count) / Double(parallel)
         files = (source.items.count + options.shardSize - 1) / options.shardSize
-        otherBytes = Self.tableBytes * readable.count
+        otherBytes = Self.fileBytes * files + Self.tableBytes * readable.count
         let mean = Double(sampledBytes) / Double(max(1, sampled))
         switch options.format {
         case .patches(let grid): (sampleBytes, isExact) = (readable.count * grid.valueCount, true)

@@ -25,9 +25,11 @@ extension ShardSource {
                 try ZipMember.stored(in: files[file], header: header, count: min(stored, Self.zippedPrefix))
             }
             let start = first.method == 0 ? first.bytes : try inflatedPrefix(first.bytes, limit: min(size, 1 << 18))
+            // All of it seldom, if what comes before the header is too large; then once for all pieces.
+            var whole: [UInt8]?
             return HeaderBytes(byteCount: size, first: start) { place, count in
-                // Seldom: what comes before is too large.
-                let contents = try contents(of: item)
+                let contents = try whole ?? contents(of: item)
+                whole = contents
                 return Array(contents.dropFirst(place).prefix(count))
             }
         case .cell: return HeaderBytes(try contents(of: item))
