@@ -68,8 +68,8 @@ struct ImageFactsTests {
         #expect(try ImageFacts(of: file) == expected)
         #expect(read <= 12 * HeaderBytes.pieceSize, "\(read) bytes")
         // Garbage that never ends is given up.
-        let garbage = HeaderBytes(byteCount: 1 << 40, first: Array(plain.prefix(2)) + [UInt8](repeating: 0xFF, count: 30)) { _, count in
-            [UInt8](repeating: 0xFF, count: count)
+        let start = Array(plain.prefix(2)) + [UInt8](repeating: 0xFF, count: 30)
+        let garbage = HeaderBytes(byteCount: 1 << 40, first: start) { _, count in [UInt8](repeating: 0xFF, count: count)
         }
         #expect(#expect(throws: ImageFacts.Problem.self) { _ = try ImageFacts(of: garbage) } == .damaged)
     }

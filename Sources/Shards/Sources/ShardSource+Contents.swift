@@ -67,7 +67,7 @@ extension ShardSource {
     }
 
     func requireReadable(size: Int) throws {
-        guard size <= 1 << 30 else { throw Failure("the file has \(size) bytes", hint: "leave it out") }
+        guard size <= 1 << 30 else { throw Failure("the file has more than 1 GiB", hint: "leave it out") }
     }
 }
 

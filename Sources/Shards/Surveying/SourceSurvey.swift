@@ -72,24 +72,7 @@ package struct SourceSurvey: Encodable, Sendable {
         classes = Self.classes(of: source)
         passedOver = source.passedOver.description
         unicodeTwins = source.unicodeTwins.count
-        let side = options.format.side
-        var count = SurveyCount(side: side)
-        // As many as are soon done, so that the bar moves and memory is small.
-        let block = 4096
-        for first in stride(from: 0, to: source.items.count, by: block) {
-            let places = Array(first..<min(first + block, source.items.count))
-            let glances = concurrentMap(places, jobs: options.jobs) { place in
-                Result { try source.glance(at: source.items[place], pixelLimit: options.pixelLimit) }
-            }
-            for (place, glance) in zip(places, glances) {
-                do {
-                    count.add(try glance.get(), at: place, key: { source.key(of: source.items[place]) })
-                } catch let broken as MachineFailure {
-                    throw broken.failure
-                }
-            }
-            progress(places.last.map { $0 + 1 } ?? 0)
-        }
+        let count = try Self.count(source, options, progress)
         func sized(_ extreme: SurveyCount.Extreme?) -> Sized? {
             extreme.map {
                 Sized(name: source.key(of: source.items[$0.place]), width: $0.width, height: $0.height)
@@ -106,6 +89,30 @@ package struct SourceSurvey: Encodable, Sendable {
         leftOut = count.leftOut.values.sorted { ($1.images, $0.reason) < ($0.images, $1.reason) }
         duplicates = try Duplicates(among: count.digests, of: source, jobs: options.jobs)
         shards = try ShardEstimate(of: source, options: options, count: count)
+    }
+
+    /// Looks at the beginning of each image.
+    private static func count(
+        _ source: ShardSource, _ options: ShardingOptions, _ progress: (Int) -> Void
+    ) throws -> SurveyCount {
+        var count = SurveyCount(side: options.format.side)
+        // So many at a time that progress is seen and memory is small.
+        let block = 4096
+        for first in stride(from: 0, to: source.items.count, by: block) {
+            let places = Array(first..<min(first + block, source.items.count))
+            let glances = concurrentMap(places, jobs: options.jobs) { place in
+                Result { try source.glance(at: source.items[place], pixelLimit: options.pixelLimit) }
+            }
+            for (place, glance) in zip(places, glances) {
+                do {
+                    count.add(try glance.get(), at: place, key: { source.key(of: source.items[place]) })
+                } catch let broken as MachineFailure {
+                    throw broken.failure
+                }
+            }
+            progress(first + places.count)
+        }
+        return count
     }
 
     private static func tallies(_ counts: [String: Int]) -> [Tally] {
