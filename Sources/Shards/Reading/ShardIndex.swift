@@ -64,6 +64,29 @@ package struct ShardIndex: Codable, Equatable, Sendable {
         self.recipe = recipe
     }
 
+    /// Of shards with samples of the kind that `other` has, which were copied from shards: without a recipe, since no source is known.
+    init(copiedFrom other: ShardIndex, classes: [String], mean: [Double], std: [Double], shards: [Shard]) {
+        formatVersion = ShardIndex.currentVersion
+        encoding = other.encoding
+        imageSize = other.imageSize
+        patchSize = other.patchSize
+        self.classes = classes
+        self.mean = mean
+        self.std = std
+        total = shards.reduce(0) { $0 + $1.count }
+        self.shards = shards
+        recipe = nil
+    }
+
+    /// What a sample is: shards of which this is equal can be put together.
+    package var storedForm: String {
+        switch (encoding, imageSize) {
+        case (.patches, let size): "\(size) x \(size) pixels in patches of \(patchSize ?? 0)"
+        case (.jpeg, 0): "JPEG files of any size"
+        case (.jpeg, let size): "JPEG files of \(size) x \(size) pixels"
+        }
+    }
+
     /// The most pixels of an image that is stored as a JPEG file.
     package var pixelLimit: Int { recipe?.pixelLimit ?? ImageDecoder.pixelLimit }
 
