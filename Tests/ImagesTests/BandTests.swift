@@ -40,6 +40,7 @@ struct BandTests {
             get throws { try [UInt8](Data(contentsOf: file.deletingPathExtension().deletingPathExtension())) }
         }
         var name: String { file.lastPathComponent }
+        var isOfPages: Bool { name.hasPrefix("pages") || name.hasPrefix("sub-images") }
 
         func check() throws {
             let contents = try [UInt8](Data(contentsOf: file))
@@ -141,7 +142,9 @@ struct BandTests {
 
     /// The beginning of a file is refused, unless only a marker of its end is missing.
     @Test func noBeginningOfAFileIsAnotherImage() throws {
-        for expectation in try bandExpectations() where expectation.format.depth == 16 {
+        // Of several pages, the first alone may be there.
+        let whole = try bandExpectations().filter { $0.format.depth == 16 }
+        for expectation in whole where !(expectation.isOfPages && expectation.format.channels == 1) {
             let whole = try expectation.bytes
             let image = try ImageDecoder.decode(whole, as: expectation.format)
             for count in stride(from: 0, to: whole.count, by: whole.count / 200 + 1) {

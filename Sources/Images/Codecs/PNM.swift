@@ -33,7 +33,8 @@ extension PNMReader.Header {
     /// others.
     fileprivate func stored(as format: PixelFormat) throws -> PixelFormat {
         if format.accepts(channels: 3), channels <= 4 {
-            return try PixelFormat(channels: channels < 3 ? 1 : 3, depth: format.depth)
+            // Colours of 8 bits become grey in 8 bits.
+            return try PixelFormat(channels: channels < 3 ? 1 : 3, depth: largest == 255 ? 8 : format.depth)
         }
         try format.require(channels: channels)
         return format
