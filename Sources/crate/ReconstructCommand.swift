@@ -35,6 +35,7 @@ struct ReconstructCommand: ParsableCommand {
     var maskRatio: Double?
     @Option(help: ArgumentHelp("Seed of the masks; 0 gives those of evaluate.", valueName: "n"))
     var seed: UInt64 = 0
+    @OptionGroup var view: ViewOptions
     @OptionGroup(title: "Speed") var speed: SpeedOptions
 
     func validate() throws {
@@ -46,7 +47,9 @@ struct ReconstructCommand: ParsableCommand {
         try runWithWorld { world in
             // Pictures at a time: bounds the memory of decoded images.
             let chunk = 4
-            let loaded = try speed.load(checkpoint, kind, images: chunk, world)
+            var loaded = try speed.load(checkpoint, kind, images: chunk, world)
+            let normalisation = loaded.stored.normalisation
+            loaded.view = try world.agree { try view.view(of: normalisation) }
             try world.agree {
                 if world.rank == 0 { try write(loaded, chunk: chunk) }
             }
@@ -65,7 +68,7 @@ struct ReconstructCommand: ParsableCommand {
         for first in stride(from: 0, to: count, by: chunk) {
             let pictures = try (first..<min(count, first + chunk)).map { position in
                 try shards?.picture(sample: position * total / count, side: side)
-                    ?? Picture(file: images[position], side: side, key: position)
+                    ?? Picture(file: images[position], as: loaded.pixelFormat, side: side, key: position)
             }
             let results = try loaded.reconstruct(pictures, maskRatio: maskRatio, seed: seed)
             for (index, (picture, result)) in zip(pictures, results).enumerated() {
