@@ -15,7 +15,10 @@ struct BandBombTests {
                     _ = try ImageDecoder.decode(bytes, as: PixelFormat(channels: channels, depth: 16))
                     exit(2)
                 } catch let failure as Failure {
-                    let reasons = ["cannot hold", "too large", "ends early", "circle", "are asked for", "claim more data"]
+                    let reasons = [
+                        "cannot hold", "too large", "ends early", "circle", "takes more than", "are asked for",
+                        "claim more data",
+                    ]
                     guard reasons.contains(where: { failure.problem.contains($0) }) else {
                         print(name, failure.problem)
                         exit(3)
@@ -25,12 +28,19 @@ struct BandBombTests {
         }
     }
 
+    /// 600 MB, or more if --max-pixels is more.
     @Test func moreBytesThanRGBOfTheLimitAreRefused() throws {
-        let format = try PixelFormat(channels: 256, depth: 16)
-        #expect(format.pixelLimit(1 << 20) == 1 << 20)
-        #expect(format.pixelLimit(ImageDecoder.pixelLimit) == 3 * ImageDecoder.pixelLimit / 512)
-        #expect(PixelFormat.rgb.pixelLimit(5) == 5)
-        #expect(PixelFormat.rgb.pixelLimit(Image.maximumPixelCount) == Image.maximumPixelCount)
+        let format = try PixelFormat(channels: 200, depth: 16)
+        #expect(throws: Never.self) { try format.requireSize(width: 1000, height: 1500, pixelLimit: 1_500_000) }
+        let failure = #expect(throws: Failure.self) {
+            try format.requireSize(width: 1000, height: 1501, pixelLimit: 200_000_000)
+        }
+        #expect(
+            failure?.problem.contains("1000 x 1501 pixels with 200 channels of 16 bits takes more than 600 MB") == true)
+        #expect(throws: Never.self) { try format.requireSize(width: 1000, height: 1501, pixelLimit: 201_000_000) }
+        #expect(throws: Never.self) {
+            try PixelFormat.rgb.requireSize(width: 1 << 14, height: 1 << 14, pixelLimit: 1 << 28)
+        }
     }
 
     @Test func mutatedBandsAreHarmless() async {
@@ -89,7 +99,9 @@ enum BandBombs {
         // A thousand pages, each of which is there.
         let size = UInt32(circle.count)
         let pages = (0..<1000).flatMap { number in
-            directory(side: 40, samples: 1, compression: 1, count: 3200, next: number == 999 ? 0 : 4008 + size * UInt32(number + 1))
+            directory(
+                side: 40, samples: 1, compression: 1, count: 3200,
+                next: number == 999 ? 0 : 4008 + size * UInt32(number + 1))
         }
         let pam = Array("P7\nWIDTH 10000\nHEIGHT 10000\nDEPTH 256\nMAXVAL 65535\nENDHDR\n".utf8) + strip
         return [
@@ -107,7 +119,8 @@ enum BandFuzz {
         let files = try FileManager.default.contentsOfDirectory(atPath: bands().path).sorted()
         let whole: [(bytes: [UInt8], formats: [PixelFormat])] = try files.filter { $0.hasSuffix(suffix) }.map { file in
             let formats = try files.filter { $0.hasPrefix(file) && $0.hasSuffix("pixels") }.map { name in
-                let kind = name.split(separator: ".").dropLast().last?.split(separator: "x").compactMap { Int($0) } ?? []
+                let kind =
+                    name.split(separator: ".").dropLast().last?.split(separator: "x").compactMap { Int($0) } ?? []
                 return try PixelFormat(channels: kind[0], depth: kind[1])
             }
             return ([UInt8](try Data(contentsOf: bands().appendingPathComponent(file))), formats)

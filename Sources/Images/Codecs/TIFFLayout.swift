@@ -96,7 +96,8 @@ import Base
         /// Memory that decoding takes at most, without that of the tags.
         var decodingBytes: Int {
             let values = max(result.channels, pixelStride) * result.bytesPerValue * pixelCount
-            let copies = format.bytesPerPixel * pixelCount * ((orientation > 1 ? 1 : 0) + (result == format ? 0 : 1))
+            let turned = orientation > 1 ? format.bytesPerPixel : 0
+            let copies = (turned + result.conversionBytes(to: format)) * pixelCount
             let conversion = colours == .converted ? 4 * pixelCount + 2 * samples * segmentPixels : 0
             let part = tile.map { rowBytes($0.width) * $0.height } ?? rowBytes(width)
             // The JPEG library keeps the coefficients of an image of several scans.

@@ -71,14 +71,16 @@ struct RawPixels: Equatable, Sendable {
     func header(as format: PixelFormat, pixelLimit: Int) throws -> ImageHeader {
         let layout = try layout(for: format)
         let count = layout.width * layout.height
-        guard count <= min(format.pixelLimit(pixelLimit), Image.maximumPixelCount) else {
+        guard count <= pixelLimit else {
             throw Failure(
                 "an image of \(layout.width) x \(layout.height) pixels is too large", hint: "raise --max-pixels")
         }
-        // The bytes, the values that are kept, and the image.
+        try format.requireSize(width: layout.width, height: layout.height, pixelLimit: pixelLimit)
+        // The bytes, the values that are kept, and what they become.
+        let own = try PixelFormat(channels: layout.kept, depth: depth)
         return ImageHeader(
             width: layout.width, height: layout.height,
-            decodingBytes: byteCount + (layout.kept * depth / 8 + 2 * format.bytesPerPixel) * count)
+            decodingBytes: byteCount + (own.bytesPerPixel + own.conversionBytes(to: format)) * count)
     }
 
     /// The image of `bytes`. Throws `Failure` if they are more or fewer.

@@ -75,7 +75,10 @@ def png(values, interlaced=False, extra=b""):
     data = b"".join(rows(values[y::down, x::right]) for y, x, down, right in passes) if interlaced else rows(values)
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[values.shape[-1]]
     header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, kind, 0, 0, interlaced)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b""))
+    file = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+    # Pillow reads the upper 8 bits.
+    assert (np.asarray(Image.open(io.BytesIO(file)).convert("RGBA"))[..., :3] == (values >> 8)[..., [0, 1, 2] if kind & 2 else [0, 0, 0]]).all()
+    return file
 
 
 def png_files():
