@@ -57,7 +57,7 @@ import Testing
             for (number, image) in images.enumerated() {
                 try write(JPEGEncoder.encode(image, quality: 70), to: "\(path)/jpegs/deep/er/\(number).JPEG")
             }
-            let options = ShardingOptions(.original(quality: 90), shardSize: 4)
+            let options = ShardingOptions(.original(.rgb), shardSize: 4)
             try Sharding.run(source: ShardSource("\(path)/jpegs"), output: "\(path)/one", options: options)
             _ = try ShardExport(path: "\(path)/one", form: .folder, jobs: 2).write(to: "\(path)/images")
             for number in images.indices {

@@ -9,9 +9,9 @@ enum OddShards {
     /// Shards of a sample for each of `classes` with each of `keys` behind it; all have the pixels of `image`, of 32 x 32 pixels.
     static func write(to path: String, keys: [String], classes: [String], image: Image) throws {
         let grid = try PatchGrid(imageSize: 32, patchSize: 8)
-        let patches = [UInt8](unsafeUninitializedCapacity: grid.valueCount) { patches, initialised in
+        let patches = [UInt8](unsafeUninitializedCapacity: grid.byteCount) { patches, initialised in
             grid.patchify(image.pixels, into: patches.baseAddress!)
-            initialised = grid.valueCount
+            initialised = grid.byteCount
         }
         let all = classes.flatMap { name in keys.map { "\(name)/\($0)" } }
         let sample = [grid.patchCount, grid.valuesPerPatch]

@@ -48,7 +48,7 @@ import Testing
         try Sharding.run(source: ShardSource(source), output: output, options: options)
     }
 
-    static let formats: [SampleFormat?] = [nil, .jpeg(imageSize: 32, quality: 90), .original(quality: 80)]
+    static let formats: [SampleFormat?] = [nil, .jpeg(imageSize: 32, quality: 90), .original(.rgb)]
 
     @Test(arguments: formats) func splitAndMergedSamplesAreTheSame(format: SampleFormat?) throws {
         try withTemporaryDirectory { path in
@@ -182,7 +182,7 @@ import Testing
             for format in [
                 SampleFormat.patches(try PatchGrid(imageSize: 32, patchSize: 16)),
                 .patches(try PatchGrid(imageSize: 16, patchSize: 8)), .jpeg(imageSize: 32, quality: 90),
-                .original(quality: 90),
+                .original(.rgb),
             ] {
                 let other = "\(path)/other-\(UUID())"
                 try Self.shard("\(path)/one", other, format)

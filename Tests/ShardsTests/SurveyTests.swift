@@ -105,7 +105,7 @@ import Testing
                 try write(JPEGEncoder.encode(image), to: "\(path)/jpegs/\(number).jpg")
             }
             let source = try ShardSource("\(path)/jpegs")
-            let survey = try survey(source, .original(quality: 90))
+            let survey = try survey(source, .original(.rgb))
             let sizes = try names(in: "\(path)/jpegs").map {
                 try Data(contentsOf: URL(fileURLWithPath: "\(path)/jpegs/\($0)")).count
             }

@@ -18,6 +18,7 @@ package struct ImageFacts: Equatable, Sendable {
         case damaged = "damaged header"
         case unsupported = "of a kind that is not decoded"
         case withoutLibrary = "of a format that this program was built without"
+        case otherChannels = "of another number of channels than is asked for"
         case tooManyPixels = "too many pixels"
         case tooShort = "too few bytes for its size in pixels"
     }
@@ -69,6 +70,20 @@ package struct ImageFacts: Equatable, Sendable {
         // The limits of the decoders: a block of 64 pixels takes a bit, deflate makes 1,032 bytes of one.
         let pixelsPerByte = kind == .jpeg ? 8 * 64 : kind == .png ? 8 * 1032 : .max
         guard count / pixelsPerByte <= byteCount else { throw Problem.tooShort }
+    }
+
+    /// Throws `Problem` if the image does not become one of `format`. A TIFF of one channel may have more in its other images.
+    package func requireChannels(of format: PixelFormat) throws {
+        let colour: Int
+        switch colours {
+        case .grey: colour = 1
+        case .rgb, .palette, .inks: colour = 3
+        case .channels(let count): colour = count
+        }
+        let isAccepted =
+            format.accepts(channels: colour) || format.accepts(channels: colour + (hasAlpha ? 1 : 0))
+            || (kind == .tiff && colour == 1 && !hasAlpha)
+        guard isAccepted else { throw Problem.otherChannels }
     }
 
     /// "RGB", "grey with alpha", "RGB, 16 bits", "6 channels".

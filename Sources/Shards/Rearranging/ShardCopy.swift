@@ -55,7 +55,7 @@ struct ShardCopy: ~Copyable {
             writer = try ShardWriter(path: directory.file(name), grid: grid, capacity: shardSize)
         }
         try writer?.append(sample, checksum: Checksum(of: sample).value, label: label, key: key)
-        if index.encoding == .patches { statistics.add(PixelStatistics(sample, valueCount: sample.count)) }
+        if index.encoding == .patches { statistics.add(PixelStatistics(sample, format: index.pixelFormat)) }
         if writer?.count == shardSize { try finishShard() }
     }
 
@@ -70,10 +70,10 @@ struct ShardCopy: ~Copyable {
     /// Throws `Failure` if it cannot be written.
     mutating func conclude(classes: [String], mean: [Double], std: [Double]) throws -> ShardIndex {
         try finishShard()
-        let isExact = index.encoding == .patches
+        let (isExact, format) = (index.encoding == .patches, index.pixelFormat)
         let written = ShardIndex(
-            copiedFrom: index, classes: classes, mean: isExact ? statistics.mean : mean,
-            std: isExact ? statistics.deviation : std, shards: shards)
+            copiedFrom: index, classes: classes, mean: isExact ? statistics.mean(format) : mean,
+            std: isExact ? statistics.deviation(format) : std, shards: shards)
         try written.write(directory: directory.path)
         return written
     }

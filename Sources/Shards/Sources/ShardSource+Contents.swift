@@ -7,7 +7,7 @@ extension ShardSource {
     ///
     /// Throws `Failure` if the file is gone, unreadable, damaged or larger than 1 GiB, and `MachineFailure` if the file system fails or an
     /// archive was changed.
-    private func contents(of item: Item) throws -> [UInt8] {
+    func contents(of item: Item) throws -> [UInt8] {
         switch item.place {
         case .file:
             return try ownFile(key(of: item))

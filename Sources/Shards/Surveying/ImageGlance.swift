@@ -22,12 +22,12 @@ struct SurveyedImage: Sendable {
     let mode: String
     let width: Int
     let height: Int
-    let isJPEG: Bool
 }
 
 extension ShardSource {
-    /// Looks at the beginning of an item. Throws `MachineFailure` if the file system fails.
-    func glance(at item: Item, pixelLimit: Int) throws -> ImageGlance {
+    /// Looks at the beginning of an item, which is to become an image of `format`. Throws `MachineFailure` if the file
+    /// system fails.
+    func glance(at item: Item, as format: PixelFormat, pixelLimit: Int) throws -> ImageGlance {
         do {
             var header = try header(of: item)
             let start = try header.prefix()
@@ -36,16 +36,17 @@ extension ShardSource {
                     outcome: outcome, byteCount: header.byteCount,
                     digest: start.withUnsafeBytes { digest(of: $0, seed: UInt64(header.byteCount)) })
             }
-            if let raw { return result(raw.outcome(pixelLimit: pixelLimit)) }
+            if let raw { return result(try raw.outcome(as: format, pixelLimit: pixelLimit)) }
             do {
                 let facts = try ImageFacts(
                     of: HeaderBytes(byteCount: header.byteCount, first: start, read: header.read))
                 try facts.requireSize(byteCount: header.byteCount, pixelLimit: pixelLimit)
+                try facts.requireChannels(of: format)
+                try format.requireSize(width: facts.width, height: facts.height, pixelLimit: pixelLimit)
                 return result(
                     .image(
                         SurveyedImage(
-                            format: facts.kind.rawValue, mode: facts.mode, width: facts.width, height: facts.height,
-                            isJPEG: facts.kind == .jpeg)))
+                            format: facts.kind.rawValue, mode: facts.mode, width: facts.width, height: facts.height)))
             } catch let problem as ImageFacts.Problem {
                 return result(.leftOut(problem.rawValue))
             }
@@ -58,10 +59,16 @@ extension ShardSource {
 }
 
 extension RawPixels {
-    fileprivate func outcome(pixelLimit: Int) -> ImageGlance.Outcome {
-        guard width * height <= pixelLimit else { return .leftOut(ImageFacts.Problem.tooManyPixels.rawValue) }
-        let mode = [1: "grey", 3: "RGB", 4: "RGB with alpha"][channels] ?? "\(channels) channels"
-        return .image(SurveyedImage(format: "array", mode: mode, width: width, height: height, isJPEG: false))
+    /// Throws `Failure` if its images do not become images of `format`.
+    fileprivate func outcome(as format: PixelFormat, pixelLimit: Int) throws -> ImageGlance.Outcome {
+        let (width, height, channels) = try extents(for: format)
+        guard width * height <= pixelLimit else {
+            return .leftOut(ImageFacts.Problem.tooManyPixels.rawValue)
+        }
+        try format.requireSize(width: width, height: height, pixelLimit: pixelLimit)
+        let name = [1: "grey", 3: "RGB"][channels] ?? "\(channels) channels"
+        let mode = name + (depth == 8 ? "" : ", \(depth) bits")
+        return .image(SurveyedImage(format: "array", mode: mode, width: width, height: height))
     }
 }
 

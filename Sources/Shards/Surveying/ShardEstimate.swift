@@ -57,11 +57,9 @@ package struct ShardEstimate: Encodable, Sendable {
         otherBytes = Self.fileBytes * files + Self.tableBytes * readable.count
         let mean = Double(sampledBytes) / Double(max(1, sampled))
         switch options.format {
-        case .patches(let grid): (sampleBytes, isExact) = (readable.count * grid.valueCount, true)
+        case .patches(let grid): (sampleBytes, isExact) = (readable.count * grid.byteCount, true)
         case .jpeg: (sampleBytes, isExact) = (Int(mean * Double(readable.count)), false)
-        case .original:
-            let others = readable.count - count.jpegs
-            (sampleBytes, isExact) = (count.jpegBytes + Int(mean * Double(others)), others == 0)
+        case .original, .originalJPEG: (sampleBytes, isExact) = (count.readableBytes, true)
         }
     }
 }

@@ -101,7 +101,8 @@ package struct SourceSurvey: Encodable, Sendable {
         for first in stride(from: 0, to: source.items.count, by: block) {
             let places = Array(first..<min(first + block, source.items.count))
             let glances = concurrentMap(places, jobs: options.jobs) { place in
-                Result { try source.glance(at: source.items[place], pixelLimit: options.pixelLimit) }
+                Result { try source.glance(
+                    at: source.items[place], as: options.format.pixel, pixelLimit: options.pixelLimit) }
             }
             for (place, glance) in zip(places, glances) {
                 do {
@@ -141,7 +142,7 @@ extension SampleFormat {
         switch self {
         case .patches(let grid): grid.imageSize
         case .jpeg(let imageSize, _): imageSize
-        case .original: nil
+        case .original, .originalJPEG: nil
         }
     }
 }

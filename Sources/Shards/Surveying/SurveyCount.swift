@@ -26,9 +26,8 @@ struct SurveyCount {
     private(set) var digests: [(place: Int, digest: UInt64)] = []
     /// Images that can be decoded, as far as their headers tell.
     private(set) var readable: [Int] = []
-    /// Of these, the JPEG files and their bytes.
-    private(set) var jpegs = 0
-    private(set) var jpegBytes = 0
+    /// The bytes of their files.
+    private(set) var readableBytes = 0
 
     init(side: Int?) { self.side = side }
 
@@ -51,9 +50,6 @@ struct SurveyCount {
         if largest.map({ this.width * this.height > $0.width * $0.height }) ?? true { largest = this }
         if let side, this.shorterSide < side { enlarged += 1 }
         readable.append(place)
-        if image.isJPEG {
-            jpegs += 1
-            jpegBytes += byteCount
-        }
+        readableBytes += byteCount
     }
 }
