@@ -132,7 +132,12 @@ def pnm():
             expected = [scaled(values, largest, 16), *([scaled(values, largest, 8)] if channels != 3 else [])]
             if channels in [2, 4]:
                 colours = scaled(values[..., :channels - 1], largest, 16)
-                expected += [colours, luma(colours) if channels == 4 else colours.repeat(3, -1)]
+                # Colours of 8 bits become grey in 8 bits.
+                if channels == 2:
+                    expected += [colours, colours.repeat(3, -1)]
+                else:
+                    eight = values[..., :3].astype(np.uint8)
+                    expected += [colours, wide(luma(eight)) if largest == 255 else luma(colours)]
             other = 5 if channels == 6 else 6
             store(f"{channels}-{largest}.pam", data, *expected, refused=[(f"{other}x16", asked(other, channels))])
     deep = bands(3).astype(int) * 1023 // 65535
