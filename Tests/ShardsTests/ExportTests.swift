@@ -57,6 +57,7 @@ import Testing
             for (number, image) in images.enumerated() {
                 try write(JPEGEncoder.encode(image, quality: 70), to: "\(path)/jpegs/deep/er/\(number).JPEG")
             }
+            try write(PNGEncoder.encode(images[0]), to: "\(path)/jpegs/deep/er/other.JPEG")
             let options = ShardingOptions(.original(.rgb), shardSize: 4)
             try Sharding.run(source: ShardSource("\(path)/jpegs"), output: "\(path)/one", options: options)
             _ = try ShardExport(path: "\(path)/one", form: .folder, jobs: 2).write(to: "\(path)/images")
@@ -66,6 +67,9 @@ import Testing
                         atPath: "\(path)/jpegs/deep/er/\(number).JPEG", andPath: "\(path)/images/deep/er/\(number).jpg")
                 )
             }
+            #expect(
+                FileManager.default.contentsEqual(
+                    atPath: "\(path)/jpegs/deep/er/other.JPEG", andPath: "\(path)/images/deep/er/other.png"))
         }
     }
 

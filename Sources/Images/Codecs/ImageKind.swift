@@ -11,7 +11,7 @@ package enum ImageKind: String, CaseIterable, Sendable {
     case pnm = "PNM"
 
     /// The kind that the first bytes of a file tell, whatever its name is; nil if none.
-    init?(of bytes: [UInt8]) {
+    package init?(of bytes: [UInt8]) {
         let starts: [(Self, [UInt8])] = [
             (.jpeg, [0xFF, 0xD8, 0xFF]), (.png, [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]),
             (.gif, Array("GIF87a".utf8)), (.gif, Array("GIF89a".utf8)), (.bmp, Array("BM".utf8)),
@@ -29,6 +29,15 @@ package enum ImageKind: String, CaseIterable, Sendable {
             self = .pnm
         } else {
             return nil
+        }
+    }
+
+    /// The usual suffix of a file's name.
+    package var suffix: String {
+        switch self {
+        case .jpeg: "jpg"
+        case .tiff: "tif"
+        case .png, .webP, .gif, .bmp, .pnm: rawValue.lowercased()
         }
     }
 

@@ -96,7 +96,7 @@ package struct ShardExport {
                         switch sample.stored {
                         case .image(let image):
                             (try LosslessEncoder.encode(image), LosslessEncoder.suffix(for: image.format))
-                        case .file(let bytes): (bytes, "jpg")
+                        case .file(let bytes): (bytes, ImageKind(of: bytes)?.suffix ?? "bin")
                         }
                     return EncodedSample(
                         number: sample.number, image: bytes, suffix: suffix, label: sample.label, key: sample.key)
