@@ -153,8 +153,8 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
     }
 }
 
-/// Read-ahead. Tests wait for events, never for a fixed time; the time limit only ends hanging tests.
-/// The limit ends a hang. It is long, since other tests may keep all processors busy for minutes.
+/// Read-ahead. Tests wait for events, never for a fixed time; the time limit only ends hanging tests. It is long, since other tests
+/// may keep all processors busy for minutes.
 @Suite(.timeLimit(.minutes(15))) struct PrefetchTests {
     /// A loader over nine images that calls `beforeSample` before each one, and the number of samples started.
     private func withLoader(
