@@ -55,7 +55,7 @@ let package = Package(
         library("Kernels", ["Base", "COpenBLAS", "CKernels"]),
         library("CrateModel", ["Base", "Kernels"]),
         library("Optimizers", ["Base", "Kernels", "CrateModel"]),
-        library("Images", ["Base", "Kernels", "CTurboJPEG", "CPNG", "CWebP", "CGIF", "CTIFF"]),
+        library("Images", ["Base", "Kernels", "CTurboJPEG", "CPNG", "CZlib", "CWebP", "CGIF", "CTIFF"]),
         library("HDF5", ["Base", "CHDF5"]),
         library("Shards", ["Base", "Kernels", "Images", "HDF5", "CArchive", "CZlib"]),
         library("Loader", ["Base", "Kernels", "Images", "Shards"]),

@@ -35,38 +35,42 @@ struct ReconstructCommand: ParsableCommand {
     var maskRatio: Double?
     @Option(help: ArgumentHelp("Seed of the masks; 0 gives those of evaluate.", valueName: "n"))
     var seed: UInt64 = 0
+    @OptionGroup var anomalies: ErrorMapOptions
     @OptionGroup(title: "Speed") var speed: SpeedOptions
 
     func validate() throws {
         guard images.isEmpty != (data == nil) else { throw ValidationError("Give image files or --data, one of both.") }
         try requireCount("--samples", samples, upTo: 1_000_000)
+        try anomalies.validateTogether()
     }
 
     func run() throws {
         try runWithWorld { world in
             // Pictures at a time: bounds the memory of decoded images.
             let chunk = 4
-            let loaded = try speed.load(checkpoint, kind, images: chunk, world)
+            let loaded = try speed.load(checkpoint, kind, images: anomalies.errorMap ? nil : chunk, world)
             try world.agree {
-                if world.rank == 0 { try write(loaded, chunk: chunk) }
+                guard world.rank == 0 else { return }
+                let pictures = try PictureSource(images: images, data: data, samples: samples)
+                if anomalies.errorMap {
+                    try anomalies.write(pictures, of: loaded, maskRatio: maskRatio, seed: seed, to: output)
+                } else {
+                    try write(pictures, of: loaded, chunk: chunk)
+                }
             }
         }
     }
 
-    private func write(_ loaded: borrowing LoadedModel, chunk: Int) throws {
+    private func write(_ source: PictureSource, of loaded: borrowing LoadedModel, chunk: Int) throws {
         let directory = try OutputDirectory(output)
         defer { directory.remove() }
         let side = loaded.model.configuration.imageSize
-        var shards = try data.map { try ShardDirectory(path: $0) }
-        let total = shards?.count ?? images.count
-        let count = shards == nil ? total : min(samples, total)
-        let digits = "\(max(1, count))".count
+        var source = source
+        let count = source.count
+        let digits = "\(count)".count
         var (losses, errors) = (0.0, 0.0)
         for first in stride(from: 0, to: count, by: chunk) {
-            let pictures = try (first..<min(count, first + chunk)).map { position in
-                try shards?.picture(sample: position * total / count, side: side)
-                    ?? Picture(file: images[position], side: side, key: position)
-            }
+            let pictures = try (first..<min(count, first + chunk)).map { try source.picture($0, side: side).picture }
             let results = try loaded.reconstruct(pictures, maskRatio: maskRatio, seed: seed)
             for (index, (picture, result)) in zip(pictures, results).enumerated() {
                 let prefix = zeroPadded(first + index + 1, to: digits)
@@ -77,7 +81,6 @@ struct ReconstructCommand: ParsableCommand {
                 errors += result.meanSquaredError
             }
         }
-        guard count > 0 else { throw Failure("\(data ?? "") holds no samples", hint: "shard some images") }
         printLine(
             "mean of \(count): loss \(text(losses / Double(count))), mean squared error \(text(errors / Double(count)))"
         )
