@@ -2,6 +2,7 @@ import Base
 import Checkpoints
 import Collectives
 import CrateModel
+import Images
 import Kernels
 import Loader
 import Shards
@@ -11,6 +12,8 @@ package struct LoadedModel: ~Copyable {
     package let replica: Replica
     package let stored: StoredModel
     package let tiling: PatchTiling
+    /// How images are shown.
+    package var view: BandView
     package let file: String
     /// Corrupt checkpoints that were skipped. On rank 0 only.
     package let warnings: [Failure]
@@ -47,7 +50,8 @@ extension LoadedModel {
             try model.loadParameters(into: replica.parameters.pointer, from: file, of: stored.model)
             return replica
         }
-        self.init(replica: replica, stored: stored, tiling: tiling, file: file, warnings: warnings)
+        let view = try world.agree { try BandView(bands: nil, of: stored.normalisation) }
+        self.init(replica: replica, stored: stored, tiling: tiling, view: view, file: file, warnings: warnings)
     }
 
     package var model: Model { replica.model }

@@ -69,34 +69,43 @@ extension Image {
 struct FramedPictures: ~Copyable {
     let patches: OwnedBuffer<Float>
     private let tiling: PatchTiling
-    private let normalisation: Normalisation
+    private let view: BandView
+    private let normaliser: PatchNormaliser
     private let framed: OwnedBuffer<Float>
     private var resampler: Resampler
 }
 
 extension FramedPictures {
     /// Throws `Failure` if memory is short.
-    init(_ tiling: PatchTiling, _ normalisation: Normalisation, capacity: Int) throws {
+    init(_ tiling: PatchTiling, _ normalisation: Normalisation, _ view: BandView, capacity: Int) throws {
+        let channels = normalisation.channels
         self.init(
-            patches: try OwnedBuffer(count: capacity * tiling.valueCount), tiling: tiling,
-            normalisation: normalisation, framed: try OwnedBuffer(count: 3 * tiling.imageSize * tiling.imageSize),
+            patches: try OwnedBuffer(count: capacity * tiling.valueCount(channels: channels)), tiling: tiling,
+            view: view,
+            normaliser: try PatchNormaliser(normalisation),
+            framed: try OwnedBuffer(count: channels * tiling.imageSize * tiling.imageSize),
             resampler: try Resampler())
     }
 
-    /// `picture` framed but not normalised.
+    /// `picture` framed but not normalised, as it is shown.
     mutating func image(of picture: Picture) throws -> Image {
-        try resampler.resample(picture.image, framing: picture.framing)
+        try view.picture(resampler.resample(picture.image, framing: picture.framing))
     }
 
+    /// Throws `Failure` if the picture has other channels than the model.
     mutating func place(_ picture: Picture, at index: Int) throws {
         let image = picture.image
+        guard image.format.channels == normaliser.channels else {
+            throw Failure(
+                "\(picture.name) has \(image.format.channels) channels, the model takes \(normaliser.channels)",
+                hint: "give images of as many")
+        }
         try resampler.resample(
-            image.pixels, width: image.width, height: image.height, rowBytes: 3 * image.width,
-            framing: picture.framing, into: framed.pointer)
-        normalisedPatches(
-            from: framed.pointer, side: tiling.imageSize, patchSize: tiling.patchSize, stride: tiling.stride,
-            mean: normalisation.means, deviation: normalisation.deviations,
-            into: patches.pointer + index * tiling.valueCount)
+            image.pixels, width: image.width, height: image.height, rowBytes: image.format.bytesPerPixel * image.width,
+            format: image.format, framing: picture.framing, into: framed.pointer)
+        normaliser.patches(
+            of: framed.pointer, side: tiling.imageSize, patchSize: tiling.patchSize, stride: tiling.stride,
+            into: patches.pointer + index * tiling.valueCount(channels: image.format.channels))
     }
 }
 
@@ -106,7 +115,7 @@ extension LoadedModel {
         of pictures: [Picture], _ body: (inout FramedPictures, [Picture]) throws -> Void
     ) throws {
         let capacity = min(pictures.count, replica.capacity)
-        var framed = try FramedPictures(tiling, stored.normalisation, capacity: capacity)
+        var framed = try FramedPictures(tiling, stored.normalisation, view, capacity: capacity)
         for first in stride(from: 0, to: pictures.count, by: max(1, capacity)) {
             let batch = Array(pictures[first..<min(pictures.count, first + capacity)])
             for (index, picture) in batch.enumerated() { try framed.place(picture, at: index) }
@@ -131,7 +140,7 @@ package struct PatchTiling: Equatable, Sendable {
     package var patchesPerSide: Int { (imageSize - patchSize) / stride + 1 }
 
     /// Values of all patches, L V.
-    var valueCount: Int { patchesPerSide * patchesPerSide * 3 * patchSize * patchSize }
+    func valueCount(channels: Int) -> Int { patchesPerSide * patchesPerSide * channels * patchSize * patchSize }
 
     /// `stride` nil is `patchSize`. Throws `Failure` unless 0 < stride <= p <= S and the patches reach the image's last
     /// pixel.

@@ -3,7 +3,7 @@ import CrateModel
 import Images
 import Kernels
 
-// N images, L patches, V = p p 3 values per patch.
+// N images, L patches, V = C p p values per patch.
 
 package struct Reconstruction: Sendable {
     /// The framed image, as the model sees it.
@@ -36,12 +36,14 @@ extension LoadedModel {
     ) throws -> [Reconstruction] {
         try requireAutoencoder()
         let configuration = model.configuration
-        let grid = try PatchGrid(imageSize: configuration.imageSize, patchSize: configuration.patchSize)
+        let grid = try PatchGrid(
+            imageSize: configuration.imageSize, patchSize: configuration.patchSize,
+            pixel: PixelFormat(channels: configuration.channels, depth: 8))
         let visible = try grid.visiblePatches(maskRatio: maskRatio ?? stored.maskRatio)
         let mask = try OwnedBuffer<UInt8>(count: min(pictures.count, replica.capacity) * grid.patchCount)
-        let paint = Paint(
-            grid: grid, means: stored.normalisation.means, deviations: stored.normalisation.deviations,
-            isStandardised: configuration.normalisesTargets)
+        let paint = try Paint(
+            grid: grid, view: view, normalisation: stored.normalisation, isStandardised: configuration.normalisesTargets
+        )
         var results: [Reconstruction] = []
         try forEachBatch(of: pictures) { framed, pictures in
             for (index, picture) in pictures.enumerated() {
@@ -69,16 +71,28 @@ extension LoadedModel {
 
 private struct Paint {
     private static let grey: UInt8 = 128
-    let grid: PatchGrid
-    let means, deviations: SIMD3<Float>
-    let isStandardised: Bool
+    private let grid: PatchGrid
+    /// That of the pictures, which are RGB.
+    private let shown: PatchGrid
+    private let view: BandView
+    private let means, deviations: [Float]
+    private let isStandardised: Bool
+
+    init(grid: PatchGrid, view: BandView, normalisation: Normalisation, isStandardised: Bool) throws {
+        self.grid = grid
+        shown = try PatchGrid(imageSize: grid.imageSize, patchSize: grid.patchSize)
+        self.view = view
+        means = normalisation.mean.map(Float.init)
+        deviations = normalisation.deviation.map(Float.init)
+        self.isStandardised = isStandardised
+    }
 
     /// `patches` and `predictions` are (L, V), `mask` is (L), `loss` is the sum over the hidden patches.
     func reconstruction(
         patches: UnsafePointer<Float>, predictions: UnsafePointer<Float>, mask: UnsafePointer<UInt8>, loss: Double
     ) throws -> Reconstruction {
-        let count = grid.valuesPerPatch
-        var original = [UInt8](repeating: 0, count: grid.valueCount)
+        let (count, channels) = (grid.valuesPerPatch, grid.pixel.channels)
+        var original = [UInt8](repeating: 0, count: shown.valueCount)
         var masked = original
         var completed = original
         var (hidden, squares) = (0, 0.0)
@@ -87,13 +101,20 @@ private struct Paint {
             hidden += isHidden ? 1 : 0
             let target = patches + patch * count
             let (mean, scale) = isHidden && isStandardised ? standardisation(target, count: count) : (0, 1)
+            func truth(_ value: Int, _ channel: Int) -> Float { pixel(patches[value], channel: channel) }
+            func predicted(_ value: Int, _ channel: Int) -> Float {
+                isHidden ? pixel(predictions[value] / scale + mean, channel: channel) : truth(value, channel)
+            }
             for value in patch * count..<(patch + 1) * count {
-                let truth = pixel(patches[value], channel: value % 3)
-                original[value] = level(truth)
-                masked[value] = isHidden ? Self.grey : level(truth)
-                let predicted = isHidden ? pixel(predictions[value] / scale + mean, channel: value % 3) : truth
-                completed[value] = level(predicted)
-                squares += Double((predicted - truth) * (predicted - truth))
+                let error = predicted(value, value % channels) - truth(value, value % channels)
+                squares += Double(error * error)
+            }
+            for place in patch * shown.valuesPerPatch..<(patch + 1) * shown.valuesPerPatch {
+                let (pixel, colour) = (place / 3, place % 3)
+                let value = pixel * channels + view.bands[colour]
+                original[place] = view.level(truth(value, view.bands[colour]), colour: colour)
+                masked[place] = isHidden ? Self.grey : original[place]
+                completed[place] = view.level(predicted(value, view.bands[colour]), colour: colour)
             }
         }
         return Reconstruction(
@@ -104,12 +125,9 @@ private struct Paint {
     /// From 0 to 1.
     private func pixel(_ value: Float, channel: Int) -> Float { value * deviations[channel] + means[channel] }
 
-    /// NaN becomes white.
-    private func level(_ pixel: Float) -> UInt8 { UInt8(max(0, min(255, (255 * pixel).rounded()))) }
-
     private func image(_ patches: [UInt8]) throws -> Image {
         var pixels = patches
-        grid.unpatchify(patches, into: &pixels)
+        shown.unpatchify(patches, into: &pixels)
         return try Image(width: grid.imageSize, height: grid.imageSize, pixels: pixels)
     }
 }

@@ -4,6 +4,7 @@
 #include <hdf5.h>
 
 static inline hid_t crate_h5_uint8(void) { return H5T_NATIVE_UINT8; }
+static inline hid_t crate_h5_uint16(void) { return H5T_NATIVE_UINT16; }
 static inline hid_t crate_h5_float(void) { return H5T_NATIVE_FLOAT; }
 static inline hid_t crate_h5_int64(void) { return H5T_NATIVE_INT64; }
 static inline hid_t crate_h5_uint32(void) { return H5T_NATIVE_UINT32; }

@@ -45,10 +45,12 @@ extension Model {
     }
 
     /// The same model with the given settings replaced.
-    func with(imageSize: Int? = nil, lambda: Double? = nil, normalisesTargets: Bool? = nil) throws -> Model {
+    func with(
+        imageSize: Int? = nil, lambda: Double? = nil, normalisesTargets: Bool? = nil, channels: Int? = nil
+    ) throws -> Model {
         let changed = try configuration.with(
             imageSize: imageSize, lambda: lambda, normalisesTargets: normalisesTargets,
-            positionGrid: usedTables.isEmpty ? nil : configuration.trainedGrid)
+            positionGrid: usedTables.isEmpty ? nil : configuration.trainedGrid, channels: channels)
         guard let classifier else { return try Model(changed) }
         return try Model(
             ClassifierConfiguration(

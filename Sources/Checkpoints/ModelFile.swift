@@ -40,6 +40,7 @@ extension CheckpointStore {
         if let classifier = decoded(StoredModel.classifierKey, as: ClassifierConfiguration.self) {
             try classifier.validate()
             try requireRoom(for: classifier.encoder, classes: classifier.classes, in: reader)
+            try requireChannels(classifier.encoder, normalisation, path)
             return StoredModel(try Model(classifier), maskRatio: 0, normalisation: normalisation)
         }
         guard let configuration = decoded(StoredModel.configurationKey, as: ModelConfiguration.self),
@@ -52,6 +53,7 @@ extension CheckpointStore {
         }
         try configuration.validate()
         try requireRoom(for: configuration, classes: 0, in: reader)
+        try requireChannels(configuration, normalisation, path)
         return StoredModel(try Model(configuration), maskRatio: maskRatio, normalisation: normalisation)
     }
 
@@ -73,6 +75,16 @@ extension CheckpointStore {
             try reader.read(parameter.name, shape: parameter.shape, into: values)
             try requireFinite(values, parameter, parameter.name, path)
         }
+    }
+}
+
+private func requireChannels(
+    _ configuration: ModelConfiguration, _ normalisation: Normalisation, _ path: String
+) throws {
+    guard configuration.channels == normalisation.channels else {
+        throw Failure(
+            "\(path) normalises \(normalisation.channels) channels and has a model of \(configuration.channels)",
+            hint: "give a file that crate wrote")
     }
 }
 

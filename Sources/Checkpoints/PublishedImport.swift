@@ -14,15 +14,19 @@ package struct ImportSettings: Sendable {
     package var normalisesTargets: Bool?
     /// Side of the input in pixels; nil takes the size that matches the position table.
     package var imageSize: Int?
+    /// Channels of the images to go on with; nil keeps those of the weights. See `ChannelAdaptation`.
+    package var channels: Int?
 
     package init(
-        heads: Int?, decoderHeads: Int? = nil, lambda: Double?, normalisesTargets: Bool?, imageSize: Int?
+        heads: Int?, decoderHeads: Int? = nil, lambda: Double?, normalisesTargets: Bool?, imageSize: Int?,
+        channels: Int? = nil
     ) {
         self.heads = heads
         self.decoderHeads = decoderHeads
         self.lambda = lambda
         self.normalisesTargets = normalisesTargets
         self.imageSize = imageSize
+        self.channels = channels
     }
 }
 
@@ -39,7 +43,8 @@ extension PublishedModel {
             let model = try publishedModel(reader, settings)
             try requireKeys(of: reader, model, optional: [])
             return try PublishedModel(
-                reader, StoredModel(model, maskRatio: 0.75, normalisation: .imageNet), imageSize: settings.imageSize)
+                reader, StoredModel(model, maskRatio: 0.75, normalisation: .imageNet), imageSize: settings.imageSize,
+                channels: settings.channels)
         }
         let stored = try CheckpointStore.description(ofModelFile: path)
         let heads = stored.model.configuration.heads
@@ -50,7 +55,7 @@ extension PublishedModel {
         try requireKeys(of: reader, model, optional: model.untrainedShapes.map(\.name))
         return try PublishedModel(
             reader, StoredModel(model, maskRatio: stored.maskRatio, normalisation: stored.normalisation),
-            imageSize: settings.imageSize)
+            imageSize: settings.imageSize, channels: settings.channels)
     }
 
     /// Writes the weights as step 0 of the run directory `run`, with zero moments, and returns the checkpoint's path.

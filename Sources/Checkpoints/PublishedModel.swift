@@ -37,11 +37,22 @@ package struct PublishedModel: ~Copyable {
             SafetensorsReader(path: file), CheckpointStore.description(ofModelFile: file), imageSize: imageSize)
     }
 
-    init(_ reader: borrowing SafetensorsReader, _ description: StoredModel, imageSize: Int?) throws {
+    init(
+        _ reader: borrowing SafetensorsReader, _ description: StoredModel, imageSize: Int?, channels: Int? = nil
+    ) throws {
         let stored = description.model
-        let model = try stored.resized(to: imageSize ?? stored.configuration.imageSize)
+        let adaptation = ChannelAdaptation(
+            from: stored.configuration.channels, to: channels ?? stored.configuration.channels)
+        let resized = try stored.resized(to: imageSize ?? stored.configuration.imageSize)
+        let model = adaptation.isNone ? resized : try resized.with(channels: adaptation.to)
         let parameters = try OwnedBuffer<Float>(count: model.layout.bufferCount)
-        try model.loadParameters(into: parameters.pointer, from: reader.path, of: stored)
+        if adaptation.isNone {
+            try model.loadParameters(into: parameters.pointer, from: reader.path, of: stored)
+        } else {
+            let loaded = try OwnedBuffer<Float>(count: resized.layout.bufferCount)
+            try resized.loadParameters(into: loaded.pointer, from: reader.path, of: stored)
+            adaptation.adapt(loaded.pointer, of: resized, to: parameters.pointer, of: model)
+        }
         let read = try stored.untrainedShapes.map { try untrainedTensor($0.name, $0.shape, stored, reader) }
         for table in read where stored.usedTables.contains(table.name) {
             guard zip(table.values, stored.positions(table.name)).allSatisfy({ abs($0 - $1) <= 1e-3 }) else {
@@ -50,13 +61,14 @@ package struct PublishedModel: ~Copyable {
                     hint: "give weights of a model with the published table")
             }
         }
+        let normalisation = try adaptation.normalisation(description.normalisation)
         let isResized = model.configuration.imageSize != stored.configuration.imageSize
         untrained = zip(read, model.untrainedShapes).map { tensor, place in
             isResized && place.shape.count == 3
                 ? UntrainedTensor(name: tensor.name, shape: place.shape, values: model.positions(place.name)) : tensor
         }
         self.stored = StoredModel(
-            model, maskRatio: description.maskRatio, normalisation: description.normalisation)
+            model, maskRatio: description.maskRatio, normalisation: normalisation)
         self.parameters = parameters
         origin =
             checkpointOrigin(ofModelFile: reader.path)

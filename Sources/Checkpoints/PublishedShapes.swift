@@ -39,7 +39,8 @@ struct PublishedShapes {
             decoder = DecoderExtents(dim: width, heads: settings.decoderHeads ?? 16)
         }
         let configuration = try configuration(
-            architecture, patchSize: patch[3], dim: patch[0], table: table, depth: blocks("blocks."),
+            architecture, patchSize: patch[3], dim: patch[0], channels: patch[1], table: table,
+            depth: blocks("blocks."),
             decoderDepth: blocks("decoder_blocks."), decoder: decoder)
         try configuration.validate()
         return try Model(configuration)
@@ -48,35 +49,36 @@ struct PublishedShapes {
     private func classifier(
         _ architecture: Architecture, table: String, blocks prefix: String, head: String
     ) throws -> Model {
-        let (patchSize, dim) = try embedding(architecture)
+        let (patchSize, dim, channels) = try embedding(architecture)
         let configuration = try configuration(
-            architecture, patchSize: patchSize, dim: dim, table: table, depth: blocks(prefix), decoderDepth: 0)
+            architecture, patchSize: patchSize, dim: dim, channels: channels, table: table, depth: blocks(prefix),
+            decoderDepth: 0)
         return try Model(
             ClassifierConfiguration(
                 configuration, form: .supervised, pooling: shapes["fc_norm.weight"] == nil ? .classToken : .mean,
                 classes: try shape(head, 2)[0]))
     }
 
-    private func embedding(_ architecture: Architecture) throws -> (patchSize: Int, dim: Int) {
+    private func embedding(_ architecture: Architecture) throws -> (patchSize: Int, dim: Int, channels: Int) {
         switch architecture {
         case .crateAlpha, .vit:
             let weight = try shape(architecture == .vit ? "patch_embed.proj.weight" : "conv1.weight", 4)
-            return (weight[3], weight[0])
+            return (weight[3], weight[0], weight[1])
         case .crate, .tost:
             let weight = try shape("to_patch_embedding.2.weight", 2)
-            let patchSize = Int((Double(weight[1]) / Double(ModelConfiguration.channels)).squareRoot())
-            guard ModelConfiguration.channels * patchSize * patchSize == weight[1] else {
+            let patchSize = Int((Double(weight[1]) / 3).squareRoot())
+            guard 3 * patchSize * patchSize == weight[1] else {
                 throw Failure(
                     "to_patch_embedding.2.weight of \(path) has \(weight[1]) columns, which do not form a square RGB patch",
                     hint: Self.hint)
             }
-            return (patchSize, weight[0])
+            return (patchSize, weight[0], 3)
         }
     }
 
     private func configuration(
-        _ architecture: Architecture, patchSize: Int, dim: Int, table: String, depth: Int, decoderDepth: Int,
-        decoder: DecoderExtents? = nil
+        _ architecture: Architecture, patchSize: Int, dim: Int, channels: Int, table: String, depth: Int,
+        decoderDepth: Int, decoder: DecoderExtents? = nil
     ) throws -> ModelConfiguration {
         let extents = try shape(table, 3)
         let grid = Int(Double(max(0, extents[1] - 1)).squareRoot())
@@ -98,7 +100,7 @@ struct PublishedShapes {
             architecture, imageSize: grid * patchSize, patchSize: patchSize, dim: dim, depth: depth,
             decoderDepth: decoderDepth, heads: heads, decoder: decoder,
             lambda: architecture.hasLambda ? settings.lambda : nil,
-            normalisesTargets: settings.normalisesTargets ?? false)
+            normalisesTargets: settings.normalisesTargets ?? false, channels: channels)
     }
 
     private func shape(_ name: String, _ extents: Int) throws -> [Int] {

@@ -3,7 +3,7 @@ import CHDF5
 
 /// The types of values.
 package enum HDF5Type: Sendable {
-    case uint8, uint32, int64, float
+    case uint8, uint16, uint32, int64, float
     /// Strings of any length in UTF-8.
     case text
 
@@ -11,6 +11,7 @@ package enum HDF5Type: Sendable {
     var byteCount: Int {
         switch self {
         case .uint8: 1
+        case .uint16: 2
         case .uint32, .float: 4
         case .int64: 8
         case .text: 16
@@ -22,6 +23,7 @@ package enum HDF5Type: Sendable {
     var message: [UInt8] {
         switch self {
         case .uint8: [0x10, 0, 0, 0, 1, 0, 0, 0, 0, 0, 8, 0]
+        case .uint16: [0x10, 0, 0, 0, 2, 0, 0, 0, 0, 0, 16, 0]
         case .uint32: [0x10, 0, 0, 0, 4, 0, 0, 0, 0, 0, 32, 0]
         case .int64: [0x10, 8, 0, 0, 8, 0, 0, 0, 0, 0, 64, 0]
         // With the places and the bias of the exponent.
@@ -37,6 +39,7 @@ extension HDF5Type {
         let own =
             switch self {
             case .uint8: crate_h5_uint8()
+            case .uint16: crate_h5_uint16()
             case .uint32: crate_h5_uint32()
             case .int64: crate_h5_int64()
             case .float: crate_h5_float()

@@ -7,18 +7,22 @@ package struct PatchGrid: Equatable, Sendable {
     package let imageSize: Int
     /// A patch's side p in pixels; divides S.
     package let patchSize: Int
+    /// C channels of 8 or 16 bits.
+    package let pixel: PixelFormat
 
     /// Patches along one side, S / p.
     package var patchesPerSide: Int { imageSize / patchSize }
     /// Patches of an image, L = (S / p)^2.
     package var patchCount: Int { patchesPerSide * patchesPerSide }
-    /// Values of a patch, 3 p^2.
-    package var valuesPerPatch: Int { patchSize * patchSize * 3 }
-    /// Values of an image, 3 S^2.
-    package var valueCount: Int { imageSize * imageSize * 3 }
+    /// Values of a patch, C p^2.
+    package var valuesPerPatch: Int { patchSize * patchSize * pixel.channels }
+    /// Values of an image, C S^2.
+    package var valueCount: Int { imageSize * imageSize * pixel.channels }
+    /// Bytes of an image's values.
+    package var byteCount: Int { valueCount * pixel.bytesPerValue }
 
     /// Throws `Failure` unless both sizes are positive, `patchSize` divides `imageSize`, and that is at most `PatchLimits.imageSize`.
-    package init(imageSize: Int, patchSize: Int) throws {
+    package init(imageSize: Int, patchSize: Int, pixel: PixelFormat = .rgb) throws {
         guard (1...PatchLimits.imageSize).contains(imageSize) else {
             throw Failure(
                 "an image size of \(imageSize) is not in 1...\(PatchLimits.imageSize)",
@@ -31,6 +35,7 @@ package struct PatchGrid: Equatable, Sendable {
         }
         self.imageSize = imageSize
         self.patchSize = patchSize
+        self.pixel = pixel
     }
 
     /// Visible patches if `maskRatio` of them are masked. Throws `Failure` if that leaves none or all.
@@ -45,86 +50,93 @@ package struct PatchGrid: Equatable, Sendable {
         return visible
     }
 
-    /// Writes the image (S, S, 3) as patches (L, p * p * 3).
+    /// Writes the bytes of the image (S, S, C) as patches (L, p * p * C).
     package func patchify(_ image: UnsafePointer<UInt8>, into patches: UnsafeMutablePointer<UInt8>) {
-        forEachRun(side: imageSize, patchSize: patchSize, stride: patchSize) { inImage, inPatches, count in
+        forEachRun(side: imageSize, patchSize: patchSize, stride: patchSize, values: pixel.bytesPerPixel) {
+            inImage, inPatches, count in
             (patches + inPatches).update(from: image + inImage, count: count)
         }
     }
 
-    /// Writes patches (L, p * p * 3) as the image (S, S, 3); the inverse of `patchify`.
+    /// Writes the bytes of patches (L, p * p * C) as the image (S, S, C); the inverse of `patchify`.
     package func unpatchify(_ patches: UnsafePointer<UInt8>, into image: UnsafeMutablePointer<UInt8>) {
-        forEachRun(side: imageSize, patchSize: patchSize, stride: patchSize) { inImage, inPatches, count in
+        forEachRun(side: imageSize, patchSize: patchSize, stride: patchSize, values: pixel.bytesPerPixel) {
+            inImage, inPatches, count in
             (image + inImage).update(from: patches + inPatches, count: count)
         }
     }
 }
 
-/// Calls `body` for every row of every patch of an image with its place in the image, in the patches, and its 3 p values.
+/// Calls `body` for every row of every patch of an image, whose pixels have `values` values: its place in the image, that in the patches,
+/// and the number of its values.
 @inline(__always)
-private func forEachRun(side: Int, patchSize: Int, stride: Int, _ body: (Int, Int, Int) -> Void) {
+private func forEachRun(side: Int, patchSize: Int, stride: Int, values: Int, _ body: (Int, Int, Int) -> Void) {
     let perSide = (side - patchSize) / stride + 1
-    let run = patchSize * 3
+    let run = patchSize * values
     var inPatches = 0
     for gridRow in 0..<perSide {
         for gridColumn in 0..<perSide {
             for row in 0..<patchSize {
-                body(((gridRow * stride + row) * side + gridColumn * stride) * 3, inPatches, run)
+                body(((gridRow * stride + row) * side + gridColumn * stride) * values, inPatches, run)
                 inPatches += run
             }
         }
     }
 }
 
-/// Writes `hwc` (S, S, 3), values in 0...255, as patches (L, p * p * 3) of (x / 255 - mean) / deviation.
-///
-/// S is `side`, p `patchSize`, and L = G G with G = (S - p) / stride + 1, where `stride` is p unless another is given; `mean` and
-/// `deviation` are per channel, in units of 0...1.
-package func normalisedPatches(
-    from hwc: UnsafePointer<Float>, side: Int, patchSize: Int, stride: Int? = nil, mean: SIMD3<Float>,
-    deviation: SIMD3<Float>, into patches: UnsafeMutablePointer<Float>
-) {
-    let map = ChannelMap(factor: 1 / (255 * deviation), offset: -mean / deviation)
-    forEachRun(side: side, patchSize: patchSize, stride: stride ?? patchSize) { inImage, inPatches, count in
-        map.apply(to: hwc + inImage, count: count, into: patches + inPatches)
-    }
+/// Cuts images into patches of (x / 255 - mean) / deviation, mean and deviation of the value's channel.
+package struct PatchNormaliser: ~Copyable {
+    package let channels: Int
+    /// x -> factor x + offset. Of the values from a pixel's first on, vector v maps those from 16 v to 16 v + 15; the next vector repeats
+    /// the first.
+    private let factors: OwnedBuffer<SIMD16<Float>>
+    private let offsets: OwnedBuffer<SIMD16<Float>>
 }
 
-/// x -> factor x + offset of x's channel, for whole RGB pixels.
-///
-/// Sixteen pixels fill three vectors, of which vector `part` begins with channel (16 part) mod 3 = part.
-private struct ChannelMap {
-    private typealias Vector = SIMD16<Float>
-    private let factors: [3 of Vector]
-    private let offsets: [3 of Vector]
-
-    init(factor: SIMD3<Float>, offset: SIMD3<Float>) {
-        func lanes(_ values: SIMD3<Float>, from first: Int) -> Vector {
-            var result = Vector()
-            for lane in 0..<16 { result[lane] = values[(lane + first) % 3] }
-            return result
+extension PatchNormaliser {
+    /// Throws `Failure` if memory is short.
+    package init(_ normalisation: Normalisation) throws {
+        let channels = normalisation.mean.count
+        // Vectors until one begins with a pixel's first channel again.
+        let period = (1...channels).first { $0 * 16 % channels == 0 } ?? channels
+        self.init(
+            channels: channels, factors: try OwnedBuffer(count: period), offsets: try OwnedBuffer(count: period))
+        let (means, deviations) = (normalisation.mean.map(Float.init), normalisation.deviation.map(Float.init))
+        for value in 0..<16 * period {
+            let channel = value % channels
+            factors.pointer[value / 16][value % 16] = 1 / (255 * deviations[channel])
+            offsets.pointer[value / 16][value % 16] = -means[channel] / deviations[channel]
         }
-        factors = [3 of Vector] { lanes(factor, from: $0) }
-        offsets = [3 of Vector] { lanes(offset, from: $0) }
+    }
+
+    /// Writes `image` (S, S, C), values in 0...255, as patches (L, p * p * C).
+    ///
+    /// S is `side`, p `patchSize`, and L = G G with G = (S - p) / stride + 1, where `stride` is p unless another is given.
+    package func patches(
+        of image: UnsafePointer<Float>, side: Int, patchSize: Int, stride: Int? = nil,
+        into patches: UnsafeMutablePointer<Float>
+    ) {
+        forEachRun(side: side, patchSize: patchSize, stride: stride ?? patchSize, values: channels) {
+            inImage, inPatches, count in
+            map(image + inImage, count: count, into: patches + inPatches)
+        }
     }
 
     /// Writes `count` mapped values of `source`, which begins with a pixel, to `target`.
     @inline(__always)
-    func apply(to source: UnsafePointer<Float>, count: Int, into target: UnsafeMutablePointer<Float>) {
+    private func map(_ source: UnsafePointer<Float>, count: Int, into target: UnsafeMutablePointer<Float>) {
         let input = UnsafeRawPointer(source)
         let output = UnsafeMutableRawPointer(target)
-        var index = 0
-        while index + 48 <= count {
-            for part in 0..<3 {
-                let place = 4 * index + 64 * part
-                let values = (input + place).loadUnaligned(as: Vector.self)
-                (output + place).storeBytes(of: values * factors[part] + offsets[part], as: Vector.self)
-            }
-            index += 48
+        let (factors, offsets, period) = (self.factors.pointer, self.offsets.pointer, self.factors.count)
+        var (index, part) = (0, 0)
+        while index &+ 16 <= count {
+            let values = (input + 4 &* index).loadUnaligned(as: SIMD16<Float>.self)
+            (output + 4 &* index).storeBytes(of: values * factors[part] + offsets[part], as: SIMD16<Float>.self)
+            index &+= 16
+            part = part &+ 1 == period ? 0 : part &+ 1
         }
-        while index < count {
-            target[index] = source[index] * factors[0][index % 3] + offsets[0][index % 3]
-            index += 1
+        for lane in 0..<count &- index {
+            target[index &+ lane] = source[index &+ lane] * factors[part][lane] + offsets[part][lane]
         }
     }
 }

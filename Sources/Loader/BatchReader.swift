@@ -21,14 +21,18 @@ final class BatchReader {
     private var images: SampleImages
     private var sampler: Sampler
     private var resampler: Resampler
-    private let framed: OwnedBuffer<Float>  // one sample, (S', S', 3)
-    private let partner: OwnedBuffer<Float>  // another one that is mixed with it, (S', S', 3)
+    private let normaliser: PatchNormaliser
+    private let framed: OwnedBuffer<Float>  // one sample, (S', S', C)
+    private let partner: OwnedBuffer<Float>  // another one that is mixed with it, (S', S', C)
     private let operations: RandomOperations
+    /// What erased pixels get: the mean of each channel.
+    private let erased: [Float]
     /// Those of the batch that is read.
     private var substitutions: [Substitution] = []
 
     init(_ settings: LoaderSettings) throws {
-        input = try PatchGrid(imageSize: settings.imageSize, patchSize: settings.patchSize)
+        let format = try PixelFormat(channels: settings.normalisation.channels, depth: 8)
+        input = try PatchGrid(imageSize: settings.imageSize, patchSize: settings.patchSize, pixel: format)
         // With labels nothing is masked.
         let maskRatio = settings.labels == nil ? settings.maskRatio : nil
         visiblePatches = try maskRatio.map(input.visiblePatches) ?? input.patchCount
@@ -39,7 +43,14 @@ final class BatchReader {
                 "\(settings.path) has \(classes) classes, the model \(labels.classes)",
                 hint: "give shards of the same classes, or train another model")
         }
+        if let augmentation = settings.labels?.augmentation, augmentation.operations > 0, !format.isRGB {
+            throw Failure(
+                "--rand-augment changes colours, and \(settings.path) has \(images.format.channels) channels",
+                hint: "leave it out; --erasing, --mixup and --cutmix work for any number of channels")
+        }
         resampler = try Resampler()
+        normaliser = try PatchNormaliser(settings.normalisation)
+        erased = settings.normalisation.mean.map { 255 * Float($0) }
         framed = try OwnedBuffer<Float>(count: input.valueCount)
         let mixes = settings.labels?.augmentation.mixes ?? false
         partner = try OwnedBuffer<Float>(count: mixes ? input.valueCount : 0)
@@ -82,9 +93,8 @@ final class BatchReader {
                     patchCount: input.patchCount, visible: visiblePatches, using: &generator,
                     into: batch.mask + slot * input.patchCount)
             }
-            normalisedPatches(
-                from: framed.pointer, side: input.imageSize, patchSize: input.patchSize,
-                mean: settings.normalisation.means, deviation: settings.normalisation.deviations,
+            normaliser.patches(
+                of: framed.pointer, side: input.imageSize, patchSize: input.patchSize,
                 into: batch.patches + slot * input.valueCount)
         }
         return substitutions
@@ -115,13 +125,13 @@ final class BatchReader {
                     : Framing.evaluation(width: width, height: height, side: input.imageSize)
             }
         try resampler.resample(
-            images.pixels, width: width, height: height, rowBytes: 3 * width, framing: framing, into: target)
+            images.pixels, width: width, height: height, rowBytes: images.format.bytesPerPixel * width,
+            format: images.format, framing: framing, into: target)
         guard purpose == .training, let augmentation = settings.labels?.augmentation else { return images.label }
         operations.apply(
             to: target, count: augmentation.operations, magnitude: augmentation.magnitude, using: &generator)
         RandomErasing.apply(
-            to: target, side: input.imageSize, probability: augmentation.erasing,
-            colour: 255 * settings.normalisation.means, using: &generator)
+            to: target, side: input.imageSize, probability: augmentation.erasing, colour: erased, using: &generator)
         return images.label
     }
 
@@ -141,7 +151,8 @@ final class BatchReader {
         let other = generator.index(below: count)
         let mixing = Mixing.draw(labels.augmentation, side: input.imageSize, using: &generator)
         let otherLabel = try prepare(.training, epoch, other, into: partner.pointer)
-        mixing.apply(partner.pointer, to: framed.pointer, side: input.imageSize)
+        mixing.apply(
+            partner.pointer, to: framed.pointer, side: input.imageSize, channels: input.pixel.channels)
         targets[label] += Float((1 - smoothing) * mixing.share)
         targets[otherLabel] += Float((1 - smoothing) * (1 - mixing.share))
     }

@@ -1,7 +1,7 @@
 import Base
 import Foundation
 
-// N images of a micro-batch, L patches of the model's input, V = 3 p p values a patch, K classes.
+// N images of a micro-batch, L patches of the model's input, V = C p p values a patch, K classes.
 
 /// A micro-batch for the model. Its memory is valid until the next one is taken.
 package struct LoadedBatch {

@@ -10,14 +10,15 @@ struct SampleImages: ~Copyable {
     private(set) var height = 0
     /// Class of the last image, -1 if unknown.
     private(set) var label = -1
-    /// Pixels of the last image in (row, column, channel) order.
+    /// Bytes of the last image's pixels in (row, column, channel) order.
     var pixels: UnsafePointer<UInt8> { grid == nil ? decoder.pixels : UnsafePointer(image.pointer) }
+    let format: PixelFormat
 
     private(set) var directory: ShardDirectory
     /// Nil for JPEG.
     private let grid: PatchGrid?
     private var stored: OwnedBuffer<UInt8>  // one sample as stored
-    private let image: OwnedBuffer<UInt8>  // one sample of patches, (S, S, 3)
+    private let image: OwnedBuffer<UInt8>  // one sample of patches, (S, S, C)
     private var decoder: JPEGDecoder
 }
 
@@ -33,10 +34,17 @@ extension SampleImages {
                 "\(path) holds patches of \(grid.patchSize) pixels, the model takes \(settings.patchSize)",
                 hint: "shard with --patch-size \(settings.patchSize), or pretrain with --patch-size \(grid.patchSize)")
         }
-        let valueCount = grid?.valueCount ?? 0
+        let channels = directory.index.pixelFormat.channels
+        guard channels == settings.normalisation.channels else {
+            throw Failure(
+                "\(path) has \(channels) channels, the model takes \(settings.normalisation.channels)",
+                hint: "give shards of as many, or adapt the weights: crate import --channels \(channels)")
+        }
+        let byteCount = grid?.byteCount ?? 0
         self.init(
-            directory: directory, grid: grid, stored: try OwnedBuffer(count: valueCount),
-            image: try OwnedBuffer(count: valueCount), decoder: try JPEGDecoder(pixelLimit: directory.index.pixelLimit))
+            format: directory.index.pixelFormat, directory: directory, grid: grid,
+            stored: try OwnedBuffer(count: byteCount), image: try OwnedBuffer(count: byteCount),
+            decoder: try JPEGDecoder(pixelLimit: directory.index.pixelLimit))
     }
 
     /// Reads sample `sample`; returns the failure if it is corrupt.

@@ -10,6 +10,7 @@ struct ImportCommand: SingleProcessCommand {
         discussion: """
             crate import tiny.safetensors --run runs/tiny --heads 6 --lambda 0.5
             crate pretrain --resume --run runs/tiny --data shards/train
+            crate import runs/tiny --run runs/fields --channels 4
             """)
 
     @Argument(
@@ -33,6 +34,11 @@ struct ImportCommand: SingleProcessCommand {
     var normPix: Bool?
     @Option(help: ArgumentHelp("Side of the input in pixels (default: that of the weights).", valueName: "pixels"))
     var imageSize: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Channels of the images to go on with. Weights of RGB are summed for one channel, and repeated for more "
+                + "(default: those of the weights).", valueName: "n"))
+    var channels: Int?
 
     func run() throws {
         let weights = try CheckpointStore.modelFile(at: file, weights: kind.weights) { printError("warning: \($0)") }
@@ -40,7 +46,7 @@ struct ImportCommand: SingleProcessCommand {
             weights,
             ImportSettings(
                 heads: heads, decoderHeads: decoderHeads, lambda: lambda, normalisesTargets: normPix,
-                imageSize: imageSize))
+                imageSize: imageSize, channels: channels))
         printLine("wrote \(try RunDirectory(path: directory).begin(from: published))")
     }
 }

@@ -46,7 +46,8 @@ struct ModelOptions: ParsableArguments {
 
     /// `defaults` has the lambda if none is given.
     func configuration(
-        _ defaults: RecipeDefaults = .pretraining, hasDecoder: Bool = true, normalisesTargets: Bool = false
+        _ defaults: RecipeDefaults = .pretraining, hasDecoder: Bool = true, normalisesTargets: Bool = false,
+        channels: Int = 3
     ) throws -> ModelConfiguration {
         guard let extents = architecture.extents(model) else {
             throw Failure(
@@ -66,7 +67,7 @@ struct ModelOptions: ParsableArguments {
             decoderDepth: hasDecoder ? decoderDepth : 0, heads: heads,
             decoder: DecoderExtents(dim: decoderDim ?? published.dim, heads: decoderHeads ?? published.heads),
             lambda: lambda ?? defaults.lambda(of: architecture), normalisesTargets: normalisesTargets,
-            positionGrid: positionGrid)
+            positionGrid: positionGrid, channels: channels)
     }
 }
 

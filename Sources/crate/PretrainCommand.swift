@@ -36,7 +36,9 @@ struct PretrainCommand: ParsableCommand {
         try runWithWorld { world in
             try training.train(world) { index, precision, ranks in
                 try training.recipe.configuration(
-                    try model.configuration(normalisesTargets: masking.normPix), maskRatio: masking.maskRatio,
+                    try model.configuration(
+                        normalisesTargets: masking.normPix, channels: index.pixelFormat.channels),
+                    maskRatio: masking.maskRatio,
                     sampleCount: index.total, normalisation: try training.recipe.normalisation(of: index),
                     precision: precision, ranks: ranks,
                     threads: training.run.speed.threads)
@@ -51,7 +53,6 @@ struct PretrainCommand: ParsableCommand {
                 throw Failure(
                     "--debug is for one process, and there are \(world.size) ranks", hint: "start it without mpirun")
             }
-            let modelConfiguration = try model.configuration(normalisesTargets: masking.normPix)
             let drawn = NSTemporaryDirectory() + "crate-debug-\(UUID().uuidString)"
             defer { try? FileManager.default.removeItem(atPath: drawn) }
             let isDrawn = training.run.files.data == DebugDefaults.drawnData
@@ -61,7 +62,8 @@ struct PretrainCommand: ParsableCommand {
             let data = isDrawn ? drawn : training.run.files.data
             let index = try ShardIndex.read(directory: data)
             let configuration = try training.recipe.configuration(
-                modelConfiguration, maskRatio: masking.maskRatio, sampleCount: index.total,
+                try model.configuration(normalisesTargets: masking.normPix, channels: index.pixelFormat.channels),
+                maskRatio: masking.maskRatio, sampleCount: index.total,
                 normalisation: try training.recipe.normalisation(of: index),
                 precision: training.run.speed.announcedPrecision(world), ranks: training.recipe.virtualRanks ?? 1,
                 threads: training.run.speed.threads)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Base
 import Collectives
 import CrateModel
 import Images
@@ -66,7 +67,7 @@ struct RecipeOptions: ParsableArguments {
     var dropPath = 0.0
     @Option(
         help: ArgumentHelp(
-            "Mean and deviation of the pixels: ImageNet's, or the data's (default: imagenet; the checkpoint's in finetune).",
+            "Mean and deviation of the pixels: ImageNet's, or the data's (default: imagenet, or dataset if that is not RGB; the checkpoint's in finetune).",
             valueName: "imagenet|dataset"))
     var normalise: NormalisationChoice?
     @Option(help: ArgumentHelp("Seed of all random numbers.", valueName: "n"))
@@ -98,9 +99,16 @@ struct RecipeOptions: ParsableArguments {
     }
 
     func normalisation(of index: ShardIndex) throws -> Normalisation {
-        switch normalise ?? .imagenet {
-        case .imagenet: .imageNet
-        case .dataset: try Normalisation(mean: index.mean, deviation: index.std)
+        let format = index.pixelFormat
+        switch normalise ?? (format.isRGB ? .imagenet : .dataset) {
+        case .imagenet:
+            guard format.isRGB else {
+                throw Failure(
+                    "ImageNet's mean and deviation are those of RGB, and the shards have \(format.channels) channels",
+                    hint: "choose --normalise dataset")
+            }
+            return .imageNet
+        case .dataset: return try Normalisation(mean: index.mean, deviation: index.std)
         }
     }
 

@@ -22,7 +22,8 @@ struct TrainCommand: ParsableCommand {
             try training.train(world) { index, precision, ranks in
                 let task = try classification.task(.supervised, index, in: training.run.files.data, .training)
                 return try training.recipe.configuration(
-                    try model.configuration(.training, hasDecoder: false), .training, task: task,
+                    try model.configuration(
+                        .training, hasDecoder: false, channels: index.pixelFormat.channels), .training, task: task,
                     sampleCount: index.total,
                     normalisation: try training.recipe.normalisation(of: index), precision: precision, ranks: ranks,
                     threads: training.run.speed.threads)

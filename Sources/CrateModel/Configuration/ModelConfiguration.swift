@@ -18,6 +18,8 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
     package let lambda: Double
     /// Whether each target patch is standardised before the error is computed.
     package let normalisesTargets: Bool
+    /// Nil for RGB.
+    private let ownChannels: Int?
     /// Nil for CRATE, as in configurations that were stored before there were others.
     private let kind: Architecture?
     /// Nil for a decoder as wide as the encoder.
@@ -30,9 +32,9 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
         case imageSize, patchSize, dim, depth, decoderDepth, heads, lambda, normalisesTargets, positionGrid
         case kind = "architecture"
         case ownDecoder = "decoder"
+        case ownChannels = "channels"
     }
 
-    package static let channels = 3
     /// Size of the ISTA step (eta), the same in all published weights.
     package static let istaStepSize = 0.1
 
@@ -41,10 +43,11 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
     package init(
         _ architecture: Architecture = .crate, imageSize: Int, patchSize: Int, dim: Int, depth: Int,
         decoderDepth: Int? = nil, heads: Int, decoder: DecoderExtents? = nil, lambda: Double? = nil,
-        normalisesTargets: Bool, positionGrid: Int? = nil
+        normalisesTargets: Bool, positionGrid: Int? = nil, channels: Int = 3
     ) throws {
         let published = architecture.decoder(dim: dim, depth: depth, heads: heads)
         kind = architecture == .crate ? nil : architecture
+        ownChannels = channels == 3 ? nil : channels
         self.imageSize = imageSize
         self.patchSize = patchSize
         self.dim = dim
@@ -62,19 +65,21 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
     }
 
     package var architecture: Architecture { kind ?? .crate }
+    /// Channels of the images (C).
+    package var channels: Int { ownChannels ?? 3 }
     /// Those of the encoder if there is no decoder.
     package var decoder: DecoderExtents { ownDecoder ?? DecoderExtents(dim: dim, heads: heads) }
 
     /// The same with other values where they are given. Throws `Failure` as `init` does.
     package func with(
         imageSize: Int? = nil, decoderDepth: Int? = nil, lambda: Double? = nil, normalisesTargets: Bool? = nil,
-        positionGrid: Int?
+        positionGrid: Int?, channels: Int? = nil
     ) throws -> ModelConfiguration {
         try ModelConfiguration(
             architecture, imageSize: imageSize ?? self.imageSize, patchSize: patchSize, dim: dim, depth: depth,
             decoderDepth: decoderDepth ?? self.decoderDepth, heads: heads, decoder: decoder,
             lambda: lambda ?? self.lambda, normalisesTargets: normalisesTargets ?? self.normalisesTargets,
-            positionGrid: positionGrid)
+            positionGrid: positionGrid, channels: channels ?? self.channels)
     }
 
     package var patchesPerSide: Int { imageSize / patchSize }
@@ -83,8 +88,8 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
     package var trainedGrid: Int { positionGrid ?? patchesPerSide }
     /// T, including the class token.
     package var tokenCount: Int { patchCount + 1 }
-    /// 3 p p.
-    package var patchValueCount: Int { patchSize * patchSize * Self.channels }
+    /// C p p.
+    package var patchValueCount: Int { patchSize * patchSize * channels }
     package var headDim: Int { dim / heads }
 
     /// The fixed position table that is added to the tokens, (T, D).
@@ -98,6 +103,7 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
     package func validate(decoderDepths: ClosedRange<Int> = 1...256) throws {
         try check("image size", imageSize, in: 1...PatchLimits.imageSize)
         try check("patch size", patchSize, in: 1...imageSize)
+        try check("number of channels", channels, in: 1...256)
         try check("width (--dim)", dim, in: 4...16_384)
         try check("encoder depth (--depth)", depth, in: 1...256)
         try check("decoder depth", decoderDepth, in: decoderDepths)
@@ -144,6 +150,7 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
             ("heads", heads, other.heads), ("lambda", lambda, other.lambda),
             ("normalisesTargets", normalisesTargets, other.normalisesTargets),
             ("trainedGrid", trainedGrid, other.trainedGrid),
+            ("channels", channels, other.channels),
         ]
         return pairs.filter { "\($0.1)" != "\($0.2)" }.map { "\($0.0) was \($0.1) and is now \($0.2)" }
             .joined(separator: ", ")

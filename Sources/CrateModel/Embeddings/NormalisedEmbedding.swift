@@ -1,6 +1,6 @@
 import Kernels
 
-// N images, L patches, T = L + 1 tokens, M = N T rows, V = 3 p p values per patch, D channels.
+// N images, L patches, T = L + 1 tokens, M = N T rows, V = C p p values per patch, D channels.
 
 /// The embedding of the supervised model: z[0] = class token, z[l + 1] = LN(W LN(x_l) + b); plus a learned position
 /// table.

@@ -1,16 +1,17 @@
 import Kernels
 
-// N images, L patches, T tokens, V = 3 p p values per patch, D channels.
+// N images, L patches, T tokens, V = C p p values per patch, D channels.
 
 /// z[0] = class token; z[l + 1] = W_e x_l + b_e, or the mask token if the patch is hidden; plus the position table. Only
 /// visible patches are multiplied, since the mask token replaces the others. With `omits` hidden patches have no token at all.
 struct PatchEmbedding: Embedding {
     let classToken: Int  // (1, 1, D)
     let maskToken: Int?  // (1, 1, D); nil if hidden patches have no tokens
-    let weight: Weight  // W_e (D, V), columns in the order of V; the parameter is (D, 3, p, p)
+    let weight: Weight  // W_e (D, V), columns in the order of V; the parameter is (D, C, p, p)
     let bias: Int  // b_e (D)
     let patchCount: Int
     let valueCount: Int
+    private let channels: Int
     let dim: Int
     let tokens: UnsafeMutablePointer<Float>
     private let positions: PositionRows
@@ -21,6 +22,7 @@ struct PatchEmbedding: Embedding {
         dim = configuration.dim
         patchCount = configuration.patchCount
         valueCount = configuration.patchValueCount
+        channels = configuration.channels
         omits = form.hiding == .omission
         let side = configuration.patchSize
         classToken = builder.parameter("cls_token", [1, 1, dim], initial: .normal(deviation: form.deviation))
@@ -28,7 +30,7 @@ struct PatchEmbedding: Embedding {
             form.hiding == .maskTokens
             ? builder.parameter("mask_token", [1, 1, dim], initial: .normal(deviation: 0.02)) : nil
         weight = builder.weight(
-            "\(form.product).weight", dim, valueCount, stored: [dim, ModelConfiguration.channels, side, side],
+            "\(form.product).weight", dim, valueCount, stored: [dim, channels, side, side],
             initial: LinearInitial.xavier.weight(dim, valueCount), isDerived: true)
         bias = builder.parameter(
             "\(form.product).bias", [dim], initial: LinearInitial.uniform.bias(inputs: valueCount))
@@ -149,7 +151,6 @@ struct PatchEmbedding: Embedding {
 
     /// Published weights are (channel, row, column), patches are (row, column, channel).
     private func storedColumn(_ v: Int) -> Int {
-        let channels = ModelConfiguration.channels
-        return (v % channels) * (valueCount / channels) + v / channels
+        (v % channels) * (valueCount / channels) + v / channels
     }
 }

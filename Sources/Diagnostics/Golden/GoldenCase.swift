@@ -67,7 +67,7 @@ extension GoldenCase {
         let pixels = try requiredValues("input.images", in: file)
         let misfit = Failure("the inputs of \(path) do not fit its configuration", hint: "make the case again")
         guard (1...100_000).contains(images),
-            file.tensors["input.images"]?.shape == [batches * images, ModelConfiguration.channels, size, size]
+            file.tensors["input.images"]?.shape == [batches * images, configuration.channels, size, size]
         else { throw misfit }
         var (masks, targets): ([UInt8], [Float]) = ([], [])
         if let classifier = model.classifier {
@@ -121,7 +121,7 @@ private func requiredValues(_ name: String, in file: borrowing SafetensorsReader
 
 /// (N, C, S, S) pixels to (N, L, V) patches with values in (row, column, channel) order.
 private func patchify(_ pixels: [Double], images: Int, _ configuration: ModelConfiguration) -> [Float] {
-    let (size, side, channels) = (configuration.imageSize, configuration.patchSize, ModelConfiguration.channels)
+    let (size, side, channels) = (configuration.imageSize, configuration.patchSize, configuration.channels)
     var patches: [Float] = []
     patches.reserveCapacity(pixels.count)
     for image in 0..<images {

@@ -55,16 +55,18 @@ package struct Mixing: Equatable, Sendable {
             rectangle: Crop(x: columns.lowerBound, y: rows.lowerBound, width: columns.count, height: rows.count))
     }
 
-    /// Mixes `other` into `image`, both (S, S, 3).
-    package func apply(_ other: UnsafePointer<Float>, to image: UnsafeMutablePointer<Float>, side: Int) {
+    /// Mixes `other` into `image`, both (S, S, C).
+    package func apply(
+        _ other: UnsafePointer<Float>, to image: UnsafeMutablePointer<Float>, side: Int, channels: Int
+    ) {
         guard let rectangle else {
             let (own, rest) = (Float(share), Float(1 - share))
-            for i in 0..<3 * side * side { image[i] = own * image[i] + rest * other[i] }
+            for i in 0..<channels * side * side { image[i] = own * image[i] + rest * other[i] }
             return
         }
         for row in rectangle.y..<rectangle.y + rectangle.height {
-            let start = (row * side + rectangle.x) * 3
-            (image + start).update(from: other + start, count: 3 * rectangle.width)
+            let start = (row * side + rectangle.x) * channels
+            (image + start).update(from: other + start, count: channels * rectangle.width)
         }
     }
 }
@@ -83,9 +85,9 @@ extension KeyedGenerator {
 ///
 /// Source: Zhong et al., Random Erasing Data Augmentation (arXiv 1708.04896).
 package enum RandomErasing {
-    /// Erases, with `probability`, a rectangle of `image` (S, S, 3) drawn from `generator`.
+    /// Erases, with `probability`, a rectangle of `image` (S, S, C) drawn from `generator`; `colour` has C values.
     package static func apply(
-        to image: UnsafeMutablePointer<Float>, side: Int, probability: Double, colour: SIMD3<Float>,
+        to image: UnsafeMutablePointer<Float>, side: Int, probability: Double, colour: [Float],
         using generator: inout KeyedGenerator
     ) {
         guard generator.uniform() < probability else { return }
@@ -98,7 +100,8 @@ package enum RandomErasing {
             let left = generator.index(below: side - width + 1)
             for row in top..<top + height {
                 for column in left..<left + width {
-                    for channel in 0..<3 { image[(row * side + column) * 3 + channel] = colour[channel] }
+                    let pixel = image + (row * side + column) * colour.count
+                    for channel in 0..<colour.count { pixel[channel] = colour[channel] }
                 }
             }
             return
@@ -108,23 +111,24 @@ package enum RandomErasing {
 
 /// Normalisation of pixels: (x - mean) / deviation of each channel, in units of 0...1.
 package struct Normalisation: Codable, Equatable, Sendable {
-    /// Of red, green and blue.
+    /// Of each channel.
     package let mean: [Double]
-    /// Of red, green and blue.
+    /// Of each channel.
     package let deviation: [Double]
 
     /// ImageNet's statistics, which published models are trained with.
     package static let imageNet = Normalisation(
         uncheckedMean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225])
 
-    /// Throws `Failure` unless there are three finite values each and the deviations are positive.
+    /// Throws `Failure` unless there is a finite value of each for each channel, and the deviations are positive.
     package init(mean: [Double], deviation: [Double]) throws {
-        guard mean.count == 3, deviation.count == 3, mean.allSatisfy(\.isFinite),
+        guard (1...PixelFormat.maximumChannels).contains(mean.count), deviation.count == mean.count,
+            mean.allSatisfy(\.isFinite),
             deviation.allSatisfy({ $0.isFinite && $0 >= 1e-4 })
         else {
             throw Failure(
                 "a mean of \(mean) and a deviation of \(deviation) normalise no pixels",
-                hint: "choose --normalise imagenet")
+                hint: "leave out images of one colour, or choose --normalise imagenet for RGB")
         }
         self.init(uncheckedMean: mean, deviation: deviation)
     }
@@ -134,6 +138,5 @@ package struct Normalisation: Codable, Equatable, Sendable {
         self.deviation = deviation
     }
 
-    package var means: SIMD3<Float> { SIMD3(Float(mean[0]), Float(mean[1]), Float(mean[2])) }
-    package var deviations: SIMD3<Float> { SIMD3(Float(deviation[0]), Float(deviation[1]), Float(deviation[2])) }
+    package var channels: Int { mean.count }
 }

@@ -74,6 +74,21 @@ extension Framing {
     }
 }
 
+extension Framing {
+    /// Throws `Failure` unless the crop lies inside an image of `width` x `height`, and the window inside what it becomes.
+    func requireInside(width: Int, height: Int) throws {
+        guard crop.x >= 0, crop.y >= 0, crop.width > 0, crop.height > 0, crop.x <= width - crop.width,
+            crop.y <= height - crop.height, window.x >= 0, window.y >= 0, window.width > 0, window.height > 0,
+            window.x <= self.width - window.width, window.y <= self.height - window.height
+        else {
+            throw Failure(
+                "a crop of \(crop.width) x \(crop.height) at (\(crop.x), \(crop.y)) does not fit into an image of "
+                    + "\(width) x \(height)",
+                hint: "crop inside the image")
+        }
+    }
+}
+
 /// A random crop: area uniform in 0.2...1 of the image's, ratio of width to height log-uniform in 3/4...4/3, position uniform, mirrored
 /// with probability 1/2.
 ///

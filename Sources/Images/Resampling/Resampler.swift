@@ -7,33 +7,41 @@ import Base
 package struct Resampler: ~Copyable {
     private var firstPass: RowResampler
     private var rows: ResamplingTable
+    private var bands: BandResampler
 }
 
 extension Resampler {
     /// Throws `Failure` if memory is short.
     package init() throws {
-        self.init(firstPass: try RowResampler(), rows: try ResamplingTable())
+        self.init(firstPass: try RowResampler(), rows: try ResamplingTable(), bands: try BandResampler())
     }
 
-    /// Writes `framing` of `source` to `output`: (window height, window width, 3) bytes.
+    /// Writes `framing` of `source` to `output`: the bytes of (window height, window width, C) values of the same format.
     ///
     /// `source` has `width` x `height` pixels in (row, column, channel) order, rows `rowBytes` apart. Throws
     /// `Failure` when the framing does not lie inside the source or memory is short.
     package mutating func resample(
-        _ source: UnsafePointer<UInt8>, width: Int, height: Int, rowBytes: Int, framing: Framing,
-        into output: UnsafeMutablePointer<UInt8>
+        _ source: UnsafePointer<UInt8>, width: Int, height: Int, rowBytes: Int, format: PixelFormat = .rgb,
+        framing: Framing, into output: UnsafeMutablePointer<UInt8>
     ) throws {
+        guard format == .rgb else {
+            try framing.requireInside(width: width, height: height)
+            return try bands.resample(source, rowBytes: rowBytes, format: format, framing: framing, into: output)
+        }
         try begin(source, width: width, height: height, rowBytes: rowBytes, framing: framing)
         let half = SIMD16<Int32>(repeating: 1 << (ResamplingTable.fractionBits - 1))
         secondPass(framing.window, into: output) { wholeLevels($0 &+ half) }
     }
 
-    /// As `resample(_:width:height:rowBytes:framing:into:)` for bytes, but the second pass is not rounded: values
-    /// in 0...255, clamped.
+    /// The same, but the second pass is not rounded: values in 0...255, clamped, whatever the depth.
     package mutating func resample(
-        _ source: UnsafePointer<UInt8>, width: Int, height: Int, rowBytes: Int, framing: Framing,
-        into output: UnsafeMutablePointer<Float>
+        _ source: UnsafePointer<UInt8>, width: Int, height: Int, rowBytes: Int, format: PixelFormat = .rgb,
+        framing: Framing, into output: UnsafeMutablePointer<Float>
     ) throws {
+        guard format == .rgb else {
+            try framing.requireInside(width: width, height: height)
+            return try bands.resample(source, rowBytes: rowBytes, format: format, framing: framing, into: output)
+        }
         try begin(source, width: width, height: height, rowBytes: rowBytes, framing: framing)
         let unit = 1 / Float(1 << ResamplingTable.fractionBits)
         secondPass(framing.window, into: output) { SIMD16<Float>(clampedSums($0)) * unit }
@@ -41,31 +49,23 @@ extension Resampler {
 
     package mutating func resample(_ image: Image, framing: Framing) throws -> Image {
         let side = (width: framing.window.width, height: framing.window.height)
-        let count = 3 * (try Image.pixelCount(width: side.width, height: side.height))
+        let format = image.format
+        let count = format.bytesPerPixel * (try Image.pixelCount(width: side.width, height: side.height))
         let pixels = try [UInt8](unsafeUninitializedCapacity: count) { output, initialised in
             try resample(
-                image.pixels, width: image.width, height: image.height, rowBytes: 3 * image.width, framing: framing,
-                into: output.baseAddress!)
+                image.pixels, width: image.width, height: image.height, rowBytes: format.bytesPerPixel * image.width,
+                format: format, framing: framing, into: output.baseAddress!)
             initialised = count
         }
-        return try Image(width: side.width, height: side.height, pixels: pixels)
+        return try Image(width: side.width, height: side.height, pixels: pixels, format: format)
     }
 
     /// Checks the framing, and does the first pass over every row that the second will need.
     private mutating func begin(
         _ source: UnsafePointer<UInt8>, width: Int, height: Int, rowBytes: Int, framing: Framing
     ) throws {
-        let crop = framing.crop
-        let window = framing.window
-        guard crop.x >= 0, crop.y >= 0, crop.width > 0, crop.height > 0, crop.x <= width - crop.width,
-            crop.y <= height - crop.height, window.x >= 0, window.y >= 0, window.width > 0, window.height > 0,
-            window.x <= framing.width - window.width, window.y <= framing.height - window.height
-        else {
-            throw Failure(
-                "a crop of \(crop.width) x \(crop.height) at (\(crop.x), \(crop.y)) does not fit into an image of "
-                    + "\(width) x \(height)",
-                hint: "crop inside the image")
-        }
+        try framing.requireInside(width: width, height: height)
+        let (crop, window) = (framing.crop, framing.window)
         try rows.fill(input: crop.height, output: framing.height, window: window.y..<window.y + window.height)
         try firstPass.run(source, rowBytes: rowBytes, framing: framing, rows: rows.inputs)
     }

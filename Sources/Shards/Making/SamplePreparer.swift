@@ -46,9 +46,9 @@ struct SamplePreparer: ~Copyable {
             switch format {
             case .patches(let grid):
                 let square = try framed(image, side: grid.imageSize)
-                let patches = [UInt8](unsafeUninitializedCapacity: grid.valueCount) { patches, initialised in
+                let patches = [UInt8](unsafeUninitializedCapacity: grid.byteCount) { patches, initialised in
                     grid.patchify(square.pixels, into: patches.baseAddress!)
-                    initialised = grid.valueCount
+                    initialised = grid.byteCount
                 }
                 return sample(patches, of: square)
             case .jpeg(let side, let quality):
@@ -86,70 +86,6 @@ struct SamplePreparer: ~Copyable {
     private func sample(_ bytes: [UInt8], of image: Image) -> PreparedSample {
         .sample(
             bytes: bytes, checksum: Checksum(of: bytes).value,
-            statistics: PixelStatistics(image.pixels, valueCount: image.pixels.count))
-    }
-}
-
-/// Mean and standard deviation of each channel over all pixels, from exact integer sums.
-struct PixelStatistics: Codable, Equatable, Sendable {
-    private var count: UInt64 = 0
-    private var sums = SIMD3<UInt64>()
-    private var squares = SIMD3<UInt64>()
-}
-
-extension PixelStatistics {
-    /// From `valueCount` values in (pixel, channel) order.
-    init(_ values: UnsafePointer<UInt8>, valueCount: Int) {
-        count = UInt64(valueCount / 3)
-        let source = UnsafeRawPointer(values)
-        // Sixteen pixels are three vectors, in which a lane's channel is (16 * part + lane) mod 3. A lane's sum of
-        // squares stays below 2^32 for 2^16 of them.
-        let groupCount = valueCount / 48
-        var group = 0
-        while group < groupCount {
-            let end = min(groupCount, group + 1 << 16)
-            for part in 0..<3 {
-                var sum = SIMD16<UInt32>()
-                var square = SIMD16<UInt32>()
-                for position in group..<end {
-                    let bytes = source.loadUnaligned(fromByteOffset: 48 * position + 16 * part, as: SIMD16<UInt8>.self)
-                    let wide = SIMD16<UInt32>(truncatingIfNeeded: bytes)
-                    sum &+= wide
-                    square &+= wide &* wide
-                }
-                for lane in 0..<16 {
-                    sums[(16 * part + lane) % 3] += UInt64(sum[lane])
-                    squares[(16 * part + lane) % 3] += UInt64(square[lane])
-                }
-            }
-            group = end
-        }
-        for index in groupCount * 48..<valueCount {
-            let value = UInt64(values[index])
-            sums[index % 3] += value
-            squares[index % 3] += value * value
-        }
-    }
-
-    /// Sums from a file may be anything, so they wrap around.
-    mutating func add(_ other: PixelStatistics) {
-        count &+= other.count
-        sums &+= other.sums
-        squares &+= other.squares
-    }
-
-    /// The mean of each channel in units of 0...1; 0 without pixels.
-    var mean: [Double] {
-        (0..<3).map { count == 0 ? 0 : Double(sums[$0]) / Double(count) / 255 }
-    }
-
-    /// The population standard deviation of each channel in units of 0...1; 0 without pixels.
-    var deviation: [Double] {
-        (0..<3).map { channel in
-            guard count > 0 else { return 0 }
-            let mean = Double(sums[channel]) / Double(count)
-            let variance = Double(squares[channel]) / Double(count) - mean * mean
-            return max(0, variance).squareRoot() / 255
-        }
+            statistics: PixelStatistics(image.pixels, format: image.format))
     }
 }

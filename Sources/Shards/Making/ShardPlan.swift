@@ -13,6 +13,8 @@ package enum SampleFormat: Equatable, Sendable {
 
     /// Nil for JPEG.
     var grid: PatchGrid? { if case .patches(let grid) = self { grid } else { nil } }
+
+    var pixel: PixelFormat { grid?.pixel ?? .rgb }
 }
 
 /// How a directory of shards is made: everything, except the contents of the source's files, that its bytes depend on.

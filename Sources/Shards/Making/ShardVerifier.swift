@@ -103,7 +103,7 @@ extension ShardVerifier {
             do {
                 let bytes = try reader.bytes(of: sample)
                 if index.encoding == .patches {
-                    statistics.add(PixelStatistics(bytes, valueCount: bytes.count))
+                    statistics.add(PixelStatistics(bytes, format: index.pixelFormat))
                 }
                 let key = keys[sample]
                 let label = reader.label(sample: sample)
@@ -123,7 +123,8 @@ extension ShardVerifier {
     }
 
     private func checkStatistics(_ statistics: PixelStatistics) -> [String] {
-        let agree = zip(index.mean + index.std, statistics.mean + statistics.deviation).allSatisfy {
+        let format = index.pixelFormat
+        let agree = zip(index.mean + index.std, statistics.mean(format) + statistics.deviation(format)).allSatisfy {
             abs($0 - $1) < 1e-9
         }
         return agree || index.encoding != .patches ? [] : ["\(path)/index.json: mean and std are not the pixels' own"]

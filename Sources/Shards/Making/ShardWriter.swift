@@ -32,7 +32,7 @@ struct ShardWriter: ~Copyable {
         if let grid {
             let sample = [grid.patchCount, grid.valuesPerPatch]
             samples = try file.makeDataset(
-                "patches", .uint8, [capacity] + sample, chunk: [1] + sample)
+                "patches", grid.pixel.depth == 8 ? .uint8 : .uint16, [capacity] + sample, chunk: [1] + sample)
         } else {
             samples = try file.makeDataset(
                 "bytes", .uint8, [0], isExtensible: true, chunk: [ShardWriter.bytesPerChunk])
@@ -45,13 +45,13 @@ struct ShardWriter: ~Copyable {
 
     var count: Int { labels.count }
 
-    /// Appends a sample: patches (L, p * p * 3) or a JPEG file with its CRC-32, its label (-1 for none), and its key.
+    /// Appends a sample: the bytes of patches (L, p * p * C) or a JPEG file with its CRC-32, its label (-1 for none), and its key.
     ///
     /// Throws `Failure` if the shard is full or cannot be written.
     mutating func append(_ sample: [UInt8], checksum: UInt32, label: Int, key: String) throws {
         guard count < capacity else { throw Failure("\(file.path) is full", hint: "start another shard") }
         if let grid {
-            precondition(sample.count == grid.valueCount)
+            precondition(sample.count == grid.byteCount)
             try samples.writeChunk(sample, at: [count, 0, 0])
         } else {
             pending += sample

@@ -141,7 +141,8 @@ package struct Sharding: Sendable {
         // Of interrupted processes: all shards are made.
         DurableFile.removePartials(of: ShardPlan.filePrefix, in: output, olderThan: 0)
         let index = ShardIndex(
-            recipe: plan.recipe, classes: plan.source.classes, statistics: record.statistics, shards: shards)
+            recipe: plan.recipe, format: plan.format.pixel, classes: plan.source.classes, statistics: record.statistics,
+            shards: shards)
         try index.write(directory: output)
         try unfinished.remove()
         return summary(index)

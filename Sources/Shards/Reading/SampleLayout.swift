@@ -35,12 +35,13 @@ extension SampleLayout {
     init(_ contents: inout HDF5File, count: Int, grid: PatchGrid?) throws {
         if let grid {
             let sample = [grid.patchCount, grid.valuesPerPatch]
-            let patches = try contents.dataset("patches", .uint8, extents: [count] + sample)
+            let patches = try contents.dataset(
+                "patches", grid.pixel.depth == 8 ? .uint8 : .uint16, extents: [count] + sample)
             guard patches.chunkExtents == [1] + sample else {
                 throw Failure("\(contents.file.path): /patches has no chunk for each sample", hint: restoreHint)
             }
             self.init(
-                offsets: (0...count).map { $0 * grid.valueCount }, chunkBytes: grid.valueCount,
+                offsets: (0...count).map { $0 * grid.byteCount }, chunkBytes: grid.byteCount,
                 chunkStarts: try contents.chunkStarts(of: patches))
         } else {
             let offsets: [Int64] = try contents.values("offsets", .int64, count: count + 1)

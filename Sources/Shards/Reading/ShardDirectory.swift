@@ -69,11 +69,11 @@ package struct ShardDirectory {
         let bytes = try reader.bytes(of: row)
         guard index.encoding == .patches else { return try ImageDecoder.decode(bytes, pixelLimit: index.pixelLimit) }
         let grid = try index.grid()
-        let pixels = [UInt8](unsafeUninitializedCapacity: grid.valueCount) { pixels, initialised in
+        let pixels = [UInt8](unsafeUninitializedCapacity: grid.byteCount) { pixels, initialised in
             grid.unpatchify(bytes, into: pixels.baseAddress!)
-            initialised = grid.valueCount
+            initialised = grid.byteCount
         }
-        return try Image(width: grid.imageSize, height: grid.imageSize, pixels: pixels)
+        return try Image(width: grid.imageSize, height: grid.imageSize, pixels: pixels, format: grid.pixel)
     }
 
     /// The class of a sample, -1 for none. Throws `Failure` if its shard cannot be opened.
@@ -123,16 +123,17 @@ extension ShardDirectory {
     /// Pictures of up to `count` samples, evenly spaced, row by row in a square on white. `samples` are their numbers.
     ///
     /// Throws `Failure` if one cannot be read.
-    package mutating func contactSheet(count: Int) throws -> (image: Image, samples: [Int]) {
+    package mutating func contactSheet(count: Int, bands: [Int]? = nil) throws -> (image: Image, samples: [Int]) {
         let count = min(count, self.count)
         guard count > 0 else { throw Failure("\(path) holds no samples", hint: "shard some images") }
         let samples = (0..<count).map { $0 * self.count / count }
         let columns = Int(Double(count).squareRoot().rounded(.up))
         var resampler = try Resampler()
+        let view = try BandView(bands: bands, mean: index.mean, deviation: index.std)
         let tiles = try samples.map { sample in
             let picture = try image(sample: sample)
             let framing = Framing.shortSide(ofWidth: picture.width, height: picture.height, to: 96)
-            return try resampler.resample(picture, framing: framing)
+            return try view.picture(resampler.resample(picture, framing: framing))
         }
         let rows = stride(from: 0, to: count, by: columns).map { Array(tiles[$0..<min(count, $0 + columns)]) }
         return (try Image(rows: rows, gap: 2), samples)

@@ -8,11 +8,16 @@ extension ShardIndex {
         func requireThat(_ condition: Bool, _ problem: String) throws {
             guard condition else { throw Failure("\(path): \(problem)", hint: indexHint) }
         }
-        let sampleBytes: Int
+        let sampleBytes, channels: Int
+        do {
+            channels = try storedFormat().channels
+        } catch let failure as Failure {
+            throw Failure("\(path): \(failure.problem)", hint: indexHint)
+        }
         switch encoding {
         case .patches:
             do {
-                sampleBytes = try grid().valueCount
+                sampleBytes = try grid().byteCount
             } catch let failure as Failure {
                 throw Failure("\(path): \(failure.problem)", hint: indexHint)
             }
@@ -21,7 +26,8 @@ extension ShardIndex {
             // Bytes of a sample in addition to its JPEG file: offset, label, reference to its key, checksum.
             sampleBytes = 36
         }
-        try requireThat(mean.count == 3 && std.count == 3, "mean and std must have three values")
+        try requireThat(
+            mean.count == channels && std.count == channels, "mean and std must have a value for each channel")
         try requireThat((mean + std).allSatisfy { (0...1).contains($0) }, "mean and std must be in 0...1")
         try requireThat(Set(classes.map { ExactName($0) }).count == classes.count, "two classes have the same name")
 

@@ -33,6 +33,8 @@ package struct ShardIndex: Codable, Equatable, Sendable {
     package let imageSize: Int
     /// The side of a patch in pixels; absent for JPEG.
     package let patchSize: Int?
+    /// Absent for RGB of 8 bits.
+    private let channels, depth: Int?
     /// A label is an index into the class names.
     package let classes: [String]
     /// The mean of each channel over all pixels, in units of 0...1.
@@ -46,14 +48,17 @@ package struct ShardIndex: Codable, Equatable, Sendable {
     /// Absent in version 1.
     package let recipe: ShardRecipe?
 
-    init(recipe: ShardRecipe, classes: [String], statistics: PixelStatistics, shards: [Shard]) {
+    init(
+        recipe: ShardRecipe, format: PixelFormat, classes: [String], statistics: PixelStatistics, shards: [Shard]
+    ) {
         formatVersion = ShardIndex.currentVersion
         encoding = recipe.encoding
         imageSize = recipe.imageSize
         patchSize = recipe.patchSize
+        (channels, depth) = format == .rgb ? (nil, nil) : (format.channels, format.depth)
         self.classes = classes
-        mean = statistics.mean
-        std = statistics.deviation
+        mean = statistics.mean(format)
+        std = statistics.deviation(format)
         total = shards.reduce(0) { $0 + $1.count }
         self.shards = shards
         self.recipe = recipe
@@ -62,12 +67,18 @@ package struct ShardIndex: Codable, Equatable, Sendable {
     /// The most pixels of an image that is stored as a JPEG file.
     package var pixelLimit: Int { recipe?.pixelLimit ?? ImageDecoder.pixelLimit }
 
+    /// Of the stored images. Checked when the index is read.
+    package var pixelFormat: PixelFormat { (try? storedFormat()) ?? .rgb }
+
+    /// Throws `Failure` if the index names no format.
+    func storedFormat() throws -> PixelFormat { try PixelFormat(channels: channels ?? 3, depth: depth ?? 8) }
+
     /// Throws `Failure` for JPEG, or if the sizes are inconsistent.
     package func grid() throws -> PatchGrid {
         guard let patchSize else {
             throw Failure("the shards hold no patches", hint: "shard the source again with --encoding patches")
         }
-        return try PatchGrid(imageSize: imageSize, patchSize: patchSize)
+        return try PatchGrid(imageSize: imageSize, patchSize: patchSize, pixel: pixelFormat)
     }
 
     /// Reads and checks the index of `directory`, and that every shard file has its full size.
