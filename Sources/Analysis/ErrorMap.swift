@@ -11,6 +11,8 @@ package struct ErrorMap: Sendable {
     package let original: Image
     /// (S, S).
     package let values: [Float]
+
+    package init(original: Image, values: [Float]) { (self.original, self.values) = (original, values) }
 }
 
 extension LoadedModel {
@@ -25,13 +27,15 @@ extension LoadedModel {
     ) throws -> [ErrorMap] {
         try requireAutoencoder()
         let configuration = model.configuration
-        let grid = try PatchGrid(imageSize: configuration.imageSize, patchSize: configuration.patchSize)
+        let grid = try PatchGrid(
+            imageSize: configuration.imageSize, patchSize: configuration.patchSize,
+            pixel: PixelFormat(channels: configuration.channels, depth: 8))
         let visible = try grid.visiblePatches(maskRatio: maskRatio ?? stored.maskRatio)
         let masks = MaskRounds(patchCount: grid.patchCount, hidden: grid.patchCount - visible, rounds: rounds, seed: seed)
         let pictures = pictures.map { $0.framedAsSquare(side: grid.imageSize) }
         var errors = pictures.map { _ in SquaredErrors(grid, isStandardised: configuration.normalisesTargets) }
         let (total, capacity) = (pictures.count * masks.count, min(pictures.count * masks.count, replica.capacity))
-        var framed = try FramedPictures(tiling, stored.normalisation, capacity: capacity)
+        var framed = try FramedPictures(tiling, stored.normalisation, view, capacity: capacity)
         let hidden = try OwnedBuffer<UInt8>(count: capacity * grid.patchCount)
         for first in stride(from: 0, to: total, by: max(1, capacity)) {
             let batch = first..<min(total, first + capacity)
@@ -65,24 +69,24 @@ extension Picture {
     }
 }
 
-/// Masks that hide all patches equally often.
-struct MaskRounds {
+/// Masks that hide all patches equally often, or nearly.
+package struct MaskRounds {
     private let patchCount: Int
     private let hidden: Int
     private let seed: UInt64
     private let masksPerRound: Int
     /// Masks of all rounds.
-    let count: Int
+    package let count: Int
 
     /// `hidden` of `patchCount` patches are hidden at a time.
-    init(patchCount: Int, hidden: Int, rounds: Int, seed: UInt64) {
+    package init(patchCount: Int, hidden: Int, rounds: Int, seed: UInt64) {
         (self.patchCount, self.hidden, self.seed) = (patchCount, hidden, seed)
         masksPerRound = (patchCount + hidden - 1) / hidden
         count = rounds * masksPerRound
     }
 
     /// Writes mask `number` of the image with this key: (L), 1 for hidden patches.
-    func draw(_ number: Int, key: Int, into mask: UnsafeMutablePointer<UInt8>) {
+    package func draw(_ number: Int, key: Int, into mask: UnsafeMutablePointer<UInt8>) {
         let (round, part) = number.quotientAndRemainder(dividingBy: masksPerRound)
         var generator = KeyedGenerator(seed: seed, .evaluationMask, key, round)
         // Not the library's shuffle, whose order may change with its version.
@@ -114,8 +118,7 @@ private struct SquaredErrors {
         patches: UnsafePointer<Float>, predictions: UnsafePointer<Float>, mask: UnsafePointer<UInt8>
     ) {
         let count = grid.valuesPerPatch
-        let pixels = grid.patchSize * grid.patchSize
-        let channels = count / pixels
+        let (pixels, channels) = (grid.patchSize * grid.patchSize, grid.pixel.channels)
         for patch in 0..<grid.patchCount where mask[patch] != 0 {
             let (target, predicted) = (patches + patch * count, predictions + patch * count)
             let (mean, scale) = isStandardised ? standardisation(target, count: count) : (0, 1)

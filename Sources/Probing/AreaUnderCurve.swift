@@ -104,7 +104,7 @@ private struct Sweep {
     }
 
     func interval(rows: [Int?]) -> ClosedRange<Double>? {
-        var generator = KeyedGenerator(seed: 0, .order)
+        var generator = KeyedGenerator(seed: 0, .resampling)
         let areas = (0..<1000).compactMap { _ in
             var weights = [Double](repeating: 0, count: groups)
             for _ in 0..<groups { weights[generator.index(below: groups)] += 1 }

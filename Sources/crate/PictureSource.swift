@@ -19,12 +19,11 @@ struct PictureSource {
     /// Picture `position` of `count` for an input of `side` pixels, and its path: that of its file, or of the file in the source of the
     /// shards. Throws `Failure` if it cannot be read.
     mutating func picture(_ position: Int, side: Int) throws -> (picture: Picture, path: String) {
-        guard let total = shards?.count else {
+        guard var directory = shards else {
             return (try Picture(file: images[position], side: side, key: position), images[position])
         }
-        let sample = position * total / count
-        // Not through a copy, which would open its own files.
-        let picture = try shards!.picture(sample: sample, side: side)
-        return (picture, try shards!.key(sample: sample))
+        defer { shards = directory }
+        let sample = position * directory.count / count
+        return (try directory.picture(sample: sample, side: side), try directory.key(sample: sample))
     }
 }

@@ -41,7 +41,7 @@ struct ReconstructCommand: ParsableCommand {
     func validate() throws {
         guard images.isEmpty != (data == nil) else { throw ValidationError("Give image files or --data, one of both.") }
         try requireCount("--samples", samples, upTo: 1_000_000)
-        try anomalies.validateTogether()
+        try anomalies.check()
     }
 
     func run() throws {

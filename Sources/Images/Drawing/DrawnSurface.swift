@@ -30,8 +30,8 @@ struct DrawnSurface {
     init(_ product: Product, using generator: inout KeyedGenerator) {
         self.product = product
         light = Images.heading(turns: generator.uniform(in: 0.55...0.7))
-        heading = Images.heading(turns: generator.uniform(in: -0.008...0.008))
-        origin = generator.point()
+        heading = Images.heading(turns: generator.uniform(in: -0.004...0.004))
+        origin = generator.point(margin: 0.48)
         gain = generator.float(in: 0.9...1.1)
         slope = generator.float(in: 0.05...0.2)
         tint = SIMD3(
