@@ -31,7 +31,8 @@ extension LoadedModel {
             imageSize: configuration.imageSize, patchSize: configuration.patchSize,
             pixel: PixelFormat(channels: configuration.channels, depth: 8))
         let visible = try grid.visiblePatches(maskRatio: maskRatio ?? stored.maskRatio)
-        let masks = MaskRounds(patchCount: grid.patchCount, hidden: grid.patchCount - visible, rounds: rounds, seed: seed)
+        let masks = MaskRounds(
+            patchCount: grid.patchCount, hidden: grid.patchCount - visible, rounds: rounds, seed: seed)
         let pictures = pictures.map { $0.framedAsSquare(side: grid.imageSize) }
         var errors = pictures.map { _ in SquaredErrors(grid, isStandardised: configuration.normalisesTargets) }
         let (total, capacity) = (pictures.count * masks.count, min(pictures.count * masks.count, replica.capacity))

@@ -59,7 +59,8 @@ struct ErrorMapOptions: ParsableArguments {
 
     private func text(_ area: AreaUnderCurve, _ unit: String) -> String {
         let interval = area.interval.map { ", 95% interval \(decimals($0.lowerBound)) to \(decimals($0.upperBound))" }
-        return "\(decimals(area.value))\(interval ?? ""), \(area.positives) \(unit) with an anomaly, \(area.negatives) without"
+        return
+            "\(decimals(area.value))\(interval ?? ""), \(area.positives) \(unit) with an anomaly, \(area.negatives) without"
     }
 
     private func decimals(_ value: Double) -> String { String(format: "%.4f", value) }

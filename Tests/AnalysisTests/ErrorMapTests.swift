@@ -83,7 +83,8 @@ import Testing
         try #require(file.count == 128 + 4 * 64)
         #expect(file[..<10] == [0x93, 78, 85, 77, 80, 89, 1, 0, 118, 0])
         let header = String(decoding: file[10..<128], as: UTF8.self)
-        #expect(header.hasPrefix("{'descr': '<f4', 'fortran_order': False, 'shape': (8, 8), }") && header.hasSuffix(" \n"))
+        #expect(
+            header.hasPrefix("{'descr': '<f4', 'fortran_order': False, 'shape': (8, 8), }") && header.hasSuffix(" \n"))
         let values = file[128...].withUnsafeBytes { bytes in
             (0..<64).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
         }
@@ -100,7 +101,9 @@ import Testing
             }
             try Data().write(to: URL(fileURLWithPath: "\(path)/secret.png"))
             let masks = try AnomalyMasks("\(path)/masks")
-            func found(_ image: String) -> String? { masks.file(for: image).map { String($0.dropFirst(path.count + 7)) } }
+            func found(_ image: String) -> String? {
+                masks.file(for: image).map { String($0.dropFirst(path.count + 7)) }
+            }
             #expect(found("data/test/scratch/001.jpg") == "scratch/001.png")
             #expect(found("scratch/001.png") == "scratch/001.png")
             #expect(found("/x/crack/002.tif") == "crack/002_mask.png")
@@ -118,7 +121,9 @@ import Testing
         #expect(throws: Failure.self) { try detection.areas() }
         detection.add(map, anomaly: (0..<64).map { $0 > 60 })
         #expect(throws: Failure.self) { try detection.areas() }
-        detection.add(try self.map([Float](repeating: 1, count: 64), side: 8, patchSize: 4), anomaly: [Bool](repeating: false, count: 64))
+        detection.add(
+            try self.map([Float](repeating: 1, count: 64), side: 8, patchSize: 4),
+            anomaly: [Bool](repeating: false, count: 64))
         let areas = try detection.areas()
         #expect(areas.images.value == 1 && areas.pixels.value > 0.95)
         #expect(areas.pixels.positives == 3 && areas.pixels.negatives == 125)

@@ -13,7 +13,8 @@ import Testing
             }
             try succeed(
                 [
-                    "pretrain", "--data", "\(path)/train", "--run", "\(path)/run", "--dim", "16", "--depth", "1", "--heads",
+                    "pretrain", "--data", "\(path)/train", "--run", "\(path)/run", "--dim", "16", "--depth", "1",
+                    "--heads",
                     "2", "--patch-size", "8", "--crop-area", "1", "--batch-size", "8", "--steps", "4",
                 ] + size)
             let maps = ["reconstruct", "--error-map", "--checkpoint", "\(path)/run", "--masks", masks, "--rounds", "2"]
@@ -44,7 +45,9 @@ import Testing
     @Test func refusesWhatIsMissing() throws {
         try withShards { path in
             try succeed(pretrainArguments(path, run: "run", ["--steps", "1"]))
-            let maps = ["reconstruct", "--checkpoint", "\(path)/run", "--data", "\(path)/val", "--output", "\(path)/out"]
+            let maps = [
+                "reconstruct", "--checkpoint", "\(path)/run", "--data", "\(path)/val", "--output", "\(path)/out",
+            ]
             try refuse("not a directory", maps + ["--error-map", "--masks", "\(path)/none"])
             try refuse("no image has a mask", maps + ["--error-map", "--masks", "\(path)/val-images"])
             for options in [["--masks", path], ["--error-map", "--rounds", "0"]] {

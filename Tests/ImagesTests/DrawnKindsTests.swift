@@ -4,7 +4,9 @@ import Images
 import Testing
 
 @Suite struct DrawnKindsTests {
-    private func collection(_ kind: DrawingKind, images: Int = 30, side: Int = 64, seed: UInt64 = 0) throws -> DrawnCollection {
+    private func collection(_ kind: DrawingKind, images: Int = 30, side: Int = 64, seed: UInt64 = 0) throws
+        -> DrawnCollection
+    {
         try DrawnCollection(kind, images: images, classes: nil, side: side, seed: seed)
     }
 
@@ -14,9 +16,9 @@ import Testing
 
     /// Checksums of the values of 20 images and their masks, the same on every machine.
     @Test(arguments: [
-            (DrawingKind.defects, 3_446_125_087 as UInt32), (.cells, 2_506_801_392), (.fields, 3_299_933_959),
-            (.shapes, 3_606_070_555),
-        ])
+        (DrawingKind.defects, 1_038_667_836 as UInt32), (.cells, 2_506_801_392), (.fields, 3_299_933_959),
+        (.shapes, 3_606_070_555),
+    ])
     func isTheSameEverywhere(kind: DrawingKind, expected: UInt32) throws {
         let drawn = try collection(kind, images: 20, side: 40, seed: 7)
         var checksum = Checksum()
@@ -96,7 +98,9 @@ import Testing
     /// The index (near infrared - red) / (near infrared + red) tells plants from soil and water.
     @Test func fieldsHaveTheSpectraOfTheirClass() throws {
         let drawn = try collection(.fields, images: 50)
-        let expected = ["crops": 0.6...0.95, "forest": 0.6...0.95, "soil": 0.0...0.3, "urban": -0.1...0.25, "water": -0.6...0.0]
+        let expected = [
+            "crops": 0.6...0.95, "forest": 0.6...0.95, "soil": 0.0...0.3, "urban": -0.1...0.25, "water": -0.6...0.0,
+        ]
         for number in 0..<50 {
             let scene = try drawn.scene(number)
             let (values, mask) = (values(scene.image), try #require(scene.mask))

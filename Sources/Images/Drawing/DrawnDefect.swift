@@ -29,7 +29,13 @@ struct DrawnDefect {
     init(_ kind: Kind, on surface: DrawnSurface, using generator: inout KeyedGenerator) {
         self.kind = kind
         let place = generator.point(margin: 0.2)
-        centre = kind == .missing ? surface.element(around: surface.place(place)) : place
+        let element = surface.element(around: surface.place(place))
+        switch kind {
+        case .missing: centre = element
+        // Where the pattern is even, a shift would not show.
+        case .distortion: centre = surface.point(at: element)
+        case .scratch, .stain, .crack: centre = place
+        }
         let size = generator.uniform()
         radius = Self.radius(of: kind, product: surface.product, size: Float(size))
         lines = Self.lines(of: kind, around: place, size: size, using: &generator)
@@ -38,7 +44,7 @@ struct DrawnDefect {
         // Warmer than the surface where it is darker, colder where it is brighter.
         tone = isBright ? 1 + amount * SIMD3<Float>(0.7, 0.9, 1.1) : 1 - amount * SIMD3<Float>(0.7, 1, 1.4)
         strength = generator.float(in: 0.3...0.5)
-        shift = heading(turns: generator.uniform(in: 0.05...0.2)) * (0.45 / surface.product.pitch)
+        shift = heading(turns: generator.uniform(in: 0.05...0.2)) * (0.35 / surface.product.pitch)
         noise = ValueNoise(key: generator.next())
     }
 
@@ -84,9 +90,9 @@ struct DrawnDefect {
         case .stain, .distortion: return SIMD2(repeating: 0.055 + 0.06 * size)
         case .missing:
             switch product {
-            case .metal: return SIMD2(repeating: 0.062)
-            case .fabric: return size < 0.5 ? SIMD2(0.5 / 12, 1.5 / 12) : SIMD2(1.5 / 12, 0.5 / 12)
-            case .board: return SIMD2(repeating: 0.052)
+            case .metal: return SIMD2(repeating: 0.1)
+            case .fabric: return SIMD2(repeating: 0.5 / 6)
+            case .board: return SIMD2(repeating: 0.1)
             }
         }
     }
@@ -98,9 +104,12 @@ struct DrawnDefect {
         let bend = generator.uniform(in: -0.012...0.012)
         switch kind {
         case .scratch:
-            return [Polyline(from: place, turns: angle, step: 0.035 + 0.02 * size, bend: bend, jitter: 0, using: &generator)]
+            return [
+                Polyline(from: place, turns: angle, step: 0.035 + 0.02 * size, bend: bend, jitter: 0, using: &generator)
+            ]
         case .crack:
-            let stem = Polyline(from: place, turns: angle, step: 0.035 + 0.015 * size, bend: 0, jitter: 0.09, using: &generator)
+            let stem = Polyline(
+                from: place, turns: angle, step: 0.035 + 0.015 * size, bend: 0, jitter: 0.09, using: &generator)
             let branch = Polyline(
                 from: stem.corners[4], turns: angle + 0.12, step: 0.018, bend: 0, jitter: 0.09, using: &generator)
             return [stem, branch]

@@ -10,9 +10,9 @@ struct DrawnSurface {
         /// Elements of the pattern per side of the image.
         var pitch: Float {
             switch self {
-            case .metal: 5
-            case .fabric: 12
-            case .board: 4
+            case .metal: 3
+            case .fabric: 6
+            case .board: 2
             }
         }
     }
@@ -42,6 +42,11 @@ struct DrawnSurface {
     /// The point of the surface at `point` of the image.
     func place(_ point: SIMD2<Float>) -> SIMD2<Float> { turned(point - 0.5, by: heading) + origin }
 
+    /// The inverse of `place`.
+    func point(at place: SIMD2<Float>) -> SIMD2<Float> {
+        turned(place - origin, by: SIMD2(heading.x, -heading.y)) + 0.5
+    }
+
     /// The centre of the element of the pattern around `place`, a point of the surface.
     func element(around place: SIMD2<Float>) -> SIMD2<Float> {
         let cell = (place * product.pitch).rounded(.down)
@@ -66,17 +71,20 @@ struct DrawnSurface {
     }
 
     /// Brushed along x, with pressed dimples.
-    private func metal(at place: SIMD2<Float>, _ offset: SIMD2<Float>, _ presence: Float, _ edge: Float) -> SIMD3<Float> {
-        let streaks = noise.value(at: place * SIMD2(2, 55)) - 0.5
-        let fine = noise.value(at: place * SIMD2(5, 120) + 41) - 0.5
-        let ground = SIMD3<Float>(0.60, 0.61, 0.63) * (1 + 0.14 * streaks + 0.07 * fine)
+    private func metal(at place: SIMD2<Float>, _ offset: SIMD2<Float>, _ presence: Float, _ edge: Float) -> SIMD3<Float>
+    {
+        let streaks = noise.value(at: place * SIMD2(2, 30)) - 0.5
+        let fine = noise.value(at: place * SIMD2(5, 90) + 41) - 0.5
+        let ground = SIMD3<Float>(0.60, 0.61, 0.63) * (1 + 0.12 * streaks + 0.05 * fine)
         let radius = dot(offset, offset).squareRoot()
         let cover = 1 - smoothStep(0.28 - edge / 2, 0.28 + edge / 2, radius)
         return mix(ground, ground * (0.86 - 1.1 * dot(offset, light)), cover * presence)
     }
 
     /// A plain weave of threads of two colours.
-    private func fabric(at place: SIMD2<Float>, _ cell: SIMD2<Float>, _ offset: SIMD2<Float>, _ presence: Float) -> SIMD3<Float> {
+    private func fabric(at place: SIMD2<Float>, _ cell: SIMD2<Float>, _ offset: SIMD2<Float>, _ presence: Float)
+        -> SIMD3<Float>
+    {
         let isWarp = (Int(cell.x) + Int(cell.y)) & 1 == 0
         let (across, along) = isWarp ? (offset.x, offset.y) : (offset.y, offset.x)
         let thread = isWarp ? cell.x : cell.y
@@ -94,8 +102,8 @@ struct DrawnSurface {
     private func board(
         at place: SIMD2<Float>, _ cell: SIMD2<Float>, _ offset: SIMD2<Float>, _ presence: Float, _ edge: Float
     ) -> SIMD3<Float> {
-        let grain = noise.octaves(at: place * 30) - 0.5
-        let ground = SIMD3<Float>(0.10, 0.36, 0.24) * (1 + 0.2 * grain)
+        let grain = noise.octaves(at: place * 20) - 0.5
+        let ground = SIMD3<Float>(0.10, 0.36, 0.24) * (1 + 0.15 * grain)
         let copper = SIMD3<Float>(0.20, 0.55, 0.36) * (1 + 0.1 * grain)
         let gold = SIMD3<Float>(0.80, 0.70, 0.40) * (1 + 0.1 * grain)
         func inside(_ distance: Float) -> Float { 1 - smoothStep(-edge / 2, edge / 2, distance) }
