@@ -23,6 +23,8 @@ struct InspectCommand: SingleProcessCommand {
     @Option(help: "Number of samples on the sheet, evenly spaced.")
     var samples = 64
 
+    @OptionGroup var view: ViewOptions
+
     func validate() throws {
         guard (1...4096).contains(samples) else { throw ValidationError("--samples must be in 1...4096.") }
     }
@@ -32,7 +34,8 @@ struct InspectCommand: SingleProcessCommand {
         let index = directory.index
         let bytes = index.shards.reduce(0) { $0 + $1.bytes }
         printLine("samples   \(index.total) \(ofClasses(index.classes.count))")
-        printLine("stored    \(storage(index))")
+        let pixel = index.pixelFormat == .rgb ? "" : ", \(index.pixelFormat)"
+        printLine("stored    \(storage(index))\(pixel)")
         printLine(
             "size      \(bytes) bytes in \(counted(index.shards.count, "shard")), \(bytes / max(index.total, 1)) a sample"
         )
@@ -46,7 +49,7 @@ struct InspectCommand: SingleProcessCommand {
         }
         try printHistogram(&directory)
         if let sheet {
-            let (image, samples) = try directory.contactSheet(count: samples)
+            let (image, samples) = try directory.contactSheet(count: samples, bands: view.chosen())
             try DurableFile.write(PNGEncoder.encode(image), to: sheet)
             printLine(
                 "\(sheet): \(counted(samples.count, "sample")), one in \(index.total / samples.count), row by row")

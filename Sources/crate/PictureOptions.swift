@@ -35,6 +35,7 @@ struct PictureOptions: ParsableArguments {
             "From one patch to the next, for finer maps: patches overlap (default: side by side).", valueName: "pixels")
     )
     var stride: Int?
+    @OptionGroup var view: ViewOptions
     @Flag(help: "Also write the numbers that the pictures show, as values.safetensors.")
     var values = false
 
@@ -42,7 +43,9 @@ struct PictureOptions: ParsableArguments {
     func draw(
         _ speed: SpeedOptions, _ world: World, _ body: (borrowing LoadedModel, [Picture], Int) throws -> DrawnPictures
     ) throws {
-        let loaded = try speed.load(checkpoint, kind, images: 4, imageSize: imageSize, stride: stride, world)
+        var loaded = try speed.load(checkpoint, kind, images: 4, imageSize: imageSize, stride: stride, world)
+        let normalisation = loaded.stored.normalisation
+        loaded.view = try world.agree { try view.view(of: normalisation) }
         try world.agree {
             guard world.rank == 0 else { return }
             let pictures = try images.enumerated().map {
@@ -68,4 +71,25 @@ struct PictureOptions: ParsableArguments {
             printLine(path)
         }
     }
+}
+
+/// Which channels pictures show.
+struct ViewOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Channels to show as red, green and blue, or one as grey, counted from 1 (default: the first three).",
+            valueName: "n,n,n"))
+    var bands: String?
+
+    /// Nil for the usual ones. Throws `Failure` if they are not numbers.
+    func chosen() throws -> [Int]? {
+        try bands?.split(separator: ",", omittingEmptySubsequences: false).map { word in
+            guard let band = Int(word) else {
+                throw Failure("--bands \(bands ?? "") is not a list of numbers", hint: "give one or three, such as 4,3,2")
+            }
+            return band
+        }
+    }
+
+    func view(of normalisation: Normalisation) throws -> BandView { try BandView(bands: chosen(), of: normalisation) }
 }

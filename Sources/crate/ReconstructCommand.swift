@@ -15,9 +15,16 @@ struct ReconstructCommand: ParsableCommand {
             Writes a PNG for each image: original, masked, and the hidden patches as the model predicts them; and prints the loss as \
             in training and the mean squared error of pixels from 0 to 1, both over the hidden patches.
 
+            With --error-map, the model is asked about every patch of each image several times, with others hidden around it. Where \
+            its predictions fail, there may be a defect: a map of the squared error, smoothed and relative to the image's mean, is \
+            written as a picture and as an array of NumPy, and its highest hundredth is the image's score. With --masks, the area \
+            under the ROC curve of images and of pixels is printed.
+
             crate reconstruct --checkpoint runs/tiny --output pictures cat.jpg dog.png
             crate reconstruct --checkpoint runs/tiny --output pictures \\
                 --data shards/val --samples 16
+            crate reconstruct --error-map --checkpoint runs/surfaces --output maps \\
+                --masks masks surfaces/test/*/*.png
             """)
 
     @Argument(help: "Image files (JPEG, PNG, WebP, GIF, TIFF, BMP, PNM).")
@@ -35,7 +42,8 @@ struct ReconstructCommand: ParsableCommand {
     var maskRatio: Double?
     @Option(help: ArgumentHelp("Seed of the masks; 0 gives those of evaluate.", valueName: "n"))
     var seed: UInt64 = 0
-    @OptionGroup var anomalies: ErrorMapOptions
+    @OptionGroup var view: ViewOptions
+    @OptionGroup(title: "Error maps") var anomalies: ErrorMapOptions
     @OptionGroup(title: "Speed") var speed: SpeedOptions
 
     func validate() throws {
@@ -48,7 +56,9 @@ struct ReconstructCommand: ParsableCommand {
         try runWithWorld { world in
             // Pictures at a time: bounds the memory of decoded images.
             let chunk = 4
-            let loaded = try speed.load(checkpoint, kind, images: anomalies.errorMap ? nil : chunk, world)
+            var loaded = try speed.load(checkpoint, kind, images: anomalies.errorMap ? nil : chunk, world)
+            let normalisation = loaded.stored.normalisation
+            loaded.view = try world.agree { try view.view(of: normalisation) }
             try world.agree {
                 guard world.rank == 0 else { return }
                 let pictures = try PictureSource(images: images, data: data, samples: samples)

@@ -100,7 +100,7 @@ private func applied(_ operation: RandomOperations.Operation, _ strength: Float,
         for sample in 0..<400 {
             var (image, generator) = (before, KeyedGenerator(seed: 2, .augmentation, 0, sample))
             RandomErasing.apply(
-                to: &image, side: side, probability: 0.25, colour: SIMD3(1, 2, 3), using: &generator)
+                to: &image, side: side, probability: 0.25, colour: [1, 2, 3], using: &generator)
             let pixels = (0..<side * side).filter { Array(image[3 * $0..<3 * $0 + 3]) == [1, 2, 3] }
             guard !pixels.isEmpty else { continue }
             erased += 1
@@ -123,7 +123,7 @@ private func applied(_ operation: RandomOperations.Operation, _ strength: Float,
             var generator = KeyedGenerator(seed: 3, .mixing, 0, sample)
             let mixing = Mixing.draw(augmentation, side: side, using: &generator)
             var image = [Float](repeating: 1, count: 3 * side * side)
-            mixing.apply(other, to: &image, side: side)
+            mixing.apply(other, to: &image, side: side, channels: 3)
             let sum = image.reduce(0.0) { $0 + Double($1) }
             #expect(abs(sum / Double(image.count) - mixing.share) < 1e-6)
             cuts += mixing.rectangle == nil ? 0 : 1

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Equivalent of `crate shard --encoding patches` with Pillow and h5py, to compare speed and pixels.
+"""Equivalent of `crate shard --encoding patches` with Pillow, pyarrow and h5py, to compare speed and pixels.
 
     shard_peer.py SOURCE OUT [--image-size 256] [--patch-size 16] [--shard-size 1024] [--jobs 1] [--within PREFIX]
 
-SOURCE is a directory or an uncompressed tar archive with <class>/<file>. Unreadable files are skipped.
+SOURCE is a directory or an uncompressed tar archive with <class>/<file>, or a Parquet file as Hugging Face publishes them. Unreadable
+files are skipped.
 """
 import argparse
 import io
@@ -20,7 +21,9 @@ from PIL import Image
 
 
 def listing(source, within):
-    """(class, file name, path or position in the archive) of each image, sorted by name."""
+    """(class, file name, path, contents or position in the archive) of each image, sorted by name."""
+    if source.suffix == '.parquet':
+        return list(rows(source))
     if source.is_dir():
         root = source / within if within else source
         return sorted((path.parent.name, path.name, str(path)) for path in root.glob('*/*') if path.is_file())
@@ -30,11 +33,22 @@ def listing(source, within):
     return sorted((m.name.split('/')[-2], m.name.split('/')[-1], (m.offset_data, m.size)) for m in members)
 
 
+def rows(source):
+    """Of a Parquet file, as `listing` gives them; read while they are used."""
+    import pyarrow.parquet
+    for batch in pyarrow.parquet.ParquetFile(source).iter_batches(256, columns=['image', 'label']):
+        images, labels = batch.column('image'), batch.column('label').to_pylist()
+        for contents, path, label in zip(images.field('bytes').to_pylist(), images.field('path').to_pylist(), labels):
+            yield f'{label:05}', path, contents
+
+
 def prepare(place):
     """Patches, checksum and sums of one image; None if it cannot be read."""
     try:
         if isinstance(place, str):
             data = Path(place).read_bytes()
+        elif isinstance(place, bytes):
+            data = place
         else:
             data = os.pread(archive, place[1], place[0])
         image = Image.open(io.BytesIO(data)).convert('RGB')

@@ -109,3 +109,14 @@ results = {
 }
 for name, result in results.items():
     (HERE / f"resized-{name}.rgb").write_bytes(np.asarray(result).tobytes())
+
+# One channel of 16 bits, 61 x 45, and what the same two calls make of it.
+deep = (np.arange(45)[:, None] * 1453 + np.arange(61)[None, :] * 977 + (np.arange(45 * 61).reshape(45, 61) * 40503) % 20011) % 65536
+deep = Image.fromarray(deep.astype("<u2"))
+(HERE / "deep.u16").write_bytes(np.asarray(deep).astype("<u2").tobytes())
+for name, result in {
+    "short-side-9": central(resized(deep, 9 * 61 // 45, 9), 9),
+    "crop-24": resized(deep.crop((5, 3, 5 + 41, 3 + 39)), 24, 24),
+    "enlarged-24": resized(deep.crop((50, 30, 50 + 11, 30 + 15)), 24, 24),
+}.items():
+    (HERE / f"resized-{name}.u16").write_bytes(np.asarray(result).astype("<u2").tobytes())
