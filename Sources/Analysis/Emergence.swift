@@ -124,12 +124,14 @@ package struct SegmentedPictures: Sendable {
         }
     }
 
-    /// Picture `index` for an input of `side` pixels, and how many pixels of each of its `grid` x `grid` patches belong
+    /// Picture `index` in `format` for an input of `side` pixels, and how many pixels of each of its `grid` x `grid` patches belong
     /// to an object. Throws `Failure` if image or mask cannot be read, they differ in size, or the mask has no object.
-    package func picture(_ index: Int, side: Int, grid: Int) throws -> (picture: Picture, objects: [Int]) {
+    package func picture(
+        _ index: Int, as format: PixelFormat, side: Int, grid: Int
+    ) throws -> (picture: Picture, objects: [Int]) {
         let (stem, kind) = names[index]
         let path = "\(masks)/\(stem).png"
-        let picture = try Picture(file: "\(images)/\(stem).\(kind)", side: side, key: index)
+        let picture = try Picture(file: "\(images)/\(stem).\(kind)", as: format, side: side, key: index)
         let mask = try Picture(file: path, side: side, key: index)
         guard (mask.image.width, mask.image.height) == (picture.image.width, picture.image.height) else {
             throw Failure("\(path) differs in size from its image", hint: "give the masks that belong to \(images)")
@@ -160,7 +162,7 @@ extension LoadedModel {
         var emergence = Emergence(mass: mass, grid: grid)
         for first in stride(from: 0, to: pictures.count, by: replica.capacity) {
             let segmented = try (first..<min(pictures.count, first + replica.capacity)).map {
-                try pictures.picture($0, side: side, grid: grid)
+                try pictures.picture($0, as: pixelFormat, side: side, grid: grid)
             }
             let found = try attentionMaps(of: segmented.map(\.picture), block: block)
             for (maps, (_, objects)) in zip(found, segmented) {

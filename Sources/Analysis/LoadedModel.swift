@@ -56,6 +56,14 @@ extension LoadedModel {
 
     package var model: Model { replica.model }
 
+    /// What image files are decoded to. Of 16 bits where they are not RGB: files of 8 have the same brightness in it.
+    package var pixelFormat: PixelFormat {
+        get throws {
+            let channels = stored.model.configuration.channels
+            return channels == 3 ? .rgb : try PixelFormat(channels: channels, depth: 16)
+        }
+    }
+
     /// Throws `Failure` if the checkpoint is of a classifier.
     package borrowing func requireAutoencoder() throws {
         guard model.classifier == nil else {

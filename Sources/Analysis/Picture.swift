@@ -18,9 +18,9 @@ extension Picture {
     /// Of a file, far above what the largest image takes.
     private static let byteLimit = 1 << 30
 
-    /// The image file `path`, framed for an input of `side` pixels as in evaluation. Throws `Failure` if it cannot be
-    /// read.
-    package init(file path: String, side: Int, key: Int) throws {
+    /// The image file `path` in `format`, framed for an input of `side` pixels as in evaluation. Throws `Failure` if it
+    /// cannot be read.
+    package init(file path: String, as format: PixelFormat = .rgb, side: Int, key: Int) throws {
         var isDirectory: ObjCBool = false
         _ = FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
         guard !isDirectory.boolValue else {
@@ -28,7 +28,7 @@ extension Picture {
         }
         let contents = try RegularFile.contents(of: path, limit: Self.byteLimit)
         do {
-            image = try ImageDecoder.decode(contents)
+            image = try ImageDecoder.decode(contents, as: format)
         } catch {
             let failure = Failure(from: error)
             throw Failure("\(path): \(failure.problem)", hint: failure.hint)

@@ -11,14 +11,16 @@ struct SampleImages: ~Copyable {
     /// Class of the last image, -1 if unknown.
     private(set) var label = -1
     /// Bytes of the last image's pixels in (row, column, channel) order.
-    var pixels: UnsafePointer<UInt8> { grid == nil ? decoder.pixels : UnsafePointer(image.pointer) }
+    var pixels: UnsafePointer<UInt8> { isDecoders ? decoder.pixels : UnsafePointer(image.pointer) }
     let format: PixelFormat
 
     private(set) var directory: ShardDirectory
-    /// Nil for JPEG.
+    /// Nil for image files.
     private let grid: PatchGrid?
+    /// Whether the last image is where the JPEG decoder has left it.
+    private var isDecoders = false
     private var stored: OwnedBuffer<UInt8>  // one sample as stored
-    private let image: OwnedBuffer<UInt8>  // one sample of patches, (S, S, C)
+    private var image: OwnedBuffer<UInt8>  // one sample, (S, S, C), of patches or of a file of another kind than JPEG
     private var decoder: JPEGDecoder
 }
 
@@ -78,9 +80,9 @@ extension SampleImages {
             return
         }
         do {
-            (width, height) = try decoder.decode(UnsafeRawBufferPointer(start: stored.pointer, count: count))
+            try decode(UnsafeRawBufferPointer(start: stored.pointer, count: count))
         } catch let damage as Failure {
-            throw Failure("sample \(row) of \(shard.path) is no JPEG image: \(damage.problem)", hint: restoreHint)
+            throw Failure("sample \(row) of \(shard.path) is no image: \(damage.problem)", hint: restoreHint)
         }
         let side = directory.index.imageSize
         guard side == 0 || (width == side && height == side) else {
@@ -88,5 +90,23 @@ extension SampleImages {
                 "sample \(row) of \(shard.path) has \(width) x \(height) pixels and should have \(side) x \(side)",
                 hint: restoreHint)
         }
+    }
+
+    /// Decodes an image file: a JPEG without allocating, others as they come.
+    private mutating func decode(_ file: UnsafeRawBufferPointer) throws {
+        isDecoders = format == .rgb && ImageDecoder.isJPEG(file)
+        guard !isDecoders else {
+            (width, height) = try decoder.decode(file)
+            return
+        }
+        let decoded = try ImageDecoder.decode(
+            Array(file), as: format, pixelLimit: directory.index.pixelLimit, reserve: ImageDecoder.requireMemory)
+        do {
+            if image.count < decoded.pixels.count { image = try OwnedBuffer(count: decoded.pixels.count) }
+        } catch let shortage as Failure {
+            throw MachineFailure(shortage)
+        }
+        image.pointer.update(from: decoded.pixels, count: decoded.pixels.count)
+        (width, height) = (decoded.width, decoded.height)
     }
 }

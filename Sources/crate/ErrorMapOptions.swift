@@ -35,7 +35,9 @@ struct ErrorMapOptions: ParsableArguments {
         var (source, detection) = (source, AnomalyDetection())
         // Pictures at a time: bounds the memory of decoded images.
         for first in stride(from: 0, to: source.count, by: 4) {
-            let entries = try (first..<min(source.count, first + 4)).map { try source.picture($0, side: side) }
+            let entries = try (first..<min(source.count, first + 4)).map {
+                try source.picture($0, as: loaded.pixelFormat, side: side)
+            }
             let maps = try loaded.errorMaps(
                 of: entries.map(\.picture), rounds: rounds, maskRatio: maskRatio, seed: seed)
             for (index, (entry, errors)) in zip(entries, maps).enumerated() {

@@ -59,6 +59,7 @@ struct InspectCommand: SingleProcessCommand {
     private func storage(_ index: ShardIndex) -> String {
         switch (index.encoding, index.imageSize) {
         case (.patches, let size): "\(size) x \(size) pixels in patches of \(index.patchSize ?? 0)"
+        case (.jpeg, 0) where index.recipe?.keepsFiles == true: "image files as they were, of any size"
         case (.jpeg, 0): "JPEG files of any size"
         case (.jpeg, let size): "JPEG files of \(size) x \(size) pixels"
         }

@@ -49,7 +49,7 @@ struct PictureOptions: ParsableArguments {
         try world.agree {
             guard world.rank == 0 else { return }
             let pictures = try images.enumerated().map {
-                try Picture(file: $1, side: loaded.tiling.imageSize, key: $0)
+                try Picture(file: $1, as: loaded.pixelFormat, side: loaded.tiling.imageSize, key: $0)
             }
             let block = layer ?? loaded.model.configuration.depth
             let drawn = try body(loaded, pictures, block)
@@ -85,7 +85,8 @@ struct ViewOptions: ParsableArguments {
     func chosen() throws -> [Int]? {
         try bands?.split(separator: ",", omittingEmptySubsequences: false).map { word in
             guard let band = Int(word) else {
-                throw Failure("--bands \(bands ?? "") is not a list of numbers", hint: "give one or three, such as 4,3,2")
+                throw Failure(
+                    "--bands \(bands ?? "") is not a list of numbers", hint: "give one or three, such as 4,3,2")
             }
             return band
         }

@@ -1,5 +1,6 @@
 import Analysis
 import Base
+import Images
 import Shards
 
 /// Image files, or samples of shards, evenly spaced.
@@ -16,11 +17,12 @@ struct PictureSource {
         guard count > 0 else { throw Failure("\(data ?? "") holds no samples", hint: "shard some images") }
     }
 
-    /// Picture `position` of `count` for an input of `side` pixels, and its path: that of its file, or of the file in the source of the
-    /// shards. Throws `Failure` if it cannot be read.
-    mutating func picture(_ position: Int, side: Int) throws -> (picture: Picture, path: String) {
+    /// Picture `position` of `count`, a file's in `format`, for an input of `side` pixels, and its path: that of its file, or of the file in
+    /// the source of the shards. Throws `Failure` if it cannot be read.
+    mutating func picture(_ position: Int, as format: PixelFormat, side: Int) throws -> (picture: Picture, path: String)
+    {
         guard var directory = shards else {
-            return (try Picture(file: images[position], side: side, key: position), images[position])
+            return (try Picture(file: images[position], as: format, side: side, key: position), images[position])
         }
         defer { shards = directory }
         let sample = position * directory.count / count

@@ -80,7 +80,9 @@ struct ReconstructCommand: ParsableCommand {
         let digits = "\(count)".count
         var (losses, errors) = (0.0, 0.0)
         for first in stride(from: 0, to: count, by: chunk) {
-            let pictures = try (first..<min(count, first + chunk)).map { try source.picture($0, side: side).picture }
+            let pictures = try (first..<min(count, first + chunk)).map {
+                try source.picture($0, as: loaded.pixelFormat, side: side).picture
+            }
             let results = try loaded.reconstruct(pictures, maskRatio: maskRatio, seed: seed)
             for (index, (picture, result)) in zip(pictures, results).enumerated() {
                 let prefix = zeroPadded(first + index + 1, to: digits)

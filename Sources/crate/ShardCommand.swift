@@ -18,8 +18,10 @@ struct ShardCommand: ParsableCommand {
             directory for each class or without classes; a tar or zip archive of one; ILSVRC2012, CIFAR-10, CIFAR-100 or \
             MNIST as they are published; WebDataset's archives, of which there may be several, also as \
             train-{0000..0123}.tar; Hugging Face's Parquet files; or NumPy's arrays. Of several images in a file the first \
-            is taken. Each image is \
-            resized (bicubic, shorter side), cut to its central square and stored as patches, or as a JPEG file. Files \
+            is taken. Images become RGB of 8 bits, or grey (--channels 1), or keep as many channels as --channels says, of \
+            8 or 16 bits (--depth). Each is \
+            resized (bicubic, shorter side), cut to its central square and stored as patches, or as a JPEG file; or files \
+            are kept (--keep-original). Files \
             that cannot be read are left out and listed in OUT/skipped.txt. Stopped and started again with the same \
             options, it keeps the shards that are done. The shards do not depend on jobs and ranks.
 
@@ -31,6 +33,9 @@ struct ShardCommand: ParsableCommand {
             crate shard 'wds/train-{0000..0123}.tar' shards/train --label-names names.txt
             crate shard cifar10/plain_text shards/cifar10 --within train --image-size 32 \\
                 --patch-size 4
+            crate shard fields shards/fields --channels 4 --depth 16 --image-size 64 \\
+                --patch-size 8
+            crate shard pictures shards/pictures --keep-original
             """)
 
     @Argument(
@@ -46,8 +51,11 @@ struct ShardCommand: ParsableCommand {
 
     @OptionGroup(title: "Source") var selection: SourceOptions
 
-    @Option(help: "How samples are stored: patches (raw, quick to read) or jpeg (a tenth of the size).")
-    var encoding = ShardIndex.Encoding.patches
+    @OptionGroup(title: "Pixels") var pixels: PixelOptions
+
+    @Option(
+        help: "How samples are stored: patches (raw, quick to read) or jpeg (a tenth of the size) (default: patches).")
+    var encoding: ShardIndex.Encoding?
 
     @Option(help: "Side of the stored images in pixels.")
     var imageSize = 256
@@ -58,7 +66,7 @@ struct ShardCommand: ParsableCommand {
     @Option(help: "Quality of encoded JPEG files, 1...100.")
     var quality = 90
 
-    @Flag(help: "With jpeg: keep the size of images, and JPEG files unchanged.")
+    @Flag(help: "Store the image files themselves, of any format and size; training decodes them.")
     var keepOriginal = false
 
     @Option(help: "Source images per shard file.")
@@ -86,8 +94,8 @@ struct ShardCommand: ParsableCommand {
         guard (1...Image.maximumPixelCount).contains(maxPixels) else {
             throw ValidationError("--max-pixels must be in 1...\(Image.maximumPixelCount).")
         }
-        guard !keepOriginal || encoding == .jpeg else {
-            throw ValidationError("--keep-original goes with --encoding jpeg.")
+        guard !keepOriginal || encoding != .patches else {
+            throw ValidationError("--keep-original stores files and no patches: leave --encoding patches out.")
         }
         do {
             _ = try format()
@@ -137,11 +145,17 @@ struct ShardCommand: ParsableCommand {
     }
 
     private func format() throws -> SampleFormat {
-        switch (encoding, keepOriginal) {
-        case (.patches, _): .patches(try PatchGrid(imageSize: imageSize, patchSize: patchSize))
-        case (.jpeg, false): .jpeg(imageSize: imageSize, quality: quality)
-        case (.jpeg, true): .original(quality: quality)
+        let pixel = try pixels.format()
+        if keepOriginal { return .original(pixel) }
+        guard encoding == .jpeg else {
+            return .patches(try PatchGrid(imageSize: imageSize, patchSize: patchSize, pixel: pixel))
         }
+        guard pixel == .rgb else {
+            throw Failure(
+                "JPEG files have 3 channels of 8 bits, not \(pixel)",
+                hint: "choose --encoding patches or --keep-original, or leave --channels and --depth out")
+        }
+        return .jpeg(imageSize: imageSize, quality: quality)
     }
 
     private func report(_ summary: Sharding.Summary, made: Int, kept: Int, seconds: Double) {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Images
 import Shards
 
 /// The part of a source.
@@ -25,6 +26,21 @@ struct SourceOptions: ParsableArguments {
     func selection() throws -> ShardSource.Selection {
         labels.selection(within: within, classes: try classes.map { try ClassNames.read($0) })
     }
+}
+
+/// What images are decoded to.
+struct PixelOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Channels of an image: 1 (grey), 3 (RGB), or as many as the files have, up to 256; others are left out.",
+            valueName: "number"))
+    var channels = PixelFormat.rgb.channels
+
+    @Option(help: "Bits of a value: 8 or 16.")
+    var depth = PixelFormat.rgb.depth
+
+    /// Throws `Failure` for other numbers.
+    func format() throws -> PixelFormat { try PixelFormat(channels: channels, depth: depth) }
 }
 
 /// Where the labels are, if not in the names of directories.

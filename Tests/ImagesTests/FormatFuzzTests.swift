@@ -80,7 +80,7 @@ enum FormatFuzz {
         )
     }
 
-    private static func mutated(
+    static func mutated(
         _ whole: [[UInt8]], _ kept: Int, using generator: inout KeyedGenerator
     ) -> [UInt8] {
         guard generator.index(below: 3) == 0 else { return ImageFuzz.mutated(whole, kept, using: &generator) }

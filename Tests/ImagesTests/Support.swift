@@ -13,7 +13,12 @@ func formats() -> URL {
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures/Formats")
 }
 
-/// Those images, in the order of their names.
+/// The directory of images of several channels and of 16 bits, which make_bands.py writes.
+func bands() -> URL {
+    URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures/Bands")
+}
+
+/// The images of `formats()`, in the order of their names.
 func formatFiles() throws -> [(name: String, bytes: [UInt8])] {
     try FileManager.default.contentsOfDirectory(at: formats(), includingPropertiesForKeys: nil)
         .filter { $0.pathExtension != "rgb" }

@@ -187,10 +187,42 @@ def samples(path):
                     archive.write({"__key__": f"{number:06}", "png": image, **fields})
                 archive.write({"__key__": "without", "txt": "no picture"})
 
+def bands(path):
+    """Fields of four channels of 16 bits and maps of eight of 8, as files and as arrays, all with the same values."""
+    import tifffile
+
+    generator = np.random.default_rng(5)
+    fields = generator.integers(0, 65536, (6, 32, 32, 4), dtype=np.uint16)
+    maps = generator.integers(0, 256, (6, 32, 32, 8), dtype=np.uint8)
+    wide = generator.integers(0, 65536, (6, 32, 32, 13), dtype=np.uint16)
+    save = lambda name, values: np.save(f"{path}/{name}.npy", values)
+    for form in ["chunky", "planar", "pages", "mixed", "deep"]:
+        os.makedirs(f"{path}/{form}")
+    for number, (field, values) in enumerate(zip(fields, maps)):
+        planes = np.moveaxis(field, -1, 0).copy()
+        name = f"{number:05}"
+        options = dict(photometric="minisblack", compression="zlib")
+        tifffile.imwrite(f"{path}/chunky/{name}", field, planarconfig="contig", **options)
+        tifffile.imwrite(f"{path}/planar/{name}", planes, planarconfig="separate", **options)
+        tifffile.imwrite(f"{path}/pages/{name}", planes, byteorder=">", metadata=None, **options)
+        tifffile.imwrite(f"{path}/mixed/{name}", values[..., :4 if number == 2 else 8], planarconfig="contig", **options)
+        tifffile.imwrite(f"{path}/deep/{name}", field[..., 0])
+    save("fields", fields)
+    save("fields-big-endian", fields.astype(">u2"))
+    save("fields-planar", np.moveaxis(fields, -1, 1).copy())
+    save("maps", maps)
+    save("wide", wide)
+    save("wide-8", (wide >> 8).astype(np.uint8))
+    save("grey", fields[..., 0])
+    save("signed", fields.astype(np.int16))
+    np.savez_compressed(f"{path}/fields.npz", images=fields, labels=np.arange(6))
+    for name, values in [("fields", fields), ("maps", maps), ("wide", wide)]:
+        values.astype(values.dtype.newbyteorder("<")).tofile(f"{path}/{name}.raw")
+
 
 if __name__ == "__main__":
     makers = dict(binary=binary, pickles=pickles, cifar100=cifar100, folder=folder, zips=zips, arrays=arrays,
-                  mnist=mnist, parquet=parquet, samples=samples)
+                  mnist=mnist, parquet=parquet, samples=samples, bands=bands)
     for form in sys.argv[2:]:
         os.makedirs(f"{sys.argv[1]}/{form}")
         makers[form](f"{sys.argv[1]}/{form}")

@@ -41,7 +41,7 @@ import Testing
             let drawn = try Drawing.image(number: 9, label: 0, side: 20, seed: 1)
             try write(PNGEncoder.encode(drawn), to: directory + "/in/ape/9.png")
             files.append(try JPEGEncoder.encode(drawn, quality: 80))
-            let index = try shard(directory + "/in", to: directory + "/out", .original(quality: 80))
+            let index = try shard(directory + "/in", to: directory + "/out", .originalJPEG(quality: 80))
             #expect(index.encoding == .jpeg && index.imageSize == 0)
             try #require(index.shards.count == 1)
             let reader = try ShardReader(directory: directory + "/out", shard: 0, index: index)
@@ -63,7 +63,7 @@ import Testing
                 try write(files[number], to: "\(directory)/in/ape/\(number).jpg")
             }
             #expect(files.allSatisfy { $0.count > 1 << 20 })
-            let index = try shard(directory + "/in", to: directory + "/out", .original(quality: 80))
+            let index = try shard(directory + "/in", to: directory + "/out", .originalJPEG(quality: 80))
             try #require(index.shards.count == 1)
             let reader = try ShardReader(directory: directory + "/out", shard: 0, index: index)
             for row in 0..<3 { #expect(try reader.bytes(of: row) == files[row]) }

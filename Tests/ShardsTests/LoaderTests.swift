@@ -126,7 +126,7 @@ func settings(_ path: String, onCorruption: CorruptionPolicy = .stop) -> LoaderS
             }
             try Sharding.run(
                 source: ShardSource("\(directory)/source"), output: "\(directory)/shards",
-                options: ShardingOptions(.original(quality: 95), shardSize: 3))
+                options: ShardingOptions(.originalJPEG(quality: 95), shardSize: 3))
             let loader = try BatchLoader(settings("\(directory)/shards"))
             let evaluated = try loader.samples(0..<4, 3, for: .evaluation).samples
             try #require(evaluated.count == 4)

@@ -12,7 +12,7 @@ import Testing
         for number in 0..<5 { try write([UInt8(number)], to: "\(path)/bad/\(number).png") }
     }
 
-    private let formats: [SampleFormat] = [.jpeg(imageSize: 32, quality: 90), .original(quality: 80)]
+    private let formats: [SampleFormat] = [.jpeg(imageSize: 32, quality: 90), .originalJPEG(quality: 80)]
 
     @Test(arguments: [nil, 7 as UInt64]) func bytesDoNotDependOnJobsAndParts(shuffle: UInt64?) throws {
         try withTemporaryDirectory { directory in

@@ -29,6 +29,13 @@ import Testing
         check(result)
     }
 
+    @Test(.enabled(if: hasPython && hasParquet && hasWebDataset, setupHint)) func arraysOfSeveralChannels() async throws {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try SourceFuzz.run(["bands"], mutations: 1000)
+        }
+        check(result)
+    }
+
     private func check(_ result: ExitTest.Result?) {
         let text = String(decoding: result?.standardOutputContent ?? [], as: UTF8.self)
         #expect(text.contains("of 1000 mutated") && !text.contains("mutation "), "\(text)")
@@ -43,11 +50,12 @@ enum SourceFuzz {
         /// The file that is changed, in the directory `path` or `path` itself.
         let file: String
         var within: String?
+        var pixel = PixelFormat.rgb
     }
 
     static func run(_ chosen: Set<String>, mutations: Int) throws {
         try withTemporaryDirectory { directory in
-            try makeSources("pickles", "zips", "arrays", "mnist", "parquet", "samples", in: directory)
+            try makeSources("pickles", "zips", "arrays", "mnist", "parquet", "samples", "bands", in: directory)
             let parquet = try names(in: "\(directory)/parquet").filter { !$0.hasSuffix(".parquet") }
                 .map { "\(directory)/parquet/\($0)/data/train-00000-of-00002.parquet" }
             let kinds: [(String, [Subject])] = [
@@ -58,6 +66,14 @@ enum SourceFuzz {
                     ["images.npy", "one.npz", "parts.npz"].map {
                         Subject(
                             path: "\(directory)/arrays/\($0)", file: "", within: $0 == "parts.npz" ? "x_train" : nil)
+                    }
+                ),
+                (
+                    "bands",
+                    try [("fields.npy", 4, 16), ("fields-big-endian.npy", 4, 8), ("wide-8.npy", 13, 8)].map {
+                        Subject(
+                            path: "\(directory)/bands/\($0.0)", file: "",
+                            pixel: try PixelFormat(channels: $0.1, depth: $0.2))
                     }
                 ),
                 ("idx", [whole("\(directory)/mnist/train-images-idx3-ubyte.gz")]),
@@ -90,6 +106,7 @@ enum SourceFuzz {
                 let out = "\(directory)/out"
                 defer { try? FileManager.default.removeItem(atPath: out) }
                 var options = try smallOptions(jobs: 1)
+                options.format = .patches(try PatchGrid(imageSize: 32, patchSize: 8, pixel: subject.pixel))
                 options.shardSize = 64
                 options.pixelLimit = 1 << 20
                 skipped += try Sharding.run(source: source, output: out, options: options).skipped

@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [nil, SampleFormat.jpeg(imageSize: 32, quality: 90), .original(quality: 80)])
+    @Test(arguments: [nil, SampleFormat.jpeg(imageSize: 32, quality: 90), .originalJPEG(quality: 80)])
     func corruptShardsAreNamedAndRebuilt(format: SampleFormat?) throws {
         for shuffle in [nil, 5 as UInt64] {
             try withShards(format, shuffle: shuffle) { directory in

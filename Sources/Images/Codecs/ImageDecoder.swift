@@ -6,38 +6,74 @@ package struct ImageHeader: Sendable {
     package let height: Int
     /// Memory that decoding takes at most, with the decoded image.
     package let decodingBytes: Int
+
+    package init(width: Int, height: Int, decodingBytes: Int) {
+        (self.width, self.height, self.decodingBytes) = (width, height, decodingBytes)
+    }
+
+    /// This header with `byteCount` bytes more that decoding takes.
+    func adding(_ byteCount: Int) -> ImageHeader {
+        ImageHeader(width: width, height: height, decodingBytes: decodingBytes + byteCount)
+    }
 }
 
-/// Decodes images of every `ImageKind` to RGB of 8 bits.
+/// Decodes images of every `ImageKind`.
 package enum ImageDecoder {
     /// The most pixels of an image that is decoded, unless another limit is given: small files can hold huge images.
     package static let pixelLimit = 200_000_000
 
     package static func isJPEG(_ bytes: some Sequence<UInt8>) -> Bool { bytes.starts(with: [0xFF, 0xD8, 0xFF]) }
 
-    /// The image in `bytes`, of the kind that its first bytes tell; of several images in a file, the first.
+    /// The image in `bytes` in `format`, of the kind that its first bytes tell; of several images in a file, the first.
     ///
-    /// `reserve` is called with the header before memory is allocated. Grey becomes RGB, alpha is dropped. Throws `Failure` if the bytes are
-    /// of another kind, corrupt or truncated, or claim more than `pixelLimit` pixels, and what `reserve` throws.
+    /// For 1 and 3 channels grey and RGB become each other (see `Image.converted(to:)`), palettes are expanded, alpha is dropped. For others
+    /// the file must have as many: samples of a TIFF or PAM, a PNG with alpha for 2 or 4, or the images of a TIFF with one each. Values of
+    /// other ranges are scaled to that of the depth and rounded.
+    ///
+    /// `reserve` is called with the header before memory is allocated. Throws `Failure` if the bytes are of another kind, corrupt or
+    /// truncated, of other channels, or claim more than `pixelLimit` pixels (see `PixelFormat.pixelLimit(_:)`), and what `reserve` throws.
     package static func decode(
-        _ bytes: [UInt8], pixelLimit: Int = ImageDecoder.pixelLimit,
+        _ bytes: [UInt8], as format: PixelFormat = .rgb, pixelLimit: Int = ImageDecoder.pixelLimit,
         reserve: (ImageHeader) throws -> Void = { try requireMemory($0) }
     ) throws -> Image {
         guard let kind = ImageKind(of: bytes) else {
             throw undecodable(bytes.isEmpty ? "the file is empty" : "not an image of a known kind")
         }
+        let limit = format.pixelLimit(pixelLimit)
         return try bytes.withUnsafeBytes { bytes in
             switch kind {
-            case .jpeg:
-                var decoder = try JPEGDecoder(pixelLimit: pixelLimit)
-                return try decoder.image(bytes, reserve: reserve)
-            case .png: return try decodePNG(bytes, pixelLimit: pixelLimit, reserve: reserve)
-            case .webP: return try decodeWebP(bytes, pixelLimit: pixelLimit, reserve: reserve)
-            case .gif: return try decodeGIF(bytes, pixelLimit: pixelLimit, reserve: reserve)
-            case .tiff: return try decodeTIFF(bytes, pixelLimit: pixelLimit, reserve: reserve)
-            case .bmp: return try decodeBMP(bytes, pixelLimit: pixelLimit, reserve: reserve)
-            case .pnm: return try decodePNM(bytes, pixelLimit: pixelLimit, reserve: reserve)
+            case .tiff: return try decodeTIFF(bytes, as: format, pixelLimit: limit, reserve: reserve)
+            case .pnm: return try decodePNM(bytes, as: format, pixelLimit: limit, reserve: reserve)
+            case .png where try format != .rgb && PNGHeader(bytes).hasSamples(for: format):
+                return try decodePNGSamples(bytes, as: format, pixelLimit: limit, reserve: reserve)
+            case .png, .jpeg, .webP, .gif, .bmp:
+                guard format != .rgb else { return try decodeRGB(bytes, kind, pixelLimit: limit, reserve: reserve) }
+                guard format.accepts(channels: 3) else {
+                    throw undecodable(
+                        "a \(kind.rawValue) image of this kind has at most 3 channels, \(format.channels) are asked for")
+                }
+                let image = try decodeRGB(bytes, kind, pixelLimit: limit) {
+                    try reserve($0.adding((3 + format.bytesPerPixel) * $0.width * $0.height))
+                }
+                return try image.converted(to: format)
             }
+        }
+    }
+
+    /// RGB of 8 bits.
+    private static func decodeRGB(
+        _ bytes: UnsafeRawBufferPointer, _ kind: ImageKind, pixelLimit: Int, reserve: (ImageHeader) throws -> Void
+    ) throws -> Image {
+        switch kind {
+        case .jpeg:
+            var decoder = try JPEGDecoder(pixelLimit: pixelLimit)
+            return try decoder.image(bytes, reserve: reserve)
+        case .png: return try decodePNG(bytes, pixelLimit: pixelLimit, reserve: reserve)
+        case .webP: return try decodeWebP(bytes, pixelLimit: pixelLimit, reserve: reserve)
+        case .gif: return try decodeGIF(bytes, pixelLimit: pixelLimit, reserve: reserve)
+        case .tiff: return try decodeTIFF(bytes, as: .rgb, pixelLimit: pixelLimit, reserve: reserve)
+        case .bmp: return try decodeBMP(bytes, pixelLimit: pixelLimit, reserve: reserve)
+        case .pnm: return try decodePNM(bytes, as: .rgb, pixelLimit: pixelLimit, reserve: reserve)
         }
     }
 

@@ -1,21 +1,43 @@
 import Base
 
-/// Decodes a portable bitmap, graymap, pixmap or arbitrary map of up to four channels (P1 to P7).
+/// Decodes a portable bitmap, graymap, pixmap or arbitrary map (P1 to P7).
 ///
-/// Values of any range are scaled to 0...255 and rounded, as Pillow does for colours. (It cuts grey ones of 16 bits off at 255.)
+/// Values of any range are scaled to that of `format` and rounded, as Pillow does for colours. (It cuts grey ones of 16 bits off at 255.)
 func decodePNM(
-    _ bytes: UnsafeRawBufferPointer, pixelLimit: Int, reserve: (ImageHeader) throws -> Void
+    _ bytes: UnsafeRawBufferPointer, as format: PixelFormat, pixelLimit: Int, reserve: (ImageHeader) throws -> Void
 ) throws -> Image {
     var reader = PNMReader(bytes)
     let header = try reader.header()
     let count = try Image.pixelCount(
         width: header.width, height: header.height, byteCount: bytes.count, pixelsPerByte: 8, limit: pixelLimit)
-    try reserve(ImageHeader(width: header.width, height: header.height, decodingBytes: 3 * count + 1 << 20))
-    let pixels = try [UInt8](unsafeUninitializedCapacity: 3 * count) { values, initialised in
-        try reader.read(header, into: values.baseAddress!)
-        initialised = 3 * count
+    let stored = try header.stored(as: format)
+    try reader.requireValues(header)
+    let byteCount = stored.bytesPerPixel * count
+    let copies = stored == format ? 0 : format.bytesPerPixel * count
+    try reserve(
+        ImageHeader(width: header.width, height: header.height, decodingBytes: byteCount + copies + 1 << 20))
+    let pixels = try [UInt8](unsafeUninitializedCapacity: byteCount) { bytes, initialised in
+        let start = UnsafeMutableRawPointer(bytes.baseAddress!)
+        if stored.depth == 8 {
+            try reader.read(header, channels: stored.channels, into: UnsafeMutablePixels<UInt8>(start: start))
+        } else {
+            try reader.read(header, channels: stored.channels, into: UnsafeMutablePixels<UInt16>(start: start))
+        }
+        initialised = byteCount
     }
-    return try Image(width: header.width, height: header.height, pixels: pixels)
+    return try Image(width: header.width, height: header.height, pixels: pixels, format: stored).converted(to: format)
+}
+
+extension PNMReader.Header {
+    /// What is kept of a file of this kind before it becomes `format`: its colours, or all of its channels. Throws `Failure` if `format` has
+    /// others.
+    fileprivate func stored(as format: PixelFormat) throws -> PixelFormat {
+        if format.accepts(channels: 3), channels <= 4 {
+            return try PixelFormat(channels: channels < 3 ? 1 : 3, depth: format.depth)
+        }
+        try format.require(channels: channels)
+        return format
+    }
 }
 
 struct PNMReader {
@@ -24,6 +46,11 @@ struct PNMReader {
         var isText = false
         /// One bit a pixel, 1 for black.
         var isBitmap = false
+
+        /// The bytes of a value in a binary file.
+        var valueBytes: Int { largest < 256 ? 1 : 2 }
+        /// The bytes of a row in a binary file.
+        var rowBytes: Int { isBitmap ? (width + 7) / 8 : width * channels * valueBytes }
     }
 
     private let bytes: UnsafeRawBufferPointer
@@ -49,7 +76,8 @@ struct PNMReader {
             // One space, behind which the pixels begin.
             place += 1
         }
-        guard (1...65_535).contains(header.largest), (1...4).contains(header.channels) else {
+        guard (1...65_535).contains(header.largest), (1...PixelFormat.maximumChannels).contains(header.channels)
+        else {
             throw undecodable("a PNM image with \(header.channels) channels of values up to \(header.largest)")
         }
         return header
@@ -74,40 +102,47 @@ struct PNMReader {
         }
     }
 
-    mutating func read(_ header: Header, into values: UnsafeMutablePointer<UInt8>) throws {
+    /// Throws `Failure` if the file ends before its values; each of a text takes at least a byte.
+    func requireValues(_ header: Header) throws {
+        let rowBytes = header.isText ? header.width * header.channels : header.rowBytes
+        try ImageBytes(bytes: bytes).require(rowBytes * header.height, at: place)
+    }
+
+    /// Writes the first `channels` values of each pixel.
+    mutating func read<Value: FixedWidthInteger>(
+        _ header: Header, channels: Int, into values: UnsafeMutablePixels<Value>
+    ) throws {
         let scaled = (0..<(header.largest < 256 ? 256 : 65_536)).map { value in
             // A bitmap has 1 for black.
             let share = Double(header.isBitmap ? 1 - min(value, 1) : value) / Double(header.largest)
-            return UInt8(min(255, (share * 255).rounded(.toNearestOrEven)))
+            return Value(min(Double(Value.max), (share * Double(Value.max)).rounded(.toNearestOrEven)))
         }
         if header.isText {
             try readText(header, scaled, into: values)
         } else {
-            try readBinary(header, scaled, into: values)
+            readBinary(header, scaled, channels: channels, into: values)
         }
     }
 
-    private mutating func readText(
-        _ header: Header, _ scaled: [UInt8], into values: UnsafeMutablePointer<UInt8>
+    /// A text has no channels that are dropped.
+    private mutating func readText<Value: FixedWidthInteger>(
+        _ header: Header, _ scaled: [Value], into values: UnsafeMutablePixels<Value>
     ) throws {
-        for pixel in 0..<header.width * header.height {
-            for channel in 0..<header.channels {
-                let value = try number(digits: header.isBitmap ? 1 : 10)
-                guard value <= header.largest else { throw undecodable("a value beyond the largest of the header") }
-                values[3 * pixel + channel] = scaled[value]
-            }
-            if header.channels == 1 { repeatGrey(values + 3 * pixel) }
+        for index in 0..<header.width * header.height * header.channels {
+            let value = try number(digits: header.isBitmap ? 1 : 10)
+            guard value <= header.largest else { throw undecodable("a value beyond the largest of the header") }
+            values[index] = scaled[value]
         }
     }
 
-    private func readBinary(_ header: Header, _ scaled: [UInt8], into values: UnsafeMutablePointer<UInt8>) throws {
-        let size = header.largest < 256 ? 1 : 2
-        let rowBytes = header.isBitmap ? (header.width + 7) / 8 : header.width * header.channels * size
-        try ImageBytes(bytes: bytes).require(rowBytes * header.height, at: place)
+    private func readBinary<Value: FixedWidthInteger>(
+        _ header: Header, _ scaled: [Value], channels: Int, into values: UnsafeMutablePixels<Value>
+    ) {
+        let size = header.valueBytes
         for row in 0..<header.height {
-            let (source, target) = (place + row * rowBytes, values + 3 * header.width * row)
+            let (source, target) = (place + row * header.rowBytes, channels * header.width * row)
             for column in 0..<header.width {
-                for channel in 0..<min(header.channels, 3) where header.channels != 2 || channel == 0 {
+                for channel in 0..<channels {
                     let value: Int
                     if header.isBitmap {
                         value = Int(bytes[source + column / 8]) >> (7 - column % 8) & 1
@@ -115,16 +150,10 @@ struct PNMReader {
                         let sample = source + (column * header.channels + channel) * size
                         value = size == 1 ? Int(bytes[sample]) : Int(bytes[sample]) << 8 | Int(bytes[sample + 1])
                     }
-                    target[3 * column + channel] = scaled[value]
+                    values[target + channels * column + channel] = scaled[value]
                 }
-                if header.channels < 3 { repeatGrey(target + 3 * column) }
             }
         }
-    }
-
-    private func repeatGrey(_ pixel: UnsafeMutablePointer<UInt8>) {
-        pixel[1] = pixel[0]
-        pixel[2] = pixel[0]
     }
 
     /// Moves to the next character that is neither a space nor in a comment.

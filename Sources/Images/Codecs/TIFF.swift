@@ -9,13 +9,15 @@ import Base
         return line.split(separator: " ").last.map(String.init)
     }()
 
-    /// Decodes the first image of a TIFF, turned as its orientation says, as Pillow turns it.
+    /// Decodes the first image of a TIFF to `format`, turned as its orientation says, as Pillow turns it. For other channels than 1 and 3,
+    /// images of one sample each are the channels, if there are as many.
     ///
-    /// Colours of 16 bits keep their upper 8, as in Pillow. Grey of 16 bits is scaled as in PNG (Pillow cuts it off at 255).
+    /// In 8 bits, colours of 16 bits keep their upper 8, as in Pillow. Other values of 16 bits are scaled as in PNG (Pillow cuts grey off at
+    /// 255).
     func decodeTIFF(
-        _ bytes: UnsafeRawBufferPointer, pixelLimit: Int, reserve: (ImageHeader) throws -> Void
+        _ bytes: UnsafeRawBufferPointer, as format: PixelFormat, pixelLimit: Int, reserve: (ImageHeader) throws -> Void
     ) throws -> Image {
-        let tagBytes = try tiffTagBytes(bytes)
+        let first = try TIFFDirectory(firstOf: bytes)
         var file = crate_tiff_file()
         file.bytes = bytes.bindMemory(to: UInt8.self).baseAddress
         file.count = UInt64(bytes.count)
@@ -24,24 +26,45 @@ import Base
                 throw tiffFailure(file)
             }
             defer { TIFFClose(tiff) }
-            let layout = try TIFFLayout(tiff, pixelLimit: pixelLimit)
+            var pages = [first]
+            if !format.accepts(channels: 3), crate_tiff_short(tiff, UInt32(TIFFTAG_SAMPLESPERPIXEL)) == 1 {
+                pages = try first.series(in: bytes, most: format.channels)
+                try format.require(channels: pages.count)
+            }
+            func layout() throws -> TIFFLayout {
+                try TIFFLayout(
+                    tiff, format, isPage: pages.count > 1, byteCount: bytes.count, pixelLimit: pixelLimit)
+            }
+            func nextPage(_ page: TIFFDirectory, like first: TIFFLayout) throws -> TIFFLayout {
+                guard TIFFSetSubDirectory(tiff, UInt64(page.offset)) == 1 else { throw tiffFailure(file) }
+                let next = try layout()
+                guard (next.width, next.height, next.orientation) == (first.width, first.height, first.orientation)
+                else { throw undecodable("the images of the TIFF differ in size or orientation") }
+                return next
+            }
+            let layout = try layout()
+            let tagBytes = pages.map(\.tagBytes).max() ?? 0
             try reserve(
                 ImageHeader(
                     width: layout.width, height: layout.height,
                     decodingBytes: layout.decodingBytes + 8 * tagBytes + 1 << 20))
-            let palette = try layout.colours == .palette ? tiffPalette(tiff, bits: layout.bits) : []
-            let stored = layout.storedSamples
-            let pixels = try [UInt8](unsafeUninitializedCapacity: layout.pixelCount * max(3, stored)) {
-                values, initialised in
-                let isComplete =
-                    try layout.colours == .converted
-                    ? convertTIFF(tiff, layout, into: values) : readTIFF(tiff, layout, into: values)
-                guard isComplete else { throw tiffFailure(file) }
-                guard file.pointee.ends_early == 0 else { throw ImageBytes.endsEarly }
-                layout.convert(values, palette: palette)
-                initialised = 3 * layout.pixelCount
+            let values = max(layout.result.channels, layout.pixelStride) * layout.pixelCount
+            let pixels = try [UInt8](unsafeUninitializedCapacity: values * format.bytesPerValue) {
+                bytes, initialised in
+                let start = UnsafeMutableRawPointer(bytes.baseAddress!)
+                for (channel, page) in pages.enumerated() {
+                    let own = channel == 0 ? layout : try nextPage(page, like: layout)
+                    let isComplete =
+                        format.depth == 8
+                        ? try readTIFF(tiff, own, channel: channel, into: UnsafeMutablePixels<UInt8>(start: start))
+                        : try readTIFF(tiff, own, channel: channel, into: UnsafeMutablePixels<UInt16>(start: start))
+                    guard isComplete else { throw tiffFailure(file) }
+                    guard file.pointee.ends_early == 0 else { throw ImageBytes.endsEarly }
+                }
+                initialised = layout.result.bytesPerPixel * layout.pixelCount
             }
-            return try oriented(Image(width: layout.width, height: layout.height, pixels: pixels), layout.orientation)
+            let image = try Image(width: layout.width, height: layout.height, pixels: pixels, format: layout.result)
+            return try oriented(image.converted(to: format), layout.orientation)
         }
     }
 
@@ -50,9 +73,20 @@ import Base
         return undecodable(text.isEmpty ? "the TIFF data are corrupt" : "TIFF: \(text.printable)")
     }
 
-    /// Reads the samples that are kept, in 8 bits each, pixel by pixel. Returns whether all could be read.
-    private func readTIFF(
-        _ tiff: OpaquePointer, _ layout: TIFFLayout, into values: UnsafeMutableBufferPointer<UInt8>
+    /// Reads an image in the colours of its result, or a page as a channel of it. Returns whether all could be read.
+    private func readTIFF<Value: FixedWidthInteger>(
+        _ tiff: OpaquePointer, _ layout: TIFFLayout, channel: Int, into values: UnsafeMutablePixels<Value>
+    ) throws -> Bool {
+        let palette = try layout.colours == .palette ? tiffPalette(tiff, bits: layout.bits) : []
+        guard layout.colours != .converted else { return try convertTIFF(tiff, layout, into: values) }
+        guard try readSamples(tiff, layout, channel: channel, into: values) else { return false }
+        layout.convert(values, palette: palette)
+        return true
+    }
+
+    /// Reads the samples that are kept, pixel by pixel.
+    private func readSamples<Value: FixedWidthInteger>(
+        _ tiff: OpaquePointer, _ layout: TIFFLayout, channel: Int, into values: UnsafeMutablePixels<Value>
     ) throws -> Bool {
         let (partWidth, partHeight) = layout.tile ?? (layout.width, 1)
         let partBytes = Int(layout.tile == nil ? TIFFScanlineSize(tiff) : TIFFTileSize(tiff))
@@ -71,8 +105,8 @@ import Base
                     for row in 0..<min(partHeight, layout.height - y) {
                         layout.keep(
                             part.pointer + row * layout.rowBytes(partWidth), count: min(partWidth, layout.width - x),
-                            plane: plane,
-                            in: values.baseAddress! + layout.storedSamples * ((y + row) * layout.width + x))
+                            in: values,
+                            at: layout.pixelStride * ((y + row) * layout.width + x) + plane + channel)
                     }
                 }
             }
@@ -81,8 +115,8 @@ import Base
     }
 
     /// Lets libtiff convert an image to RGB. Returns whether it could.
-    private func convertTIFF(
-        _ tiff: OpaquePointer, _ layout: TIFFLayout, into values: UnsafeMutableBufferPointer<UInt8>
+    private func convertTIFF<Value: FixedWidthInteger>(
+        _ tiff: OpaquePointer, _ layout: TIFFLayout, into values: UnsafeMutablePixels<Value>
     ) throws -> Bool {
         var conversion = TIFFRGBAImage()
         var message = [CChar](repeating: 0, count: 1024)
@@ -96,7 +130,8 @@ import Base
         }
         for pixel in 0..<layout.pixelCount {
             for channel in 0..<3 {
-                values[3 * pixel + channel] = UInt8(truncatingIfNeeded: raster.pointer[pixel] >> UInt32(8 * channel))
+                let value = UInt8(truncatingIfNeeded: raster.pointer[pixel] >> UInt32(8 * channel))
+                values[3 * pixel + channel] = Value(widening: value)
             }
         }
         return true
@@ -114,7 +149,7 @@ import Base
     let tiffVersion: String? = nil
 
     func decodeTIFF(
-        _ bytes: UnsafeRawBufferPointer, pixelLimit: Int, reserve: (ImageHeader) throws -> Void
+        _ bytes: UnsafeRawBufferPointer, as format: PixelFormat, pixelLimit: Int, reserve: (ImageHeader) throws -> Void
     ) throws -> Image {
         throw ImageKind.tiff.withoutLibrary
     }

@@ -29,8 +29,7 @@ struct SamplePreparer: ~Copyable {
         var taken = 0
         defer { memory.giveBack(taken) }
         do {
-            let contents = try source.contents(of: item)
-            let image = try source.image(contents, pixelLimit: pixelLimit) { header in
+            let (contents, image) = try source.image(of: item, as: format.pixel, pixelLimit: pixelLimit) { header in
                 let bytes = header.decodingBytes + encodingBytes(header)
                 do {
                     try memory.take(bytes)
@@ -54,7 +53,8 @@ struct SamplePreparer: ~Copyable {
             case .jpeg(let side, let quality):
                 let square = try framed(image, side: side)
                 return sample(try JPEGEncoder.encode(square, quality: quality), of: square)
-            case .original(let quality):
+            case .original: return sample(contents, of: image)
+            case .originalJPEG(let quality):
                 let isFile = source.raw == nil && ImageDecoder.isJPEG(contents)
                 return sample(isFile ? contents : try JPEGEncoder.encode(image, quality: quality), of: image)
             }
@@ -71,11 +71,14 @@ struct SamplePreparer: ~Copyable {
         switch format {
         case .patches(let grid): side = grid.imageSize
         case .jpeg(let size, _): side = size
+        // The file is there.
+        case .original: return 0
         // The JPEG library takes up to 6 bytes a pixel for the file.
-        case .original: return 6 * header.width * header.height + 1 << 20
+        case .originalJPEG: return 6 * header.width * header.height + 1 << 20
         }
-        // The rows of the first pass, four rows of the source side by side, and the square itself in its forms.
-        return header.height * (3 * side + 32) + 16 * header.width + 12 * side * side + 1 << 20
+        let size = format.pixel.bytesPerPixel
+        // The rows of the first pass and their tables, rows of the source side by side, and the square itself in its forms.
+        return header.height * (max(2, size) * (side + 8) + 32) + 64 * header.width + 4 * size * side * side + 1 << 20
     }
 
     /// The central square of `image` with its shorter side resized to `side`.

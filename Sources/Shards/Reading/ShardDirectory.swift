@@ -67,7 +67,9 @@ package struct ShardDirectory {
     package mutating func image(sample: Int) throws -> Image {
         let (reader, row) = try reader(of: sample)
         let bytes = try reader.bytes(of: row)
-        guard index.encoding == .patches else { return try ImageDecoder.decode(bytes, pixelLimit: index.pixelLimit) }
+        guard index.encoding == .patches else {
+            return try ImageDecoder.decode(bytes, as: index.pixelFormat, pixelLimit: index.pixelLimit)
+        }
         let grid = try index.grid()
         let pixels = [UInt8](unsafeUninitializedCapacity: grid.byteCount) { pixels, initialised in
             grid.unpatchify(bytes, into: pixels.baseAddress!)

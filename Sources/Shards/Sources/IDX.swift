@@ -61,8 +61,7 @@ extension SourceListing {
             throw Failure("\(path) has no images", hint: "name the idx3 file, and that of the labels by --labels")
         }
         let raw = try RawPixels(
-            width: header.shape[2], height: header.shape[1], channels: header.shape.count == 4 ? header.shape[3] : 1,
-            isPlanar: false, name: path)
+            extents: Array(header.shape.dropFirst()), depth: 8, isBigEndian: false, name: path)
         self.raw = raw
         let name = path.lastName
         let stem = name.components(separatedBy: "images")[0]

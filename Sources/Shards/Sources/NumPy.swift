@@ -18,8 +18,8 @@ private struct NumPyArray {
         (self.name, self.file, offset) = (name, file, range.lowerBound)
     }
 
-    /// Whether it has bytes of the shape (N, H, W) or (N, H, W, C).
-    var isImages: Bool { header.isBytes && [3, 4].contains(header.shape.count) }
+    /// Bits of a value if it has bytes or unsigned numbers of 16 bits of the shape (N, H, W), (N, H, W, C) or (N, C, H, W).
+    var depth: Int? { [3, 4].contains(header.shape.count) ? header.depth : nil }
 
     /// Its elements as labels. Throws `Failure` unless its shape is (N) or (N, 1).
     func labels() throws -> [SampleLabel?] {
@@ -43,11 +43,13 @@ extension SourceListing {
     init(npz members: [ZipMember], of file: SourceFile, _ selection: ShardSource.Selection) throws {
         let arrays = try members.map { try NumPyArray($0, of: file) }
         let within = selection.within ?? ""
-        let images = arrays.filter { $0.isImages && ExactName($0.name).hasPrefix(within) }
+        let named = arrays.filter { ExactName($0.name).hasPrefix(within) }
+        // Numbers of 16 bits may be something else beside images of bytes.
+        let images = [8, 16].map { depth in named.filter { $0.depth == depth } }.first { !$0.isEmpty } ?? []
         guard let chosen = images.first, images.count == 1 else {
             let names = images.map(\.name).sorted().joined(separator: ", ")
             throw Failure(
-                "\(file.path) has " + (images.isEmpty ? "no array of images (uint8)" : "several arrays: \(names)"),
+                "\(file.path) has " + (images.isEmpty ? "no array of images (uint8 or uint16)" : "several arrays: \(names)"),
                 hint: "choose one by --within, or store (N, H, W, C) or (N, H, W)")
         }
         let wanted = selection.labelField.map { [$0] } ?? Self.labelNames(of: chosen.name)
@@ -68,11 +70,12 @@ extension SourceListing {
     private init(_ array: NumPyArray, labels: NumPyArray?, _ selection: ShardSource.Selection) throws {
         self.init(path: array.file.path, kind: .numpy, files: [array.file])
         let (name, shape) = ("\(array.name) of \(path)", array.header.shape)
-        guard array.isImages else {
-            throw Failure("\(name) is no array of images", hint: "store uint8 as (N, H, W, C) or (N, H, W)")
+        guard let depth = array.depth else {
+            throw Failure(
+                "\(name) is no array of images", hint: "store uint8 or uint16 as (N, H, W, C) or (N, H, W)")
         }
         let raw = try RawPixels(
-            width: shape[2], height: shape[1], channels: shape.count == 4 ? shape[3] : 1, isPlanar: false, name: name)
+            extents: Array(shape.dropFirst()), depth: depth, isBigEndian: array.header.isBigEndian, name: name)
         self.raw = raw
         let stem = array.name.hasSuffix(".npy") ? String(array.name.dropLast(4)) : array.name
         let found = (0..<shape[0]).map { number in

@@ -27,7 +27,13 @@ struct NumPyHeader: Equatable {
     /// The first byte behind the header.
     let start: Int
 
-    var isBytes: Bool { element == .integer(bytes: 1, isSigned: false, isBigEndian: false) }
+    /// Bits of a value if it is an unsigned number of 8 or 16 bits.
+    var depth: Int? {
+        guard case .integer(let bytes, false, _) = element, bytes <= 2 else { return nil }
+        return 8 * bytes
+    }
+
+    var isBigEndian: Bool { if case .integer(_, _, true) = element { true } else { false } }
 
     /// Reads the header at the start of `bytes` of an array of `size` bytes, header included.
     ///

@@ -1,50 +1,110 @@
 import Base
 import Images
 
-/// How the values of an image without a file format lie in its bytes: a byte a value, row after row.
+/// How the values of an image without a file format lie in its bytes: row after row, of 8 or 16 bits.
 struct RawPixels: Equatable, Sendable {
-    let width: Int
-    let height: Int
-    /// 1 for grey, 3 for red, green and blue, 4 with an opacity, which is dropped as it is in PNG files.
-    let channels: Int
-    /// Whether a whole channel follows another one, and not the channels of a pixel each other.
-    var isPlanar = false
+    /// What the extents of an image mean.
+    private struct Layout {
+        let height, width, channels: Int
+        /// Whether a whole channel follows another one, and not the channels of a pixel each other.
+        let isPlanar: Bool
+        /// The channels that are kept: of four, for grey or RGB, the fourth is an opacity, which is dropped as in PNG files.
+        let kept: Int
+    }
 
-    static let cifar = RawPixels(width: 32, height: 32, channels: 3, isPlanar: true)
+    /// The extents of an image: (height, width), (height, width, channels), or (channels, height, width) where the first one has no
+    /// meaning for the channels that are asked for.
+    private let extents: [Int]
+    private let depth: Int
+    private let isBigEndian: Bool
+    /// What has the images, in messages.
+    private let name: String
+
+    static let cifar = RawPixels(uncheckedExtents: [3, 32, 32], depth: 8, isBigEndian: false, name: "CIFAR")
 
     /// Throws `Failure` if the size is empty or beyond the limits of images; `name` is what has it.
-    init(width: Int, height: Int, channels: Int, isPlanar: Bool, name: String) throws {
-        guard [1, 3, 4].contains(channels) else {
-            throw Failure("\(name) has images of \(channels) channels", hint: "store 1 (grey), 3 (RGB) or 4 (RGBA)")
+    init(extents: [Int], depth: Int, isBigEndian: Bool, name: String) throws {
+        let (total, overflow) = extents.reduce((1, false)) { product, extent in
+            let (next, isTooLarge) = product.0.multipliedReportingOverflow(by: extent)
+            return (next, product.1 || isTooLarge)
         }
-        guard (1...1 << 20).contains(width), (1...1 << 20).contains(height), width * height <= Image.maximumPixelCount
-        else {
-            throw Failure("\(name) has images of \(width) x \(height) pixels", hint: "store (N, H, W, C) or (N, H, W)")
+        let most = Image.maximumPixelCount * PixelFormat.maximumChannels
+        guard extents.allSatisfy({ (1...1 << 20).contains($0) }), !overflow, total <= most else {
+            let shape = extents.map(String.init).joined(separator: " x ")
+            throw Failure("\(name) has images of \(shape) values", hint: "store (N, H, W, C) or (N, H, W)")
         }
-        self.init(width: width, height: height, channels: channels, isPlanar: isPlanar)
+        self.init(uncheckedExtents: extents, depth: depth, isBigEndian: isBigEndian, name: name)
     }
 
-    private init(width: Int, height: Int, channels: Int, isPlanar: Bool) {
-        (self.width, self.height, self.channels, self.isPlanar) = (width, height, channels, isPlanar)
+    private init(uncheckedExtents extents: [Int], depth: Int, isBigEndian: Bool, name: String) {
+        (self.extents, self.depth, self.isBigEndian, self.name) = (extents, depth, isBigEndian, name)
     }
 
-    var byteCount: Int { width * height * channels }
+    var byteCount: Int { extents.reduce(depth / 8, *) }
 
-    /// The image of `bytes`. Throws `Failure` if it has more than `pixelLimit` pixels.
-    func image(_ bytes: [UInt8], pixelLimit: Int) throws -> Image {
-        let count = width * height
-        guard count <= pixelLimit, bytes.count == byteCount else {
-            throw Failure("an image of \(width) x \(height) pixels is too large", hint: "raise --max-pixels")
+    /// Throws `Failure` unless its images become images of `format`.
+    func require(_ format: PixelFormat) throws { _ = try layout(for: format) }
+
+    private func layout(for format: PixelFormat) throws -> Layout {
+        func layout(_ channels: Int, height: Int, width: Int, isPlanar: Bool) -> Layout? {
+            let dropsAlpha = channels == 4 && format.accepts(channels: 3)
+            guard format.accepts(channels: channels) || dropsAlpha else { return nil }
+            return Layout(
+                height: height, width: width, channels: channels, isPlanar: isPlanar, kept: dropsAlpha ? 3 : channels)
         }
-        let (pixel, channel) = isPlanar ? (1, count) : (channels, 1)
-        let pixels = [UInt8](unsafeUninitializedCapacity: 3 * count) { pixels, initialised in
+        let found =
+            extents.count == 2
+            ? layout(1, height: extents[0], width: extents[1], isPlanar: false)
+            : layout(extents[2], height: extents[0], width: extents[1], isPlanar: false)
+                ?? layout(extents[0], height: extents[1], width: extents[2], isPlanar: true)
+        guard let found else {
+            let channels = extents.count == 2 ? 1 : extents[2]
+            throw Failure(
+                "\(name) has images of \(channels) channel\(channels == 1 ? "" : "s"), \(format.channels) are asked for",
+                hint: channels <= PixelFormat.maximumChannels
+                    ? "choose --channels \(channels), or store (N, H, W, C)" : "store (N, H, W, C) or (N, H, W)")
+        }
+        return found
+    }
+
+    /// What reading and decoding an image takes. Throws `Failure` if it has more than `pixelLimit` pixels.
+    func header(as format: PixelFormat, pixelLimit: Int) throws -> ImageHeader {
+        let layout = try layout(for: format)
+        let count = layout.width * layout.height
+        guard count <= min(format.pixelLimit(pixelLimit), Image.maximumPixelCount) else {
+            throw Failure(
+                "an image of \(layout.width) x \(layout.height) pixels is too large", hint: "raise --max-pixels")
+        }
+        // The bytes, the values that are kept, and the image.
+        return ImageHeader(
+            width: layout.width, height: layout.height,
+            decodingBytes: byteCount + (layout.kept * depth / 8 + 2 * format.bytesPerPixel) * count)
+    }
+
+    /// The image of `bytes`. Throws `Failure` if they are more or fewer.
+    func image(_ bytes: [UInt8], as format: PixelFormat) throws -> Image {
+        let layout = try layout(for: format)
+        let count = layout.width * layout.height
+        guard bytes.count == byteCount else {
+            throw Failure("\(bytes.count) bytes are no image of \(byteCount)", hint: "fetch the file again")
+        }
+        let own = try PixelFormat(channels: layout.kept, depth: depth)
+        let (pixel, channel) = layout.isPlanar ? (1, count) : (layout.channels, 1)
+        let size = depth / 8
+        let swap = isBigEndian ? size - 1 : 0
+        let pixels = [UInt8](unsafeUninitializedCapacity: own.bytesPerPixel * count) { pixels, initialised in
+            var target = 0
             for index in 0..<count {
-                for colour in 0..<3 {
-                    pixels[3 * index + colour] = bytes[index * pixel + (channels == 1 ? 0 : colour * channel)]
+                for kept in 0..<layout.kept {
+                    let source = (index * pixel + kept * channel) * size
+                    for byte in 0..<size {
+                        pixels[target] = bytes[source + (byte ^ swap)]
+                        target += 1
+                    }
                 }
             }
-            initialised = 3 * count
+            initialised = target
         }
-        return try Image(width: width, height: height, pixels: pixels)
+        return try Image(width: layout.width, height: layout.height, pixels: pixels, format: own).converted(to: format)
     }
 }

@@ -3,11 +3,11 @@ import Foundation
 import Images
 
 extension ShardSource {
-    /// The contents of an item, for `image`.
+    /// The contents of an item.
     ///
     /// Throws `Failure` if the file is gone, unreadable, damaged or larger than 1 GiB, and `MachineFailure` if the file system fails or an
     /// archive was changed.
-    func contents(of item: Item) throws -> [UInt8] {
+    private func contents(of item: Item) throws -> [UInt8] {
         switch item.place {
         case .file:
             return try ownFile(key(of: item))
@@ -24,11 +24,21 @@ extension ShardSource {
         }
     }
 
-    /// The image with the contents `bytes`, of at most `pixelLimit` pixels; `reserve` is called before it is decoded. Throws `Failure` if it
-    /// cannot be decoded, and what `reserve` throws.
-    func image(_ bytes: [UInt8], pixelLimit: Int, reserve: (ImageHeader) throws -> Void) throws -> Image {
-        if let raw { return try raw.image(bytes, pixelLimit: pixelLimit) }
-        return try ImageDecoder.decode(bytes, pixelLimit: pixelLimit, reserve: reserve)
+    /// The contents of an item, and the image in it in `format`, of at most `pixelLimit` pixels; `reserve` is called before it is decoded.
+    ///
+    /// Throws `Failure` if it cannot be read or decoded, `MachineFailure` as `contents(of:)`, and what `reserve` throws.
+    func image(
+        of item: Item, as format: PixelFormat, pixelLimit: Int, reserve: (ImageHeader) throws -> Void
+    ) throws -> (contents: [UInt8], image: Image) {
+        if let raw {
+            try reserve(raw.header(as: format, pixelLimit: pixelLimit))
+            let contents = try contents(of: item)
+            return (contents, try raw.image(contents, as: format))
+        }
+        let contents = try contents(of: item)
+        return (
+            contents, try ImageDecoder.decode(contents, as: format, pixelLimit: pixelLimit, reserve: reserve)
+        )
     }
 
     private func ownFile(_ key: String) throws -> [UInt8] {

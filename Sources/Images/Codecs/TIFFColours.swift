@@ -1,0 +1,176 @@
+import Base
+
+#if canImport(CTIFF)
+    import CTIFF
+
+    /// What the tags of a TIFF say of its samples.
+    struct TIFFKind {
+        let photometric: Int32
+        let bits, samples: Int
+        /// The kind of the first sample beyond the colours.
+        let extra: Int32
+        let isJPEG: Bool
+
+        private var isWhole: Bool { bits == 8 || bits == 16 }
+        private var isGrey: Bool { photometric == PHOTOMETRIC_MINISBLACK || photometric == PHOTOMETRIC_MINISWHITE }
+
+        /// How the samples become `format`; `requestRGB` asks for YCbCr as RGB, and returns whether it comes so.
+        ///
+        /// Throws `Failure` for what is not decoded, and for other channels.
+        func colours(
+            for format: PixelFormat, isPage: Bool, requestRGB: () -> Bool
+        ) throws -> TIFFLayout.Colours {
+            if isPage || !format.accepts(channels: 3) || (format != .rgb && isGrey && samples == format.channels) {
+                return try bands(for: format, isPage: isPage)
+            }
+            let colours = try colours(isPackedKnown: format != .rgb, requestRGB)
+            if format != .rgb { try requireColoursAlone(colours, format) }
+            return colours
+        }
+
+        private func bands(for format: PixelFormat, isPage: Bool) throws -> TIFFLayout.Colours {
+            guard isGrey || photometric == PHOTOMETRIC_RGB || photometric == PHOTOMETRIC_SEPARATED else {
+                try format.require(channels: photometric == PHOTOMETRIC_YCBCR ? samples : 3)
+                throw unknown
+            }
+            guard (1...16).contains(bits), !isJPEG || bits == 8 else { throw unknown }
+            guard !isPage || samples == 1 else {
+                throw undecodable("the images of the TIFF have different numbers of channels")
+            }
+            if !isPage { try format.require(channels: samples) }
+            // One sample of grey may be inverted.
+            if samples == 1 && !isPage { return photometric == PHOTOMETRIC_MINISWHITE ? .invertedGrey : .grey }
+            return .bands
+        }
+
+        private func colours(isPackedKnown: Bool, _ requestRGB: () -> Bool) throws -> TIFFLayout.Colours {
+            let isPacked = isPackedKnown && (9...15).contains(bits) && !isJPEG
+            switch photometric {
+            case PHOTOMETRIC_MINISWHITE where isWhole || isPacked || [1, 2, 4].contains(bits): return .invertedGrey
+            case PHOTOMETRIC_MINISBLACK where isWhole || isPacked || [1, 2, 4].contains(bits): return .grey
+            case PHOTOMETRIC_RGB where isWhole || isPacked:
+                return extra == EXTRASAMPLE_ASSOCALPHA && samples > 3 ? .premultiplied : .rgb
+            case PHOTOMETRIC_PALETTE where [1, 2, 4, 8].contains(bits): return .palette
+            case PHOTOMETRIC_SEPARATED where isWhole || isPacked: return .inks
+            case PHOTOMETRIC_YCBCR where bits == 8 && samples == 1: return .grey
+            case PHOTOMETRIC_YCBCR where bits == 8: return requestRGB() ? .rgb : .converted
+            default: throw unknown
+            }
+        }
+
+        /// Throws `Failure` if there are samples beside the colours and an alpha channel.
+        private func requireColoursAlone(_ colours: TIFFLayout.Colours, _ format: PixelFormat) throws {
+            let isAlpha = extra == EXTRASAMPLE_ASSOCALPHA || extra == EXTRASAMPLE_UNASSALPHA
+            let most: Int
+            switch colours {
+            case .grey, .invertedGrey, .palette, .bands: most = isAlpha ? 2 : 1
+            case .rgb, .converted, .premultiplied: most = 4
+            case .inks: most = 5
+            }
+            guard samples <= most else {
+                throw undecodable("the image has \(samples) channels, \(format.channels) are asked for")
+            }
+        }
+
+        private var unknown: Failure { undecodable("a TIFF image of an unknown kind (\(photometric), \(bits) bits)") }
+    }
+
+    extension FixedWidthInteger {
+        /// `value` of 8 bits in the range of this type, UInt8 or UInt16.
+        @inline(__always)
+        init(widening value: UInt8) { self.init(truncatingIfNeeded: UInt16(value) * 257) }
+    }
+
+    // From the samples of the file to colours.
+    extension TIFFLayout {
+        /// Writes what is kept of `count` pixels of a row of one plane, or of all, to `values` from `first` on.
+        func keep<Value: FixedWidthInteger>(
+            _ row: UnsafePointer<UInt8>, count: Int, in values: UnsafeMutablePixels<Value>, at first: Int
+        ) {
+            let interleaved = isPlanar ? 1 : samples
+            let kept = isPlanar ? 1 : storedSamples
+            let stride = pixelStride
+            let highest = UInt32(Value.max)
+            // In 8 bits, the upper 8 of colours.
+            let isCut = [.rgb, .premultiplied, .inks].contains(colours)
+            // Indices into a palette stay as they are.
+            let largest = colours == .palette ? highest : UInt32(1) << UInt32(bits) - 1
+            for pixel in 0..<count {
+                for channel in 0..<kept {
+                    let sample = pixel * interleaved + channel
+                    let value: Value
+                    switch bits {
+                    case 8: value = colours == .palette ? Value(row[sample]) : Value(widening: row[sample])
+                    case 16:
+                        let whole = UnsafeRawPointer(row).loadUnaligned(fromByteOffset: 2 * sample, as: UInt16.self)
+                        if Value.bitWidth == 16 {
+                            value = Value(truncatingIfNeeded: whole)
+                        } else {
+                            let scaled = isCut ? UInt32(whole) >> 8 : (UInt32(whole) * 255 + 32_895) >> 16
+                            value = Value(truncatingIfNeeded: scaled)
+                        }
+                    default:
+                        let packed = bitField(row, at: sample * bits, count: bits)
+                        value = Value(truncatingIfNeeded: (packed * highest + largest / 2) / largest)
+                    }
+                    values[first + pixel * stride + channel] = value
+                }
+            }
+        }
+
+        /// The number of up to 16 bits that begins at a bit of `row`, the highest first.
+        @inline(__always)
+        private func bitField(_ row: UnsafePointer<UInt8>, at bit: Int, count: Int) -> UInt32 {
+            var (value, place, left) = (UInt32(0), bit, count)
+            while left > 0 {
+                let taken = min(left, 8 - place % 8)
+                let part = UInt32(row[place / 8]) >> UInt32(8 - taken - place % 8) & (1 << UInt32(taken) - 1)
+                value = value << UInt32(taken) | part
+                place += taken
+                left -= taken
+            }
+            return value
+        }
+
+        /// The colours of the result from the samples that are kept, in place.
+        func convert<Value: FixedWidthInteger>(_ values: UnsafeMutablePixels<Value>, palette: [SIMD3<UInt8>]) {
+            let highest = UInt32(Value.max)
+            switch colours {
+            case .rgb, .converted, .bands: break
+            case .grey where result.channels == 1: break
+            case .invertedGrey where result.channels == 1:
+                for pixel in 0..<pixelCount { values[pixel] = Value.max - values[pixel] }
+            case .grey, .invertedGrey, .palette:
+                // From the end, since RGB takes more space.
+                for pixel in (0..<pixelCount).reversed() {
+                    let value = values[pixel]
+                    for channel in 0..<3 {
+                        values[3 * pixel + channel] =
+                            switch colours {
+                            case .grey: value
+                            case .palette: Value(widening: palette[Int(value)][channel])
+                            default: Value.max - value
+                            }
+                    }
+                }
+            case .inks:
+                for pixel in 0..<pixelCount {
+                    let black = highest - UInt32(values[4 * pixel + 3])
+                    for channel in 0..<3 {
+                        let product = UInt32(values[4 * pixel + channel]) * black + highest / 2
+                        values[3 * pixel + channel] = Value(truncatingIfNeeded: black - product / highest)
+                    }
+                }
+            case .premultiplied:
+                for pixel in 0..<pixelCount {
+                    let alpha = UInt32(values[4 * pixel + 3])
+                    for channel in 0..<3 {
+                        let value = UInt32(values[4 * pixel + channel])
+                        values[3 * pixel + channel] =
+                            alpha == 0 ? 0 : Value(truncatingIfNeeded: min(highest, value * highest / alpha))
+                    }
+                }
+            }
+        }
+    }
+#endif
