@@ -4,7 +4,8 @@ import Images
 
 // S side of the input.
 
-/// Where an image differs from what a model expects: its error map, smoothed, in multiples of the image's own mean error.
+/// Where an image differs from what a model expects: its error map, smoothed, in multiples of the image's own mean error; or that,
+/// standardised by `UsualErrors`.
 package struct AnomalyMap: Sendable {
     /// The image as the model sees it, all of its central square.
     package let original: Image
@@ -15,11 +16,14 @@ package struct AnomalyMap: Sendable {
 
     /// Of the error map of a model with patches of `patchSize` pixels.
     package init(_ map: ErrorMap, patchSize: Int) {
-        original = map.original
         let side = map.original.width
         let smooth = smoothed(map.values, side: side, deviation: Float(patchSize) / 4)
         let mean = smooth.reduce(0) { $0 + Double($1) } / Double(smooth.count)
-        values = smooth.map { mean > 0 ? Float(Double($0) / mean) : 0 }
+        self.init(original: map.original, values: smooth.map { mean > 0 ? Float(Double($0) / mean) : 0 })
+    }
+
+    init(original: Image, values: [Float]) {
+        (self.original, self.values) = (original, values)
         let highest = values.sorted().suffix(max(1, values.count / 100))
         score = highest.reduce(0, +) / Float(highest.count)
     }

@@ -17,14 +17,15 @@ struct ReconstructCommand: ParsableCommand {
 
             With --error-map, the model is asked about every patch of each image several times, with others hidden around it. Where \
             its predictions fail, there may be a defect: a map of the squared error, smoothed and relative to the image's mean, is \
-            written as a picture and as an array of NumPy, and its highest hundredth is the image's score. With --masks, the area \
+            written as a picture and as an array of NumPy, and its highest hundredth is the image's score. With --reference, \
+            the values are compared with those at the same place in the 16 most similar sound images. With --masks, the area \
             under the ROC curve of images and of pixels is printed.
 
             crate reconstruct --checkpoint runs/tiny --output pictures cat.jpg dog.png
             crate reconstruct --checkpoint runs/tiny --output pictures \\
                 --data shards/val --samples 16
             crate reconstruct --error-map --checkpoint runs/surfaces --output maps \\
-                --masks masks surfaces/test/*/*.png
+                --reference shards/train --masks masks surfaces/test/*/*.png
             """)
 
     @Argument(help: "Image files (JPEG, PNG, WebP, GIF, TIFF, BMP, PNM).")

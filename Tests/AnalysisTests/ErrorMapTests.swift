@@ -76,6 +76,33 @@ import Testing
         #expect(one.values.max() == one.values[210])
     }
 
+    /// Of 20 sound images, 16 of which look like the one in question; their errors differ by place, the others' are far off.
+    @Test func isComparedWithSimilarImages() throws {
+        func sound(_ level: UInt8, _ values: [Float]) throws -> AnomalyMap {
+            let image = try Image(width: 16, height: 16, pixels: [UInt8](repeating: level, count: 768))
+            return AnomalyMap(ErrorMap(original: image, values: values), patchSize: 4)
+        }
+        var generator = KeyedGenerator(seed: 6, .drawing)
+        func errors(_ scale: Double) -> [Float] { (0..<256).map { Float(scale * Double($0) + generator.uniform()) } }
+        var usual = UsualErrors()
+        var similar: [[Float]] = []
+        for number in 0..<20 {
+            let map = try sound(number < 16 ? UInt8(90 + number) : 240, errors(number < 16 ? 0.01 : -0.003))
+            usual.add(map)
+            if number < 16 { similar.append(map.values) }
+        }
+        let map = try sound(100, errors(0.02))
+        let standardised = usual.standardised(map)
+        for pixel in [0, 17, 140, 255] {
+            let values = similar.map { Double($0[pixel]) }
+            let mean = values.reduce(0, +) / 16
+            let deviation = (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 16).squareRoot()
+            let expected = (Double(map.values[pixel]) - mean) / (deviation + 0.1)
+            #expect(abs(Double(standardised.values[pixel]) - expected) < 1e-4)
+        }
+        #expect(UsualErrors().standardised(map).values == map.values)
+    }
+
     /// The header as numpy.save writes it.
     @Test func writesAFileOfNumPy() throws {
         let map = try map((0..<64).map(Float.init), side: 8, patchSize: 4)

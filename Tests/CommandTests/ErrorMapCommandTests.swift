@@ -33,6 +33,10 @@ import Testing
             let values = try Data(contentsOf: URL(fileURLWithPath: "\(path)/a/\(written[0])"))
             #expect(values.count == 128 + 4 * 32 * 32)
 
+            // Compared with sound images, the scores are others.
+            let compared = try succeed(maps + ["--output", "\(path)/d", "--reference", "\(path)/train"] + files)
+            #expect(compared.split(separator: "\n").count == 32 && !compared.contains(lines[31]))
+
             // The same from shards, whose keys name the masks, on any number of ranks and of threads.
             let data = maps + ["--data", "\(path)/test", "--samples", "30"]
             let sharded = try succeed(data + ["--output", "\(path)/b"], ranks: 2)
@@ -54,6 +58,32 @@ import Testing
                 #expect(try crate(maps + options).status == 64)
             }
             try succeed(maps + ["--error-map", "--output", "\(path)/scores", "--rounds", "1"])
+        }
+    }
+}
+
+/// Images of other channels than three, from drawing to pictures.
+@Suite struct DrawnBandsTests {
+    @Test(arguments: [("cells", "1", 4, "1"), ("fields", "4", 5, "4,1,2")])
+    func filesOf16BitsAreSharded(kind: String, channels: String, classes: Int, bands: String) throws {
+        try withTemporaryDirectory { path in
+            let size = ["--image-size", "32"]
+            try succeed(["synthesize", "\(path)/images", "--kind", kind, "--images", "20"] + size)
+            let shards = ["shard", "\(path)/images", "\(path)/shards", "--channels", channels, "--depth", "16"]
+            let summary = try succeed(shards + ["--patch-size", "8"] + size)
+            #expect(summary.hasPrefix("20 images of \(classes) classes"), "\(summary)")
+            #expect(summary.contains(" 0 skipped"))
+            try succeed(["verify", "\(path)/shards"])
+            try succeed(
+                [
+                    "pretrain", "--data", "\(path)/shards", "--run", "\(path)/run", "--dim", "16", "--depth", "1",
+                    "--heads", "2", "--patch-size", "8", "--batch-size", "4", "--steps", "2",
+                ] + size)
+            let pictures = ["reconstruct", "--checkpoint", "\(path)/run", "--bands", bands, "--data", "\(path)/shards"]
+            try succeed(pictures + ["--output", "\(path)/a"])
+            try succeed(pictures + ["--output", "\(path)/b", "--error-map", "--rounds", "1"])
+            #expect(try FileManager.default.contentsOfDirectory(atPath: "\(path)/a").count == 8)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: "\(path)/b").count == 16)
         }
     }
 }

@@ -63,12 +63,14 @@ private let hasReaders = (try? python("import numpy, PIL, tifffile", [])) == 0
         }
     }
 
-    /// What was written as RGB is decoded as such.
-    @Test func decodesItsOwnFiles() throws {
-        let image = try image(width: 9, height: 7, channels: 3, depth: 8)
-        if ImageKind.tiff.libraryVersion != nil { #expect(try ImageDecoder.decode(TIFFEncoder.encode(image)) == image) }
-        let grey = try self.image(width: 9, height: 7, channels: 1, depth: 8)
-        #expect(try ImageDecoder.decode(GreyPNGEncoder.encode(grey)).pixels == grey.pixels.flatMap { [$0, $0, $0] })
+    @Test(arguments: [(1, 8), (1, 16), (3, 8), (4, 16), (7, 8), (13, 16)])
+    func areDecodedAsTheyWereWritten(channels: Int, depth: Int) throws {
+        let image = try image(width: 9, height: 7, channels: channels, depth: depth)
+        if ImageKind.tiff.libraryVersion != nil {
+            #expect(try ImageDecoder.decode(TIFFEncoder.encode(image), as: image.format) == image)
+        }
+        guard channels == 1 else { return }
+        #expect(try ImageDecoder.decode(GreyPNGEncoder.encode(image), as: image.format) == image)
     }
 
     @Test func refusesColoursInAGreyFile() throws {
