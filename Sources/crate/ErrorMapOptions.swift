@@ -11,7 +11,7 @@ struct ErrorMapOptions: ParsableArguments {
     @Flag(help: "Instead, write maps of where the model predicts an image badly, and print a score for each.")
     var errorMap = false
     @Option(help: ArgumentHelp("How often each patch is hidden at least.", valueName: "n"))
-    var rounds = 8
+    var rounds = 4
     @Option(
         help: ArgumentHelp(
             "Directory of masks of the anomalies, PNG, white on black, named as the images; an image without is sound.",
