@@ -48,7 +48,8 @@ class ErrorMapTests(unittest.TestCase):
             self.assertAlmostEqual(values.mean(), 1, places=5)
             highest = numpy.sort(values, axis=None)[-(SIDE * SIDE // 100):]
             self.assertAlmostEqual(float(line.split()[-1]), highest.mean(), places=3)
-            self.assertEqual(Image.open(self.folder / f'maps/{number:02}-{file.stem}.png').size, (2 * SIDE + 2, SIDE))
+            sheet = numpy.array(Image.open(self.folder / f'maps/{number:02}-{file.stem}.png'))
+            self.assertEqual(sheet.shape, (SIDE, 2 * SIDE + 2, 3))
             mask = self.folder / 'masks' / file.parent.name / file.name
             self.assertEqual(mask.exists(), file.parent.name != 'good')
             maps.append(values)
