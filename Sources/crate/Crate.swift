@@ -15,7 +15,10 @@ struct Crate: ParsableCommand {
         groupedSubcommands: [
             CommandGroup(
                 name: "Data",
-                subcommands: [SynthesizeCommand.self, ShardCommand.self, VerifyCommand.self, InspectCommand.self]),
+                subcommands: [
+                    SynthesizeCommand.self, ShardCommand.self, VerifyCommand.self, InspectCommand.self,
+                    SplitCommand.self, MergeCommand.self, UnshardCommand.self,
+                ]),
             CommandGroup(
                 name: "Training",
                 subcommands: [

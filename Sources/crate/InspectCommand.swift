@@ -34,8 +34,7 @@ struct InspectCommand: SingleProcessCommand {
         let index = directory.index
         let bytes = index.shards.reduce(0) { $0 + $1.bytes }
         printLine("samples   \(index.total) \(ofClasses(index.classes.count))")
-        let pixel = index.pixelFormat == .rgb ? "" : ", \(index.pixelFormat)"
-        printLine("stored    \(storage(index))\(pixel)")
+        printLine("stored    \(index.storedForm)")
         printLine(
             "size      \(bytes) bytes in \(counted(index.shards.count, "shard")), \(bytes / max(index.total, 1)) a sample"
         )
@@ -53,15 +52,6 @@ struct InspectCommand: SingleProcessCommand {
             try DurableFile.write(PNGEncoder.encode(image), to: sheet)
             printLine(
                 "\(sheet): \(counted(samples.count, "sample")), one in \(index.total / samples.count), row by row")
-        }
-    }
-
-    private func storage(_ index: ShardIndex) -> String {
-        switch (index.encoding, index.imageSize) {
-        case (.patches, let size): "\(size) x \(size) pixels in patches of \(index.patchSize ?? 0)"
-        case (.jpeg, 0) where index.recipe?.keepsFiles == true: "image files as they were, of any size"
-        case (.jpeg, 0): "JPEG files of any size"
-        case (.jpeg, let size): "JPEG files of \(size) x \(size) pixels"
         }
     }
 

@@ -36,6 +36,7 @@ struct ShardCommand: ParsableCommand {
             crate shard fields shards/fields --channels 4 --depth 16 --image-size 64 \\
                 --patch-size 8
             crate shard pictures shards/pictures --keep-original
+            crate shard imagenet/train --dry-run
             """)
 
     @Argument(
@@ -46,8 +47,16 @@ struct ShardCommand: ParsableCommand {
             """, valueName: "source ... out"))
     var paths: [String]
 
-    private var sources: [String] { Array(paths.dropLast()) }
+    var sources: [String] { hasOutput ? Array(paths.dropLast()) : paths }
     private var out: String { paths.last ?? "" }
+
+    /// A dry run writes nothing, so OUT may be left out: a file that is there, or names in braces, are a source.
+    private var hasOutput: Bool {
+        guard dryRun else { return true }
+        var status = stat()
+        let isFile = stat(out, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        return paths.count > 1 && !isFile && !out.contains("{")
+    }
 
     @OptionGroup(title: "Source") var selection: SourceOptions
 
@@ -84,8 +93,17 @@ struct ShardCommand: ParsableCommand {
     @Flag(help: "Fail, and keep no shards, if any file cannot be read.")
     var strict = false
 
+    @Flag(help: "Write nothing; say what is in the source, what would be left out, and what the shards would take.")
+    var dryRun = false
+
+    @Flag(help: "With --dry-run: print that as JSON.")
+    var json = false
+
     func validate() throws {
-        guard paths.count > 1 else { throw ValidationError("Give a source, and last the output directory.") }
+        guard paths.count > (dryRun ? 0 : 1) else {
+            throw ValidationError("Give a source, and last the output directory.")
+        }
+        guard dryRun || !json else { throw ValidationError("--json goes with --dry-run.") }
         guard imageSize > 0, patchSize > 0, shardSize > 0 else {
             throw ValidationError("--image-size, --patch-size and --shard-size must be positive.")
         }
@@ -105,14 +123,12 @@ struct ShardCommand: ParsableCommand {
     }
 
     func run() throws {
+        guard !dryRun else { return try surveySource() }
         try runWithWorld { world in
             try world.requireEqual(["OUT": out])
             var line = ProgressLine(unit: "images", of: world)
             let job = try world.agree { try makeJob() }
-            if world.rank == 0 {
-                warn(of: job.unicodeTwins)
-                if let passedOver = job.passedOver.description { printLine("Passed over: \(passedOver).") }
-            }
+            if world.rank == 0 { tell(job.unicodeTwins, job.passedOver) }
             let isNew = world.broadcast(try world.agree { world.rank == 0 ? try job.begin() : true } ? 1 : 0, from: 0)
             var made: [Double] = try world.agree {
                 guard isNew == 1 else { return [0, 0] }
@@ -129,19 +145,29 @@ struct ShardCommand: ParsableCommand {
         }
     }
 
-    private func warn(of twins: UnicodeTwins) {
-        guard let (one, other) = twins.example else { return }
+    /// Tells what is easily mistaken in the source, and what of it is not taken.
+    func tell(_ twins: UnicodeTwins, _ passedOver: PassedOver) {
+        if let example = twins.example { warn(of: example, count: twins.count) }
+        if let passedOver = passedOver.description { printLine("Passed over: \(passedOver).") }
+    }
+
+    private func warn(of twins: (ExactName, ExactName), count: Int) {
+        let (one, other) = twins
         printError(
-            "warning: \(counted(twins.count, "name")) of \(sources[0]) differ from another only in their Unicode form and are kept "
+            "warning: \(counted(count, "name")) of \(sources[0]) differ from another only in their Unicode form and are kept "
                 + "apart, such as \(one.ascii.printable) and \(other.ascii.printable)")
     }
 
     private func makeJob() throws -> Sharding {
         let images = try ShardSource(sources, selection.selection())
+        return try Sharding(source: images, output: out, options: options())
+    }
+
+    func options() throws -> ShardingOptions {
         var options = ShardingOptions(try format(), shardSize: shardSize, shuffle: shuffle, isStrict: strict)
         options.pixelLimit = maxPixels
         if let jobs { options.jobs = jobs }
-        return try Sharding(source: images, output: out, options: options)
+        return options
     }
 
     private func format() throws -> SampleFormat {

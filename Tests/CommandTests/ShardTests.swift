@@ -1,5 +1,6 @@
 import Base
 import Foundation
+import Shards
 import TestSupport
 import Testing
 
@@ -46,6 +47,35 @@ import Testing
                     outputs.append(out)
                 }
                 for other in outputs.dropFirst() { #expect(try haveSameFiles(outputs[0], other)) }
+            }
+        }
+    }
+
+    @Test func channelsAndDepth() throws {
+        try withTemporaryDirectory { path in
+            try draw(6, path)
+            let grey = ["--channels", "1", "--depth", "16"] + options
+            let done = try crate(["shard", "\(path)/images", "\(path)/grey"] + grey)
+            #expect(done.status == 0 && done.output.contains("6 images of 3 classes"), "\(done)")
+            let index = try ShardIndex.load(directory: "\(path)/grey")
+            #expect(index.pixelFormat.channels == 1 && index.pixelFormat.depth == 16 && index.mean.count == 1)
+            let again = try crate(["shard", "\(path)/images", "\(path)/grey"] + grey)
+            #expect(again.status == 0 && again.output.contains("All of it was there"))
+            let kept = try crate(["shard", "\(path)/images", "\(path)/kept", "--keep-original"] + grey)
+            #expect(kept.status == 0, "\(kept)")
+            #expect(try ShardIndex.load(directory: "\(path)/kept").recipe?.keepsFiles == true)
+            let four = try crate(["shard", "\(path)/images", "\(path)/four", "--channels", "4"] + options)
+            #expect(four.status == 1 && four.failureLines.count == 1)
+            let skipped = try String(contentsOfFile: "\(path)/four/skipped.txt", encoding: .utf8)
+            #expect(skipped.contains("3 channels, 4 are asked for"), "\(skipped)")
+            for (options, problem) in [
+                (["--encoding", "jpeg", "--depth", "16"], "JPEG files have 3 channels of 8 bits"),
+                (["--depth", "12"], "values of 12 bits"), (["--channels", "257"], "257 channels"),
+                (["--keep-original", "--encoding", "patches"], "--keep-original stores files"),
+            ] {
+                let refused = try crate(["shard", "\(path)/images", "\(path)/none"] + options)
+                #expect(refused.status != 0 && refused.errors.contains(problem), "\(refused.errors)")
+                #expect(!FileManager.default.fileExists(atPath: "\(path)/none"))
             }
         }
     }

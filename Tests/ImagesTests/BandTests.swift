@@ -4,19 +4,6 @@ import Images
 import TestSupport
 import Testing
 
-private let python = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../.venv/bin/python"
-
-/// Whether .venv has what make_bands.py needs.
-private let hasReferences: Bool = {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: python)
-    process.arguments = ["-c", "import numpy, tifffile; from PIL import features; assert features.check('webp')"]
-    process.standardError = FileHandle.nullDevice
-    guard (try? process.run()) != nil else { return false }
-    process.waitUntilExit()
-    return process.terminationStatus == 0
-}()
-
 /// Images of other channels than three and of 16 bits, and the pixels of tifffile, Pillow and numpy.
 @Suite(.enabled(if: ImageKind.missing.isEmpty, "built without an image library; run: Launch/setup"))
 struct BandTests {
@@ -40,13 +27,14 @@ struct BandTests {
             get throws { try [UInt8](Data(contentsOf: file.deletingPathExtension().deletingPathExtension())) }
         }
         var name: String { file.lastPathComponent }
+        var isOfPages: Bool { name.hasPrefix("pages") || name.hasPrefix("sub-images") }
 
         func check() throws {
             let contents = try [UInt8](Data(contentsOf: file))
             guard !isRefused else {
                 let failure = #expect(throws: Failure.self, "\(name)") { try ImageDecoder.decode(bytes, as: format) }
                 let reason = failure?.problem ?? ""
-                let isOfAKind = reason.contains("has at most 3 channels, \(format.channels) are asked for")
+                let isOfAKind = reason.contains("is decoded to at most 3 channels, \(format.channels) are asked for")
                 #expect(isOfAKind || reason == String(decoding: contents, as: UTF8.self), "\(name): \(reason)")
                 return
             }
@@ -100,7 +88,9 @@ struct BandTests {
             let deep = try ImageDecoder.decode(bytes, as: PixelFormat(channels: 3, depth: 16))
             try #require(deep.pixels.count == 2 * image.pixels.count, "\(name)")
             for pixel in grey.pixels.indices {
-                let (red, green, blue) = (image.pixels[3 * pixel], image.pixels[3 * pixel + 1], image.pixels[3 * pixel + 2])
+                let (red, green, blue) = (
+                    image.pixels[3 * pixel], image.pixels[3 * pixel + 1], image.pixels[3 * pixel + 2]
+                )
                 let sum = 19_595 * UInt32(red) + 38_470 * UInt32(green) + 7_471 * UInt32(blue) + 32_768
                 isLuma = isLuma && UInt32(grey.pixels[pixel]) == sum >> 16
             }
@@ -141,7 +131,9 @@ struct BandTests {
 
     /// The beginning of a file is refused, unless only a marker of its end is missing.
     @Test func noBeginningOfAFileIsAnotherImage() throws {
-        for expectation in try bandExpectations() where expectation.format.depth == 16 {
+        // Of several pages, the first alone may be there.
+        let whole = try bandExpectations().filter { $0.format.depth == 16 }
+        for expectation in whole where !(expectation.isOfPages && expectation.format.channels == 1) {
             let whole = try expectation.bytes
             let image = try ImageDecoder.decode(whole, as: expectation.format)
             for count in stride(from: 0, to: whole.count, by: whole.count / 200 + 1) {

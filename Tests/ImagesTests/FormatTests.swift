@@ -4,10 +4,10 @@ import Images
 import TestSupport
 import Testing
 
-private let python = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../.venv/bin/python"
+let python = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../../.venv/bin/python"
 
 /// Whether .venv has what make_formats.py needs.
-private let hasReferences: Bool = {
+let hasReferences: Bool = {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: python)
     process.arguments = ["-c", "import numpy, tifffile; from PIL import features; assert features.check('webp')"]

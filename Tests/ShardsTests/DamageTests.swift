@@ -115,7 +115,8 @@ import Testing
     static let contradictions: [(key: String, value: any Sendable, word: String)] = [
         ("formatVersion", 3, "version 3"), ("encoding", "webp", "encoding"), ("patchSize", 7, "divide"),
         ("patchSize", 0, "divide"), ("imageSize", 8192, "not in"), ("imageSize", -32, "not in"), ("total", 8, "total"),
-        ("mean", [0.5], "three values"), ("std", [0.5, 0.5, 7.0], "0...1"), ("classes", ["ape", "ape"], "same name"),
+        ("mean", [0.5], "value for each channel"), ("std", [0.5, 0.5, 7.0], "0...1"),
+        ("classes", ["ape", "ape"], "same name"),
         ("shards", "none", "not a shard index"), ("shards", [Int](), "total"),
     ]
 

@@ -29,7 +29,8 @@ import Testing
         check(result)
     }
 
-    @Test(.enabled(if: hasPython && hasParquet && hasWebDataset, setupHint)) func arraysOfSeveralChannels() async throws {
+    @Test(.enabled(if: hasPython && hasParquet && hasWebDataset, setupHint)) func arraysOfSeveralChannels() async throws
+    {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try SourceFuzz.run(["bands"], mutations: 1000)
         }

@@ -5,7 +5,7 @@ import Shards
 import TestSupport
 import Testing
 
-private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../.."
+let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../.."
 private let python = "\(root)/.venv/bin/python"
 
 private func has(_ modules: String) -> Bool {

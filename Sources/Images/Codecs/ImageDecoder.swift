@@ -31,7 +31,7 @@ package enum ImageDecoder {
     /// other ranges are scaled to that of the depth and rounded.
     ///
     /// `reserve` is called with the header before memory is allocated. Throws `Failure` if the bytes are of another kind, corrupt or
-    /// truncated, of other channels, or claim more than `pixelLimit` pixels (see `PixelFormat.pixelLimit(_:)`), and what `reserve` throws.
+    /// truncated, of other channels, or claim more than `pixelLimit` pixels or the bytes of `PixelFormat.requireSize`, and what `reserve` throws.
     package static func decode(
         _ bytes: [UInt8], as format: PixelFormat = .rgb, pixelLimit: Int = ImageDecoder.pixelLimit,
         reserve: (ImageHeader) throws -> Void = { try requireMemory($0) }
@@ -39,21 +39,26 @@ package enum ImageDecoder {
         guard let kind = ImageKind(of: bytes) else {
             throw undecodable(bytes.isEmpty ? "the file is empty" : "not an image of a known kind")
         }
-        let limit = format.pixelLimit(pixelLimit)
+        func bounded(_ header: ImageHeader) throws {
+            try format.requireSize(width: header.width, height: header.height, pixelLimit: pixelLimit)
+            try reserve(header)
+        }
         return try bytes.withUnsafeBytes { bytes in
             switch kind {
-            case .tiff: return try decodeTIFF(bytes, as: format, pixelLimit: limit, reserve: reserve)
-            case .pnm: return try decodePNM(bytes, as: format, pixelLimit: limit, reserve: reserve)
+            case .tiff: return try decodeTIFF(bytes, as: format, pixelLimit: pixelLimit, reserve: bounded)
+            case .pnm: return try decodePNM(bytes, as: format, pixelLimit: pixelLimit, reserve: bounded)
             case .png where try format != .rgb && PNGHeader(bytes).hasSamples(for: format):
-                return try decodePNGSamples(bytes, as: format, pixelLimit: limit, reserve: reserve)
+                return try decodePNGSamples(bytes, as: format, pixelLimit: pixelLimit, reserve: bounded)
             case .png, .jpeg, .webP, .gif, .bmp:
-                guard format != .rgb else { return try decodeRGB(bytes, kind, pixelLimit: limit, reserve: reserve) }
+                guard format != .rgb else {
+                    return try decodeRGB(bytes, kind, pixelLimit: pixelLimit, reserve: reserve)
+                }
                 guard format.accepts(channels: 3) else {
                     throw undecodable(
-                        "a \(kind.rawValue) image of this kind has at most 3 channels, \(format.channels) are asked for")
+                        "a \(kind.rawValue) image is decoded to at most 3 channels, \(format.channels) are asked for")
                 }
-                let image = try decodeRGB(bytes, kind, pixelLimit: limit) {
-                    try reserve($0.adding((3 + format.bytesPerPixel) * $0.width * $0.height))
+                let image = try decodeRGB(bytes, kind, pixelLimit: pixelLimit) {
+                    try bounded($0.adding(PixelFormat.rgb.conversionBytes(to: format) * $0.width * $0.height))
                 }
                 return try image.converted(to: format)
             }

@@ -46,11 +46,12 @@ func decodePNGSamples(
     // Deflate expands a byte to at most 1032, and a pixel takes at least one.
     let count = try Image.pixelCount(
         width: header.width, height: header.height, byteCount: bytes.count, pixelsPerByte: 1032, limit: pixelLimit)
-    // Rows of the file, of up to 8 bytes a pixel, and the image before it is converted.
+    // Rows of the file, of up to 8 bytes a pixel, in addition to the image.
     try reserve(
         ImageHeader(
             width: header.width, height: header.height,
-            decodingBytes: (2 * stored.bytesPerPixel + 2 * format.bytesPerPixel) * count + 32 * header.width + 4 << 20))
+            decodingBytes: (stored.bytesPerPixel + stored.conversionBytes(to: format)) * count + 32 * header.width
+                + 4 << 20))
     var file = crate_png_file()
     file.bytes = bytes.bindMemory(to: UInt8.self).baseAddress
     file.count = bytes.count

@@ -23,15 +23,19 @@ extension Image {
     }
 
     private func narrowed() throws -> Image {
-        try with(depth: 8, mapped(UInt16.self) { (values: UnsafePixels<UInt16>, target: UnsafeMutablePixels<UInt8>) in
-            for index in 0..<values.count { target[index] = UInt8((UInt32(values[index]) * 255 + 32_895) >> 16) }
-        })
+        try with(
+            depth: 8,
+            mapped(UInt16.self) { (values: UnsafePixels<UInt16>, target: UnsafeMutablePixels<UInt8>) in
+                for index in 0..<values.count { target[index] = UInt8((UInt32(values[index]) * 255 + 32_895) >> 16) }
+            })
     }
 
     private func widened() throws -> Image {
-        try with(depth: 16, mapped(UInt8.self) { (values: UnsafePixels<UInt8>, target: UnsafeMutablePixels<UInt16>) in
-            for index in 0..<values.count { target[index] = UInt16(values[index]) * 257 }
-        })
+        try with(
+            depth: 16,
+            mapped(UInt8.self) { (values: UnsafePixels<UInt8>, target: UnsafeMutablePixels<UInt16>) in
+                for index in 0..<values.count { target[index] = UInt16(values[index]) * 257 }
+            })
     }
 
     private func luma() throws -> Image {
@@ -48,14 +52,16 @@ extension Image {
 
     private func repeatedGrey() throws -> Image {
         let size = format.bytesPerValue
-        return try with(channels: 3, [UInt8](unsafeUninitializedCapacity: 3 * pixels.count) { target, initialised in
-            for start in stride(from: 0, to: pixels.count, by: size) {
-                for copy in 0..<3 {
-                    for byte in 0..<size { target[3 * start + copy * size + byte] = pixels[start + byte] }
+        return try with(
+            channels: 3,
+            [UInt8](unsafeUninitializedCapacity: 3 * pixels.count) { target, initialised in
+                for start in stride(from: 0, to: pixels.count, by: size) {
+                    for copy in 0..<3 {
+                        for byte in 0..<size { target[3 * start + copy * size + byte] = pixels[start + byte] }
+                    }
                 }
-            }
-            initialised = 3 * pixels.count
-        })
+                initialised = 3 * pixels.count
+            })
     }
 
     /// The bytes that `body` makes of the values: as many, or a `share`th.
@@ -120,8 +126,21 @@ extension PixelFormat {
         }
     }
 
-    /// The most pixels of an image of this format: `limit`, and no more bytes than RGB of 8 bits may have, or has by default.
-    package func pixelLimit(_ limit: Int) -> Int {
-        min(limit, 3 * max(limit, ImageDecoder.pixelLimit) / bytesPerPixel)
+    /// Bytes a pixel that `Image.converted(to:)` takes beside the image.
+    package func conversionBytes(to format: PixelFormat) -> Int {
+        let narrow = format.depth < depth ? channels : 0
+        let coloured = channels != format.channels ? format.channels * min(depth, format.depth) / 8 : 0
+        return narrow + coloured + (format.depth > depth ? format.bytesPerPixel : 0)
+    }
+
+    /// Throws `Failure` if an image takes more bytes than RGB of 8 bits of `pixelLimit` pixels, or of `ImageDecoder.pixelLimit` if that is
+    /// more.
+    package func requireSize(width: Int, height: Int, pixelLimit: Int) throws {
+        let most = 3 * max(pixelLimit, ImageDecoder.pixelLimit)
+        guard width * height <= most / bytesPerPixel else {
+            throw Failure(
+                "an image of \(width) x \(height) pixels with \(self) takes more than \(most / 1_000_000) MB",
+                hint: "divide it, or raise --max-pixels beyond \(ImageDecoder.pixelLimit)")
+        }
     }
 }

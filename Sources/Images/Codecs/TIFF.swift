@@ -49,13 +49,13 @@ import Base
                     width: layout.width, height: layout.height,
                     decodingBytes: layout.decodingBytes + 8 * tagBytes + 1 << 20))
             let values = max(layout.result.channels, layout.pixelStride) * layout.pixelCount
-            let pixels = try [UInt8](unsafeUninitializedCapacity: values * format.bytesPerValue) {
+            let pixels = try [UInt8](unsafeUninitializedCapacity: values * layout.result.bytesPerValue) {
                 bytes, initialised in
                 let start = UnsafeMutableRawPointer(bytes.baseAddress!)
                 for (channel, page) in pages.enumerated() {
                     let own = channel == 0 ? layout : try nextPage(page, like: layout)
                     let isComplete =
-                        format.depth == 8
+                        layout.result.depth == 8
                         ? try readTIFF(tiff, own, channel: channel, into: UnsafeMutablePixels<UInt8>(start: start))
                         : try readTIFF(tiff, own, channel: channel, into: UnsafeMutablePixels<UInt16>(start: start))
                     guard isComplete else { throw tiffFailure(file) }

@@ -46,17 +46,10 @@ struct TIFFDirectory {
             let tag = try file.file.integer(UInt16.self, at: entry)
             let isInside = size <= (isBig ? 8 : 4)
             if tag < 32_768 && !isInside { try file.file.require(size, at: file.address(at: place)) }
-            switch tag {
-            case 254: isAuxiliary = try file.file.integer(UInt32.self, at: place) & 5 != 0
-            case 330 where values <= Self.limit:
-                let start = try isInside ? place : file.address(at: place)
-                let isLong = TIFFNumbers.bytes(ofKind: kind) == 8
-                subDirectories = try (0..<values).map {
-                    try isLong
-                        ? Int(clamping: file.file.integer(UInt64.self, at: start + 8 * $0))
-                        : Int(file.file.integer(UInt32.self, at: start + 4 * $0))
-                }
-            default: break
+            if tag == 254, let flags = try? file.numbers(1, ofKind: kind, at: place).first {
+                isAuxiliary = flags & 5 != 0
+            } else if tag == 330, values <= Self.limit, let start = try? isInside ? place : file.address(at: place) {
+                subDirectories = (try? file.numbers(values, ofKind: kind, at: start)) ?? []
             }
         }
         // Some writers let small tables be shared.
@@ -100,6 +93,18 @@ private struct TIFFNumbers {
     func address(at offset: Int) throws -> Int {
         try isBig
             ? Int(clamping: file.integer(UInt64.self, at: offset)) : Int(file.integer(UInt32.self, at: offset))
+    }
+
+    /// Whole numbers of a tag.
+    func numbers(_ count: Int, ofKind kind: UInt16, at place: Int) throws -> [Int] {
+        try (0..<count).map { index in
+            switch Self.bytes(ofKind: kind) {
+            case 2: Int(try file.integer(UInt16.self, at: place + 2 * index))
+            case 4: Int(try file.integer(UInt32.self, at: place + 4 * index))
+            case 8: Int(clamping: try file.integer(UInt64.self, at: place + 8 * index))
+            default: Int(try file.integer(UInt8.self, at: place + index))
+            }
+        }
     }
 
     static func bytes(ofKind kind: UInt16) -> Int {

@@ -52,8 +52,11 @@ import Base
                 isJPEG && !isPlanar && crate_tiff_request_rgb(tiff) == 1
             }
             let isSingle = format.channels == 1 && (colours == .grey || colours == .invertedGrey)
+            let isGrey = isSingle || colours == .grey || colours == .invertedGrey
+            // Colours of 8 bits become others, and grey, in 8 bits.
             result = try PixelFormat(
-                channels: colours == .bands ? format.channels : isSingle ? 1 : 3, depth: format.depth)
+                channels: colours == .bands ? format.channels : isSingle ? 1 : 3,
+                depth: bits <= 8 && colours != .bands && !isGrey ? 8 : format.depth)
             if TIFFIsTiled(tiff) != 0 {
                 let tile = (width: size(TIFFTAG_TILEWIDTH), height: size(TIFFTAG_TILELENGTH))
                 try Self.require(tile: tile, width: width, height: height)
@@ -92,9 +95,9 @@ import Base
 
         /// Memory that decoding takes at most, without that of the tags.
         var decodingBytes: Int {
-            let size = format.bytesPerValue
-            let values = max(result.channels, pixelStride) * size * pixelCount
-            let copies = format.bytesPerPixel * pixelCount * ((orientation > 1 ? 1 : 0) + (result == format ? 0 : 1))
+            let values = max(result.channels, pixelStride) * result.bytesPerValue * pixelCount
+            let turned = orientation > 1 ? format.bytesPerPixel : 0
+            let copies = (turned + result.conversionBytes(to: format)) * pixelCount
             let conversion = colours == .converted ? 4 * pixelCount + 2 * samples * segmentPixels : 0
             let part = tile.map { rowBytes($0.width) * $0.height } ?? rowBytes(width)
             // The JPEG library keeps the coefficients of an image of several scans.

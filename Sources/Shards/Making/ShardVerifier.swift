@@ -51,7 +51,8 @@ package struct ShardVerifier: Sendable {
     ) throws -> [String] {
         guard let recipe = index.recipe else {
             throw Failure(
-                "\(path) was made by a version that did not keep its options", hint: "shard the source again")
+                "\(path) does not say how it was made: by an old version, or from other shards",
+                hint: "make it again by the command that made it")
         }
         let plan = try ShardPlan(source: source, recipe: recipe)
         let numbers = Dictionary(

@@ -29,7 +29,7 @@ package struct ShardIndex: Codable, Equatable, Sendable {
 
     package let formatVersion: Int
     package let encoding: Encoding
-    /// The side of the stored images in pixels; 0 where they are JPEG files of any size.
+    /// The side of the stored images in pixels; 0 where they are image files of any size.
     package let imageSize: Int
     /// The side of a patch in pixels; absent for JPEG.
     package let patchSize: Int?
@@ -62,6 +62,31 @@ package struct ShardIndex: Codable, Equatable, Sendable {
         total = shards.reduce(0) { $0 + $1.count }
         self.shards = shards
         self.recipe = recipe
+    }
+
+    /// Of shards with samples of the kind that `other` has, which were copied from shards: without a recipe, since no source is known.
+    init(copiedFrom other: ShardIndex, classes: [String], mean: [Double], std: [Double], shards: [Shard]) {
+        formatVersion = ShardIndex.currentVersion
+        encoding = other.encoding
+        imageSize = other.imageSize
+        patchSize = other.patchSize
+        (channels, depth) = (other.channels, other.depth)
+        self.classes = classes
+        self.mean = mean
+        self.std = std
+        total = shards.reduce(0) { $0 + $1.count }
+        self.shards = shards
+        recipe = nil
+    }
+
+    /// What a sample is: shards of which this is equal can be put together.
+    package var storedForm: String {
+        let format = pixelFormat == .rgb ? "" : ", \(pixelFormat)"
+        switch (encoding, imageSize) {
+        case (.patches, let size): return "\(size) x \(size) pixels in patches of \(patchSize ?? 0)\(format)"
+        case (.jpeg, 0): return "image files of any size\(format)"
+        case (.jpeg, let size): return "JPEG files of \(size) x \(size) pixels"
+        }
     }
 
     /// The most pixels of an image that is stored as a JPEG file.

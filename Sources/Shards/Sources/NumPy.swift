@@ -48,8 +48,9 @@ extension SourceListing {
         let images = [8, 16].map { depth in named.filter { $0.depth == depth } }.first { !$0.isEmpty } ?? []
         guard let chosen = images.first, images.count == 1 else {
             let names = images.map(\.name).sorted().joined(separator: ", ")
+            let problem = images.isEmpty ? "no array of images (uint8 or uint16)" : "several arrays: \(names)"
             throw Failure(
-                "\(file.path) has " + (images.isEmpty ? "no array of images (uint8 or uint16)" : "several arrays: \(names)"),
+                "\(file.path) has \(problem)",
                 hint: "choose one by --within, or store (N, H, W, C) or (N, H, W)")
         }
         let wanted = selection.labelField.map { [$0] } ?? Self.labelNames(of: chosen.name)
@@ -69,7 +70,7 @@ extension SourceListing {
 
     private init(_ array: NumPyArray, labels: NumPyArray?, _ selection: ShardSource.Selection) throws {
         self.init(path: array.file.path, kind: .numpy, files: [array.file])
-        let (name, shape) = ("\(array.name) of \(path)", array.header.shape)
+        let (name, shape) = (array.name == path.lastName ? path : "\(array.name) of \(path)", array.header.shape)
         guard let depth = array.depth else {
             throw Failure(
                 "\(name) is no array of images", hint: "store uint8 or uint16 as (N, H, W, C) or (N, H, W)")

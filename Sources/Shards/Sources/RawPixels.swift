@@ -15,7 +15,7 @@ struct RawPixels: Equatable, Sendable {
     /// The extents of an image: (height, width), (height, width, channels), or (channels, height, width) where the first one has no
     /// meaning for the channels that are asked for.
     private let extents: [Int]
-    private let depth: Int
+    let depth: Int
     private let isBigEndian: Bool
     /// What has the images, in messages.
     private let name: String
@@ -45,6 +45,12 @@ struct RawPixels: Equatable, Sendable {
     /// Throws `Failure` unless its images become images of `format`.
     func require(_ format: PixelFormat) throws { _ = try layout(for: format) }
 
+    /// The size of its images, and their channels.
+    func extents(for format: PixelFormat) throws -> (width: Int, height: Int, channels: Int) {
+        let layout = try layout(for: format)
+        return (layout.width, layout.height, layout.channels)
+    }
+
     private func layout(for format: PixelFormat) throws -> Layout {
         func layout(_ channels: Int, height: Int, width: Int, isPlanar: Bool) -> Layout? {
             let dropsAlpha = channels == 4 && format.accepts(channels: 3)
@@ -71,14 +77,16 @@ struct RawPixels: Equatable, Sendable {
     func header(as format: PixelFormat, pixelLimit: Int) throws -> ImageHeader {
         let layout = try layout(for: format)
         let count = layout.width * layout.height
-        guard count <= min(format.pixelLimit(pixelLimit), Image.maximumPixelCount) else {
+        guard count <= pixelLimit else {
             throw Failure(
                 "an image of \(layout.width) x \(layout.height) pixels is too large", hint: "raise --max-pixels")
         }
-        // The bytes, the values that are kept, and the image.
+        try format.requireSize(width: layout.width, height: layout.height, pixelLimit: pixelLimit)
+        // The bytes, the values that are kept, and what they become.
+        let own = try PixelFormat(channels: layout.kept, depth: depth)
         return ImageHeader(
             width: layout.width, height: layout.height,
-            decodingBytes: byteCount + (layout.kept * depth / 8 + 2 * format.bytesPerPixel) * count)
+            decodingBytes: byteCount + (own.bytesPerPixel + own.conversionBytes(to: format)) * count)
     }
 
     /// The image of `bytes`. Throws `Failure` if they are more or fewer.

@@ -7,7 +7,7 @@ extension ShardSource {
     ///
     /// Throws `Failure` if the file is gone, unreadable, damaged or larger than 1 GiB, and `MachineFailure` if the file system fails or an
     /// archive was changed.
-    private func contents(of item: Item) throws -> [UInt8] {
+    func contents(of item: Item) throws -> [UInt8] {
         switch item.place {
         case .file:
             return try ownFile(key(of: item))
@@ -42,6 +42,18 @@ extension ShardSource {
     }
 
     private func ownFile(_ key: String) throws -> [UInt8] {
+        let (descriptor, size) = try openOwnFile(key)
+        defer { close(descriptor) }
+        return try blamingMachine {
+            try [UInt8](unsafeUninitializedCapacity: size) { bytes, initialised in
+                initialised = try readBytes(
+                    into: UnsafeMutableRawBufferPointer(bytes), from: descriptor, at: 0, path: path + "/" + key)
+            }
+        }
+    }
+
+    /// Opens the file of the image `key`, which the caller closes, and returns its size. Throws as `contents` does.
+    func openOwnFile(_ key: String) throws -> (descriptor: Int32, size: Int) {
         // What was a file when it was listed may be a FIFO by now; without O_NONBLOCK, opening it would wait.
         let file = path + "/" + key
         let descriptor = open(FileName.path(path, key), O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -50,24 +62,22 @@ extension ShardSource {
             throw isOfTheFile
                 ? systemFailure("cannot open the file") : MachineFailure(systemFailure("cannot open \(file)"))
         }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw MachineFailure(systemFailure("cannot read \(file)")) }
-        guard status.st_mode & S_IFMT == S_IFREG else {
-            throw Failure("it is no longer a regular file", hint: "leave it out")
-        }
-        let size = Int(status.st_size)
-        try requireReadable(size: size)
-        return try blamingMachine {
-            try [UInt8](unsafeUninitializedCapacity: size) { bytes, initialised in
-                initialised = try readBytes(
-                    into: UnsafeMutableRawBufferPointer(bytes), from: descriptor, at: 0, path: file)
+        do {
+            var status = stat()
+            guard fstat(descriptor, &status) == 0 else { throw MachineFailure(systemFailure("cannot read \(file)")) }
+            guard status.st_mode & S_IFMT == S_IFREG else {
+                throw Failure("it is no longer a regular file", hint: "leave it out")
             }
+            try requireReadable(size: Int(status.st_size))
+            return (descriptor, Int(status.st_size))
+        } catch {
+            close(descriptor)
+            throw error
         }
     }
 
-    private func requireReadable(size: Int) throws {
-        guard size <= 1 << 30 else { throw Failure("the file has \(size) bytes", hint: "leave it out") }
+    func requireReadable(size: Int) throws {
+        guard size <= 1 << 30 else { throw Failure("the file has more than 1 GiB", hint: "leave it out") }
     }
 }
 

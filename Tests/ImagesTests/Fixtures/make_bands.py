@@ -75,7 +75,10 @@ def png(values, interlaced=False, extra=b""):
     data = b"".join(rows(values[y::down, x::right]) for y, x, down, right in passes) if interlaced else rows(values)
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[values.shape[-1]]
     header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, kind, 0, 0, interlaced)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b""))
+    file = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+    # Pillow reads the upper 8 bits.
+    assert (np.asarray(Image.open(io.BytesIO(file)).convert("RGBA"))[..., :3] == (values >> 8)[..., [0, 1, 2] if kind & 2 else [0, 0, 0]]).all()
+    return file
 
 
 def png_files():
@@ -116,7 +119,7 @@ def files_of_8_bits():
         own = grey(read.convert("RGB"))
         assert name == "cmyk.tif" or (own == grey(read)).all(), name
         reason = [] if Path(name).suffix in [".jpg", ".bmp", ".gif", ".webp"] else [
-            ("7x8", asked(7, 4 if "cmyk" in name else 3 if "rgb" in name or "palette" in name else 1))]
+            ("7x8", asked(7, 4 if "cmyk" in name else 3 if "rgb" in name or name == "palette.png" else 1))]
         store(name, data, own, wide(own), wide(rgb), refused=reason)
 
 
@@ -129,7 +132,12 @@ def pnm():
             expected = [scaled(values, largest, 16), *([scaled(values, largest, 8)] if channels != 3 else [])]
             if channels in [2, 4]:
                 colours = scaled(values[..., :channels - 1], largest, 16)
-                expected += [colours, luma(colours) if channels == 4 else colours.repeat(3, -1)]
+                # Colours of 8 bits become grey in 8 bits.
+                if channels == 2:
+                    expected += [colours, colours.repeat(3, -1)]
+                else:
+                    eight = values[..., :3].astype(np.uint8)
+                    expected += [colours, wide(luma(eight)) if largest == 255 else luma(colours)]
             other = 5 if channels == 6 else 6
             store(f"{channels}-{largest}.pam", data, *expected, refused=[(f"{other}x16", asked(other, channels))])
     deep = bands(3).astype(int) * 1023 // 65535
@@ -161,7 +169,7 @@ def tiff_colours():
     store("rgba16.tif", data, read, read[..., :3], luma(read[..., :3]), scaled(read, 65535, 8), refused=[("5x16", asked(5, 4))])
     data, read = tiff_file(four, photometric="rgb", extrasamples=["assocalpha"])
     alpha = read[..., 3:].astype(np.int64)
-    plain = np.where(alpha == 0, 0, np.minimum(65535, read[..., :3] * 65535 // np.maximum(alpha, 1))).astype(np.uint16)
+    plain = np.where(alpha == 0, 0, np.minimum(65535, read[..., :3].astype(np.int64) * 65535 // np.maximum(alpha, 1))).astype(np.uint16)
     store("premultiplied16.tif", data, read, plain)
     data, read = tiff_file(bands(5), photometric="rgb", extrasamples=["unspecified"] * 2)
     store("rgb-and-two.tif", data, read, refused=[("3x16", asked(3, 5)), ("1x8", asked(1, 5))])
