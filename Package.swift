@@ -106,7 +106,7 @@ let package = Package(
             "ShardsTests",
             ["AllocationCounter", "TestSupport", "CHDF5", "Base", "Kernels", "HDF5", "Shards", "Loader", "Images"]),
         tests("CrateModelTests", ["Base", "Kernels", "CrateModel"]),
-        tests("AnalysisTests", ["Base", "CrateModel", "Images", "Analysis"]),
+        tests("AnalysisTests", ["TestSupport", "Base", "CrateModel", "Images", "Analysis"]),
         tests("ProbingTests", ["Base", "Probing"]),
         tests("CollectivesTests", ["Base", "Collectives"]),
         tests("CheckpointsTests", ["TestSupport", "Base", "Kernels", "CrateModel", "Optimizers", "Checkpoints"]),

@@ -88,6 +88,8 @@ package struct LoaderSettings: Sendable {
     package var maskRatio: Double?
     /// Nil if labels are not used. With labels nothing is masked.
     package var labels: LabelSettings?
+    /// The smallest part of an image that a random crop takes in training, from 0 to 1.
+    package var cropArea = RandomResizedCrop.smallestArea
     /// Seed of all random numbers in training.
     package var seed: UInt64
     /// The samples that the positions of an evaluation stand for; nil for all, in order.

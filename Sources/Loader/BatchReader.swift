@@ -118,7 +118,9 @@ final class BatchReader {
         let framing =
             switch purpose {
             case .training:
-                RandomResizedCrop.draw(width: width, height: height, side: input.imageSize, using: &generator)
+                RandomResizedCrop.draw(
+                    width: width, height: height, side: input.imageSize, smallestArea: settings.cropArea,
+                    using: &generator)
             case .evaluation:
                 images.directory.index.imageSize > 0
                     ? Framing.evaluation(stored: width, side: input.imageSize)

@@ -85,7 +85,8 @@ struct ViewOptions: ParsableArguments {
     func chosen() throws -> [Int]? {
         try bands?.split(separator: ",", omittingEmptySubsequences: false).map { word in
             guard let band = Int(word) else {
-                throw Failure("--bands \(bands ?? "") is not a list of numbers", hint: "give one or three, such as 4,3,2")
+                throw Failure(
+                    "--bands \(bands ?? "") is not a list of numbers", hint: "give one or three, such as 4,3,2")
             }
             return band
         }

@@ -67,6 +67,11 @@ struct RecipeOptions: ParsableArguments {
     var dropPath = 0.0
     @Option(
         help: ArgumentHelp(
+            "Smallest part of an image's area that a random crop takes; 1 for whole images, where place and size mean something "
+                + "(default: 0.2).", valueName: "x"))
+    var cropArea: Double?
+    @Option(
+        help: ArgumentHelp(
             "Mean and deviation of the pixels: ImageNet's, or the data's (default: imagenet, or dataset if that is not RGB; the checkpoint's in finetune).",
             valueName: "imagenet|dataset"))
     var normalise: NormalisationChoice?
@@ -78,6 +83,9 @@ struct RecipeOptions: ParsableArguments {
         guard blr == nil || lr == nil else { throw ValidationError("Give --blr or --lr, not both.") }
         guard dropPath >= 0, dropPath < 1 else {
             throw ValidationError("--drop-path takes a number from 0 to under 1.")
+        }
+        guard cropArea.map({ $0 > 0 && $0 <= 1 }) ?? true else {
+            throw ValidationError("--crop-area takes a number above 0 and up to 1.")
         }
         try requireCount("--batch-size", batchSize ?? 1, upTo: 1_000_000)
         try requireCount("--micro-batch", microBatch ?? 1, upTo: 1_000_000)
@@ -130,7 +138,7 @@ struct RecipeOptions: ParsableArguments {
                     batchSize: batchSize, virtualRanks: virtualRanks, threads: threads),
             precision: precision, wire: wire, schedule: schedule, weightDecay: weightDecay ?? defaults.weightDecay,
             clip: clip > 0 ? clip : nil, ema: ema, dropPath: dropPath > 0 ? dropPath : nil, maskRatio: maskRatio,
-            classification: task,
+            cropArea: cropArea, classification: task,
             normalisation: normalisation,
             seed: seed, sampleCount: sampleCount)
     }

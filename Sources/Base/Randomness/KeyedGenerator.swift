@@ -27,6 +27,8 @@ package struct KeyedGenerator: RandomNumberGenerator, Sendable {
         case mixing
         /// Which layers of a model leave an image as it is; key: position in the order of training.
         case depth
+        /// Groups drawn with replacement, for intervals.
+        case resampling
     }
 
     package init(seed: UInt64, _ purpose: Purpose, _ first: Int? = nil, _ second: Int? = nil) {

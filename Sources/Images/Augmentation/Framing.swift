@@ -89,25 +89,30 @@ extension Framing {
     }
 }
 
-/// A random crop: area uniform in 0.2...1 of the image's, ratio of width to height log-uniform in 3/4...4/3, position uniform, mirrored
+/// A random crop: area uniform from `smallestArea` to 1 of the image's, ratio of width to height log-uniform in 3/4...4/3, position uniform, mirrored
 /// with probability 1/2.
 ///
 /// Up to ten draws are tried until one fits into the image; if none does, the central part with the nearest
-/// allowed ratio is used. This is torchvision's `RandomResizedCrop(scale: (0.2, 1))` with `RandomHorizontalFlip`.
+/// allowed ratio is used. This is torchvision's `RandomResizedCrop(scale: (smallestArea, 1))` with `RandomHorizontalFlip`.
 package enum RandomResizedCrop {
-    private static let area = 0.2...1.0
+    /// That of masked autoencoders.
+    package static let smallestArea = 0.2
     private static let ratio = 3.0 / 4...4.0 / 3
 
     /// How an image of `width` x `height` becomes one of `side` x `side`.
-    package static func draw(width: Int, height: Int, side: Int, using generator: inout KeyedGenerator) -> Framing {
-        let crop = crop(width: width, height: height, using: &generator)
+    package static func draw(
+        width: Int, height: Int, side: Int, smallestArea: Double = smallestArea, using generator: inout KeyedGenerator
+    ) -> Framing {
+        let crop = crop(width: width, height: height, areas: smallestArea...1, using: &generator)
         return Framing(crop: crop, side: side, isFlipped: generator.uniform() < 0.5)
     }
 
-    private static func crop(width: Int, height: Int, using generator: inout KeyedGenerator) -> Crop {
+    private static func crop(
+        width: Int, height: Int, areas: ClosedRange<Double>, using generator: inout KeyedGenerator
+    ) -> Crop {
         let logarithms = log(ratio.lowerBound)...log(ratio.upperBound)
         for _ in 0..<10 {
-            let target = Double(width * height) * generator.uniform(in: area)
+            let target = Double(width * height) * generator.uniform(in: areas)
             let drawn = exp(generator.uniform(in: logarithms))
             let cropWidth = Int((target * drawn).squareRoot().rounded(.toNearestOrEven))
             let cropHeight = Int((target / drawn).squareRoot().rounded(.toNearestOrEven))

@@ -33,6 +33,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     package var dropPath: Double?
     /// Fraction of patches that are masked; 0 for a classifier.
     package var maskRatio: Double
+    /// The smallest part of an image that a random crop takes; nil: `RandomResizedCrop.smallestArea`.
+    package var cropArea: Double?
     /// Nil in pretraining.
     package var classification: ClassificationTask?
     package var normalisation: Normalisation
@@ -45,7 +47,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
         model: ModelConfiguration, batchSize: Int, virtualRanks: Int, microBatch: Int, precision: Precision,
         wire: WireFormat, schedule: LearningRate,
         weightDecay: Double, clip: Double?, ema: Double? = nil, dropPath: Double? = nil,
-        maskRatio: Double, classification: ClassificationTask? = nil,
+        maskRatio: Double, cropArea: Double? = nil, classification: ClassificationTask? = nil,
         normalisation: Normalisation, seed: UInt64,
         sampleCount: Int
     ) {
@@ -61,6 +63,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
         self.ema = ema
         self.dropPath = dropPath
         self.maskRatio = maskRatio
+        self.cropArea = cropArea
         self.classification = classification
         self.normalisation = normalisation
         self.seed = seed
@@ -160,6 +163,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
             maskRatio: maskRatio, labels: classification?.labels, seed: seed, capacity: microBatch,
             onCorruption: onCorruption)
         settings.samples = samples
+        settings.cropArea = cropArea ?? RandomResizedCrop.smallestArea
         return try BatchLoader(settings)
     }
 }
