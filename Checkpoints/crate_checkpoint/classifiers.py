@@ -24,9 +24,12 @@ class Classifier(Encoder):
         """A classifier's norm, applied to all tokens."""
         return (self.fc_norm if self.pooling == 'mean' else self.norm)(z)
 
+    def classify(self, z):
+        """Tokens after the last block (N, T, D) to logits (N, K)."""
+        return self.head(self.final_norm(pooled(z, self.pooling)))
+
     def forward(self, images):
-        z = pooled(self.run_blocks(self.embed(images)), self.pooling)
-        return self.head(self.final_norm(z))
+        return self.classify(self.run_blocks(self.embed(images)))
 
 
 class EncoderUnderHead(Classifier):
@@ -68,8 +71,12 @@ class SupervisedClassifier(ImageModel):
         z = self.embed_patches(images)
         return torch.cat([self.cls_token.expand(z.shape[0], -1, -1), z], 1) + self.pos_embedding
 
+    def classify(self, z):
+        """Tokens after the last block (N, T, D) to logits (N, K)."""
+        return self.mlp_head(pooled(z, self.pooling))
+
     def forward(self, images):
-        return self.mlp_head(pooled(self.run_blocks(self.embed(images)), self.pooling))
+        return self.classify(self.run_blocks(self.embed(images)))
 
 
 class NormalisedClassifier(SupervisedClassifier):
