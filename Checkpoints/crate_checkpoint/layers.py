@@ -58,7 +58,7 @@ def scores(q, k):
 
 def heads_of(u, heads):
     """(N, T, D) -> (N, H, T, P)"""
-    return u.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return u.reshape(u.shape[0], u.shape[1], heads, u.shape[2] // heads).transpose(1, 2)
 
 
 class Attention(nn.Module):
@@ -70,7 +70,8 @@ class Attention(nn.Module):
         self.qkv, self.proj = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
 
     def parts(self, x):
-        return self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        split = self.qkv(x).reshape(x.shape[0], x.shape[1], 3, self.heads, x.shape[2] // self.heads)
+        return split.permute(2, 0, 3, 1, 4)
 
     def weights(self, x):
         """The attention of each head. (N, T, D) -> (N, H, T, T)"""

@@ -12,9 +12,13 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClassifierOutput
 from transformers.utils import ModelOutput
 
+# transformers 4 copies only the files that are named here, so those that others need are named too.
+from .blocks import VitBlock, WhiteBoxBlock  # noqa: F401
 from .building import build
+from .classifiers import Classifier  # noqa: F401
 from .configuration_crate import CrateConfig
 from .description import Description
+from .layers import PatchEmbed  # noqa: F401
 from .models import pooled
 
 
@@ -133,3 +137,9 @@ class CrateForImageClassification(CratePreTrainedModel):
         output = ImageClassifierOutput(
             loss=loss, logits=logits, hidden_states=tokens.hidden_states, attentions=tokens.attentions)
         return output if return_dict is None or return_dict else output.to_tuple()
+
+
+# What is saved after fine-tuning comes with this code again.
+CrateModel.register_for_auto_class('AutoModel')
+CrateForPreTraining.register_for_auto_class('AutoModelForPreTraining')
+CrateForImageClassification.register_for_auto_class('AutoModelForImageClassification')

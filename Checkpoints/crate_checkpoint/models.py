@@ -15,13 +15,15 @@ def pooled(z, pooling):
 def patches_of(images, patch):
     """Images (N, 3, S, S) to patches (N, L, V), values in (row, column, channel) order."""
     channels_first = F.unfold(images, patch, stride=patch).transpose(1, 2)
-    return channels_first.unflatten(2, (3, -1)).transpose(2, 3).flatten(2)
+    count, patches, values = channels_first.shape
+    return channels_first.reshape(count, patches, 3, values // 3).transpose(2, 3).flatten(2)
 
 
 def images_of(patches, patch):
     """Patches (N, L, V) to images (N, 3, S, S): the inverse of `patches_of`."""
     grid = round(patches.shape[1] ** 0.5)
-    return patches.unflatten(2, (patch, patch, 3)).unflatten(1, (grid, grid)).permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
+    pixels = patches.reshape(patches.shape[0], grid, grid, patch, patch, 3)
+    return pixels.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
 
 
 class ImageModel(nn.Module):
@@ -147,7 +149,7 @@ class MaskedAutoencoder(Encoder):
             return self.with_class_token(patches + table[:, 1:], table)
         hidden = mask.bool()[..., None]
         if self.architecture == 'vit':
-            seen = (patches + table[:, 1:])[~hidden[..., 0]].unflatten(0, (images.shape[0], -1))
+            seen = (patches + table[:, 1:])[~hidden[..., 0]].reshape(images.shape[0], -1, self.dim)
             return self.with_class_token(seen, table)
         return self.with_class_token(torch.where(hidden, self.mask_token, patches) + table[:, 1:], table)
 

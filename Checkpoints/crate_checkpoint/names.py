@@ -16,12 +16,12 @@ TRANSFORMERS = [
     (r'embeddings\.patch_embeddings\.projection\.(\w+)', 'patch_embed.proj.{0}'),
     (r'encoder\.layer\.(\d+)\.(.*)', 'blocks.{0}.{1}'), (r'layers\.(\d+)\.(.*)', 'blocks.{0}.{1}'),
     (r'layernorm\.(\w+)', 'norm.{0}'),
-    (r'decoder\.decoder_layers\.(\d+)\.(.*)', 'decoder_blocks.{0}.{1}'), (r'decoder\.mask_token', 'mask_token'),
+    (r'decoder\.decoder_(?:layers|encoder\.layer)\.(\d+)\.(.*)', 'decoder_blocks.{0}.{1}'), (r'decoder\.mask_token', 'mask_token'),
     (r'decoder\.(decoder_\w+.*)', '{0}'), (r'classifier\.(\w+)', 'head.{0}'),
 ]
 IN_BLOCKS = {'layernorm_before': 'norm1', 'layernorm_after': 'norm2', 'attention.output.dense': 'attn.proj',
              'attention.o_proj': 'attn.proj', 'intermediate.dense': 'mlp.fc1', 'output.dense': 'mlp.fc2'}
-QUERIES = re.compile(r'(.*)\.attention\.(?:attention\.)?(query|key|value|q_proj|k_proj|v_proj)\.(weight|bias)')
+QUERIES = re.compile(r'(.*?)\.attention\.(?:attention\.)?(query|key|value|q_proj|k_proj|v_proj)\.(weight|bias)')
 
 # Heads of the published models, by architecture, width and depth.
 HEADS = {('crate', 384, 12): 6, ('crate', 576, 12): 12, ('crate', 768, 12): 12, ('crate', 1024, 24): 16,

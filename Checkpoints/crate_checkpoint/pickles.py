@@ -8,6 +8,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Callable, NamedTuple
 
+import numpy as np
 import torch
 
 STORAGES = {'DoubleStorage': torch.float64, 'FloatStorage': torch.float32, 'HalfStorage': torch.float16,
@@ -106,7 +107,7 @@ def flat(content: bytes, stored: Stored) -> torch.Tensor:
         raise ValueError('it is cut off')
     if stored.count == 0:
         return torch.empty(0, dtype=stored.dtype)
-    return torch.frombuffer(bytearray(content[:stored.count * size]), dtype=stored.dtype)
+    return torch.from_numpy(np.frombuffer(content, np.uint8, stored.count * size).copy()).view(stored.dtype)
 
 
 def read_archive(path: Path):

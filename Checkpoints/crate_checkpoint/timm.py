@@ -85,7 +85,7 @@ class TimmMethods:
         return maps if intermediates_only else (self.finish(z), maps)
 
     def as_map(self, patches, output_fmt):
-        return patches if output_fmt == 'NLC' else patches.transpose(1, 2).unflatten(2, (self.grid, self.grid))
+        return patches if output_fmt == 'NLC' else patches.transpose(1, 2).reshape(len(patches), -1, self.grid, self.grid)
 
     def prune_intermediate_layers(self, indices=1, prune_norm=False, prune_head=True):
         chosen, last = feature_take_indices(len(self.encoder_blocks), indices)
