@@ -9,7 +9,7 @@ N images, T tokens, D channels, K classes.
 import torch
 from timm.layers import DropPath
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
-from timm.models._features import feature_take_indices
+from timm.models._features import FeatureGetterNet, feature_take_indices
 from torch import nn
 
 from .blocks import VitBlock
@@ -29,8 +29,19 @@ def drop_branches(block, rate, has_two):
         layer.register_forward_hook(lambda layer, _, output: layer.drop_path(output))
 
 
+class Features(FeatureGetterNet):
+    """The maps of `features_only`, which take the tensors of the whole model."""
+
+    def load_state_dict(self, state_dict, strict=True, **more):
+        if any(name.startswith('model.') for name in state_dict):
+            return super().load_state_dict(state_dict, strict=strict, **more)
+        return self.model.load_state_dict(state_dict, strict=strict, **more)
+
+
 class TimmMethods:
     """What timm expects of a model, for both forms of classifiers. The head is `self.get_classifier()`."""
+
+    is_pruned = False  # whether the last blocks are left out
 
     def prepare(self, num_classes, drop_rate, drop_path_rate, in_chans):
         if in_chans != 3:
@@ -90,6 +101,7 @@ class TimmMethods:
     def prune_intermediate_layers(self, indices=1, prune_norm=False, prune_head=True):
         chosen, last = feature_take_indices(len(self.encoder_blocks), indices)
         self.keep_blocks(last + 1)
+        self.is_pruned = True
         if prune_head:
             self.reset_classifier(0)
         return chosen
@@ -123,6 +135,8 @@ class TimmMethods:
             if name not in state or state[name].shape != own[name].shape:
                 state.update({head: own[head] for head in heads})
                 break
+        if self.is_pruned:
+            state = {name: x for name, x in state.items() if name in own or not name.startswith(self.blocks_name)}
         if not heads:  # num_classes=0
             state = {name: x for name, x in state.items() if not name.startswith(self.head_name + '.')}
         return state
@@ -197,7 +211,7 @@ def make(variant, pretrained, architecture, size, part, **options):
                         patch=patch, classes=max(1, options.get('num_classes', 1000)), **more)
     kind = TimmEncoder if part == 'classifier' else TimmAlpha if architecture == 'crate-alpha' else TimmNormalised
     return build_model_with_cfg(kind, variant, pretrained, description=description,
-                                feature_cfg=dict(out_indices=3, feature_cls='getter'), **options)
+                                feature_cfg=dict(out_indices=3, feature_cls=Features), **options)
 
 
 def register(architecture, size, part):

@@ -126,11 +126,10 @@ class TransformersTests(ProgramTests):
 
     def labelled(self):
         archive = Path(os.environ.get('CRATE_DATA', 'none')) / 'cifar10-half.tar'
-        shards = 'cifar' if archive.exists() else 'shards'
         if archive.exists():
             import tarfile
             with tarfile.open(archive) as tar:
-                members = [member for member in tar if member.isfile() and 'train/' in member.name][:64]
+                members = [member for member in tar if member.isfile() and 'train/' in member.name][::400]
                 from PIL import Image
                 pixels = numpy.stack([numpy.asarray(Image.open(tar.extractfile(member)).convert('RGB')) for member in members])
             names = [Path(member.name).parent.name for member in members]
@@ -141,7 +140,7 @@ class TransformersTests(ProgramTests):
             pixels = numpy.stack([crate_checkpoint.preprocessing.square(path, 32) for path in paths])
             places = sorted({path.parent.name for path in paths})
             labels = [places.index(path.parent.name) for path in paths]
-        self.assertGreater(len(places), 1, shards)
+        self.assertGreater(len(places), 1)
         description = crate_checkpoint.describe(self.trained['crate', 'pretrain'])
         return torch.from_numpy(crate_checkpoint.preprocess(pixels, description, stored=True)), labels, max(10, len(places))
 
@@ -152,8 +151,10 @@ class TimmTests(ProgramTests):
 
     def make(self, architecture, command, *options):
         """An export of the size tiny, whose names have to be those of the program."""
-        run = f'{architecture}-{command}'
-        self.command(CRATE, command, '--data', 'shards', '--run', run, '--architecture', architecture, '--model', 'tiny', '--image-size', 32,
+        run, shards = f'{architecture}-{command}', self.folder / 'larger-patches'
+        if not shards.exists():
+            self.command(CRATE, 'shard', 'images', shards, '--image-size', 32, '--patch-size', 16)
+        self.command(CRATE, command, '--data', shards, '--run', run, '--architecture', architecture, '--model', 'tiny', '--image-size', 32,
                      '--patch-size', 16, '--batch-size', 20, '--steps', 1, *options)
         self.command(CRATE, 'export', '--checkpoint', run, '--output', f'{run}.safetensors')
         return self.folder / f'{run}.safetensors'
@@ -177,10 +178,10 @@ class TimmTests(ProgramTests):
             self.assertEqual((model(images).shape, model.num_classes), ((2, 3), 3))
             model.reset_classifier(0)
             self.assertEqual(model(images).shape, (2, ours.dim))
-            maps = timm.create_model(name, features_only=True, out_indices=(0, 5, 11), **options).eval()
+            maps = timm.create_model(name, features_only=True, out_indices=(0, 5, 9), **options).eval()
             self.assertEqual((maps.feature_info.channels(), maps.feature_info.reduction()), ([ours.dim] * 3, [16] * 3))
             with torch.no_grad():
-                for found, layer in zip(maps(images), (1, 6, 12)):
+                for found, layer in zip(maps(images), (1, 6, 10)):
                     self.assertClose(found.flatten(2).transpose(1, 2), ours.tokens(images, layer)[:, 1:])
 
     def test_supervised_models(self):
@@ -208,8 +209,7 @@ class TimmTests(ProgramTests):
         self.assertEqual((data['crop_pct'], data['interpolation'], data['input_size']), (0.875, 'bicubic', (3, 224, 224)))
         optimizer = create_optimizer_v2(model, opt='adamw', lr=1e-3, weight_decay=0.05, layer_decay=0.65)
         self.assertGreater(len({group['lr_scale'] for group in optimizer.param_groups}), 12)
-        images, torch_seed = torch.randn(4, 3, 32, 32), torch.manual_seed(0)
-        self.assertIsNotNone(torch_seed)
+        images = torch.randn(4, 3, 32, 32)
         self.assertFalse(torch.equal(model.train()(images), model(images)))
         model(images).square().sum().backward()
         optimizer.step()
