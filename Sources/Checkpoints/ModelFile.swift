@@ -12,7 +12,8 @@ func writeModel(
 ) throws -> ManifestFile {
     let others = try OwnedBuffer<Float>(count: untrained.map(\.values.count).max() ?? 0)
     return try writeSafetensors(
-        table.map { NamedTensor(prefix + $0.name, $0.shape) } + untrained.map { NamedTensor(prefix + $0.name, $0.shape) },
+        table.map { NamedTensor(prefix + $0.name, $0.shape) }
+            + untrained.map { NamedTensor(prefix + $0.name, $0.shape) },
         type: type, metadata: metadata, to: path
     ) { index in
         guard index >= table.count else { return parameters + table[index].offset }

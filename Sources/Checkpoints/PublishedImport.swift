@@ -14,15 +14,19 @@ package struct ImportSettings: Sendable {
     package var normalisesTargets: Bool?
     /// Side of the input in pixels; nil takes the size that matches the position table.
     package var imageSize: Int?
+    /// Called with what was taken from published models, since neither the file nor these settings say it.
+    package var remark: @Sendable (String) -> Void
 
     package init(
-        heads: Int?, decoderHeads: Int? = nil, lambda: Double?, normalisesTargets: Bool?, imageSize: Int?
+        heads: Int?, decoderHeads: Int? = nil, lambda: Double?, normalisesTargets: Bool?, imageSize: Int?,
+        remark: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.heads = heads
         self.decoderHeads = decoderHeads
         self.lambda = lambda
         self.normalisesTargets = normalisesTargets
         self.imageSize = imageSize
+        self.remark = remark
     }
 }
 

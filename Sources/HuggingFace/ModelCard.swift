@@ -24,6 +24,8 @@ struct ModelCard {
         return "\(model.architecture.title) classifier of \(classifier.classes) classes"
     }
 
+    private var autoClass: String { isClassifier ? "AutoModelForImageClassification" : "AutoModel" }
+
     private var tags: [String] {
         let own = model.architecture == .crate ? [] : [model.architecture.rawValue]
         return ["crate"] + own + (isClassifier ? [] : ["masked-autoencoder"]) + ["custom_code"]
@@ -62,9 +64,9 @@ struct ModelCard {
 
         The code of the model is in this directory, so `trust_remote_code` is needed. Images are resampled exactly as in training.
 
-            from transformers import AutoImageProcessor, \(isClassifier ? "AutoModelForImageClassification" : "AutoModel")
+            from transformers import AutoImageProcessor, \(autoClass)
             processor = AutoImageProcessor.from_pretrained(PATH, trust_remote_code=True)
-            model = \(isClassifier ? "AutoModelForImageClassification" : "AutoModel").from_pretrained(PATH, trust_remote_code=True)
+            model = \(autoClass).from_pretrained(PATH, trust_remote_code=True)
             outputs = model(**processor(image, return_tensors="pt"))
 
         `crate_checkpoint.load(PATH)` loads the same directory without transformers.
@@ -74,7 +76,9 @@ struct ModelCard {
 
     private var data: String {
         let fields = [("training", "data"), ("validation", "validation")].compactMap { title, key in
-            source.settings?.options[key].map { ("\(title) shards", $0.split(separator: "/").last.map(String.init) ?? $0) }
+            source.settings?.options[key].map { path in
+                ("\(title) shards", path.split(separator: "/").last.map(String.init) ?? path)
+            }
         }
         let samples = source.settings?.resolved["samples"].map { [("training samples", $0)] } ?? []
         return section("Data", fields + samples, otherwise: "To be filled in.")

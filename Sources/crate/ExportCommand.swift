@@ -13,7 +13,7 @@ enum ExportFormat: String, CaseIterable, ExpressibleByArgument {
 struct ExportCommand: SingleProcessCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
-        abstract: "Write a checkpoint as one file under the published parameter names, or as a directory for transformers.",
+        abstract: "Write a checkpoint as one file under the published names, or as a directory for transformers.",
         discussion: """
             crate export --checkpoint runs/tiny --output tiny.safetensors
             crate export --checkpoint runs/tiny --output encoder.safetensors \\

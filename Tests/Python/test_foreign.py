@@ -118,6 +118,23 @@ class ForeignTests(unittest.TestCase):
                                       text=True, cwd=self.folder)
                 self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_program_assumes_what_only_one_published_model_has(self):
+        def imported(model, *options):
+            save_file(model.state_dict(), self.folder / 'in.safetensors')
+            words = [CRATE, 'import', 'in.safetensors', '--run', f'run-{len(list(self.folder.glob("run-*")))}', *map(str, options)]
+            return subprocess.run(words, capture_output=True, text=True, cwd=self.folder)
+        done = imported(CrateAlpha('crate-alpha', 32, 8, 192, 12, 3, classes=5))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('assuming 3 heads, as the published CRATE-alpha', done.stderr)
+        self.assertIn('assuming lambda 0.1', done.stderr)
+        done = imported(CrateMAE(**SIZE))
+        self.assertEqual((done.returncode, len(done.stderr.strip().splitlines())), (1, 1), done.stderr)
+        self.assertIn('does not say how many heads it has, nor its lambda', done.stderr)
+        # Published with 6 heads and with 12.
+        done = imported(CrateClassifier(16, 8, 768, 12, 12, classes=5))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('how many heads', done.stderr)
+
     def test_encoder_without_its_decoder(self):
         """As Meta publishes MAE for fine-tuning."""
         model = MaskedAutoencoder('vit', **SIZE, **VIT)
