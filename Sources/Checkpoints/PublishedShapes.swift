@@ -118,7 +118,7 @@ struct PublishedShapes {
             let example = architecture == .vit ? "12 for ViT-B" : "6 for the published tiny"
             let missing = [
                 heads == nil ? ("how many heads it has", "--heads, \(example)") : nil,
-                lacksLambda ? ("its lambda", "--lambda, 0.5 as in the authors' code or 0.1 as in their notebooks") : nil,
+                lacksLambda ? ("its lambda", "--lambda, 0.5 as in the authors' code or 0.1 as in notebooks") : nil,
             ].compactMap(\.self)
             throw Failure(
                 "\(path) does not say \(missing.map(\.0).joined(separator: ", nor "))",
