@@ -77,6 +77,11 @@ let package = Package(
             // In the program itself, which stays a single file.
             resources: [.embedInCode("Page")]),
         library(
+            "HuggingFace",
+            ["Base", "CrateModel", "Images", "Shards", "Checkpoints", "Reports"],
+            // Links to files of the Python package in Checkpoints.
+            resources: [.embedInCode("Python")]),
+        library(
             "Training",
             [
                 "Base", "Kernels", "CrateModel", "Optimizers", "Images", "Shards", "Loader", "Collectives",
@@ -92,7 +97,8 @@ let package = Package(
             name: "crate",
             dependencies: [
                 "CSignals", "Base", "Kernels", "CrateModel", "Optimizers", "Images", "HDF5", "Shards", "Loader",
-                "Collectives", "Checkpoints", "Settings", "Probing", "Analysis", "Reports", "Training", "Diagnostics",
+                "Collectives", "Checkpoints", "Settings", "Probing", "Analysis", "Reports", "HuggingFace", "Training",
+                "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
             ],

@@ -4,15 +4,16 @@ import Foundation
 import Images
 import Kernels
 
-/// Writes the parameters `table` of the flat buffer `parameters`, followed by `untrained`.
+/// Writes the parameters `table` of the flat buffer `parameters`, followed by `untrained`, all with `prefix` before their names.
 @discardableResult
 func writeModel(
-    _ table: [Parameter], _ parameters: UnsafePointer<Float>, _ untrained: [UntrainedTensor], type: StoredType = .f32,
-    metadata: [String: String], to path: String
+    _ table: [Parameter], _ parameters: UnsafePointer<Float>, _ untrained: [UntrainedTensor], prefix: String = "",
+    type: StoredType = .f32, metadata: [String: String], to path: String
 ) throws -> ManifestFile {
     let others = try OwnedBuffer<Float>(count: untrained.map(\.values.count).max() ?? 0)
     return try writeSafetensors(
-        table.map { NamedTensor($0.name, $0.shape) } + untrained.map { NamedTensor($0.name, $0.shape) },
+        table.map { NamedTensor(prefix + $0.name, $0.shape) }
+            + untrained.map { NamedTensor(prefix + $0.name, $0.shape) },
         type: type, metadata: metadata, to: path
     ) { index in
         guard index >= table.count else { return parameters + table[index].offset }

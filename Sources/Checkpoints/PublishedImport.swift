@@ -16,10 +16,12 @@ package struct ImportSettings: Sendable {
     package var imageSize: Int?
     /// Channels of the images to go on with; nil keeps those of the weights. See `ChannelAdaptation`.
     package var channels: Int?
+    /// Called with what was taken from published models, since neither the file nor these settings say it.
+    package var remark: @Sendable (String) -> Void
 
     package init(
         heads: Int?, decoderHeads: Int? = nil, lambda: Double?, normalisesTargets: Bool?, imageSize: Int?,
-        channels: Int? = nil
+        channels: Int? = nil, remark: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.heads = heads
         self.decoderHeads = decoderHeads
@@ -27,6 +29,7 @@ package struct ImportSettings: Sendable {
         self.normalisesTargets = normalisesTargets
         self.imageSize = imageSize
         self.channels = channels
+        self.remark = remark
     }
 }
 

@@ -17,7 +17,7 @@ package struct PublishedModel: ~Copyable {
     package let stored: StoredModel
     let parameters: OwnedBuffer<Float>  // in the model's layout
     let untrained: [UntrainedTensor]
-    private let origin: [String: String]  // run and step
+    package let origin: [String: String]  // run and step
 
     package enum Part: String, Sendable {
         case model
@@ -25,6 +25,9 @@ package struct PublishedModel: ~Copyable {
         case encoder
         /// All of a supervised model.
         case classifier
+        /// All of the model for transformers: names begin with the model's place in its classes there, and `pos_embed` is the table
+        /// that the encoder adds.
+        case transformers
     }
 
     /// Reads the model file `file`, a checkpoint's or an export, for images of side `imageSize` (nil: as trained).
@@ -83,8 +86,16 @@ package struct PublishedModel: ~Copyable {
     /// Throws `Failure` if the model has no such part or the file cannot be written.
     package func export(_ part: Part, to path: String, type: StoredType) throws {
         var (table, untrained) = (model.layout.parameters, untrained)
+        var prefix = ""
         switch part {
         case .model: break
+        case .transformers:
+            prefix = "crate.net."
+            let used = untrained.first { $0.name == model.usedTables.first }
+            untrained = untrained.map { tensor in
+                guard let used, tensor.name == "pos_embed" else { return tensor }
+                return UntrainedTensor(name: tensor.name, shape: used.shape, values: used.values)
+            }
         case .encoder:
             guard model.classifier == nil else {
                 throw Failure("the checkpoint contains a classifier, not an autoencoder", hint: "omit --encoder")
@@ -99,7 +110,8 @@ package struct PublishedModel: ~Copyable {
         }
         let metadata = try stored.metadata
             .merging(origin) { $1 }.merging(["part": part == .encoder ? "encoder" : "model"]) { $1 }
-        try writeModel(table, parameters.pointer, untrained, type: type, metadata: metadata, to: path)
+        try writeModel(
+            table, parameters.pointer, untrained, prefix: prefix, type: type, metadata: metadata, to: path)
     }
 }
 

@@ -87,20 +87,45 @@ struct PublishedShapes {
         else {
             throw Failure("\(table) of \(path) is \(extents), which does not fit the patch embedding", hint: Self.hint)
         }
-        guard let heads = settings.heads ?? shapes["transformer.layers.0.0.fn.temp"]?.first else {
-            let example = architecture == .vit ? "12 for ViT-B" : "6 for the published tiny"
-            throw Failure("\(path) does not say how many heads it has", hint: "give --heads, \(example)")
-        }
-        guard settings.lambda != nil || !architecture.hasLambda else {
-            throw Failure(
-                "\(path) does not say its lambda",
-                hint: "give --lambda: 0.5 for CRATE-MAE unless the paper says otherwise, 0.1 for supervised models")
-        }
+        let (heads, lambda) = try unstated(
+            architecture, dim: dim, depth: depth, patchSize: patchSize, isClassifier: decoderDepth == 0)
         return try ModelConfiguration(
             architecture, imageSize: grid * patchSize, patchSize: patchSize, dim: dim, depth: depth,
             decoderDepth: decoderDepth, heads: heads, decoder: decoder,
-            lambda: architecture.hasLambda ? settings.lambda : nil,
-            normalisesTargets: settings.normalisesTargets ?? false, channels: channels)
+            lambda: lambda, normalisesTargets: settings.normalisesTargets ?? false, channels: channels)
+    }
+
+    /// Heads and lambda: those of the settings, or those of the only published model with these names and sizes. Throws `Failure` that
+    /// names what is missing.
+    private func unstated(
+        _ architecture: Architecture, dim: Int, depth: Int, patchSize: Int, isClassifier: Bool
+    ) throws -> (heads: Int, lambda: Double?) {
+        var heads = settings.heads ?? shapes["transformer.layers.0.0.fn.temp"]?.first
+        var lambda = architecture.hasLambda ? settings.lambda : nil
+        // Of patches of 8 pixels there are published CRATEs with 6 and with 12 heads.
+        if heads == nil, architecture != .crate || patchSize != 8 {
+            let sizes = ModelSize.allCases.compactMap(architecture.extents)
+            heads = sizes.first { $0.dim == dim && $0.depth == depth }?.heads
+            if let heads {
+                settings.remark("\(heads) heads, as the published \(architecture.title) of this width and depth")
+            }
+        }
+        if lambda == nil, architecture == .crateAlpha || isClassifier && architecture.hasLambda {
+            lambda = 0.1
+            settings.remark("lambda 0.1, as all published weights of this kind")
+        }
+        let lacksLambda = lambda == nil && architecture.hasLambda
+        guard let heads, !lacksLambda else {
+            let example = architecture == .vit ? "12 for ViT-B" : "6 for the published tiny"
+            let missing = [
+                heads == nil ? ("how many heads it has", "--heads, \(example)") : nil,
+                lacksLambda ? ("its lambda", "--lambda, 0.5 as in the authors' code or 0.1 as in notebooks") : nil,
+            ].compactMap(\.self)
+            throw Failure(
+                "\(path) does not say \(missing.map(\.0).joined(separator: ", nor "))",
+                hint: "give \(missing.map(\.1).joined(separator: ", and "))")
+        }
+        return (heads, lambda)
     }
 
     private func shape(_ name: String, _ extents: Int) throws -> [Int] {

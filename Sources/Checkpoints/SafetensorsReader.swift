@@ -90,7 +90,7 @@ private func unknownFile(_ path: String, start: ArraySlice<UInt8>) -> Failure {
         } else if begins("version https://git-lfs") {
             ("it is a pointer of Git LFS", "fetch the file itself with git lfs pull")
         } else if begins("PK") || start.first == 0x80 {
-            ("it seems to be a file of torch.save", "convert it with python -m crate_checkpoint convert")
+            ("it seems to be a file of torch.save", "convert it: pip install ./Checkpoints; crate-checkpoint convert")
         } else if start.allSatisfy({ $0 >= 0x20 && $0 < 0x7F || (9...13).contains($0) }) {
             ("it is a text or a web page", "fetch the file itself")
         } else {

@@ -12,7 +12,11 @@ struct ReportSummary {
         let table = run.history.table
         addProgress(run)
         addLoss(table)
-        for (name, column) in [("Top-1 accuracy", LogField.validationTop1), ("Top-5 accuracy", .validationTop5)] {
+        let accuracies = [
+            ("Top-1 accuracy", LogField.validationTop1), ("Top-5 accuracy", .validationTop5),
+            ("Nearest neighbours", .validationNeighbours),
+        ]
+        for (name, column) in accuracies {
             guard let last = table.last(column), let best = table.column(column).filter(\.isFinite).max() else {
                 continue
             }

@@ -16,6 +16,9 @@ package struct RunReport {
     /// The shards that the run was evaluated on, or otherwise trained on, according to its options.
     package var shards: String? { run.settings?.options["validation"] ?? run.settings?.options["data"] }
 
+    /// The results in a few numbers: name, value, and what the value is of.
+    package var results: [(name: String, value: String, note: String)] { ReportSummary(run).tiles }
+
     package func page(_ gallery: ReportGallery = ReportGallery()) throws -> String {
         let training = TrainingCharts(run.history, clip: run.settings?["clip"]?.number)
         let layers = LayerCharts(run.measures, epochsPerStep: run.history.epochsPerStep)

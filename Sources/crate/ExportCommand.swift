@@ -2,24 +2,35 @@ import ArgumentParser
 import Base
 import Checkpoints
 import Foundation
+import HuggingFace
 
 extension StoredType: ExpressibleByArgument {}
+
+enum ExportFormat: String, CaseIterable, ExpressibleByArgument {
+    case safetensors, huggingface
+}
 
 struct ExportCommand: SingleProcessCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
-        abstract: "Write a checkpoint as one file under the published parameter names, for PyTorch.",
+        abstract: "Write a checkpoint as one file under the published names, or as a directory for transformers.",
         discussion: """
             crate export --checkpoint runs/tiny --output tiny.safetensors
             crate export --checkpoint runs/tiny --output encoder.safetensors \\
                 --encoder --type bf16
+            crate export --checkpoint runs/tiny --format huggingface --output tiny
             """)
 
     @Option(help: ArgumentHelp("A run, one of its checkpoints, or an export.", valueName: "path"))
     var checkpoint: String
     @OptionGroup var kind: WeightsOption
-    @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
+    @Option(help: ArgumentHelp("The file to write; of huggingface, a new or empty directory.", valueName: "path"))
     var output: String
+    @Option(
+        help: ArgumentHelp(
+            "One file for crate_checkpoint, or a directory with the model's code for Hugging Face's transformers.",
+            valueName: "safetensors|huggingface"))
+    var format = ExportFormat.safetensors
     @Option(help: ArgumentHelp("Data type of the stored values.", valueName: "f32|bf16"))
     var type = StoredType.f32
     @Flag(help: "Write only the encoder of a masked autoencoder, for fine-tuning.")
@@ -31,11 +42,19 @@ struct ExportCommand: SingleProcessCommand {
 
     func validate() throws {
         guard !encoder || !classifier else { throw ValidationError("Give --encoder or --classifier, not both.") }
+        guard format == .safetensors || !(encoder || classifier) else {
+            throw ValidationError("Leave --encoder and --classifier out: transformers chooses the part that it loads.")
+        }
     }
 
     func run() throws {
         let file = try CheckpointStore.modelFile(at: checkpoint, weights: kind.weights) {
             printError("warning: \($0)")
+        }
+        guard format == .safetensors else {
+            let directory = try ModelDirectory(file: file, imageSize: imageSize, type: type)
+            try directory.write(to: output)
+            return printLine("wrote \(output)")
         }
         try refuse(output, ifSameAs: file)
         let isReplaced = FileManager.default.fileExists(atPath: output)

@@ -20,13 +20,17 @@ struct ImportCommand: SingleProcessCommand {
     @OptionGroup var kind: WeightsOption
     @Option(name: .customLong("run"), help: ArgumentHelp("Run directory to create.", valueName: "dir"))
     var directory: String
-    @Option(help: ArgumentHelp("Attention heads (default: from the file's metadata).", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Attention heads (default: from the file's metadata, or as published for its sizes).", valueName: "n"))
     var heads: Int?
     @Option(
         help: ArgumentHelp(
             "Attention heads of the decoder of a ViT-MAE (default: from the file's metadata, or 16).", valueName: "n"))
     var decoderHeads: Int?
-    @Option(help: ArgumentHelp("Weight of the sparsity penalty (default: from the metadata).", valueName: "x"))
+    @Option(
+        help: ArgumentHelp(
+            "Weight of the sparsity penalty (default: from the metadata; 0.1 of classifiers).", valueName: "x"))
     var lambda: Double?
     @Flag(
         inversion: .prefixedNo,
@@ -46,7 +50,7 @@ struct ImportCommand: SingleProcessCommand {
             weights,
             ImportSettings(
                 heads: heads, decoderHeads: decoderHeads, lambda: lambda, normalisesTargets: normPix,
-                imageSize: imageSize, channels: channels))
+                imageSize: imageSize, channels: channels, remark: { printError("assuming \($0)") }))
         printLine("wrote \(try RunDirectory(path: directory).begin(from: published))")
     }
 }

@@ -146,11 +146,17 @@ import Testing
             "--filter",
             "--generate-completion-script",
         ]
-        for directory in ["Launch", "Tests/Cluster"] {
+        for directory in ["Launch", "Tests/Cluster", "Checkpoints/crate_checkpoint"] {
             for name in try files.contentsOfDirectory(atPath: "\(Documentation.root)/\(directory)") {
                 let text = try? String(contentsOfFile: "\(Documentation.root)/\(directory)/\(name)", encoding: .utf8)
                 for match in (text ?? "").matches(of: /--[a-z][a-z-]+/) { options.insert(String(match.0)) }
             }
+        }
+        // Its tables have options of other programs on the left and ours on the right.
+        let migrating = try String(contentsOfFile: "\(Documentation.root)/Checkpoints/migrating.md", encoding: .utf8)
+        for row in migrating.split(separator: "\n") where row.hasPrefix("|") {
+            let left = row.dropFirst().prefix { $0 != "|" }
+            for match in left.matches(of: /--[a-z][a-z_-]+/) { options.insert(String(match.0)) }
         }
         return options
     }

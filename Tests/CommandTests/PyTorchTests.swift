@@ -15,7 +15,7 @@ private var hasPyTorch: Bool {
     func exportsAndImportsAgreeWithPyTorch() throws {
         let environment = ProcessInfo.processInfo.environment.merging(["CRATE": program]) { $1 }
         let result = try run(
-            ["timeout", "-k", "5", "900", python, "-m", "unittest", "discover", "-s", "\(root)/Tests/Python"],
+            ["timeout", "-k", "5", "2400", python, "-m", "unittest", "discover", "-s", "\(root)/Tests/Python"],
             environment: environment)
         #expect(result.status == 0, "\(result.errors)")
     }

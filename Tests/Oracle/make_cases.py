@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'Checkpoints'))
 
-from crate_architectures import Classifier, CrateAlpha, MaskedAutoencoder, TokenStatistics, TostClassifier
+from crate_checkpoint import Classifier, CrateAlpha, MaskedAutoencoder, TokenStatistics, TostClassifier
 
 IMAGES, HIDDEN, STEPS = 4, 0.75, 10
 

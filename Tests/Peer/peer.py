@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'Checkpoints'))
-from crate_architectures import MaskedAutoencoder  # noqa: E402
+from crate_checkpoint import MaskedAutoencoder  # noqa: E402
 
 SIZES = {'tiny': (384, 12, 6), 'small': (576, 12, 12), 'base': (768, 12, 12), 'large': (1024, 24, 16)}
 VIT_SIZES = {'vit-small': (384, 12, 6), 'vit-base': (768, 12, 12)}

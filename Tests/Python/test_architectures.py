@@ -2,17 +2,15 @@
 import functools
 import importlib.util
 import subprocess
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from test_crate_checkpoint import CRATE, crate_checkpoint, positions
+from test_crate_checkpoint import CONVERT, CRATE, crate_checkpoint, positions
 
-import crate_architectures
-from crate_architectures import Classifier, CrateAlpha, Encoder, MaskedAutoencoder, TostClassifier
+from crate_checkpoint import Classifier, CrateAlpha, Encoder, MaskedAutoencoder, TostClassifier, VitBlock
 
 SIZE = {'image_size': 32, 'patch': 8, 'dim': 48, 'depth': 2, 'heads': 3}
 DECODER = {'decoder_dim': 32, 'decoder_depth': 1, 'decoder_heads': 2}
@@ -33,8 +31,7 @@ class ArchitectureTests(unittest.TestCase):
     def there_and_back(self, model, *options):
         """Imports the model's published weights from a .pth file and exports them; returns the model that is loaded from that."""
         torch.save({'model': model.state_dict()}, self.folder / 'in.pth')
-        script = Path(crate_checkpoint.__file__)
-        self.run_command(sys.executable, script, 'convert', 'in.pth', 'in.safetensors')
+        self.run_command(*CONVERT, 'in.pth', 'in.safetensors')
         self.run_command(CRATE, 'import', 'in.safetensors', '--run', 'run', *options)
         self.run_command(CRATE, 'export', '--checkpoint', 'run', '--output', 'out.safetensors')
         again = crate_checkpoint.load(self.folder / 'out.safetensors')
@@ -95,7 +92,7 @@ class ArchitectureTests(unittest.TestCase):
     def test_vit_is_timms(self):
         from timm.models.vision_transformer import Block, VisionTransformer
         norm = functools.partial(torch.nn.LayerNorm, eps=1e-6)
-        ours = crate_architectures.VitBlock(48, 3).double()
+        ours = VitBlock(48, 3).double()
         theirs = Block(48, 3, qkv_bias=True, norm_layer=norm).double()
         theirs.load_state_dict(ours.state_dict(), strict=True)
         x = torch.randn(2, 17, 48).double()

@@ -15,6 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'Checkpoints'))
 import crate_checkpoint  # noqa: E402
 
+os.environ['PYTHONPATH'] = str(ROOT / 'Checkpoints')
+CONVERT = (sys.executable, '-m', 'crate_checkpoint', 'convert')
+
 CRATE = os.environ.get('CRATE', ROOT / '.build/release/crate')
 SYSTEM_PYTHON = '/usr/bin/python3'  # for which Launch/setup --tests installs h5py
 GOLDEN = ROOT / 'Tests/DiagnosticsTests/Golden'
@@ -57,8 +60,7 @@ class CheckpointTests(unittest.TestCase):
             model.decoder_pos_embed.data = positions(dim, grid)
             model.pos_embed.data = positions(dim, grid)
         torch.save({'model': model.state_dict()}, self.folder / 'in.pth')
-        script = ROOT / 'Checkpoints/crate_checkpoint.py'
-        self.run_command(sys.executable, script, 'convert', 'in.pth', 'out.safetensors')
+        self.run_command(*CONVERT, 'in.pth', 'out.safetensors')
         return model.state_dict()
 
     def assertSameBits(self, state, other):
@@ -191,9 +193,8 @@ class CheckpointTests(unittest.TestCase):
         state = self.published(image_size=32, patch=8, dim=48, depth=2, heads=3)
         (self.folder / 'code.pth').write_bytes(pickle.dumps(Code()))
         torch.save({'model': Code()}, self.folder / 'code2.pth')
-        script = ROOT / 'Checkpoints/crate_checkpoint.py'
         for name in ('code.pth', 'code2.pth', 'none.pth'):
-            self.run_command(sys.executable, script, 'convert', name, 'x.safetensors', fails=True)
+            self.run_command(*CONVERT, name, 'x.safetensors', fails=True)
         self.assertFalse((self.folder / 'executed').exists())
         self.assertFalse((self.folder / 'x.safetensors').exists())
 

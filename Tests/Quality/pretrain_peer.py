@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import recipe
-from crate_architectures import MaskedAutoencoder
-from crate_checkpoint import CrateMAE
+from crate_checkpoint import CrateMAE, MaskedAutoencoder
 
 HIDDEN = 0.75
 

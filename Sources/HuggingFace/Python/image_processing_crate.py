@@ -1,0 +1,1 @@
+../../../Checkpoints/crate_checkpoint/image_processing_crate.py

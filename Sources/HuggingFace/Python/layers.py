@@ -1,0 +1,1 @@
+../../../Checkpoints/crate_checkpoint/layers.py

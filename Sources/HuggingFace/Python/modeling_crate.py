@@ -1,0 +1,1 @@
+../../../Checkpoints/crate_checkpoint/modeling_crate.py
