@@ -102,7 +102,12 @@ struct ShardCommand: ParsableCommand {
             var line = ProgressLine(unit: "images", of: world)
             let job = try world.agree { try makeJob() }
             if world.rank == 0 {
-                warn(of: job.unicodeTwins)
+                warn(
+                    of: job.unicodeTwins, "\(counted(job.unicodeTwins.count, "name"))",
+                    "differ from another only in their Unicode form and are kept apart")
+                warn(
+                    of: job.respelled, "\(counted(job.respelled.count, "name"))",
+                    "differ from the list's only in their Unicode form and are taken for those")
                 if let passedOver = job.passedOver.description { printLine("Passed over: \(passedOver).") }
             }
             let isNew = world.broadcast(try world.agree { world.rank == 0 ? try job.begin() : true } ? 1 : 0, from: 0)
@@ -121,11 +126,10 @@ struct ShardCommand: ParsableCommand {
         }
     }
 
-    private func warn(of twins: UnicodeTwins) {
+    private func warn(of twins: UnicodeTwins, _ count: String, _ what: String) {
         guard let (one, other) = twins.example else { return }
         printError(
-            "warning: \(counted(twins.count, "name")) of \(sources[0]) differ from another only in their Unicode form and are kept "
-                + "apart, such as \(one.ascii.printable) and \(other.ascii.printable)")
+            "warning: \(count) of \(sources[0]) \(what), such as \(one.ascii.printable) and \(other.ascii.printable)")
     }
 
     private func makeJob() throws -> Sharding {

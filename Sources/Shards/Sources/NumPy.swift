@@ -110,7 +110,9 @@ extension SourceListing {
             return try NumPyArray(file, 0..<file.size, name: path.lastName).labels()
         }
         if start.starts(with: [0, 0, 8]) { return try IDXHeader(file).labels(in: file) }
-        return try textLines(of: path).map { SampleLabel(text: $0) }
+        let lines = try textLines(of: path)
+        try requireLabels(lines, path: path)
+        return lines.map { SampleLabel(text: $0) }
     }
 }
 

@@ -10,7 +10,7 @@ extension ShardSource {
     func contents(of item: Item) throws -> [UInt8] {
         switch item.place {
         case .file:
-            return try ownFile(key(of: item))
+            return try ownFile(item.label < 0 ? item.name : folders[item.label] + "/" + item.name)
         case .part(let file, let offset, let size):
             try requireReadable(size: size)
             return try blamingMachine { try files[file].bytes(size, at: offset) }
@@ -31,10 +31,11 @@ extension ShardSource {
         return try ImageDecoder.decode(bytes, pixelLimit: pixelLimit, reserve: reserve)
     }
 
-    private func ownFile(_ key: String) throws -> [UInt8] {
+    /// The contents of the file `inner` in the source's directory.
+    private func ownFile(_ inner: String) throws -> [UInt8] {
         // What was a file when it was listed may be a FIFO by now; without O_NONBLOCK, opening it would wait.
-        let file = path + "/" + key
-        let descriptor = open(FileName.path(path, key), O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let file = path + "/" + inner
+        let descriptor = open(FileName.path(path, inner), O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             let isOfTheFile = [ENOENT, EACCES, EPERM, ELOOP].contains(errno)
             throw isOfTheFile
