@@ -48,11 +48,9 @@ func textLines(of path: String) throws -> [String] {
     return lines
 }
 
-/// The text in `bytes` without the byte order mark that spreadsheets and editors put in front. Lines that are no UTF-8 become texts of
-/// `FileName`, as the names of such files do.
-func text(of bytes: some Collection<UInt8>) -> String {
-    let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
-    let bytes = bytes.starts(with: mark) ? Array(bytes.dropFirst(mark.count)) : Array(bytes)
+/// The text in `bytes` without a byte order mark. Lines that are no UTF-8 become texts of `FileName`, as the names of such files do.
+func text(of bytes: [UInt8]) -> String {
+    let bytes = withoutByteOrderMark(bytes)
     return String(validating: bytes, as: UTF8.self)
         ?? bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { FileName.text($0) }
         .joined(separator: "\n")

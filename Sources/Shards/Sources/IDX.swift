@@ -64,6 +64,7 @@ extension SourceListing {
             width: header.shape[2], height: header.shape[1], channels: header.shape.count == 4 ? header.shape[3] : 1,
             isPlanar: false, name: path)
         self.raw = raw
+        if file.size > header.start + header.shape.reduce(1, *) { passedOver[.behindEnd] += 1 }
         let name = path.lastName
         let stem = name.components(separatedBy: "images")[0]
         let prefix = stem.isEmpty || stem == name ? "image-" : stem

@@ -6,7 +6,7 @@ package struct PassedOver: Sendable {
         case hidden, emptyClass, besideClasses, withoutImage
         /// Of several members of one name, the last counts: `tar -r` and `zip` append newer versions.
         case replaced
-        /// Something that is no archive follows the end mark of one.
+        /// What follows the end of an archive or an array is none.
         case behindEnd
 
         fileprivate func text(_ count: Int) -> String {
@@ -17,7 +17,7 @@ package struct PassedOver: Sendable {
             case .besideClasses: one ? "file next to the class directories" : "files next to the class directories"
             case .withoutImage: one ? "sample without an image" : "samples without an image"
             case .replaced: one ? "earlier version of a file" : "earlier versions of files"
-            case .behindEnd: one ? "rest behind the end mark of an archive" : "rests behind the end marks of archives"
+            case .behindEnd: one ? "file that goes on behind its end" : "files that go on behind their end"
             }
         }
     }

@@ -13,12 +13,7 @@ func listZip(_ file: SourceFile) throws -> (members: [ZipMember], folders: [[Exa
     var (place, members, folders): (Int, [ZipMember], [[ExactName]]) = (0, [], [])
     while place < directory.count {
         guard directory.count - place >= 46, fields.number(4, at: place) == 0x0201_4B50 else {
-            // Places are counted from the beginning of an archive, which is not that of the file if another one is in front of it.
-            throw place == 0
-                ? failure(
-                    "has no list of members where its end says",
-                    "if several archives were strung together, unzip each alone")
-                : failure("has a damaged list of members")
+            throw failure("has a damaged list of members")
         }
         let lengths = [28, 30, 32].map { fields.number(2, at: place + $0) }
         let end = place + 46 + lengths.reduce(0, +)
@@ -63,6 +58,7 @@ private func zipDirectory(_ file: SourceFile) throws -> Range<Int> {
         throw Failure("\(file.path) is cut short: it has no list of members", hint: "fetch the archive again")
     }
     var (size, place) = (end.number(4, at: record + 12), end.number(4, at: record + 16))
+    var directoryEnd = start + record
     if record >= 20, end.number(4, at: record - 20) == 0x0706_4B50 {
         let large = end.number(8, at: record - 20 + 8)
         guard large <= file.size - 56 else {
@@ -70,6 +66,13 @@ private func zipDirectory(_ file: SourceFile) throws -> Range<Int> {
         }
         let fields = LittleEndian(try file.bytes(56, at: large))
         (size, place) = (fields.number(8, at: 40), fields.number(8, at: 48))
+        directoryEnd = large
+    }
+    // Places are counted from the beginning of an archive, which is not that of the file if another one is in front of it.
+    guard place + size == directoryEnd || place > file.size else {
+        throw Failure(
+            "\(file.path) has no list of members where its end says",
+            hint: "if several archives were strung together, unzip each alone; otherwise fetch it again")
     }
     guard place <= file.size, size <= file.size - place, size <= 1 << 30 else {
         throw Failure("\(file.path) is cut short: it has no list of members", hint: "fetch the archive again")
