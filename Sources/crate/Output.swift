@@ -15,6 +15,12 @@ enum Output {
             while !rest.isEmpty, failure.load(ordering: .relaxed) == 0 {
                 let count = Foundation.write(STDOUT_FILENO, rest.baseAddress!, rest.count)
                 if count < 0 && errno == EINTR { continue }
+                if count < 0 && errno == EAGAIN {
+                    // Another process has set the open file so that it does not wait.
+                    var waited = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
+                    poll(&waited, 1, -1)
+                    continue
+                }
                 guard count >= 0 else {
                     failure.store(errno, ordering: .relaxed)
                     return

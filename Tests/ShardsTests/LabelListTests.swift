@@ -37,6 +37,18 @@ import Testing
         }
     }
 
+    /// The first line may be of an image that is not in this archive; its number decides what the others mean.
+    @Test func firstLineOfAnotherImage() throws {
+        try withFlatArchive { tar, directory in
+            let lines = "9.png,0\n0.png,1\n1.png,2\n2.png,1\n3.png,2\n"
+            try write(Array(lines.utf8), to: "\(directory)/labels")
+            try write(Array("ape\ncat\ndog\n".utf8), to: "\(directory)/names")
+            let source = try ShardSource(
+                tar, .init(labels: "\(directory)/labels", labelNames: "\(directory)/names"))
+            #expect(source.classes == ["cat", "dog"])
+        }
+    }
+
     /// A header is no label, so that numbers stay numbers.
     @Test func numbersBelowAHeader() throws {
         try withFlatArchive { tar, directory in

@@ -14,9 +14,13 @@ struct LabelFile {
     ///
     /// Throws `Failure` if a file cannot be read, lines are of different kinds, or numbers have no certain name.
     init(_ path: String, names: String?, images: [ExactName]) throws {
-        let images = Set(images)
+        let known = NamedValues(images.map { ($0, ()) })
+        func isImage(_ name: some StringProtocol) -> Bool {
+            let name = ExactName(String(name))
+            return known[name] != nil || !known.twins(of: name).isEmpty
+        }
         let lines = try textLines(of: path)
-        let separator = Self.separator(of: lines, images)
+        let separator = Self.separator(of: lines, isImage: isImage)
         var rows = lines.map { line in
             let parts =
                 separator.map { line.split(separator: $0, omittingEmptySubsequences: false) }
@@ -35,7 +39,8 @@ struct LabelFile {
                         ? "not just a name and a label" : "another number of words than the first"),
                 hint: "write on each line a label, or on each a file's name and a label")
         }
-        if width == 2, rows.count > 1, !images.contains(ExactName(rows[0][0])), images.contains(ExactName(rows[1][0])) {
+        // A header. A number is a label, if of an image that is not there.
+        if width == 2, rows.count > 1, !isImage(rows[0][0]), Int(rows[0][1]) == nil, isImage(rows[1][0]) {
             rows.removeFirst()
         }
         if width == 1 { try requireLabels(lines, path: path) }
@@ -55,10 +60,10 @@ struct LabelFile {
 
     /// What is between a file's name and its label, other than white space: what leaves the name of an image in the first line, or in the
     /// second, behind a header.
-    private static func separator(of lines: [String], _ images: Set<ExactName>) -> Character? {
+    private static func separator(of lines: [String], isImage: (Substring) -> Bool) -> Character? {
         ["\t", ",", ";"].first { (separator: Character) in
             lines.prefix(2).contains { line in
-                line.firstIndex(of: separator).map { images.contains(ExactName(String(line[..<$0]))) } ?? false
+                line.firstIndex(of: separator).map { isImage(line[..<$0]) } ?? false
             }
         }
     }
