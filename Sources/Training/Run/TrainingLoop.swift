@@ -25,10 +25,7 @@ package func train(
     let path = options.files.run
     let total = configuration.schedule.totalSteps
 
-    let data = try world.agree {
-        try RunData(configuration, options.files, comparesLabels: options.telemetry.knnEvery != nil, pretrained)
-    }
-    try requireAgreement(configuration, data, pretrained, world)
+    let data = try agreedData(configuration, options, pretrained, world)
     startWatchdog(options, world)
     var run = try TrainingRun(configuration, options, settings, data, from: pretrained, world)
     defer { run.end() }
@@ -61,11 +58,11 @@ package func train(
     return .finished
 }
 
-/// Refuses ranks whose options resolve to another computation than those of rank 0, or whose data or program differ, before they would
+/// The data of the run. Refuses ranks whose options resolve to another computation than those of rank 0, or whose data or program differ, before they would
 /// wait for each other forever. The options themselves are compared when the ranks start.
-private func requireAgreement(
-    _ configuration: TrainingConfiguration, _ data: RunData, _ pretrained: PretrainedWeights?, _ world: World
-) throws {
+private func agreedData(
+    _ configuration: TrainingConfiguration, _ options: RunOptions, _ pretrained: PretrainedWeights?, _ world: World
+) throws -> RunData {
     var fields = try configuration.fields
     fields["from"] = pretrained?.file
     fields["program version"] = programVersion
@@ -73,9 +70,13 @@ private func requireAgreement(
         "\($0.name)\($0.shape)\($0.offset)"
     }
     fields["parameter layout"] = String(format: "%08x", Checksum(of: [UInt8](layout.joined().utf8)).value)
+    let data = try world.agree {
+        try RunData(configuration, options.files, comparesLabels: options.telemetry.knnEvery != nil, pretrained)
+    }
     fields["training shards"] = data.fields[RunData.training]
     fields["validation shards"] = data.fields[RunData.validation] ?? "none"
     try world.requireEqual(fields)
+    return data
 }
 
 private func startWatchdog(_ options: RunOptions, _ world: World) {
