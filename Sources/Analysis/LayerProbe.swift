@@ -22,14 +22,10 @@ extension LoadedModel {
         report: (LayerProbe) throws -> Void
     ) throws {
         let isSolving = world.rank == 0
-        let classes = try world.agree { try ShardIndex.load(directory: training).classes.map { ExactName($0) } }
+        let classes = try world.agree { try ShardIndex.load(directory: training).classes }
         try world.agree {
-            let own = try ShardIndex.load(directory: validation).classes.map { ExactName($0) }
-            guard own == classes else {
-                throw Failure(
-                    "\(validation) has other classes than \(training): \(own.count) and \(classes.count)",
-                    hint: "shard both with the same classes, see crate shard --classes")
-            }
+            try ClassMeanings(try ShardIndex.load(directory: validation).classes, of: validation).requireSame(
+                as: ClassMeanings(classes, of: training), hint: "shard it again with --classes \(training)/index.json")
         }
         var memory = Arena()
         let fitted = try collect(sources, training, classes.count, in: &memory, world)

@@ -71,6 +71,22 @@ extension LoadedModel {
         }
     }
 
+    /// Throws `Failure` if the labels of the shards in `data` mean other classes than the outputs of this classifier. Shards without labels are
+    /// the loader's to refuse.
+    package borrowing func requireClasses(of data: String) throws {
+        guard let theirs = stored.classes else { return }
+        let own = try ShardIndex.read(directory: data).classes
+        guard !own.isEmpty else { return }
+        try ClassMeanings(own, of: data).requireSame(
+            as: ClassMeanings(theirs, of: file),
+            hint: "shard it again with --classes and the index.json of the training shards")
+    }
+
+    /// What to tell where labels are compared with a classifier's outputs, and nobody knows which classes they are.
+    package var namelessClasses: Failure? {
+        model.classifier != nil && stored.classes == nil ? .namelessClasses(of: file) : nil
+    }
+
     /// Throws `Failure` unless `isFinite`: of finite weights that are too large, `what` is nothing that can be reported.
     package borrowing func requireFinite(_ what: String, _ isFinite: Bool) throws {
         guard isFinite else {

@@ -1,4 +1,6 @@
 #include "CSignals.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
@@ -29,11 +31,23 @@ static void restore_signals(void) { sigprocmask(SIG_SETMASK, &inherited, NULL); 
 
 __attribute__((constructor)) static void watch_children(void) { pthread_atfork(NULL, NULL, restore_signals); }
 
+// The number of a closed stream is that of the next file that is opened: lines for people would be written into a shard. So the streams
+// that are closed lead to where reading or writing fails.
+static void hold_streams(void) {
+    for (int stream = 0; stream < 3; stream++)
+        if (fcntl(stream, F_GETFD) < 0 && errno == EBADF) open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY);
+}
+
+static void prepare_process(void) {
+    block_signals();
+    hold_streams();
+}
+
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 // The sanitiser's runtime is not ready before constructors run; Launch/sanitize keeps OpenBLAS from starting threads.
-__attribute__((constructor(101))) static void block_early(void) { block_signals(); }
+__attribute__((constructor(101))) static void prepare_early(void) { prepare_process(); }
 #else
-__attribute__((section(".preinit_array"), used)) static void (*const block_first)(void) = block_signals;
+__attribute__((section(".preinit_array"), used)) static void (*const prepare_first)(void) = prepare_process;
 #endif
 
 int crate_next_signal(void) {

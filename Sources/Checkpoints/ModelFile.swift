@@ -42,7 +42,13 @@ extension CheckpointStore {
             try classifier.validate()
             try requireRoom(for: classifier.encoder, classes: classifier.classes, in: reader)
             try requireChannels(classifier.encoder, normalisation, path)
-            return StoredModel(try Model(classifier), maskRatio: 0, normalisation: normalisation)
+            let classes = decoded(StoredModel.classesKey, as: [String].self)
+            guard reader.metadata[StoredModel.classesKey] == nil || classes?.count == classifier.classes else {
+                throw Failure(
+                    "\(path) does not name its \(classifier.classes) classes", hint: "give a file that crate wrote")
+            }
+            return StoredModel(
+                try Model(classifier), maskRatio: 0, normalisation: normalisation, classes: classes)
         }
         guard let configuration = decoded(StoredModel.configurationKey, as: ModelConfiguration.self),
             let maskRatio = reader.metadata["mask_ratio"].flatMap(Double.init)

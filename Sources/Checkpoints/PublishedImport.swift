@@ -57,7 +57,9 @@ extension PublishedModel {
         let model = try stored.model.with(lambda: settings.lambda, normalisesTargets: settings.normalisesTargets)
         try requireKeys(of: reader, model, optional: model.untrainedShapes.map(\.name))
         return try PublishedModel(
-            reader, StoredModel(model, maskRatio: stored.maskRatio, normalisation: stored.normalisation),
+            reader,
+            StoredModel(
+                model, maskRatio: stored.maskRatio, normalisation: stored.normalisation, classes: stored.classes),
             imageSize: settings.imageSize, channels: settings.channels)
     }
 

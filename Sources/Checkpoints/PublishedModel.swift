@@ -18,6 +18,8 @@ package struct PublishedModel: ~Copyable {
     let parameters: OwnedBuffer<Float>  // in the model's layout
     let untrained: [UntrainedTensor]
     package let origin: [String: String]  // run and step
+    /// The types of the file's values that are not fp32, such as BF16, sorted.
+    package let otherTypes: [String]
 
     package enum Part: String, Sendable {
         case model
@@ -58,7 +60,8 @@ package struct PublishedModel: ~Copyable {
         }
         let read = try stored.untrainedShapes.map { try untrainedTensor($0.name, $0.shape, stored, reader) }
         for table in read where stored.usedTables.contains(table.name) {
-            guard zip(table.values, stored.positions(table.name)).allSatisfy({ abs($0 - $1) <= 1e-3 }) else {
+            let tolerance = 1e-3 + (reader.tensors[table.name]?.rounding ?? 0)
+            guard zip(table.values, stored.positions(table.name)).allSatisfy({ abs($0 - $1) <= tolerance }) else {
                 throw Failure(
                     "\(table.name) of \(reader.path) is not the fixed sine-cosine table",
                     hint: "give weights of a model with the published table")
@@ -71,8 +74,9 @@ package struct PublishedModel: ~Copyable {
                 ? UntrainedTensor(name: tensor.name, shape: place.shape, values: model.positions(place.name)) : tensor
         }
         self.stored = StoredModel(
-            model, maskRatio: description.maskRatio, normalisation: normalisation)
+            model, maskRatio: description.maskRatio, normalisation: normalisation, classes: description.classes)
         self.parameters = parameters
+        otherTypes = Set(reader.tensors.values.map(\.type)).subtracting(["F32"]).sorted()
         origin =
             checkpointOrigin(ofModelFile: reader.path)
             ?? reader.metadata.filter { ["run", "step"].contains($0.key) }

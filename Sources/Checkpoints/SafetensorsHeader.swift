@@ -10,8 +10,23 @@ package struct TensorEntry: Equatable, Sendable {
 
     package var count: Int { shape.reduce(1, *) }
 
-    /// Bytes per element, for the supported types.
-    static let elementBytes = ["F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1]
+    /// Bytes per element of the format's types.
+    static let elementBytes = [
+        "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8, "U64": 8, "I32": 4, "U32": 4,
+        "I16": 2, "U16": 2, "I8": 1, "U8": 1, "BOOL": 1,
+    ]
+
+    /// The types that are read as fp32.
+    static let readableTypes = ["F32", "F64", "BF16", "F16"]
+
+    /// The largest error of a value from 0.5 to 1 that was rounded to this type; 0 for those that hold every fp32.
+    var rounding: Float {
+        switch type {
+        case "BF16": 0x1p-9
+        case "F16": 0x1p-12
+        default: 0
+        }
+    }
 }
 
 /// The header of a safetensors file: eight bytes of length, then JSON.

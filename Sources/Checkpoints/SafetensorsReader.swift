@@ -22,7 +22,7 @@ package struct SafetensorsReader: ~Copyable {
         tensors = header.tensors
     }
 
-    /// Reads tensor `name`, which must be F32, BF16 or F16 of shape `shape`, to `destination`.
+    /// Reads tensor `name`, which must be F32, F64, BF16 or F16 of shape `shape`, to `destination`; F64 is rounded.
     package borrowing func read(
         _ name: String, shape: [Int], into destination: UnsafeMutablePointer<Float>
     ) throws {
@@ -32,11 +32,12 @@ package struct SafetensorsReader: ~Copyable {
                     "\(path) holds an encoder alone", hint: "use it with crate finetune, or export without --encoder")
                 : Failure("\(path) has no tensor \(name)", hint: "check that it belongs to this model")
         }
-        guard ["F32", "BF16", "F16"].contains(entry.type), entry.shape == shape else {
+        guard TensorEntry.readableTypes.contains(entry.type), entry.shape == shape else {
             throw Failure(
                 "tensor \(name) of \(path) is \(entry.type) \(entry.shape), not a float of \(shape)",
-                hint: "check that it belongs to this model")
+                hint: entry.shape == shape ? "convert it to F32" : "check that it belongs to this model")
         }
+        guard entry.type != "F64" else { return try readRounded(entry, into: destination) }
         let bytes = UnsafeMutableRawBufferPointer(start: destination, count: entry.range.count)
         try readAll(bytes, from: file, at: dataStart + entry.range.lowerBound)
         guard entry.type != "F32" else { return }
@@ -45,6 +46,17 @@ package struct SafetensorsReader: ~Copyable {
             let half = bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)
             destination[index] =
                 entry.type == "BF16" ? Float(bitPattern: UInt32(half) << 16) : Float(Float16(bitPattern: half))
+        }
+    }
+
+    private borrowing func readRounded(_ entry: TensorEntry, into destination: UnsafeMutablePointer<Float>) throws {
+        let room = try OwnedBuffer<Double>(count: min(entry.count, 1 << 16))
+        for first in stride(from: 0, to: entry.count, by: 1 << 16) {
+            let count = min(1 << 16, entry.count - first)
+            try readAll(
+                UnsafeMutableRawBufferPointer(start: room.pointer, count: 8 * count), from: file,
+                at: dataStart + entry.range.lowerBound + 8 * first)
+            for index in 0..<count { destination[first + index] = Float(room.pointer[index]) }
         }
     }
 

@@ -10,7 +10,8 @@ enum ConfigurationText {
     /// Keys and values of the mapping in the YAML `bytes` of the file `path`; none if it is empty. Throws `Failure` with the place if they are
     /// no mapping.
     static func pairs(_ bytes: [UInt8], in path: String) throws -> [(key: Node, value: Node)] {
-        guard let text = String(validating: bytes, as: UTF8.self) else {
+        // Yams takes a mark in front of a text for the end of a document.
+        guard let text = String(validating: withoutByteOrderMark(bytes), as: UTF8.self) else {
             throw Failure("\(path) is no UTF-8 text", hint: "give a YAML file of options to --config")
         }
         if let name = alias(in: bytes) {

@@ -51,7 +51,9 @@ struct Crate: ParsableCommand {
         } catch {
             guard exitCode(for: error) == .success else { StartFailure(error).end() }
             // Every rank meets the same request for help.
-            Launcher.ofProcess.rank == 0 ? exit(withError: error) : exit()
+            if Launcher.ofProcess.rank == 0 { Output.write(fullMessage(for: error) + "\n") }
+            do { try Output.requireSuccess() } catch { StartFailure(error).end() }
+            exit()
         }
     }
 
@@ -63,8 +65,8 @@ struct Crate: ParsableCommand {
         try given.requireExpandedPaths()
         var command = try parse(given)
         guard !given.isPrinting else {
-            if Launcher.ofProcess.rank == 0 { print(given.asFile, terminator: "") }
-            return
+            if Launcher.ofProcess.rank == 0 { Output.write(given.asFile) }
+            return try Output.requireSuccess()
         }
         try (command as? any SingleProcessCommand)?.requireOneProcess()
         do {
@@ -73,6 +75,7 @@ struct Crate: ParsableCommand {
             let isOwn = error is ExitCode || exitCode(for: error) == .success
             throw isOwn ? error : Failure(from: error)
         }
+        try Output.requireSuccess()
     }
 
     /// Version, build target and libraries.

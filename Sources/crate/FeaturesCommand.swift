@@ -25,9 +25,9 @@ struct FeaturesCommand: ParsableCommand {
         try runWithWorld { world in
             let loaded = try features.load(speed, world)
             let sources = try world.agree { try features.sources(of: loaded) }
-            let (count, labels) = try world.agree {
+            let (count, labels, classes) = try world.agree {
                 let directory = try ShardDirectory(path: data)
-                return (directory.count, world.rank == 0 ? try directory.labels() : [])
+                return (directory.count, world.rank == 0 ? try directory.labels() : [], directory.index.classes)
             }
             var writer = try world.agree {
                 world.rank == 0
@@ -36,7 +36,7 @@ struct FeaturesCommand: ParsableCommand {
                         attributes: ["checkpoint": loaded.file, "data": data]) : nil
             }
             try loaded.features(of: data, sources, world: world) { try writer?.write($0, $1) }
-            try world.agree { try writer?.finish(labels: labels) }
+            try world.agree { try writer?.finish(labels: labels, classes: classes) }
             if world.rank == 0 {
                 printLine("\(output): \(sources.count) x \(count) x \(loaded.model.configuration.dim)")
             }

@@ -51,6 +51,13 @@ struct ImportCommand: SingleProcessCommand {
             ImportSettings(
                 heads: heads, decoderHeads: decoderHeads, lambda: lambda, normalisesTargets: normPix,
                 imageSize: imageSize, channels: channels, remark: { printError("assuming \($0)") }))
+        if !published.otherTypes.isEmpty {
+            let types = published.otherTypes.joined(separator: ", ")
+            let isRounded = published.otherTypes.contains("F64")
+            printLine(
+                "\(weights) has values of \(types), and a run has fp32: they are "
+                    + (isRounded ? "rounded" : "kept exactly"))
+        }
         printLine("wrote \(try RunDirectory(path: directory).begin(from: published))")
     }
 }

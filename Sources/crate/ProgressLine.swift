@@ -7,7 +7,7 @@ import Kernels
 struct ProgressLine {
     private let unit: String
     private let start = ContinuousClock.now
-    private var line = StatusLine(.standardError, isTerminal: isatty(STDERR_FILENO) == 1)
+    private var line = StatusLine(.standardError, terminal: StatusLine.terminal(STDERR_FILENO))
     private var nextReport: ContinuousClock.Instant
     private var isSilent = false
 

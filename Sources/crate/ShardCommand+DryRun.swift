@@ -12,7 +12,7 @@ extension ShardCommand {
             throw Failure("--dry-run works in one process", hint: "start it without mpirun")
         }
         let source = try ShardSource(sources, selection.selection())
-        if !json { tell(source.unicodeTwins, source.passedOver) }
+        if !json { tell(source.unicodeTwins, respelled: source.respelled, source.passedOver) }
         var line = ProgressLine(unit: "headers")
         let survey = try line.during { line in
             try SourceSurvey(of: source, options: try options()) { line.report($0, of: source.items.count) }

@@ -128,7 +128,7 @@ struct ShardCommand: ParsableCommand {
             try world.requireEqual(["OUT": out])
             var line = ProgressLine(unit: "images", of: world)
             let job = try world.agree { try makeJob() }
-            if world.rank == 0 { tell(job.unicodeTwins, job.passedOver) }
+            if world.rank == 0 { tell(job.unicodeTwins, respelled: job.respelled, job.passedOver) }
             let isNew = world.broadcast(try world.agree { world.rank == 0 ? try job.begin() : true } ? 1 : 0, from: 0)
             var made: [Double] = try world.agree {
                 guard isNew == 1 else { return [0, 0] }
@@ -146,16 +146,20 @@ struct ShardCommand: ParsableCommand {
     }
 
     /// Tells what is easily mistaken in the source, and what of it is not taken.
-    func tell(_ twins: UnicodeTwins, _ passedOver: PassedOver) {
-        if let example = twins.example { warn(of: example, count: twins.count) }
+    func tell(_ twins: UnicodeTwins, respelled: UnicodeTwins, _ passedOver: PassedOver) {
+        warn(
+            of: twins, counted(twins.count, "name"),
+            "differ from another only in their Unicode form and are kept apart")
+        warn(
+            of: respelled, counted(respelled.count, "name"),
+            "differ from the list's only in their Unicode form and are taken for those")
         if let passedOver = passedOver.description { printLine("Passed over: \(passedOver).") }
     }
 
-    private func warn(of twins: (ExactName, ExactName), count: Int) {
-        let (one, other) = twins
+    private func warn(of twins: UnicodeTwins, _ count: String, _ what: String) {
+        guard let (one, other) = twins.example else { return }
         printError(
-            "warning: \(counted(count, "name")) of \(sources[0]) differ from another only in their Unicode form and are kept "
-                + "apart, such as \(one.ascii.printable) and \(other.ascii.printable)")
+            "warning: \(count) of \(sources[0]) \(what), such as \(one.ascii.printable) and \(other.ascii.printable)")
     }
 
     private func makeJob() throws -> Sharding {

@@ -52,6 +52,39 @@ import Testing
         }
     }
 
+    /// F64 is rounded to the nearest fp32, halves are widened.
+    @Test func otherPrecisionsAreRead() throws {
+        try withTemporaryDirectory { directory in
+            let path = "\(directory)/a.safetensors"
+            let count = 70_000
+            let exact = (0..<count).map { Double($0) / 3 - 11_000 }
+            let doubles = exact.withUnsafeBytes { Data($0) }
+            let halves = exact.map { Float16($0) }.withUnsafeBytes { Data($0) }
+            let shorts = exact.map { UInt16(Float($0).bitPattern >> 16) }.withUnsafeBytes { Data($0) }
+            var (header, end) = ("", 0)
+            for (name, type, size) in [("a", "F64", 8), ("b", "F16", 2), ("c", "BF16", 2), ("d", "F8_E4M3", 1)] {
+                let next = end + size * count
+                header += #""\#(name)": {"dtype": "\#(type)", "shape": [\#(count)], "#
+                header += #""data_offsets": [\#(end), \#(next)]}, "#
+                end = next
+            }
+            header = "{\(header.dropLast(2))}"
+            let length = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Data($0) }
+            try (length + Data(header.utf8) + doubles + halves + shorts + Data(count: count))
+                .write(to: URL(fileURLWithPath: path))
+            let reader = try SafetensorsReader(path: path)
+            var values = [Float](repeating: .nan, count: count)
+            try reader.read("a", shape: [count], into: &values)
+            #expect(zip(values, exact).allSatisfy { $0 == Float($1) })
+            try reader.read("b", shape: [count], into: &values)
+            #expect(zip(values, exact).allSatisfy { $0 == Float(Float16($1)) })
+            try reader.read("c", shape: [count], into: &values)
+            #expect(zip(values, exact).allSatisfy { $0.bitPattern == Float($1).bitPattern & 0xFFFF_0000 })
+            let refused = #expect(throws: Failure.self) { try reader.read("d", shape: [count], into: &values) }
+            #expect(refused?.problem.contains("F8_E4M3") == true && refused?.hint == "convert it to F32")
+        }
+    }
+
     /// Invalid headers: each is rejected with a message that names the file.
     @Test(arguments: [
         "", "[]", "{", #"{"a": 1}"#, #"{"__metadata__": {"a": 1}}"#,

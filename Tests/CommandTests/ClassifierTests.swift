@@ -96,11 +96,11 @@ private func finetuneArguments(_ path: String, from: String, run: String, _ more
                 "has other classes", trainArguments(path, run: "a", ["--steps", "2", "--data", "\(path)/three"]))
             _ = try succeed(trainArguments(path, run: "four", ["--steps", "2"]))
             try refuse(
-                "tells 4 classes apart, the shards have 3",
+                "(3 and 4): label 3 means nothing in the former and class-03 in the latter; add --new-head",
                 finetuneArguments(path, from: "four", run: "b", ["--steps", "2"] + three))
             _ = try succeed(finetuneArguments(path, from: "four", run: "b", ["--steps", "2", "--new-head"] + three))
             try refuse(
-                "3 classes, the model 4",
+                "(3 and 4): label 3 means nothing in the former and class-03 in the latter; shard",
                 ["evaluate", "--checkpoint", "\(path)/four", "--data", "\(path)/three"])
             try refuse(
                 "pos_embedding",

@@ -93,6 +93,11 @@ private let hasSlurm = succeeds(
             let word = try cluster("--ranks-per-node", "two", "bench")
             #expect(word.status == 1 && word.errors.contains("not 'two'"))
 
+            for text in ["localhost slots=1\r\n", "\u{FEFF}localhost slots=1\n"] {
+                try text.write(toFile: hosts, atomically: true, encoding: .utf8)
+                let refused = try cluster("--dry-run", "bench")
+                #expect(refused.status == 1 && refused.errors.contains("was written on Windows"), "\(refused.errors)")
+            }
             try "localhost slots=1\n".write(toFile: hosts, atomically: true, encoding: .utf8)
             let cut = try cluster("--dry-run", "bench")
             #expect(cut.output.contains("1 cores per host"), "\(cut.output)")

@@ -92,6 +92,18 @@ import Testing
         }
     }
 
+    /// Editors on Windows write a byte order mark and other line ends.
+    @Test func fileOfWindowsIsRead() throws {
+        try withTemporaryDirectory { path in
+            let file = try write("\u{FEFF}batch-size: 7\r\nsteps: 3\r\n", path)
+            let printed = try crate(["pretrain", "--config", file, "--print-config"])
+            #expect(printed.status == 0, "\(printed.errors)")
+            for line in ["batch-size: 7", "steps: 3"] {
+                #expect(printed.output.split(separator: "\n").contains(Substring(line)), "\(printed.output)")
+            }
+        }
+    }
+
     @Test func missingFileIsReported() throws {
         let result = try crate(["pretrain", "--config", "/nonexistent.yaml"])
         #expect(result.status == 1 && result.failureLines.first?.contains("/nonexistent.yaml") == true)

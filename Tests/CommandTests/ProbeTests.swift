@@ -79,11 +79,12 @@ private func makeRun(_ directory: String) throws -> (train: String, validation: 
                 let script = """
                     import h5py, hashlib
                     f = h5py.File("\(output)")
-                    assert sorted(k for k in f) == sorted(["labels"] + [p + "." + l for p in ("mean", "class") for l in ("1", "2", "norm")])
+                    assert sorted(k for k in f) == sorted(["labels", "classes"] + [p + "." + l for p in ("mean", "class") for l in ("1", "2", "norm")])
                     assert f["mean.norm"].shape == (120, 16) and f["mean.norm"].dtype == "float32"
                     assert abs(f["mean.1"][:]).sum() > 0 and f["labels"][:].max() > 0
                     assert "step-" in f.attrs["checkpoint"]
-                    print(hashlib.md5(b"".join(f[k][:].tobytes() for k in sorted(f))).hexdigest())
+                    assert list(f["classes"].asstr()) == ["class-%02d" % i for i in range(f["labels"][:].max() + 1)]
+                    print(hashlib.md5(b"".join(f[k][:].tobytes() for k in sorted(f) if k != "classes")).hexdigest())
                     """
                 let read = try run(["/usr/bin/python3", "-c", script])
                 #expect(read.status == 0, "\(read.errors)")

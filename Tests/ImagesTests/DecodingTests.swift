@@ -6,7 +6,10 @@ import Testing
 @Suite struct DecodingTests {
     @Test(arguments: [
         "rgb.jpg", "grey.jpg", "cmyk.jpg", "ycck.jpg", "progressive.jpg", "extraneous.jpg", "rgb.png", "grey.png",
-        "palette.png", "rgba.png", "deep.png", "gamma.png",
+        "palette.png", "rgba.png", "deep.png", "deep-colours.png", "deep-alpha.png", "deep-grey.png", "gamma.png",
+        "gamma-linear.png", "gamma-dark.png", "sampled-410.jpg", "sampled-441.jpg", "sampled-mixed.jpg",
+        "sampled-half-mixed.jpg", "sampled-low-luma.jpg", "sampled-all-wide.jpg", "sampled-cmyk.jpg",
+        "sampled-ycck.jpg",
     ])
     func decodesToPillowPixels(name: String) throws {
         let image = try ImageDecoder.decode(fixture(name))
@@ -46,6 +49,29 @@ import Testing
         let noisy = whole[..<table] + [0x12, 0x34] + whole[table...]
         #expect(try ImageDecoder.decode(Array(noisy)).pixels == fixture("rgb.jpg.rgb"))
         #expect(throws: Failure.self) { try ImageDecoder.decode(Array(noisy.dropLast(200))) }
+    }
+
+    /// Phones pad an image in front of its end marker, about which the library warns, and put a film or another image behind it. The bytes
+    /// of those are like markers by chance.
+    @Test func whatFollowsAnImageIsNoPartOfIt() throws {
+        let (whole, other) = (try fixture("rgb.jpg"), try fixture("grey.jpg"))
+        let padded = whole.dropLast(2) + [UInt8](repeating: 0, count: 40) + whole.suffix(2)
+        let film: [UInt8] = Array("\0\0\0\u{18}ftypmp42".utf8) + [0xFF, 0xDA, 1, 2, 3, 0xFF, 0xD8, 4, 5]
+        for rest in [film, other, Array(other.dropLast(40)), [UInt8](repeating: 0, count: 1000)] {
+            for image in [whole, Array(padded)] {
+                #expect(try ImageDecoder.decode(image + rest).pixels == fixture("rgb.jpg.rgb"))
+            }
+            #expect(throws: Failure.self) { try ImageDecoder.decode(whole.prefix(whole.count / 2) + [0xFF]) }
+        }
+        // The same decoder takes the next image as if there had been none before it.
+        var decoder = try JPEGDecoder()
+        for bytes in [Array(padded) + film, Array(whole.prefix(300)), whole] {
+            let size = bytes.withUnsafeBytes { bytes in try? decoder.decode(bytes) }
+            #expect((size == nil) == (bytes.count == 300))
+            guard size != nil else { continue }
+            let pixels = Array(UnsafeBufferPointer(start: decoder.pixels, count: 24 * 20 * 3))
+            #expect(pixels == (try fixture("rgb.jpg.rgb")))
+        }
     }
 
     @Test func rejectsAJPEGOverTheSizeLimit() throws {

@@ -11,7 +11,7 @@ import Testing
     @Test func imagesWaitForMemory() throws {
         try withTemporaryDirectory { directory in
             _ = try makeSource(directory + "/in")
-            let large = try Drawing.image(number: 0, label: 0, side: 512, seed: 0)
+            let large = try Drawing.image(number: 0, label: 0, side: 640, seed: 0)
             try write(PNGEncoder.encode(large), to: directory + "/in/ape/large.png")
             var options = try smallOptions(jobs: 4)
             options.memory = MemoryBudget { 3 << 20 }
@@ -27,11 +27,11 @@ import Testing
             #expect(summary.images == 10 && summary.skipped == 0, "the same job goes on where there is more")
 
             options = try smallOptions()
-            options.pixelLimit = 512 * 512 - 1
+            options.pixelLimit = 640 * 640 - 1
             try Sharding.run(source: ShardSource(directory + "/in"), output: directory + "/limited", options: options)
             let tooLarge = try String(contentsOfFile: directory + "/limited/skipped.txt", encoding: .utf8)
-            #expect(tooLarge.contains("ape/large.png\tan image of 512 x 512 pixels is empty or too large"))
-            #expect(try ShardIndex.read(directory: directory + "/limited").recipe?.maxPixels == 512 * 512 - 1)
+            #expect(tooLarge.contains("ape/large.png\tan image of 640 x 640 pixels is empty or too large"))
+            #expect(try ShardIndex.read(directory: directory + "/limited").recipe?.maxPixels == 640 * 640 - 1)
             // The limit is a part of how shards are made again.
             let verifier = try ShardVerifier(path: directory + "/limited")
             #expect(verifier.problems().isEmpty)

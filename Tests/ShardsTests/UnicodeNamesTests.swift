@@ -48,20 +48,44 @@ import Testing
         }
     }
 
-    @Test func classListOfAnotherFormIsRefused() throws {
+    /// A list that was written on Linux, for a folder from a Mac: the class has the list's name, and the folder its own.
+    @Test func classListOfAnotherFormFitsWhereItIsCertain() throws {
         try withTemporaryDirectory { directory in
             let image = try Drawing.image(number: 0, label: 0, side: 32, seed: 1)
             try write(PNGEncoder.encode(image), to: "\(directory)/in/\(Self.decomposed)/1.png")
-            try write(Array(Self.composed.utf8), to: "\(directory)/classes")
-            let refused = try failure {
-                _ = try ShardSource("\(directory)/in", .init(classes: ClassNames.read("\(directory)/classes")))
-            }
+            try write(PNGEncoder.encode(image), to: "\(directory)/in/tea/1.png")
+            let list = "\(directory)/classes"
+            try write(Array("tea\n\(Self.composed)".utf8), to: list)
+            let source = try ShardSource("\(directory)/in", .init(classes: ClassNames.read(list)))
+            #expect(bytes(source.classes) == bytes(["tea", Self.composed]))
+            #expect(source.items.map(\.label) == [1, 0] && source.respelled.count == 1)
+            let out = "\(directory)/out"
+            let summary = try Sharding.run(source: source, output: out, options: smallOptions())
+            #expect(summary.images == 2 && summary.skipped == 0)
+            #expect(try ShardVerifier(path: out).problems().isEmpty)
+            // Both forms in a list are two classes.
+            try write(Array("\(Self.composed)\n\(Self.decomposed)\ntea".utf8), to: list)
+            let both = try ShardSource("\(directory)/in", .init(classes: ClassNames.read(list)))
+            #expect(both.items.map(\.label) == [1, 2] && both.respelled.count == 0)
+            // Of both forms in the source, one would get the other's label.
+            try write(PNGEncoder.encode(image), to: "\(directory)/in/\(Self.composed)/1.png")
+            try write(Array("tea\n\(Self.composed)".utf8), to: list)
+            let refused = try failure { _ = try ShardSource("\(directory)/in", .init(classes: ClassNames.read(list))) }
             #expect(refused.problem.contains("caf\\u{e9}") && refused.problem.contains("cafe\\u{301}"), "\(refused)")
             #expect(refused.problem.hasSuffix("differ only in their Unicode form"), "\(refused)")
-            // Both forms in a list are two classes.
-            try write(Array("\(Self.composed)\n\(Self.decomposed)".utf8), to: "\(directory)/classes")
-            let source = try ShardSource("\(directory)/in", .init(classes: ClassNames.read("\(directory)/classes")))
-            #expect(source.items.map(\.label) == [1])
+        }
+    }
+
+    /// A list of files in the other form.
+    @Test func labelsOfTheOtherFormAreFound() throws {
+        try withTemporaryDirectory { directory in
+            let image = try Drawing.image(number: 0, label: 0, side: 32, seed: 1)
+            for name in [Self.decomposed, "tea"] { try write(PNGEncoder.encode(image), to: "\(directory)/in/\(name)") }
+            try run("tar", "-C", "\(directory)/in", "-cf", "\(directory)/in.tar", ".")
+            try write(Array("\(Self.composed) hot\ntea cold\n".utf8), to: "\(directory)/labels")
+            let source = try ShardSource("\(directory)/in.tar", .init(labels: "\(directory)/labels"))
+            #expect(source.classes == ["cold", "hot"] && source.items.map(\.label) == [0, 1])
+            #expect(source.respelled.count == 1)
         }
     }
 

@@ -33,6 +33,12 @@ package struct UnicodeTwins: Sendable {
 
     package init() {}
 
+    /// Adds a name that is taken for another form of it.
+    package mutating func add(_ name: ExactName, takenFor other: ExactName) {
+        count += 1
+        example = example ?? (name, other)
+    }
+
     /// Adds those among `names`, which differ byte by byte.
     package mutating func add(_ names: [ExactName]) {
         // Forms can only differ in a name that is not ASCII.

@@ -1,21 +1,31 @@
 import Foundation
 
-/// Status output: a line updated in place on a terminal, separate lines elsewhere. Every text becomes a line that a terminal can show.
+/// Status output: a line updated in place on a terminal, cut to its width, and separate lines elsewhere. Every text becomes a line that a
+/// terminal can show.
 package struct StatusLine: Sendable {
-    /// Whether the line is updated in place.
-    package let isTerminal: Bool
     private let output: FileHandle
+    /// The descriptor of the terminal that shows the output; nil if there is none.
+    private let terminal: Int32?
     private var isOpen = false
     private static let clearing = "\r\u{1B}[K"
 
-    package init(_ output: FileHandle, isTerminal: Bool) {
+    /// A line on `output`, which `terminal` shows if given.
+    package init(_ output: FileHandle, terminal: Int32?) {
         self.output = output
-        self.isTerminal = isTerminal
+        self.terminal = terminal
+    }
+
+    /// Whether the line is updated in place.
+    package var isTerminal: Bool { terminal != nil }
+
+    /// `descriptor` if it is a terminal that can update a line in place.
+    package static func terminal(_ descriptor: Int32) -> Int32? {
+        isatty(descriptor) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb" ? descriptor : nil
     }
 
     /// Replaces the previous status, or appends a line.
     package mutating func show(_ text: String) {
-        write(isTerminal ? Self.clearing + text.printableLine : text.printableLine + "\n")
+        write(isTerminal ? Self.clearing + fitting(text.printableLine) : text.printableLine + "\n")
         isOpen = isTerminal
     }
 
@@ -35,6 +45,14 @@ package struct StatusLine: Sendable {
     package mutating func end() {
         if isOpen { write("\n") }
         isOpen = false
+    }
+
+    /// The beginning of `text` that a line of the terminal has room for: only such a line can be taken back. A last column that is written
+    /// to may begin the next line.
+    private func fitting(_ text: String) -> String {
+        var size = winsize()
+        guard let terminal, ioctl(terminal, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 1 else { return text }
+        return String(text.prefix(Int(size.ws_col) - 1))
     }
 
     private func write(_ text: String) {

@@ -9,6 +9,12 @@ package func zeroPadded(_ number: Int, to digits: Int) -> String {
     String(repeating: "0", count: max(0, digits - "\(number)".count)) + "\(number)"
 }
 
+/// `bytes` without the byte order mark that spreadsheets and editors put in front of a text of UTF-8.
+package func withoutByteOrderMark(_ bytes: [UInt8]) -> [UInt8] {
+    let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+    return bytes.starts(with: mark) ? Array(bytes.dropFirst(mark.count)) : bytes
+}
+
 extension String {
     /// The text on one line as a terminal can show it: what could move the cursor, change colours or reverse the order of letters is
     /// written as `\u{...}`, and what is longer than 400 characters is shortened in its middle. For texts from outside the program.

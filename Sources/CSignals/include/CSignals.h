@@ -1,5 +1,5 @@
 // Why C: signals have to be blocked before any thread starts, and libraries start some before `main` (OpenBLAS one for each core).
-// Only a function in .preinit_array runs earlier than their constructors.
+// Only a function in .preinit_array runs earlier than their constructors. Standard streams that are closed are taken there, too.
 #pragma once
 
 /// Waits for the next asynchronous signal sent to the process, and returns its number. To be called by one thread.

@@ -1,6 +1,7 @@
 import Base
 
-/// Writes an HDF5 file of features: a float32 dataset (n, D) for each name, and `/labels` int64 (n), -1 for none.
+/// Writes an HDF5 file of features: a float32 dataset (n, D) for each name, `/labels` int64 (n), -1 for none, and, if there are any, `/classes`, the
+/// names of the labels.
 package struct FeatureFile: ~Copyable {
     private let dim: Int
     private var file: NewHDF5File
@@ -33,9 +34,10 @@ package struct FeatureFile: ~Copyable {
         }
     }
 
-    /// Completes the file with the labels of all rows, and renames it.
-    package mutating func finish(labels: [Int]) throws {
+    /// Completes the file with the labels of all rows, which are numbers of `classes`, and renames it.
+    package mutating func finish(labels: [Int], classes: [String]) throws {
         try file.writeDataset("labels", .int64, labels.map { Int64($0) })
+        if !classes.isEmpty { try file.writeDataset("classes", classes) }
         try file.close()
         try file.commit()
     }

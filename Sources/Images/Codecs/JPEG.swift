@@ -1,41 +1,43 @@
 import Base
+import CJPEG
 import CTurboJPEG
 
-/// A TurboJPEG decompressor with its default, accurate transforms.
+/// A decompressor of libjpeg with its default, accurate transforms.
 ///
 /// Keeps its memory: after the largest image only the library itself allocates.
 package struct JPEGDecoder: ~Copyable {
     /// The header of an image.
     private struct Header {
-        let width: Int32
-        let height: Int32
-        let isClean: Bool
+        let width: Int
+        let height: Int
         let hasFourInks: Bool
         let pixelCount: Int
 
+        /// Values of a pixel as the library gives them.
+        var channels: Int { hasFourInks ? 4 : 3 }
+
         /// The decoded image, and the coefficients of all of it, which the library keeps for an image of several scans.
         var image: ImageHeader {
-            let inks = hasFourInks ? 4 : 3
-            return ImageHeader(
-                width: Int(width), height: Int(height), decodingBytes: 3 * inks * pixelCount + 1 << 20)
+            ImageHeader(width: width, height: height, decodingBytes: 3 * channels * pixelCount + 1 << 20)
         }
     }
 
-    private var handle: tjhandle
-    /// Whether TurboJPEG reported a warning or an error for the last image.
-    private var isTainted = false
+    private let library: UnsafeMutablePointer<crate_jpeg>
     private var buffer: OwnedBuffer<UInt8>
     private let pixelLimit: Int
 
     /// A decoder of images of up to `pixelLimit` pixels. Throws `Failure` if memory is short.
     package init(pixelLimit: Int = ImageDecoder.pixelLimit) throws {
         let buffer = try OwnedBuffer<UInt8>(count: 0)
-        handle = try JPEGDecoder.start()
+        guard let library = crate_jpeg_new() else {
+            throw Failure("cannot start the JPEG decoder", hint: "free some memory")
+        }
+        self.library = library
         self.buffer = buffer
         self.pixelLimit = pixelLimit
     }
 
-    deinit { tjDestroy(handle) }
+    deinit { crate_jpeg_free(library) }
 
     /// The pixels of the last image decoded by `decode(_:)`, (row, column, channel).
     package var pixels: UnsafePointer<UInt8> { UnsafePointer(buffer.pointer) }
@@ -45,15 +47,15 @@ package struct JPEGDecoder: ~Copyable {
     /// Throws `Failure` if the bytes are corrupt or truncated, or claim too many pixels, and `MachineFailure` if memory is short.
     package mutating func decode(_ bytes: UnsafeRawBufferPointer) throws -> (width: Int, height: Int) {
         let header = try header(of: bytes)
-        let count = header.pixelCount * (header.hasFourInks ? 4 : 3)
+        let count = header.pixelCount * header.channels
         do {
             try ImageDecoder.requireMemory(header.image)
             if buffer.count < count { buffer = try OwnedBuffer(count: count) }
         } catch let shortage as Failure {
             throw MachineFailure(shortage)
         }
-        try decode(bytes, header, into: buffer.pointer)
-        return (Int(header.width), Int(header.height))
+        try decode(header, into: buffer.pointer)
+        return (header.width, header.height)
     }
 
     /// Calls `reserve` before memory is allocated. Throws `Failure` as `decode(_:)` does, and what `reserve` throws.
@@ -61,80 +63,35 @@ package struct JPEGDecoder: ~Copyable {
         let header = try header(of: bytes)
         try reserve(header.image)
         let count = header.pixelCount
-        let pixels = try [UInt8](unsafeUninitializedCapacity: count * (header.hasFourInks ? 4 : 3)) {
-            values, initialised in
-            try decode(bytes, header, into: values.baseAddress!)
+        let pixels = try [UInt8](unsafeUninitializedCapacity: count * header.channels) { values, initialised in
+            try decode(header, into: values.baseAddress!)
             initialised = count * 3
         }
-        return try Image(width: Int(header.width), height: Int(header.height), pixels: pixels)
+        return try Image(width: header.width, height: header.height, pixels: pixels)
     }
 
     private mutating func header(of bytes: UnsafeRawBufferPointer) throws -> Header {
         guard let start = bytes.bindMemory(to: UInt8.self).baseAddress else { throw undecodable("the file is empty") }
-        if isTainted {
-            // After corrupt data TurboJPEG 2.1 continues in the middle of a header and rejects the next image, too.
-            let fresh = try JPEGDecoder.start()
-            tjDestroy(handle)
-            handle = fresh
-        }
-        isTainted = true
-        var (width, height, subsampling, colours): (Int32, Int32, Int32, Int32) = (0, 0, 0, 0)
-        let status = tjDecompressHeader3(
-            handle, start, UInt(bytes.count), &width, &height, &subsampling, &colours)
-        guard status == 0 || isWarning else { throw undecodable(message) }
+        guard crate_jpeg_read_header(library, start, bytes.count) != 0 else { throw problem }
+        let (width, height) = (Int(library.pointee.library.image_width), Int(library.pointee.library.image_height))
         return Header(
-            width: width, height: height, isClean: status == 0,
-            hasFourInks: colours == TJCS_CMYK.rawValue || colours == TJCS_YCCK.rawValue,
+            width: width, height: height, hasFourInks: crate_jpeg_has_inks(library) != 0,
             // Each block of 8 x 8 pixels takes at least a bit.
             pixelCount: try Image.pixelCount(
-                width: Int(width), height: Int(height), byteCount: bytes.count, pixelsPerByte: 8 * 64,
-                limit: pixelLimit))
+                width: width, height: height, byteCount: bytes.count, pixelsPerByte: 8 * 64, limit: pixelLimit))
     }
 
-    private mutating func decode(
-        _ bytes: UnsafeRawBufferPointer, _ header: Header, into values: UnsafeMutablePointer<UInt8>
-    ) throws {
-        let start = bytes.bindMemory(to: UInt8.self).baseAddress!
-        let format = header.hasFourInks ? TJPF_CMYK : TJPF_RGB
-        // Without a limit, a small file of many empty scans takes minutes.
-        let status = tjDecompress2(
-            handle, start, UInt(bytes.count), values, header.width, 0, header.height, Int32(format.rawValue),
-            TJFLAG_LIMITSCANS)
-        if status != 0, let problem = rejection(of: bytes) { throw problem }
-        isTainted = status != 0 || !header.isClean
+    /// Without its end marker the rest of an image is grey. Anything behind the marker, such as a film or another image, is none of it.
+    private mutating func decode(_ header: Header, into values: UnsafeMutablePointer<UInt8>) throws {
+        guard crate_jpeg_read_pixels(library, values) != 0 else { throw problem }
+        guard library.pointee.ends_early == 0 else { throw undecodable("the JPEG data end early") }
         if header.hasFourInks { convertInvertedInks(values, count: header.pixelCount) }
     }
 
-    private var isWarning: Bool { tjGetErrorCode(handle) == TJERR_WARNING.rawValue }
-
-    private var message: String { String(cString: tjGetErrorStr2(handle)) }
-
-    /// The failure after a failed call; nil after a harmless warning.
-    ///
-    /// After a warning the image is decoded, but its rest is grey if the data ended early. Only the first of several
-    /// warnings is kept, so after another one the end marker is searched as well: an intact file has it after the start of
-    /// its last scan.
-    private func rejection(of bytes: UnsafeRawBufferPointer) -> Failure? {
-        guard isWarning else { return undecodable(message) }
-        let isShort = message.contains("Premature end") || !endsBehindLastScan(bytes)
-        return isShort ? undecodable("the JPEG data end early") : nil
-    }
-
-    private func endsBehindLastScan(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        var index = bytes.count - 2
-        while index >= 0 {
-            if bytes[index] == 0xFF && bytes[index + 1] == 0xD9 { return true }
-            if bytes[index] == 0xFF && bytes[index + 1] == 0xDA { return false }
-            index -= 1
-        }
-        return false
-    }
-
-    private static func start() throws -> tjhandle {
-        guard let handle = tjInitDecompress() else {
-            throw Failure("cannot start the JPEG decoder", hint: "free some memory")
-        }
-        return handle
+    /// The failure after a call that failed.
+    private var problem: Failure {
+        undecodable(
+            withUnsafeBytes(of: library.pointee.problem) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
     }
 }
 

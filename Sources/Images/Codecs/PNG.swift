@@ -1,40 +1,34 @@
 import Base
 import CPNG
 
-/// Decodes a PNG of any kind through libpng's simplified interface.
-///
-/// Decoded with alpha, which is then dropped: libpng would otherwise blend with a background. 16-bit values are
-/// taken as sRGB, as the 8-bit ones are.
+/// Decodes a PNG of any kind: alpha is dropped, and values are taken as they are, whatever gamma or profile the file names; see
+/// `crate_png_conversion` for 16 bits.
 func decodePNG(
     _ bytes: UnsafeRawBufferPointer, pixelLimit: Int, reserve: (ImageHeader) throws -> Void
 ) throws -> Image {
-    var reader = png_image()
-    reader.version = png_uint_32(PNG_IMAGE_VERSION)
-    defer { png_image_free(&reader) }
-    guard png_image_begin_read_from_memory(&reader, bytes.baseAddress!, bytes.count) != 0 else {
-        throw undecodable(message(of: reader))
+    let start = ImageBytes(bytes: bytes, isBigEndian: true)
+    guard try start.integer(UInt32.self, at: 12) == 0x4948_4452 else {
+        throw undecodable("the PNG data begin without a header")
     }
-    let width = Int(reader.width)
-    let height = Int(reader.height)
+    let (width, height) = (try start.integer(UInt32.self, at: 16), try start.integer(UInt32.self, at: 20))
     // Deflate expands a byte to at most 1032, and a pixel takes at least a bit.
     let count = try Image.pixelCount(
-        width: width, height: height, byteCount: bytes.count, pixelsPerByte: 8 * 1032, limit: pixelLimit)
+        width: Int(width), height: Int(height), byteCount: bytes.count, pixelsPerByte: 8 * 1032, limit: pixelLimit)
     // Rows of the file, of up to 8 bytes a pixel, in addition to the image.
-    try reserve(ImageHeader(width: width, height: height, decodingBytes: 4 * count + 32 * width + 1 << 20))
-    reader.format = UInt32(PNG_FORMAT_FLAG_COLOR | PNG_FORMAT_FLAG_ALPHA)
-    reader.flags |= UInt32(PNG_IMAGE_FLAG_16BIT_sRGB)
-
-    let pixels = try [UInt8](unsafeUninitializedCapacity: count * 4) { values, initialised in
-        guard png_image_finish_read(&reader, nil, values.baseAddress!, 0, nil) != 0 else {
-            throw undecodable(message(of: reader))
+    try reserve(
+        ImageHeader(width: Int(width), height: Int(height), decodingBytes: 3 * count + 32 * Int(width) + 1 << 20))
+    var file = crate_png_file()
+    file.bytes = bytes.bindMemory(to: UInt8.self).baseAddress
+    file.count = bytes.count
+    let pixels = try [UInt8](unsafeUninitializedCapacity: 3 * count) { values, initialised in
+        let conversion = crate_png_conversion(to_rgb: 1, keeps_alpha: 0, bits: 8)
+        guard crate_png_read(&file, conversion, 3 * Int(width), height, values.baseAddress) != 0 else {
+            let text = withUnsafeBytes(of: file.problem) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            throw undecodable(text.isEmpty ? "the PNG data cannot be read" : text)
         }
-        // In place: a value never moves to a later position.
-        for pixel in 0..<count {
-            for channel in 0..<3 { values[3 * pixel + channel] = values[4 * pixel + channel] }
-        }
-        initialised = count * 3
+        initialised = 3 * count
     }
-    return try Image(width: width, height: height, pixels: pixels)
+    return try Image(width: Int(width), height: Int(height), pixels: pixels)
 }
 
 /// libpng's last error message.

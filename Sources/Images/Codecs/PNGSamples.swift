@@ -57,9 +57,10 @@ func decodePNGSamples(
     file.count = bytes.count
     let byteCount = stored.bytesPerPixel * count
     let pixels = try [UInt8](unsafeUninitializedCapacity: byteCount) { values, initialised in
+        let conversion = crate_png_conversion(
+            to_rgb: 0, keeps_alpha: keepsAlpha ? 1 : 0, bits: Int32(stored.depth))
         let isRead = crate_png_read(
-            &file, keepsAlpha ? 1 : 0, Int32(stored.depth), stored.bytesPerPixel * header.width, UInt32(header.height),
-            values.baseAddress)
+            &file, conversion, stored.bytesPerPixel * header.width, UInt32(header.height), values.baseAddress)
         guard isRead != 0 else {
             let text = withUnsafeBytes(of: file.problem) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
             throw undecodable(text.isEmpty ? "the PNG data cannot be read" : text.printable)

@@ -22,6 +22,8 @@ package struct Sharding: Sendable {
     private let plan: ShardPlan
     /// The source's names that are easily taken for one another.
     package var unicodeTwins: UnicodeTwins { plan.source.unicodeTwins }
+    /// See `ShardSource.respelled`.
+    package var respelled: UnicodeTwins { plan.source.respelled }
     /// What of the source is not taken.
     package var passedOver: PassedOver { plan.source.passedOver }
     private let output: String

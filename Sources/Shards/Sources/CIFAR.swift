@@ -97,7 +97,7 @@ extension SourceListing {
 
     private static func classes(in bytes: [UInt8], _ form: CIFARForm, path: String) throws -> [String] {
         guard form.isPickled else {
-            return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).map { String($0) }
+            return text(of: bytes).split(whereSeparator: \.isNewline).map { String($0) }
         }
         let meta = try Pickle(bytes, name: "\(form.namesFile) of \(path)")
         return try meta.texts(form.kind == .cifar10 ? "label_names" : "fine_label_names")

@@ -10,6 +10,7 @@ package enum ClassNames {
     package static func read(_ path: String) throws -> [String] {
         let isIndex = path.lastName == ShardIndex.fileName
         let names = try isIndex ? ShardIndex.read(directory: path.parentPath).classes : textLines(of: path)
+        try requireNoNumbers(names, path: path)
         guard !names.isEmpty else { throw Failure("\(path) names no classes", hint: "write one name a line") }
         var seen: Set<ExactName> = []
         for name in names where !seen.insert(ExactName(name)).inserted {
@@ -17,16 +18,29 @@ package enum ClassNames {
         }
         return names
     }
+
+    /// Throws `Failure` if the `names` of `path` are rows of a table: each begins with its own number.
+    private static func requireNoNumbers(_ names: [String], path: String) throws {
+        let numbers = names.map { name in name.firstIndex { ",;\t".contains($0) }.flatMap { Int(name[..<$0]) } }
+        guard names.count > 1, let first = numbers[0], (0...1).contains(first),
+            numbers.enumerated().allSatisfy({ $1 == first + $0 })
+        else { return }
+        throw Failure(
+            "\(path) has a number in front of each name, such as \(names[0].printable(limit: 80))",
+            hint: "write the names alone, in the order of the numbers")
+    }
 }
 
-/// The trimmed lines of a text file, without empty ones at its end.
+/// The trimmed lines of a text file, without a byte order mark and without empty lines at its end.
 ///
-/// Throws `Failure` if it cannot be read or has an empty line before others.
+/// Throws `Failure` if it cannot be read, is UTF-16, or has an empty line before others.
 func textLines(of path: String) throws -> [String] {
-    var lines = String(decoding: try RegularFile.contents(of: path, limit: 1 << 30), as: UTF8.self).split(
-        omittingEmptySubsequences: false, whereSeparator: \.isNewline
-    )
-    .map { $0.trimmingCharacters(in: .whitespaces) }
+    let bytes = try RegularFile.contents(of: path, limit: 1 << 30)
+    guard !bytes.starts(with: [0xFF, 0xFE]), !bytes.starts(with: [0xFE, 0xFF]) else {
+        throw Failure("\(path) is a text of UTF-16", hint: "save it as UTF-8")
+    }
+    var lines = text(of: bytes).split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+        .map { $0.trimmingCharacters(in: .whitespaces) }
     while lines.last == "" { lines.removeLast() }
     if let empty = lines.firstIndex(of: "") {
         throw Failure("line \(empty + 1) of \(path) is empty", hint: "fill or remove it")
@@ -34,78 +48,20 @@ func textLines(of path: String) throws -> [String] {
     return lines
 }
 
-/// Labels of images without class directories: one line per image with a label alone (images sorted by name) or a file's name and its
-/// label. A label is a class name, or a number whose name is in a second file: its first line names number 1 or, if a label is 0,
-/// number 0.
-struct LabelFile {
-    private let path: String
-    private let labels: [String]
-    /// The file of each label; nil if they follow the order of the file names.
-    private let files: [String]?
+/// The text in `bytes` without a byte order mark. Lines that are no UTF-8 become texts of `FileName`, as the names of such files do.
+func text(of bytes: [UInt8]) -> String {
+    let bytes = withoutByteOrderMark(bytes)
+    return String(validating: bytes, as: UTF8.self)
+        ?? bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { FileName.text($0) }
+        .joined(separator: "\n")
+}
 
-    /// Reads the labels of `path`; if they are numbers, their names are in the file `names`.
-    ///
-    /// Throws `Failure` if a file cannot be read, lines are of different kinds, or numbers have no certain name.
-    init(_ path: String, names: String?) throws {
-        let lines = try textLines(of: path).map { line in
-            line.split(maxSplits: 1, whereSeparator: \.isWhitespace).map { $0.trimmingCharacters(in: .whitespaces) }
-        }
-        guard let width = lines.first?.count else { throw Failure("\(path) is empty", hint: "write one label a line") }
-        if let odd = lines.firstIndex(where: { $0.count != width }) {
-            throw Failure(
-                "line \(odd + 1) of \(path) has another number of words than the first",
-                hint: "write on each line a label, or on each a file's name and a label")
-        }
-        self.path = path
-        files = width == 2 ? lines.map { $0[0] } : nil
-        let written = lines.map { $0[width - 1] }
-        let numbers = written.compactMap { Int($0) }
-        if numbers.count == written.count {
-            labels = try LabelFile.resolve(numbers, names: names, path: path)
-        } else {
-            guard names == nil else {
-                throw Failure("\(path) holds names of classes", hint: "leave --label-names out; it is for numbers")
-            }
-            labels = written
-        }
-    }
-
-    private static func resolve(_ numbers: [Int], names path: String?, path labels: String) throws -> [String] {
-        guard let path else {
-            throw Failure(
-                "\(labels) holds numbers",
-                hint:
-                    "say with --label-names which class each is: the devkit's numbers are not in the order of the names"
-            )
-        }
-        let names = try ClassNames.read(path)
-        let (least, most) = (numbers.min() ?? 0, numbers.max() ?? 0)
-        guard least == 0 || most == names.count, least >= 0, most - (least == 0 ? 0 : 1) < names.count else {
-            throw Failure(
-                "the labels \(least) to \(most) of \(labels) do not go with the \(names.count) lines of \(path)",
-                hint: "number from 0 or 1 to the last line, or write the names of the classes instead")
-        }
-        return numbers.map { names[least == 0 ? $0 : $0 - 1] }
-    }
-
-    /// The class of each of `files`, which are sorted. Throws `Failure` if one has none.
-    func classes(ofFiles files: [ExactName]) throws -> [String] {
-        guard let named = self.files else {
-            guard labels.count == files.count else {
-                throw Failure(
-                    "\(path) has \(labels.count) labels, but there are \(files.count) images",
-                    hint: "name the file that goes with this archive")
-            }
-            return labels
-        }
-        let byName = Dictionary(
-            zip(named.map { ExactName($0) }, labels), uniquingKeysWith: { first, _ in first })
-        return try files.map { file in
-            guard let label = byName[file] else {
-                throw Failure(
-                    "\(path) has no label for \(file.text)", hint: "name the file that goes with this archive")
-            }
-            return label
-        }
-    }
+/// Throws `Failure` if each of the `lines` of `path` has a comma or a semicolon and none is there twice: then they are rows of a table, and
+/// each would be a class of its own.
+func requireLabels(_ lines: [String], path: String) throws {
+    guard lines.count > 1, lines.allSatisfy({ $0.contains { ",;".contains($0) } }), Set(lines).count == lines.count
+    else { return }
+    throw Failure(
+        "each line of \(path) is another label, such as \(lines[0].printable(limit: 80))",
+        hint: "write a label on each line, or a file's name as in the source, a comma and its label")
 }

@@ -63,6 +63,7 @@ extension SourceListing {
         let raw = try RawPixels(
             extents: Array(header.shape.dropFirst()), depth: 8, isBigEndian: false, name: path)
         self.raw = raw
+        if file.size > header.start + header.shape.reduce(1, *) { passedOver[.behindEnd] += 1 }
         let name = path.lastName
         let stem = name.components(separatedBy: "images")[0]
         let prefix = stem.isEmpty || stem == name ? "image-" : stem

@@ -10,11 +10,14 @@ private struct NumPyArray {
     /// Its first byte in the file.
     let offset: Int
     let header: NumPyHeader
+    /// Whether its file goes on behind its last element, as after a second numpy.save.
+    let hasRest: Bool
 
     /// The array in the bytes `range` of `file`, called `name`.
     init(_ file: SourceFile, _ range: Range<Int>, name: String) throws {
         let start = try file.bytes(min(NumPyHeader.limit, range.count), at: range.lowerBound)
         header = try NumPyHeader(start, size: range.count, name: "\(name) of \(file.path)")
+        hasRest = range.count > header.start + header.shape.reduce(header.element.byteCount, *)
         (self.name, self.file, offset) = (name, file, range.lowerBound)
     }
 
@@ -78,6 +81,7 @@ extension SourceListing {
         let raw = try RawPixels(
             extents: Array(shape.dropFirst()), depth: depth, isBigEndian: array.header.isBigEndian, name: name)
         self.raw = raw
+        passedOver[.behindEnd] += [array.hasRest, labels?.hasRest ?? false].count { $0 }
         let stem = array.name.hasSuffix(".npy") ? String(array.name.dropLast(4)) : array.name
         let found = (0..<shape[0]).map { number in
             let offset = array.offset + array.header.start + number * raw.byteCount
@@ -114,7 +118,9 @@ extension SourceListing {
             return try NumPyArray(file, 0..<file.size, name: path.lastName).labels()
         }
         if start.starts(with: [0, 0, 8]) { return try IDXHeader(file).labels(in: file) }
-        return try textLines(of: path).map { SampleLabel(text: $0) }
+        let lines = try textLines(of: path)
+        try requireLabels(lines, path: path)
+        return lines.map { SampleLabel(text: $0) }
     }
 }
 

@@ -4,6 +4,10 @@ import Base
 package struct PassedOver: Sendable {
     package enum Reason: Int, CaseIterable, Sendable {
         case hidden, emptyClass, besideClasses, withoutImage
+        /// Of several members of one name, the last counts: `tar -r` and `zip` append newer versions.
+        case replaced
+        /// What follows the end of an archive or an array is none.
+        case behindEnd
 
         fileprivate func text(_ count: Int) -> String {
             let one = count == 1
@@ -12,6 +16,8 @@ package struct PassedOver: Sendable {
             case .emptyClass: one ? "directory without files" : "directories without files"
             case .besideClasses: one ? "file next to the class directories" : "files next to the class directories"
             case .withoutImage: one ? "sample without an image" : "samples without an image"
+            case .replaced: one ? "earlier version of a file" : "earlier versions of files"
+            case .behindEnd: one ? "file that goes on behind its end" : "files that go on behind their end"
             }
         }
     }
@@ -21,6 +27,10 @@ package struct PassedOver: Sendable {
     package subscript(_ reason: Reason) -> Int {
         get { counts[reason, default: 0] }
         set { counts[reason] = newValue }
+    }
+
+    package static func += (sum: inout PassedOver, other: PassedOver) {
+        sum.counts.merge(other.counts, uniquingKeysWith: +)
     }
 
     /// One line for people; nil if everything is taken.

@@ -10,7 +10,7 @@ extension ShardSource {
     func contents(of item: Item) throws -> [UInt8] {
         switch item.place {
         case .file:
-            return try ownFile(key(of: item))
+            return try ownFile(ownName(of: item))
         case .part(let file, let offset, let size):
             try requireReadable(size: size)
             return try blamingMachine { try files[file].bytes(size, at: offset) }
@@ -41,22 +41,27 @@ extension ShardSource {
         )
     }
 
-    private func ownFile(_ key: String) throws -> [UInt8] {
-        let (descriptor, size) = try openOwnFile(key)
+    /// The name in the source's directory of an item that is a file of its own.
+    func ownName(of item: Item) -> String {
+        item.label < 0 ? item.name : folders[item.label] + "/" + item.name
+    }
+
+    private func ownFile(_ inner: String) throws -> [UInt8] {
+        let (descriptor, size) = try openOwnFile(inner)
         defer { close(descriptor) }
         return try blamingMachine {
             try [UInt8](unsafeUninitializedCapacity: size) { bytes, initialised in
                 initialised = try readBytes(
-                    into: UnsafeMutableRawBufferPointer(bytes), from: descriptor, at: 0, path: path + "/" + key)
+                    into: UnsafeMutableRawBufferPointer(bytes), from: descriptor, at: 0, path: path + "/" + inner)
             }
         }
     }
 
-    /// Opens the file of the image `key`, which the caller closes, and returns its size. Throws as `contents` does.
-    func openOwnFile(_ key: String) throws -> (descriptor: Int32, size: Int) {
+    /// Opens the file `inner` of the source's directory, which the caller closes, and returns its size. Throws as `contents` does.
+    func openOwnFile(_ inner: String) throws -> (descriptor: Int32, size: Int) {
         // What was a file when it was listed may be a FIFO by now; without O_NONBLOCK, opening it would wait.
-        let file = path + "/" + key
-        let descriptor = open(FileName.path(path, key), O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let file = path + "/" + inner
+        let descriptor = open(FileName.path(path, inner), O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             let isOfTheFile = [ENOENT, EACCES, EPERM, ELOOP].contains(errno)
             throw isOfTheFile

@@ -14,7 +14,7 @@ package struct ShardSource: Sendable {
     }
 
     enum Place: Sendable {
-        /// In a file of its own, named by the image's key.
+        /// In a file of its own: its name in the directory of its class.
         case file
         /// In a part of a file of the source.
         case part(file: Int, offset: Int, size: Int)
@@ -42,6 +42,10 @@ package struct ShardSource: Sendable {
     package let items: [Item]
     /// Classes, and images of one class, whose names differ only in their Unicode form. They are kept apart.
     package let unicodeTwins: UnicodeTwins
+    /// Classes and files that `--classes` or `--labels` has in another Unicode form only, with that form.
+    package let respelled: UnicodeTwins
+    /// The directory of each class in a folder; in one form with `classes` except for those that are `respelled`.
+    let folders: [String]
     /// What of the source is not taken.
     package let passedOver: PassedOver
     /// Identifies the source; see `ShardRecipe.Source`.
@@ -69,9 +73,12 @@ package struct ShardSource: Sendable {
         passedOver = listing.passedOver
         let names = listing.images.keys.sorted()
         classes = selection.classes ?? listing.order ?? names.map(\.text)
-        let labels = Dictionary(
-            classes.enumerated().map { (ExactName($1), $0) }, uniquingKeysWith: { first, _ in first })
-        try ShardSource.requireKnown(names, labels, path: path)
+        var respelled = listing.respelled
+        let labels = try ShardSource.labels(of: names, among: classes, path: path, &respelled)
+        self.respelled = respelled
+        var folders = classes
+        for name in names { if let label = labels[name] { folders[label] = name.text } }
+        self.folders = folders
         var twins = UnicodeTwins()
         twins.add(names)
         var items: [Item] = []
@@ -103,17 +110,29 @@ package struct ShardSource: Sendable {
         }
     }
 
-    /// Throws `Failure` if one of the classes `names` has no label.
-    private static func requireKnown(_ names: [ExactName], _ labels: [ExactName: Int], path: String) throws {
-        let unknown = names.filter { labels[$0] == nil }
-        guard let first = unknown.first else { return }
-        if let twin = labels.keys.filter({ $0.text == first.text }).min() {
-            throw Failure(
-                "the class \(first.ascii) of \(path) and the class \(twin.ascii) given differ only in their Unicode form",
-                hint: "write it in the file of --classes as in the source, or rename it there")
+    /// The label of each of the classes `names`: its place in the list `classes`, which may have it in another Unicode form; those are added
+    /// to `respelled`. Throws `Failure` if one has none, or if it is uncertain which of two forms is meant.
+    private static func labels(
+        of names: [ExactName], among classes: [String], path: String, _ respelled: inout UnicodeTwins
+    ) throws -> [ExactName: Int] {
+        let given = NamedValues(classes.enumerated().map { (ExactName($1), $0) })
+        let own = NamedValues(names.map { ($0, ()) })
+        var labels: [ExactName: Int] = [:]
+        var unknown: [ExactName] = []
+        for name in names {
+            let twins = given[name] == nil ? given.twins(of: name) : []
+            guard twins.isEmpty || (twins.count == 1 && own.twins(of: name).isEmpty) else {
+                throw Failure(
+                    "the class \(name.ascii) of \(path) and the class \(twins[0].ascii) given differ only in their Unicode form",
+                    hint: "write it in the file of --classes as in the source, or rename it there")
+            }
+            labels[name] = given[twins.first ?? name]
+            if let twin = twins.first { respelled.add(name, takenFor: twin) }
+            if labels[name] == nil { unknown.append(name) }
         }
+        guard !unknown.isEmpty else { return labels }
         throw Failure(
-            "\(unknown.count) of the \(names.count) classes of \(path) are not among the \(labels.count) given: "
+            "\(unknown.count) of the \(names.count) classes of \(path) are not among the \(classes.count) given: "
                 + unknown.prefix(3).map(\.text).joined(separator: ", "),
             hint: "add them to the file of --classes, or name the one that goes with this source")
     }

@@ -22,6 +22,8 @@ struct SourceListing {
     var raw: RawPixels?
     var pages: ParquetPages?
     var passedOver = PassedOver()
+    /// Names that a list has in another Unicode form.
+    var respelled = UnicodeTwins()
 
     var imageCount: Int { images.reduce(unlabelled.count) { $0 + $1.value.count } }
 }
@@ -75,8 +77,8 @@ extension SourceListing {
         } else {
             let folder = selection.within.map { path.appending(name: $0) } ?? path
             self.init(path: folder, kind: .folder)
-            let files = try filesOfTree(at: folder, passedOver: &passedOver)
-            try add(tree: files, below: [], isChosen: selection.within != nil)
+            let (files, folders) = try filesOfTree(at: folder, passedOver: &passedOver)
+            try add(tree: files, folders: folders, below: [], isChosen: selection.within != nil)
         }
     }
 
@@ -98,11 +100,11 @@ extension SourceListing {
         let start = try file.bytes(min(8, file.size), at: 0)
         switch start {
         case _ where start.starts(with: [0x50, 0x4B, 3, 4]) || start.starts(with: [0x50, 0x4B, 5, 6]):
-            let members = try listZip(file)
+            let (members, folders) = try listZip(file)
             self =
                 !members.isEmpty && members.allSatisfy { $0.name.hasSuffix(".npy") }
                 ? try SourceListing(npz: members, of: file, selection)
-                : try SourceListing(zip: members, of: file, selection)
+                : try SourceListing(zip: members, folders, of: file, selection)
         case _ where start.starts(with: NumPyHeader.magic): self = try SourceListing(npy: file, selection)
         case _ where start.starts(with: Array("PAR1".utf8)):
             self = try SourceListing(parquet: [path], in: nil, selection)

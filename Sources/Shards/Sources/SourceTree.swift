@@ -14,20 +14,26 @@ struct TreeFile {
 
 extension SourceListing {
     /// Adds `files`: their class is the first directory below `root`, as in torchvision's ImageFolder, and their name the path from there.
-    /// Files without any directory below `root` have no class.
+    /// Files without any directory below `root` have no class. Of the directories `folders` those that lie there are classes too, where there
+    /// are any: without an empty one, the labels of those behind it would mean other classes than in another part of the data.
     ///
     /// Throws `Failure` if the directories at `root` may be the parts of a data set and not its classes, unless it `isChosen`.
-    mutating func add(tree files: [TreeFile], below root: [ExactName], isChosen: Bool) throws {
+    mutating func add(tree files: [TreeFile], folders: [[ExactName]], below root: [ExactName], isChosen: Bool) throws {
         let inside = files.filter { $0.path.count > root.count && $0.path.starts(with: root) }
         let (beside, classed) = (
             inside.filter { $0.path.count == root.count + 1 }, inside.filter { $0.path.count > root.count + 1 }
         )
+        // In archives from a Mac, the last one holds attributes of files.
+        let names = folders.filter { $0.count == root.count + 1 && $0.starts(with: root) }.map { $0[root.count] }
+            .filter { !$0.isHidden && $0 != ExactName("__MACOSX") }
         if classed.isEmpty {
+            passedOver[.emptyClass] += names.count
             unlabelled += beside.map { Image(name: $0.name, place: $0.place) }
             return
         }
         if !isChosen { try requireClasses(classed, at: root.count) }
         passedOver[.besideClasses] += beside.count
+        for name in names { images[name, default: []] += [] }
         for file in classed {
             let name = file.path.count == root.count + 2 ? file.name : ExactName(joined(file.path[(root.count + 1)...]))
             images[file.path[root.count], default: []].append(Image(name: name, place: file.place))
@@ -102,15 +108,16 @@ struct DirectoryEntries {
     }
 }
 
-/// The files below the directory `path`. Their kind is detected when they are opened, not by their names.
+/// The files below the directory `path`, and the directories in it. The kind of files is detected when they are opened, not by
+/// their names.
 ///
 /// Throws `Failure` if a directory cannot be listed or a link leads to a directory above it.
-func filesOfTree(at path: String, passedOver: inout PassedOver) throws -> [TreeFile] {
+func filesOfTree(at path: String, passedOver: inout PassedOver) throws -> (files: [TreeFile], folders: [[ExactName]]) {
     struct Place: Hashable {
         let device: UInt
         let number: UInt
     }
-    var files: [TreeFile] = []
+    var (files, folders): ([TreeFile], [[ExactName]]) = ([], [])
     func visit(_ names: [ExactName], above: [Place]) throws {
         let inner = joined(names)
         let folder = inner.isEmpty ? path : "\(path)/\(inner)"
@@ -122,10 +129,10 @@ func filesOfTree(at path: String, passedOver: inout PassedOver) throws -> [TreeF
         }
         let entries = try DirectoryEntries(path, inner)
         passedOver[.hidden] += entries.hidden
-        if names.count == 1, entries.files.isEmpty, entries.directories.isEmpty { passedOver[.emptyClass] += 1 }
+        if names.count == 1 { folders.append(names) }
         for file in entries.files { files.append(TreeFile(path: names + [ExactName(file)], place: .file)) }
         for directory in entries.directories { try visit(names + [ExactName(directory)], above: above + [place]) }
     }
     try visit([], above: [])
-    return files
+    return (files, folders)
 }

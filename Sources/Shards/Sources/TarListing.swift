@@ -13,11 +13,20 @@ struct TarMember: Sendable {
     var name: ExactName { path.last ?? ExactName("") }
 }
 
-/// The regular files of the tar archive in the bytes `range` of `file`, in order. `name` is the archive's name in messages.
+/// What a tar archive holds, in order.
+struct TarListing {
+    /// Its regular files.
+    var members: [TarMember] = []
+    /// The paths of its directories.
+    var folders: [[ExactName]] = []
+}
+
+/// The regular files and the directories of the tar archive in the bytes `range` of `file`, or of several strung together, in order. `name` is the archive's
+/// name in messages.
 ///
-/// Reads headers only. Hard links are resolved; other links are ignored. Throws `Failure` if it is not a tar archive, is corrupt or
-/// truncated, or has sparse files.
-func listTar(_ file: SourceFile, range: Range<Int>, name: String) throws -> [TarMember] {
+/// Reads headers only. Hard links are resolved; other links are ignored. Of members of one path the last counts. What does not count is
+/// added to `passedOver`. Throws `Failure` if it is not a tar archive, is corrupt or truncated, or has sparse files.
+func listTar(_ file: SourceFile, range: Range<Int>, name: String, passedOver: inout PassedOver) throws -> TarListing {
     let archive = archive_read_new()
     defer { archive_read_free(archive) }
     let window = TarWindow(file: file, range: range)
@@ -25,6 +34,10 @@ func listTar(_ file: SourceFile, range: Range<Int>, name: String) throws -> [Tar
         window.failure ?? Failure("\(name) \(problem)", hint: "fetch or make the archive again")
     }
     archive_read_support_format_tar(archive)
+    // Otherwise what follows the first end mark would be left out without a word.
+    guard archive_read_set_option(archive, "tar", "read_concatenated_archives", "1") == ARCHIVE_OK else {
+        throw failure("cannot be read by this libarchive: \(archiveMessage(archive))")
+    }
     let status = archive_read_open2(
         archive, Unmanaged.passUnretained(window).toOpaque(), nil,
         { _, window, block in
@@ -36,48 +49,71 @@ func listTar(_ file: SourceFile, range: Range<Int>, name: String) throws -> [Tar
         }, nil)
     guard status == ARCHIVE_OK else { throw failure("is not a tar archive: \(archiveMessage(archive))") }
 
-    var members: [TarMember] = []
-    // A table of paths is built only if there are hard links, which is rare.
-    var byPath: [[ExactName]: Int]?
+    var listing = TarListing()
+    // For hard links, and for members that replace others.
+    var places: [[ExactName]: Int] = [:]
+    var replaced: Set<Int> = []
+    func add(_ member: TarMember) {
+        if let earlier = places.updateValue(listing.members.count, forKey: member.path) { replaced.insert(earlier) }
+        listing.members.append(member)
+    }
     var end = range.lowerBound
     while true {
         var entry: OpaquePointer?
         let status = archive_read_next_header(archive, &entry)
         if status == ARCHIVE_EOF { break }
+        if status != ARCHIVE_OK, status != ARCHIVE_WARN, try file.hasEndMark(at: end, before: range.upperBound) {
+            passedOver[.behindEnd] += 1
+            break
+        }
         guard status == ARCHIVE_OK || status == ARCHIVE_WARN else {
             throw failure("is damaged or no tar archive: \(archiveMessage(archive))")
         }
         // libarchive has consumed the header so far.
         let start = range.lowerBound + Int(archive_filter_bytes(archive, 0))
+        end = start
         guard let text = archive_entry_pathname(entry) ?? archive_entry_pathname_utf8(entry) else {
             throw failure("has a member whose name cannot be read")
         }
         let path = components(nameText(text))
-        let name = path.map(\.text).joined(separator: "/")
+        let member = joined(path)
         if let target = archive_entry_hardlink(entry) {
-            let table = byPath ?? Dictionary(members.enumerated().map { ($1.path, $0) }) { _, last in last }
-            byPath = table
-            guard let index = table[components(nameText(target))] else {
-                throw failure("has a link \(name) to what it does not hold")
+            guard let index = places[components(nameText(target))] else {
+                throw failure("has a link \(member) to what it does not hold")
             }
-            members.append(TarMember(path: path, range: members[index].range))
+            add(TarMember(path: path, range: listing.members[index].range))
             continue
         }
-        guard archive_entry_filetype(entry) == 0o100000 else { continue }
+        let kind = archive_entry_filetype(entry)
+        if kind == 0o040000 { listing.folders.append(path) }
+        guard kind == 0o100000 else { continue }
+        // Its size is that of the file with its holes.
+        guard archive_entry_sparse_count(entry) == 0 else {
+            throw Failure(
+                "\(name) stores \(member) as a sparse file, without its holes",
+                hint: "make the archive again without tar -S")
+        }
         let size = Int(archive_entry_size(entry))
         guard size >= 0, size <= range.upperBound - start else {
-            throw failure("is cut short: it ends inside of \(name)")
+            throw failure("is cut short: it ends inside of \(member)")
         }
-        guard archive_entry_sparse_count(entry) == 0 else {
-            throw failure("stores \(name) as a sparse file")
-        }
-        byPath?[path] = members.count
-        members.append(TarMember(path: path, range: start..<start + size))
+        add(TarMember(path: path, range: start..<start + size))
         end = start + (size + 511) / 512 * 512
     }
     if let failure = window.failure { throw failure }
     guard range.upperBound >= end + 512 else { throw failure("is cut short: it has no end mark") }
-    return members
+    passedOver[.replaced] += replaced.count
+    if !replaced.isEmpty {
+        listing.members = listing.members.enumerated().filter { !replaced.contains($0.offset) }.map(\.element)
+    }
+    return listing
+}
+
+extension SourceFile {
+    /// Whether the block at `offset`, which is in the archive up to `end`, is the end mark of a tar archive.
+    fileprivate func hasEndMark(at offset: Int, before end: Int) throws -> Bool {
+        try offset + 512 <= end && bytes(512, at: offset).allSatisfy { $0 == 0 }
+    }
 }
 
 private func nameText(_ name: UnsafePointer<CChar>) -> String {

@@ -10,10 +10,13 @@ extension SourceListing {
     /// Hidden members are passed over. Throws `Failure` as `ShardSource.init` does.
     init(tar file: SourceFile, _ selection: ShardSource.Selection) throws {
         let path = file.path
-        let all = try listTar(file, range: 0..<file.size, name: path).filter { !$0.path.isEmpty }
+        var passedOver = PassedOver()
+        let listing = try listTar(file, range: 0..<file.size, name: path, passedOver: &passedOver)
+        let all = listing.members.filter { !$0.path.isEmpty }
         let members = all.filter { !$0.path.contains(where: \.isHidden) }
         if let batches = try SourceListing(cifar: members, of: file, selection) {
             self = batches
+            self.passedOver += passedOver
             return
         }
         let within = selection.within.map { components($0) } ?? []
@@ -35,9 +38,10 @@ extension SourceListing {
             self.init(path: path, kind: .tar, files: [file])
             let tree = taken.map { TreeFile(path: $0.path, place: $0.place) }
             let root = selection.within == nil ? classRoot(of: tree) : within
-            try add(tree: tree, below: root, isChosen: selection.within != nil)
+            try add(tree: tree, folders: listing.folders, below: root, isChosen: selection.within != nil)
         }
         passedOver[.hidden] += all.count - members.count
+        self.passedOver += passedOver
     }
 
     private mutating func add(_ member: TarMember, class name: ExactName) {
@@ -51,8 +55,10 @@ extension SourceListing {
             guard images.updateValue([], forKey: name) == nil else {
                 throw Failure("\(path) holds \(archive.name.text) twice", hint: "choose one part with --within")
             }
-            for member in try listTar(files[0], range: archive.range, name: "\(archive.name.text) in \(path)")
-            where !member.path.isEmpty && !member.name.isHidden { add(member, class: name) }
+            let members = try listTar(
+                files[0], range: archive.range, name: "\(archive.name.text) in \(path)", passedOver: &passedOver
+            ).members
+            for member in members where !member.path.isEmpty && !member.name.isHidden { add(member, class: name) }
         }
     }
 
@@ -63,7 +69,9 @@ extension SourceListing {
                 "\(path) has directories, so its images need no --labels", hint: "leave it out, or choose --within")
         }
         let sorted = members.sorted { $0.name < $1.name }
-        let classes = try LabelFile(labels, names: names).classes(ofFiles: sorted.map(\.name))
+        let images = sorted.map(\.name)
+        let classes = try LabelFile(labels, names: names, images: images)
+            .classes(ofFiles: images, respelled: &respelled)
         for (member, name) in zip(sorted, classes) { add(member, class: ExactName(name)) }
     }
 }

@@ -38,13 +38,15 @@ extension SourceListing {
     init(webDataset paths: [String], in path: String?, _ selection: ShardSource.Selection) throws {
         if paths.count > 64 { _ = ShardDirectory.raisedOpenLimit() }
         var left = SourceFile.maximumDecompressedSize
+        var passedOver = PassedOver()
         let archives = try paths.map { path in
             let file = try SourceFile(path, limit: left)
             left -= file.decompressedSize
-            let members = try listTar(file, range: 0..<file.size, name: path)
+            let members = try listTar(file, range: 0..<file.size, name: path, passedOver: &passedOver).members
             return (file, members.filter { !$0.path.isEmpty && !$0.path.contains(where: \.isHidden) })
         }
         try self.init(samples: archives, path: path ?? paths[0], selection)
+        self.passedOver += passedOver
     }
 
     /// The samples of `archives`, each with its members.
@@ -99,7 +101,7 @@ extension SourceListing {
             return try file.bytes(member.range.count, at: member.range.lowerBound)
         }
         if let text = sample.others[field ?? "cls"], field != "json" {
-            return SampleLabel(text: String(decoding: try contents(text), as: UTF8.self))
+            return SampleLabel(text: Shards.text(of: try contents(text)))
         }
         guard let member = sample.others["json"] else { return nil }
         let json = try? JSONSerialization.jsonObject(with: Data(try contents(member)))

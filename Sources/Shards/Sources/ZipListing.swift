@@ -1,16 +1,16 @@
 import Base
 
-/// The files of the zip archive `file`, as its central directory says; without directories and links.
+/// The files of the zip archive `file`, as its central directory says, and its directories; without links.
 ///
 /// Throws `Failure` if it is no zip archive, is damaged or cut short, or has members that are encrypted or compressed in another way than
 /// deflate.
-func listZip(_ file: SourceFile) throws -> [ZipMember] {
+func listZip(_ file: SourceFile) throws -> (members: [ZipMember], folders: [[ExactName]]) {
     func failure(_ problem: String, _ hint: String = "fetch or make the archive again") -> Failure {
         Failure("\(file.path) \(problem)", hint: hint)
     }
     let directory = try zipDirectory(file)
     let fields = LittleEndian(try file.bytes(directory.count, at: directory.lowerBound))
-    var (place, members): (Int, [ZipMember]) = (0, [])
+    var (place, members, folders): (Int, [ZipMember], [[ExactName]]) = (0, [], [])
     while place < directory.count {
         guard directory.count - place >= 46, fields.number(4, at: place) == 0x0201_4B50 else {
             throw failure("has a damaged list of members")
@@ -27,7 +27,9 @@ func listZip(_ file: SourceFile) throws -> [ZipMember] {
         )
         readZip64(fields, nameEnd..<nameEnd + lengths[1], &sizes)
         let isLink = fields.bytes[place + 5] == 3 && fields.number(2, at: place + 40) & 0o170000 == 0o120000
-        if !text.hasSuffix("/") && !isLink {
+        if text.utf8.last == UInt8(ascii: "/") {
+            folders.append(components(text))
+        } else if !isLink {
             let name = text.printable(limit: 200)
             guard flags & 1 == 0 else { throw failure("is encrypted: \(name)", "unpack it and pack it again") }
             guard method == 0 || method == 8 else {
@@ -43,7 +45,7 @@ func listZip(_ file: SourceFile) throws -> [ZipMember] {
         }
         place = end
     }
-    return members.filter { !$0.path.isEmpty }
+    return (members.filter { !$0.path.isEmpty }, folders)
 }
 
 /// The bytes of the central directory. Throws `Failure` if it cannot be found.
@@ -56,6 +58,7 @@ private func zipDirectory(_ file: SourceFile) throws -> Range<Int> {
         throw Failure("\(file.path) is cut short: it has no list of members", hint: "fetch the archive again")
     }
     var (size, place) = (end.number(4, at: record + 12), end.number(4, at: record + 16))
+    var directoryEnd = start + record
     if record >= 20, end.number(4, at: record - 20) == 0x0706_4B50 {
         let large = end.number(8, at: record - 20 + 8)
         guard large <= file.size - 56 else {
@@ -63,6 +66,13 @@ private func zipDirectory(_ file: SourceFile) throws -> Range<Int> {
         }
         let fields = LittleEndian(try file.bytes(56, at: large))
         (size, place) = (fields.number(8, at: 40), fields.number(8, at: 48))
+        directoryEnd = large
+    }
+    // Places are counted from the beginning of an archive, which is not that of the file if another one is in front of it.
+    guard place + size == directoryEnd || place > file.size else {
+        throw Failure(
+            "\(file.path) has no list of members where its end says",
+            hint: "if several archives were strung together, unzip each alone; otherwise fetch it again")
     }
     guard place <= file.size, size <= file.size - place, size <= 1 << 30 else {
         throw Failure("\(file.path) is cut short: it has no list of members", hint: "fetch the archive again")
@@ -95,11 +105,15 @@ private func readZip64(
 
 extension SourceListing {
     /// The images in the archive `file`: <class>/<file> as in a folder, or without classes.
-    init(zip all: [ZipMember], of file: SourceFile, _ selection: ShardSource.Selection) throws {
+    init(zip all: [ZipMember], _ folders: [[ExactName]], of file: SourceFile, _ selection: ShardSource.Selection) throws
+    {
         self.init(path: file.path, kind: .zip, files: [file])
         let within = selection.within.map { components($0) } ?? []
-        let members = all.filter { !$0.path.contains(where: \.isHidden) }
-        passedOver[.hidden] = all.count - members.count
+        let visible = all.filter { !$0.path.contains(where: \.isHidden) }
+        passedOver[.hidden] = all.count - visible.count
+        let last = Dictionary(visible.enumerated().map { ($1.path, $0) }) { _, last in last }
+        let members = visible.enumerated().filter { last[$1.path] == $0 }.map(\.element)
+        passedOver[.replaced] = visible.count - members.count
         let tree = members.filter { $0.path.starts(with: within) }.map { member in
             TreeFile(
                 path: member.path,
@@ -111,6 +125,6 @@ extension SourceListing {
             throw Failure("\(path) holds no files of that name", hint: "list it with unzip -l")
         }
         let root = selection.within == nil ? classRoot(of: tree) : within
-        try add(tree: tree, below: root, isChosen: selection.within != nil)
+        try add(tree: tree, folders: folders, below: root, isChosen: selection.within != nil)
     }
 }

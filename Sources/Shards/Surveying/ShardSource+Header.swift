@@ -12,7 +12,7 @@ extension ShardSource {
     /// Throws `Failure` if it is gone, damaged or larger than 1 GiB, and `MachineFailure` if the file system fails.
     func header(of item: Item) throws -> HeaderBytes {
         switch item.place {
-        case .file: return try ownHeader(key(of: item))
+        case .file: return try ownHeader(ownName(of: item))
         case .part(let file, let offset, let size):
             try requireReadable(size: size)
             let source = files[file]
@@ -39,9 +39,9 @@ extension ShardSource {
     /// Bytes of a member of a zip archive that are read first.
     private static let zippedPrefix = 16 << 10
 
-    private func ownHeader(_ key: String) throws -> HeaderBytes {
-        let (descriptor, size) = try openOwnFile(key)
-        let file = OpenedFile(descriptor: descriptor, path: path + "/" + key)
+    private func ownHeader(_ inner: String) throws -> HeaderBytes {
+        let (descriptor, size) = try openOwnFile(inner)
+        let file = OpenedFile(descriptor: descriptor, path: path + "/" + inner)
         return HeaderBytes(byteCount: size, first: []) { place, count in
             try blamingMachine { try file.bytes(count, at: place) }
         }

@@ -31,10 +31,11 @@ final class CheckpointWriter: @unchecked Sendable {
     private let ended = DispatchSemaphore(value: 0)
     private let outcomes = Mutex<[Outcome]>([])
 
-    /// Memory for copies of the state of `trainer`. The lines of `log` are on the disk before a checkpoint is. Throws `Failure` if the
+    /// Memory for copies of the state of `trainer`; `classes` are stored with a classifier. The lines of `log` are on the disk before a checkpoint is. Throws `Failure` if the
     /// memory is not available.
     init(
-        _ trainer: borrowing Trainer, store: CheckpointStore, retention: CheckpointRetention, log: RunLog?
+        _ trainer: borrowing Trainer, store: CheckpointStore, retention: CheckpointRetention, classes: [String]?,
+        log: RunLog?
     ) throws {
         let (own, layout) = (trainer.optimizer.moments, trainer.replica.model.layout)
         var memory = Arena()
@@ -44,7 +45,7 @@ final class CheckpointWriter: @unchecked Sendable {
         room = try OwnedBuffer<Float>(count: MomentTransfer.room(for: layout, trainer.world))
         model = StoredModel(
             trainer.replica.model, maskRatio: trainer.configuration.maskRatio,
-            normalisation: trainer.configuration.normalisation)
+            normalisation: trainer.configuration.normalisation, classes: classes)
         batchSize = trainer.configuration.batchSize
         partition = trainer.partition
         world = trainer.world

@@ -16,12 +16,13 @@ struct Checkpointer {
     private(set) var longestSeconds = 0.0
     private var heldUpSeconds: Double?
 
-    /// Memory for copies of the state of `trainer`. Throws `Failure` if the memory is not available.
-    init(_ trainer: borrowing Trainer, _ options: FileOptions, log: RunLog?) throws {
+    /// Memory for copies of the state of `trainer`, whose classifier, if it is one, tells `classes` apart. Throws `Failure` if the memory is
+    /// not available.
+    init(_ trainer: borrowing Trainer, _ options: FileOptions, classes: [String]?, log: RunLog?) throws {
         interval = options.saveEvery
         allowedFailures = options.saveFailures
         writer = try CheckpointWriter(
-            trainer, store: CheckpointStore(run: options.run), retention: options.retention, log: log)
+            trainer, store: CheckpointStore(run: options.run), retention: options.retention, classes: classes, log: log)
     }
 
     /// Adds this rank's requests for the next step; only the coordinator looks at the clock.

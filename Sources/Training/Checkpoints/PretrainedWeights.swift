@@ -15,6 +15,22 @@ package struct PretrainedWeights: Sendable {
         self.hasNewHead = hasNewHead
     }
 
+    /// Throws `Failure` if the classifier in the file tells other classes apart than the `training` shards have, unless its head is not used.
+    func requireClasses(_ training: ClassMeanings) throws {
+        guard !hasNewHead, let theirs = try CheckpointStore.description(ofModelFile: file).classes else { return }
+        try training.requireSame(
+            as: ClassMeanings(theirs, of: file),
+            hint: "add --new-head to begin with a new head, or shard with --classes")
+    }
+
+    /// What to tell if the head of the file is kept, and nobody knows for which classes it is.
+    var namelessClasses: Failure? {
+        guard !hasNewHead, let source = try? CheckpointStore.description(ofModelFile: file),
+            source.model.classifier != nil, source.classes == nil
+        else { return nil }
+        return .namelessClasses(of: file)
+    }
+
     /// The parameters of `model` to read from the file: all, except that a head may be missing. Throws `Failure` if another parameter is
     /// missing or has another shape.
     func parameters(of model: Model) throws -> [Parameter] {

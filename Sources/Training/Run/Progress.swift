@@ -5,7 +5,7 @@ import Loader
 
 /// Progress output of rank 0: a line updated in place on a terminal, a line every few steps elsewhere.
 struct Progress {
-    private var line = StatusLine(.standardOutput, isTerminal: isWatchedOnTerminal())
+    private var line = StatusLine(.standardOutput, terminal: watchingTerminal())
     private let isTalking: Bool
     private let totalSteps: Int
     private let linesEvery: Int
@@ -46,13 +46,16 @@ struct Progress {
     mutating func endLine() { line.end() }
 }
 
-/// Whether standard output is a terminal. mpirun gives its processes pseudo-terminals; then its own output decides, if it runs on this
-/// host.
-private func isWatchedOnTerminal() -> Bool {
-    guard isatty(STDOUT_FILENO) == 1 else { return false }
-    guard ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_SIZE"] != nil else { return true }
-    let launcherOutput = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(getppid())/fd/1")
-    return launcherOutput?.hasPrefix("/dev/pts/") ?? false
+/// The terminal that shows standard output, if any. mpirun gives its processes pseudo-terminals; then its own output decides, if it runs on
+/// this host. It stays open for the process.
+private func watchingTerminal() -> Int32? {
+    guard let own = StatusLine.terminal(STDOUT_FILENO) else { return nil }
+    guard ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_SIZE"] != nil else { return own }
+    let path = "/proc/\(getppid())/fd/1"
+    let output = try? FileManager.default.destinationOfSymbolicLink(atPath: path)
+    guard output?.hasPrefix("/dev/pts/") ?? false else { return nil }
+    let launcher = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC)
+    return launcher < 0 ? own : launcher
 }
 
 /// Warns once about each corrupt sample, on the rank that met it.

@@ -31,10 +31,11 @@ package struct RunDirectory: Sendable {
 
     /// Prepares the directory for `configuration` and returns the checkpoint to resume from, if any.
     ///
-    /// Throws `Failure` if it cannot be written, holds a run that is not to be resumed, holds a run of another configuration, or only
-    /// unreadable checkpoints. Corrupt checkpoints are renamed; this, and changed settings, are passed to `report`.
+    /// Throws `Failure` if it cannot be written, holds a run that is not to be resumed, holds a run of another configuration or on other
+    /// training data, or only unreadable checkpoints. Corrupt checkpoints are renamed; this, and changed settings, are passed to `report`.
     func prepare(
-        _ configuration: TrainingConfiguration, _ given: RunSettings, resumes: Bool, report: (Failure) -> Void
+        _ configuration: TrainingConfiguration, _ given: RunSettings, _ data: RunData, resumes: Bool,
+        report: (Failure) -> Void
     ) throws -> (path: String, manifest: Manifest)? {
         let manager = FileManager.default
         guard !manager.fileExists(atPath: "\(path)/\(ShardIndex.fileName)") else {
@@ -53,7 +54,9 @@ package struct RunDirectory: Sendable {
         }
         if isImported { try requireImport(for: configuration, report: report) }
         let newest = isUsed || isImported ? try newestSound(report: report) : nil
-        if newest != nil && isUsed { try requireComparable(configuration, report: report) }
+        if let newest, isUsed {
+            try requireComparable(configuration, given, data, after: newest.manifest.step, report: report)
+        }
         let (done, total) = (newest?.manifest.step ?? 0, configuration.schedule.totalSteps)
         guard done <= total else {
             throw Failure(
@@ -63,7 +66,7 @@ package struct RunDirectory: Sendable {
         var settings = given
         settings.options["virtual-ranks"] = "\(configuration.virtualRanks)"
         settings.options["micro-batch"] = "\(configuration.microBatch)"
-        settings.resolved = try configuration.fields
+        settings.resolved = try configuration.fields.merging(data.fields) { $1 }
         try settings.write(run: path)
         // Of interrupted processes. Another command may be writing a report.
         DurableFile.removePartials(in: path, olderThan: 86_400)
@@ -100,33 +103,6 @@ package struct RunDirectory: Sendable {
         guard (try? makeDirectory(path)) != nil, access(path, W_OK | X_OK) == 0 else {
             throw Failure("cannot write to the run directory \(path)", hint: "check its permissions, or change --run")
         }
-    }
-
-    private func requireComparable(_ configuration: TrainingConfiguration, report: (Failure) -> Void) throws {
-        let (before, now) = (try storedFields(), try configuration.fields)
-        let names = Set(before.keys).union(now.keys).filter { before[$0] != now[$0] }.sorted()
-        func text(_ names: [String]) -> String {
-            names.map { "\($0) was \(before[$0] ?? "absent") and is now \(now[$0] ?? "absent")" }
-                .joined(separator: ", ")
-        }
-        let refused = names.filter { !TrainingConfiguration.changeable.contains($0) }
-        guard refused.isEmpty else {
-            throw Failure(
-                "the run in \(path) has another configuration: \(text(refused))",
-                hint: "resume with the options it was started with, or change --run")
-        }
-        if !names.isEmpty { report(Failure(text(names), hint: "the run goes on with it")) }
-    }
-
-    /// The resolved settings of the stored run; runs of version 0.1 stored a configuration instead.
-    private func storedFields() throws -> [String: String] {
-        if let resolved = try RunSettings.read(run: path)?.resolved, !resolved.isEmpty { return resolved }
-        guard let bytes = try? RegularFile.contents(of: configurationPath),
-            let stored = try? JSONDecoder().decode(TrainingConfiguration.self, from: Data(bytes))
-        else {
-            throw Failure("\(configurationPath) is damaged", hint: "restore it, or change --run")
-        }
-        return try stored.fields
     }
 
     /// Drops log lines of later steps, which will be written again; -1 drops those of all steps.

@@ -25,9 +25,9 @@ package func train(
     let path = options.files.run
     let total = configuration.schedule.totalSteps
 
-    try requireAgreement(configuration, options, pretrained, world)
+    let data = try agreedData(configuration, options, pretrained, world)
     startWatchdog(options, world)
-    var run = try TrainingRun(configuration, options, settings, from: pretrained, world)
+    var run = try TrainingRun(configuration, options, settings, data, from: pretrained, world)
     defer { run.end() }
     var isStopping = world.minimum(stop.isSet ? 0 : 1) == 0
     do {
@@ -58,11 +58,11 @@ package func train(
     return .finished
 }
 
-/// Refuses ranks whose options resolve to another computation than those of rank 0, or whose data or program differ, before they would
+/// The data of the run. Refuses ranks whose options resolve to another computation than those of rank 0, or whose data or program differ, before they would
 /// wait for each other forever. The options themselves are compared when the ranks start.
-private func requireAgreement(
+private func agreedData(
     _ configuration: TrainingConfiguration, _ options: RunOptions, _ pretrained: PretrainedWeights?, _ world: World
-) throws {
+) throws -> RunData {
     var fields = try configuration.fields
     fields["from"] = pretrained?.file
     fields["program version"] = programVersion
@@ -70,29 +70,13 @@ private func requireAgreement(
         "\($0.name)\($0.shape)\($0.offset)"
     }
     fields["parameter layout"] = String(format: "%08x", Checksum(of: [UInt8](layout.joined().utf8)).value)
-    try world.agree {
-        try requireSameClasses(configuration, options)
-        fields["training shards"] = try ShardIndex.fingerprint(directory: options.files.data)
-        fields["validation shards"] =
-            try options.files.validation.map { try ShardIndex.fingerprint(directory: $0) } ?? "none"
+    let data = try world.agree {
+        try RunData(configuration, options.files, comparesLabels: options.telemetry.knnEvery != nil, pretrained)
     }
+    fields["training shards"] = data.fields[RunData.training]
+    fields["validation shards"] = data.fields[RunData.validation] ?? "none"
     try world.requireEqual(fields)
-}
-
-/// Refuses validation shards with other classes than the training shards.
-private func requireSameClasses(_ configuration: TrainingConfiguration, _ options: RunOptions) throws {
-    let (data, usesClasses) = (
-        options.files.data, configuration.classification != nil || options.telemetry.knnEvery != nil
-    )
-    guard usesClasses, let validation = options.files.validation else { return }
-    let classes = try [data, validation].map {
-        try ShardIndex.read(directory: $0).classes.map { ExactName($0) }
-    }
-    guard classes[0] == classes[1] else {
-        throw Failure(
-            "\(validation) has other classes than \(data) (\(classes[1].count) and \(classes[0].count))",
-            hint: "shard it again with --classes \(data)/index.json")
-    }
+    return data
 }
 
 private func startWatchdog(_ options: RunOptions, _ world: World) {

@@ -38,7 +38,7 @@ extension TrainingRun {
     ///
     /// Collective: all ranks have the run, or all throw the same `Failure`.
     init(
-        _ configuration: TrainingConfiguration, _ options: RunOptions, _ settings: RunSettings,
+        _ configuration: TrainingConfiguration, _ options: RunOptions, _ settings: RunSettings, _ data: RunData,
         from pretrained: PretrainedWeights?, _ world: World
     ) throws {
         let (isCoordinator, files) = (world.rank == 0, options.files)
@@ -63,14 +63,15 @@ extension TrainingRun {
         let lock = try world.agree {
             isCoordinator
                 ? try directory.lock {
-                    var line = StatusLine(.standardOutput, isTerminal: false)
+                    var line = StatusLine(.standardOutput, terminal: nil)
                     line.say($0)
                 } : nil
         }
         var warnings: [Failure] = []
         let resumed = try world.agree {
             isCoordinator
-                ? try directory.prepare(configuration, settings, resumes: files.resume) { warnings.append($0) } : nil
+                ? try directory.prepare(configuration, settings, data, resumes: files.resume) { warnings.append($0) }
+                : nil
         }
         let log = try world.agree { isCoordinator ? try RunLog(path: directory.logPath) : nil }
         let start = world.broadcast(resumed?.manifest.step ?? 0, from: 0)
@@ -79,6 +80,7 @@ extension TrainingRun {
         try trainer.load(from: resumed?.path, pretrained: pretrained)
 
         var progress = Progress(isTalking: isCoordinator, totalSteps: total, remaining: last - start)
+        if isCoordinator, resumed == nil, let warning = pretrained?.namelessClasses { warnings.append(warning) }
         for warning in warnings + trainer.loader.missing + (validation?.missing ?? []) {
             progress.say("warning: \(warning)")
         }
@@ -93,7 +95,7 @@ extension TrainingRun {
         let telemetry = try world.agree {
             try Telemetry(options, directory, configuration, trainer, validation: validation, start: start)
         }
-        let checkpointer = try world.agree { try Checkpointer(trainer, files, log: log) }
+        let checkpointer = try world.agree { try Checkpointer(trainer, files, classes: data.classes, log: log) }
         if isCoordinator, let warning = Checkpointer.spaceWarning(trainer, files) {
             progress.say("warning: \(warning)")
         }

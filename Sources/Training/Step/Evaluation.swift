@@ -84,7 +84,7 @@ package struct CheckpointEvaluation: Sendable {
     package let samples: Int
     /// The evaluated model file.
     package let file: String
-    /// Corrupt checkpoints that were skipped; only on rank 0.
+    /// Corrupt checkpoints that were skipped, only on rank 0, and that nobody knows which classes the model tells apart.
     package let warnings: [Failure]
 }
 
@@ -98,12 +98,14 @@ package func evaluateCheckpoint(
 ) throws -> CheckpointEvaluation {
     let loaded = try LoadedModel(
         path, weights: weights, precision: precision, products: products, threads: threads, world: world)
+    try world.agree { try loaded.requireClasses(of: data) }
     let loader = try loaded.loader(
         of: data, maskRatio: maskRatio ?? loaded.stored.maskRatio, isLabelled: true, world: world)
     let result = try evaluate(loaded.replica, loader: loader, chunk: loaded.replica.capacity, world: world)
     try loaded.requireFinite("losses", result.loss.isFinite)
     return CheckpointEvaluation(
-        result: result, samples: loader.count, file: loaded.file, warnings: loaded.warnings)
+        result: result, samples: loader.count, file: loaded.file,
+        warnings: loaded.warnings + [loaded.namelessClasses].compactMap(\.self))
 }
 
 /// A loss as printed everywhere; NaN without its sign, which differs between processors.

@@ -65,6 +65,70 @@ def four_inks(array):
     return ctypes.string_at(buffer, size.value)
 
 
+def coded(values, count):
+    """Huffman codes of equal length for the symbols, which take as many bits as `count` says: (table for DHT, code of each symbol)."""
+    counts = [len(values) if length == count else 0 for length in range(1, 17)]
+    return bytes(counts) + bytes(values), {value: format(code, f"0{count}b") for code, value in enumerate(values)}
+
+
+def sampled(array, factors, adobe=None):
+    """A baseline JPEG whose components have these sampling factors (horizontal, vertical); Pillow writes only the usual ones."""
+    def segment(marker, body):
+        return bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body
+
+    def number(value):
+        """The size of a value, and its bits."""
+        size = int(abs(value)).bit_length()
+        return size, format(value if value > 0 else value + (1 << size) - 1, f"0{size}b") if size else ""
+
+    height, width, _ = array.shape
+    widest, highest = max(h for h, _ in factors), max(v for _, v in factors)
+    across, down = -(-width // (8 * widest)), -(-height // (8 * highest))
+    full = np.pad(array, ((0, 8 * highest * down - height), (0, 8 * widest * across - width), (0, 0)), "edge")
+    planes = []
+    for component, (h, v) in enumerate(factors):
+        plane, (x, y) = full[..., component % 3].astype(float), (widest // h, highest // v)
+        planes.append(plane.reshape(plane.shape[0] // y, y, plane.shape[1] // x, x).mean((1, 3)) - 128)
+    k, n = np.mgrid[0:8, 0:8]
+    transform = np.cos((2 * n + 1) * k * np.pi / 16) * np.where(k == 0, np.sqrt(1 / 8), 1 / 2)
+    order = sorted(range(64), key=lambda i: (i // 8 + i % 8, (i // 8 if (i // 8 + i % 8) % 2 else i % 8)))
+    (dc_table, dc), (ac_table, ac) = coded(list(range(12)), 4), coded(
+        [0, 0xF0] + [run << 4 | size for run in range(16) for size in range(1, 11)], 8)
+    bits, last = [], [0] * len(factors)
+    for row in range(down):
+        for column in range(across):
+            for component, (h, v) in enumerate(factors):
+                for y in range(row * v, row * v + v):
+                    for x in range(column * h, column * h + h):
+                        block = planes[component][8 * y:8 * y + 8, 8 * x:8 * x + 8]
+                        values = np.round(transform @ block @ transform.T / 4).astype(int).ravel()[order]
+                        size, text = number(values[0] - last[component])
+                        last[component] = values[0]
+                        bits += [dc[size], text]
+                        run = 0
+                        for value in values[1:]:
+                            if value == 0:
+                                run += 1
+                                continue
+                            bits += [ac[0xF0]] * (run // 16)
+                            size, text = number(value)
+                            bits += [ac[run % 16 << 4 | size], text]
+                            run = 0
+                        if run:
+                            bits.append(ac[0])
+    text = "".join(bits)
+    text += "1" * (-len(text) % 8)
+    data = bytes(int(text[i:i + 8], 2) for i in range(0, len(text), 8)).replace(b"\xFF", b"\xFF\0")
+    numbers = range(1, len(factors) + 1)
+    return (
+        b"\xFF\xD8" + (segment(0xEE, b"Adobe\0\x64\0\0\0\0" + bytes([adobe])) if adobe is not None else b"")
+        + segment(0xDB, b"\0" + bytes([4] * 64))
+        + segment(0xC0, struct.pack(">BHHB", 8, height, width, len(factors))
+                  + b"".join(bytes([i, h << 4 | v, 0]) for i, (h, v) in zip(numbers, factors)))
+        + segment(0xC4, b"\0" + dc_table) + segment(0xC4, b"\x10" + ac_table)
+        + segment(0xDA, bytes([len(factors)]) + b"".join(bytes([i, 0]) for i in numbers) + b"\0\x3F\0") + data + b"\xFF\xD9")
+
+
 array = picture(24, 20)
 image = Image.fromarray(array)
 rgb = encoded(image, "JPEG", quality=90)
@@ -74,6 +138,13 @@ store("cmyk.jpg", encoded(image.convert("CMYK"), "JPEG", quality=95))
 store("ycck.jpg", four_inks(np.concatenate([array, 255 - array[..., :1] // 3], -1)))
 store("progressive.jpg", encoded(image, "JPEG", progressive=True, quality=90))
 store("extraneous.jpg", rgb[:-2] + b"\x12\x34\x56" + rgb[-2:])
+for name, factors, adobe in [
+    ("410", [(4, 2), (1, 1), (1, 1)], None), ("441", [(1, 4), (1, 1), (1, 1)], None),
+    ("mixed", [(2, 2), (2, 1), (1, 1)], None), ("half-mixed", [(2, 1), (2, 1), (1, 1)], None),
+    ("low-luma", [(1, 1), (2, 2), (2, 2)], None), ("all-wide", [(2, 1)] * 3, None),
+    ("cmyk", [(1, 1), (2, 2), (2, 2), (1, 1)], 0), ("ycck", [(2, 1), (1, 1), (2, 1), (2, 1)], 2),
+]:
+    store(f"sampled-{name}.jpg", sampled(np.asarray(image.convert("YCbCr")), factors, adobe))
 (HERE / "truncated.jpg").write_bytes(rgb[: len(rgb) * 3 // 4])
 
 store("rgb.png", encoded(image, "PNG"))
@@ -83,8 +154,18 @@ alpha = Image.fromarray(np.concatenate([array, array[..., ::-1][..., :1]], -1), 
 store("rgba.png", encoded(alpha, "PNG"))
 deep = (array.astype(np.uint16) * 257).astype(">u2")
 store("deep.png", png(24, 20, 16, 2, [row.tobytes() for row in deep]))
-gamma = (b"gAMA", struct.pack(">I", 45455))
-store("gamma.png", png(24, 20, 8, 2, [row.tobytes() for row in array], gamma))
+for name, value in [("gamma", 45455), ("gamma-linear", 100_000), ("gamma-dark", 22_727)]:
+    gamma = (b"gAMA", struct.pack(">I", value))
+    store(f"{name}.png", png(24, 20, 8, 2, [row.tobytes() for row in array], gamma))
+# All values of 16 bits, not only those that have one of 8.
+spread = (array.astype(np.uint32) * 65_535 // 255 + np.arange(24 * 20 * 3, dtype=np.uint32).reshape(20, 24, 3) * 53) % 65_536
+spread = spread.astype(">u2")
+store("deep-colours.png", png(24, 20, 16, 2, [row.tobytes() for row in spread], gamma))
+store("deep-alpha.png", png(24, 20, 16, 4, [row[:, :2].tobytes() for row in spread]))
+# Pillow cuts grey of 16 bits off at 255.
+(HERE / "deep-grey.png").write_bytes(png(24, 20, 16, 0, [row[:, 0].tobytes() for row in spread]))
+grey = ((spread[..., 0].astype(np.uint32) * 255 + 32_767) // 65_535).astype(np.uint8)
+(HERE / "deep-grey.png.rgb").write_bytes(np.repeat(grey[..., None], 3, -1).tobytes())
 (HERE / "truncated.png").write_bytes(encoded(image, "PNG")[:400])
 (HERE / "vast.png").write_bytes(png(100_000, 100_000, 8, 2, [b""]))
 
