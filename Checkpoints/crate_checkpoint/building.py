@@ -15,22 +15,22 @@ def build(description: Description):
     own = description.architecture == 'crate'
     sizes = (description.image_size, description.patch, description.dim, description.depth, description.heads,
              description.sparsity)
-    first = () if own else (description.architecture,)
+    first, channels = () if own else (description.architecture,), {'channels': description.channels}
     if description.part == 'autoencoder':
         if own:
-            model = CrateMAE(*sizes, description.decoder_depth)
+            model = CrateMAE(*sizes, description.decoder_depth, **channels)
         else:
             model = MaskedAutoencoder(*first, *sizes, description.decoder_depth, description.decoder_dim,
-                                      description.decoder_heads)
+                                      description.decoder_heads, **channels)
         model.normalises_targets = description.normalises_targets
     elif description.part == 'encoder':
-        model = CrateEncoder(*sizes) if own else Encoder(*first, *sizes)
+        model = CrateEncoder(*sizes, **channels) if own else Encoder(*first, *sizes, **channels)
     else:
         supervised = {'crate': CrateClassifier, 'vit': Classifier, 'crate-alpha': CrateAlpha, 'tost': TostClassifier}
         kind = EncoderUnderHead if own else Classifier
         if description.part == 'supervised':
             kind = supervised[description.architecture]
-        model = kind(*first, *sizes, description.classes, description.pooling)
+        model = kind(*first, *sizes, description.classes, description.pooling, **channels)
     if description.trained_grid:
         for name in ('pos_embed', 'decoder_pos_embed'):
             if hasattr(model, name):

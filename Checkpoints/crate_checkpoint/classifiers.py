@@ -1,6 +1,6 @@
 """Classifiers: an autoencoder's encoder under a head, and the supervised models as their authors publish them.
 
-N images, T tokens, D channels, K classes, V values per patch.
+N images of C channels, T tokens, D channels of a token, K classes, V values per patch.
 """
 import torch
 from torch import nn
@@ -11,10 +11,11 @@ from .models import Encoder, ImageModel, patches_of, pooled
 
 
 class Classifier(Encoder):
-    """Images (N, 3, S, S) to logits (N, K): an autoencoder's encoder under a head, or timm's ViT, whose positions are trained."""
+    """Images (N, C, S, S) to logits (N, K): an autoencoder's encoder under a head, or timm's ViT, whose positions are trained."""
 
-    def __init__(self, architecture, image_size, patch, dim, depth, heads, sparsity=0.0, classes=1000, pooling='mean'):
-        super().__init__(architecture, image_size, patch, dim, depth, heads, sparsity)
+    def __init__(self, architecture, image_size, patch, dim, depth, heads, sparsity=0.0, classes=1000, pooling='mean',
+                 channels=3):
+        super().__init__(architecture, image_size, patch, dim, depth, heads, sparsity, channels)
         self.pooling = pooling
         if pooling == 'mean':
             self.fc_norm, self.norm = self.norm, nn.Identity()
@@ -33,21 +34,22 @@ class Classifier(Encoder):
 
 
 class EncoderUnderHead(Classifier):
-    """Images (N, 3, S, S) to logits (N, K), with the encoder of a CRATE-MAE."""
+    """Images (N, C, S, S) to logits (N, K), with the encoder of a CRATE-MAE."""
 
     def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.5, classes=1000,
-                 pooling='mean'):
-        super().__init__('crate', image_size, patch, dim, depth, heads, sparsity, classes, pooling)
+                 pooling='mean', channels=3):
+        super().__init__('crate', image_size, patch, dim, depth, heads, sparsity, classes, pooling, channels)
 
 
 class SupervisedClassifier(ImageModel):
     """What the supervised CRATE, CRATE-alpha and ToST share: a learned position table, blocks, and LN and a product on one vector."""
 
-    def __init__(self, architecture, image_size, patch, dim, depth, heads, sparsity, classes, pooling, deviation=1.0):
+    def __init__(self, architecture, image_size, patch, dim, depth, heads, sparsity, classes, pooling, channels=3,
+                 deviation=1.0):
         super().__init__()
         self.architecture, self.patch, self.grid, self.dim = architecture, patch, image_size // patch, dim
         self.pooling = pooling
-        self.add_embedding(patch, dim)
+        self.add_embedding(patch, dim, channels)
         self.pos_embedding = nn.Parameter(deviation * torch.randn(1, self.grid ** 2 + 1, dim))
         self.transformer = nn.Module()
         self.transformer.layers = nn.ModuleList(
@@ -82,8 +84,8 @@ class SupervisedClassifier(ImageModel):
 class NormalisedClassifier(SupervisedClassifier):
     """Norms around the embedding of patches."""
 
-    def add_embedding(self, patch, dim):
-        values = 3 * patch * patch
+    def add_embedding(self, patch, dim, channels):
+        values = channels * patch * patch
         self.to_patch_embedding = nn.Sequential(
             nn.Identity(), nn.LayerNorm(values), nn.Linear(values, dim), nn.LayerNorm(dim))
         self.cls_token = token(dim, 1)
@@ -96,25 +98,28 @@ class CrateClassifier(NormalisedClassifier):
     """The supervised CRATE."""
 
     def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.1, classes=1000,
-                 pooling='class'):
-        super().__init__('crate', image_size, patch, dim, depth, heads, sparsity, classes, pooling)
+                 pooling='class', channels=3):
+        super().__init__('crate', image_size, patch, dim, depth, heads, sparsity, classes, pooling, channels)
 
 
 class TostClassifier(NormalisedClassifier):
     """The supervised CRATE with attention from token statistics."""
 
-    def __init__(self, architecture, image_size, patch, dim, depth, heads, sparsity=0.1, classes=1000, pooling='class'):
-        super().__init__(architecture, image_size, patch, dim, depth, heads, sparsity, classes, pooling)
+    def __init__(self, architecture, image_size, patch, dim, depth, heads, sparsity=0.1, classes=1000, pooling='class',
+                 channels=3):
+        super().__init__(architecture, image_size, patch, dim, depth, heads, sparsity, classes, pooling, channels)
 
 
 class CrateAlpha(SupervisedClassifier):
     """The supervised CRATE-alpha."""
 
-    def __init__(self, architecture, image_size, patch, dim, depth, heads, sparsity=0.1, classes=1000, pooling='class'):
-        super().__init__(architecture, image_size, patch, dim, depth, heads, sparsity, classes, pooling, deviation=0.02)
+    def __init__(self, architecture, image_size, patch, dim, depth, heads, sparsity=0.1, classes=1000, pooling='class',
+                 channels=3):
+        super().__init__(architecture, image_size, patch, dim, depth, heads, sparsity, classes, pooling, channels,
+                         deviation=0.02)
 
-    def add_embedding(self, patch, dim):
-        self.conv1 = nn.Conv2d(3, dim, patch, patch)
+    def add_embedding(self, patch, dim, channels):
+        self.conv1 = nn.Conv2d(channels, dim, patch, patch)
         self.cls_token = token(dim, 1e-6)
 
     def embed_patches(self, images):

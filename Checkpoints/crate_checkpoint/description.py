@@ -39,6 +39,7 @@ class Description:
     mean: Tuple[float, ...] = IMAGENET[0]
     std: Tuple[float, ...] = IMAGENET[1]
     trained_grid: Optional[int] = None
+    channels: int = 3
     origin: Dict[str, str] = field(default_factory=dict)
 
     @property
@@ -82,12 +83,13 @@ class Description:
             more.update(mean=tuple(pixels['mean']), std=tuple(pixels['deviation']))
         return cls(part, config.get('architecture', 'crate'), config['imageSize'], config['patchSize'], config['dim'],
                    config['depth'], config['heads'], config['lambda'], trained_grid=config.get('positionGrid'),
+                   channels=config.get('channels', 3),
                    mask_ratio=float(metadata.get('mask_ratio', 0.75)),
                    origin={key: metadata[key] for key in ('run', 'step') if key in metadata}, **more).checked(name)
 
     def checked(self, name: str = 'the model') -> 'Description':
         """Itself. Raises ValueError if the sizes are no model's, before memory is sized by them."""
-        sizes = [self.image_size, self.patch, self.dim, self.depth, self.heads]
+        sizes = [self.image_size, self.patch, self.dim, self.depth, self.heads, self.channels]
         optional = [self.decoder_depth, self.decoder_dim, self.decoder_heads, self.classes, self.trained_grid]
         sizes += [size for size in optional if size is not None]
         fits = all(isinstance(size, int) and 0 < size <= 100_000 for size in sizes)

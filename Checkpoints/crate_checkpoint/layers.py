@@ -10,11 +10,11 @@ STEP = 0.1  # step size of sparse coding, the same for all published weights
 
 
 class PatchEmbed(nn.Module):
-    """Images (N, 3, S, S) to patches (N, L, D)."""
+    """Images (N, C, S, S) to patches (N, L, D)."""
 
-    def __init__(self, patch, dim):
+    def __init__(self, patch, dim, channels=3):
         super().__init__()
-        self.proj = nn.Conv2d(3, dim, patch, patch)
+        self.proj = nn.Conv2d(channels, dim, patch, patch)
 
     def forward(self, images):
         return self.proj(images).flatten(2).transpose(1, 2)

@@ -28,7 +28,7 @@ def description_of(config, part):
         part, config.block, config.image_size, config.patch_size, config.hidden_size, config.num_hidden_layers,
         config.num_attention_heads, config.sparsity, config.decoder_depth, config.decoder_hidden_size,
         config.decoder_attention_heads, config.num_labels, config.pooling, config.norm_pix_loss, config.mask_ratio,
-        trained_grid=config.trained_grid).checked('the configuration')
+        trained_grid=config.trained_grid, channels=config.num_channels).checked('the configuration')
 
 
 class CratePreTrainedModel(PreTrainedModel):

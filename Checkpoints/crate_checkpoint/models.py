@@ -1,4 +1,4 @@
-"""Encoders and masked autoencoders. N images, L patches, T = L + 1 tokens, D channels, H heads, V values per patch."""
+"""Encoders and masked autoencoders. N images of C channels, L patches, T = L + 1 tokens, D channels of a token, H heads, V values per patch."""
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -13,16 +13,16 @@ def pooled(z, pooling):
 
 
 def patches_of(images, patch):
-    """Images (N, 3, S, S) to patches (N, L, V), values in (row, column, channel) order."""
+    """Images (N, C, S, S) to patches (N, L, V), values in (row, column, channel) order."""
     channels_first = F.unfold(images, patch, stride=patch).transpose(1, 2)
     count, patches, values = channels_first.shape
-    return channels_first.reshape(count, patches, 3, values // 3).transpose(2, 3).flatten(2)
+    return channels_first.reshape(count, patches, values // patch ** 2, patch ** 2).transpose(2, 3).flatten(2)
 
 
 def images_of(patches, patch):
-    """Patches (N, L, V) to images (N, 3, S, S): the inverse of `patches_of`."""
+    """Patches (N, L, V) to images (N, C, S, S): the inverse of `patches_of`."""
     grid = round(patches.shape[1] ** 0.5)
-    pixels = patches.reshape(patches.shape[0], grid, grid, patch, patch, 3)
+    pixels = patches.reshape(patches.shape[0], grid, grid, patch, patch, -1)
     return pixels.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
 
 
@@ -58,14 +58,14 @@ class ImageModel(nn.Module):
         return z
 
     def tokens(self, images, layer=None):
-        """Tokens after the encoder's final norm, or after block `layer`, class token first. (N, 3, S, S) -> (N, T, D)"""
+        """Tokens after the encoder's final norm, or after block `layer`, class token first. (N, C, S, S) -> (N, T, D)"""
         z, last = self.embed(images), len(self.encoder_blocks) if layer is None else self.index(layer) + 1
         for layers in self.encoder_blocks[:last]:
             z = self.run_block(layers, z)
         return self.final_norm(z) if layer is None else z
 
     def features(self, images, layer=None, pooling='mean'):
-        """A vector for each image, as of `crate features`. (N, 3, S, S) -> (N, D)
+        """A vector for each image, as of `crate features`. (N, C, S, S) -> (N, D)
 
         `layer` is an encoder block, counted from 1; None is behind the encoder's final norm. `pooling` is `mean` (over the patches) or
         `class`.
@@ -73,7 +73,7 @@ class ImageModel(nn.Module):
         return pooled(self.tokens(images, layer), pooling)
 
     def attention(self, images, layer=-1):
-        """The attention of all heads of encoder block `layer`. (N, 3, S, S) -> (N, H, T, T)
+        """The attention of all heads of encoder block `layer`. (N, C, S, S) -> (N, H, T, T)
 
         What `crate attention --values` writes are the class token's rows, `[:, :, 0, 1:]`. ToST has memberships of heads instead, the same
         in every row.
@@ -85,12 +85,12 @@ class ImageModel(nn.Module):
 
 
 class Encoder(ImageModel):
-    """Images (N, 3, S, S) to tokens after the final norm (N, T, D), class token first."""
+    """Images (N, C, S, S) to tokens after the final norm (N, T, D), class token first."""
 
-    def __init__(self, architecture, image_size, patch, dim, depth, heads, sparsity=0.0):
+    def __init__(self, architecture, image_size, patch, dim, depth, heads, sparsity=0.0, channels=3):
         super().__init__()
         self.architecture, self.patch, self.grid, self.dim = architecture, patch, image_size // patch, dim
-        self.patch_embed = PatchEmbed(patch, dim)
+        self.patch_embed = PatchEmbed(patch, dim, channels)
         self.cls_token, self.pos_embed = token(dim), table(self.grid, dim)
         self.blocks = nn.ModuleList(block(architecture, dim, heads, sparsity) for _ in range(depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
@@ -113,8 +113,8 @@ class Encoder(ImageModel):
 class CrateEncoder(Encoder):
     """The encoder of a CRATE-MAE."""
 
-    def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.5):
-        super().__init__('crate', image_size, patch, dim, depth, heads, sparsity)
+    def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.5, channels=3):
+        super().__init__('crate', image_size, patch, dim, depth, heads, sparsity, channels)
 
 
 class MaskedAutoencoder(Encoder):
@@ -127,8 +127,8 @@ class MaskedAutoencoder(Encoder):
     normalises_targets = False  # whether predictions are of standardised patches; `load` sets it
 
     def __init__(self, architecture, image_size, patch, dim, depth, heads, sparsity=0.0, decoder_depth=None,
-                 decoder_dim=None, decoder_heads=None):
-        super().__init__(architecture, image_size, patch, dim, depth, heads, sparsity)
+                 decoder_dim=None, decoder_heads=None, channels=3):
+        super().__init__(architecture, image_size, patch, dim, depth, heads, sparsity, channels)
         width = decoder_dim or dim
         self.mask_token = token(width)
         if architecture in ('vit', 'crate'):
@@ -137,7 +137,7 @@ class MaskedAutoencoder(Encoder):
             block(architecture, width, decoder_heads or heads, sparsity, is_reversed=True)
             for _ in range(decoder_depth or depth))
         self.decoder_norm = nn.LayerNorm(width, eps=1e-6)
-        self.decoder_pred = nn.Linear(width, 3 * patch * patch)
+        self.decoder_pred = nn.Linear(width, channels * patch * patch)
 
     def encoder_table(self):
         return self.decoder_pos_embed if self.architecture == 'crate' else self.pos_embed
@@ -168,7 +168,7 @@ class MaskedAutoencoder(Encoder):
         return self.decode(self.final_norm(self.run_blocks(self.embed(images, mask))), mask)
 
     def targets(self, images):
-        """What is predicted: patches, standardised if the model was trained so. (N, 3, S, S) -> (N, L, V)"""
+        """What is predicted: patches, standardised if the model was trained so. (N, C, S, S) -> (N, L, V)"""
         patches = patches_of(images, self.patch)
         if not self.normalises_targets:
             return patches
@@ -180,7 +180,7 @@ class MaskedAutoencoder(Encoder):
         return (errors * mask).sum() / mask.sum()
 
     def reconstruct(self, images, mask):
-        """Normalised images with the hidden patches replaced by the predictions. (N, 3, S, S), (N, L) -> (N, 3, S, S)
+        """Normalised images with the hidden patches replaced by the predictions. (N, C, S, S), (N, L) -> (N, C, S, S)
 
         A prediction of a standardised patch is scaled back with mean and deviation of the patch itself.
         """
@@ -193,8 +193,9 @@ class MaskedAutoencoder(Encoder):
 class CrateMAE(MaskedAutoencoder):
     """The masked autoencoder of CRATE."""
 
-    def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.5, decoder_depth=None):
-        super().__init__('crate', image_size, patch, dim, depth, heads, sparsity, decoder_depth)
+    def __init__(self, image_size=224, patch=16, dim=384, depth=12, heads=6, sparsity=0.5, decoder_depth=None,
+                 channels=3):
+        super().__init__('crate', image_size, patch, dim, depth, heads, sparsity, decoder_depth, channels=channels)
 
 
 def resize_positions(model, image_size, trained=None):

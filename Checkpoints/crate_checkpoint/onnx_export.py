@@ -27,7 +27,7 @@ class Tokens(nn.Module):
 def as_program(model, part: str):
     """A module, example inputs, and names of inputs and outputs."""
     description = model.description
-    images = torch.randn(2, 3, description.image_size, description.image_size)
+    images = torch.randn(2, description.channels, description.image_size, description.image_size)
     if part == 'encoder':
         return Tokens(model), (images,), ['images'], ['tokens', 'features']
     if part == 'classifier':

@@ -101,15 +101,15 @@ def resample(image: np.ndarray, framing: Framing, rounded: bool = True) -> np.nd
 
 
 def pixels(image) -> np.ndarray:
-    """(height, width, 3) of uint8 of an array, a Pillow image or a path of an image file, turned upright by its EXIF orientation."""
+    """(height, width, 3) of uint8 of an array, a Pillow image or a path of an image file. Like the program, EXIF does not turn it."""
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(f'an image is (height, width, 3) of uint8, not {image.shape} of {image.dtype}')
         return image
-    from PIL import Image, ImageOps
+    from PIL import Image
     if not isinstance(image, Image.Image):
         image = Image.open(image)
-    return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
+    return np.asarray(image.convert('RGB'))
 
 
 def square(image, side: int) -> np.ndarray:
@@ -134,6 +134,11 @@ def normalise(images: np.ndarray, mean, std) -> np.ndarray:
 
 
 def preprocess(images, description, stored: bool = False) -> np.ndarray:
-    """Model input from image files, Pillow images or arrays, exactly as in the program. (N, 3, S, S) of float32"""
+    """Model input from image files, Pillow images or arrays, exactly as in the program. (N, 3, S, S) of float32
+
+    Raises ValueError for a model of other channels: give it what `normalise` makes of its images, in the range 0...255.
+    """
+    if description.channels != 3:
+        raise ValueError(f'the model takes {description.channels} channels: scale its images to 0...255 and use `normalise`')
     framed = [crop(image, description.image_size, stored, rounded=False) for image in images]
     return normalise(np.stack(framed), description.mean, description.std)

@@ -8,6 +8,7 @@ import Images
 /// their sum is about the same.
 ///
 /// What is not multiplied with pixels (the norm over a patch's values, the predictions) is averaged for one channel and repeated for others.
+/// So where that norm comes first, in supervised CRATE and ToST, one channel is an approximation.
 struct ChannelAdaptation {
     /// Channels of the weights (C).
     let from: Int

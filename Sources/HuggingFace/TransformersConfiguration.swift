@@ -31,7 +31,7 @@ struct TransformersConfiguration: Encodable {
         part = classifier.map { $0.form == .supervised ? "supervised" : "classifier" } ?? "autoencoder"
         block = model.architecture.rawValue
         pooling = (classifier?.pooling ?? .mean).rawValue
-        (imageSize, patchSize, numChannels) = (model.imageSize, model.patchSize, ModelConfiguration.channels)
+        (imageSize, patchSize, numChannels) = (model.imageSize, model.patchSize, model.channels)
         (hiddenSize, numHiddenLayers, numAttentionHeads) = (model.dim, model.depth, model.heads)
         (sparsity, maskRatio, normPixLoss) = (model.lambda, stored.maskRatio, model.normalisesTargets)
         trainedGrid = model.positionGrid
