@@ -149,7 +149,7 @@ import Testing
         for directory in ["Launch", "Tests/Cluster", "Checkpoints/crate_checkpoint"] {
             for name in try files.contentsOfDirectory(atPath: "\(Documentation.root)/\(directory)") {
                 let text = try? String(contentsOfFile: "\(Documentation.root)/\(directory)/\(name)", encoding: .utf8)
-                for match in (text ?? "").matches(of: /--[a-z][a-z-]+/) { options.insert(String(match.0)) }
+                for match in (text ?? "").matches(of: /--[a-z][a-z0-9-]+/) { options.insert(String(match.0)) }
             }
         }
         // Its tables have options of other programs on the left and ours on the right.

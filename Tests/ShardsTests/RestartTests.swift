@@ -67,7 +67,9 @@ import Testing
             let records = out + "/unfinished"
             try FileManager.default.removeItem(atPath: records + "/shard-00000.h5.json")
             try write(Array("{".utf8), to: records + "/shard-00001.h5.json")
-            try write([1, 2, 3], to: out + "/shard-00002.h5.partial")
+            for name in ["shard-00002.h5", "index.json.0badcafe", "skipped.txt.0badcafe"] {
+                try write([1, 2, 3], to: out + "/\(name).partial")
+            }
             try FileManager.default.removeItem(atPath: out + "/shard-00002.h5")
             let early = try failure { _ = try job.conclude() }
             #expect(early.problem.contains("lacks shard-00000.h5"))

@@ -141,7 +141,9 @@ package struct Sharding: Sendable {
             throw error
         }
         // Of interrupted processes: all shards are made.
-        DurableFile.removePartials(of: ShardPlan.filePrefix, in: output, olderThan: 0)
+        for name in [ShardPlan.filePrefix, ShardIndex.fileName, Sharding.skippedFileName] {
+            DurableFile.removePartials(of: name, in: output, olderThan: 0)
+        }
         let index = ShardIndex(
             recipe: plan.recipe, format: plan.format.pixel, classes: plan.source.classes, statistics: record.statistics,
             shards: shards)

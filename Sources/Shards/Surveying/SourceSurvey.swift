@@ -101,8 +101,10 @@ package struct SourceSurvey: Encodable, Sendable {
         for first in stride(from: 0, to: source.items.count, by: block) {
             let places = Array(first..<min(first + block, source.items.count))
             let glances = concurrentMap(places, jobs: options.jobs) { place in
-                Result { try source.glance(
-                    at: source.items[place], as: options.format.pixel, pixelLimit: options.pixelLimit) }
+                Result {
+                    try source.glance(
+                        at: source.items[place], as: options.format.pixel, pixelLimit: options.pixelLimit)
+                }
             }
             for (place, glance) in zip(places, glances) {
                 do {
