@@ -1,6 +1,7 @@
 """The command crate-checkpoint."""
 import argparse
 import json
+import logging
 import os
 import sys
 import warnings
@@ -105,6 +106,7 @@ def parser():
 def main(words=None):
     options = parser().parse_args(words)
     warnings.simplefilter('ignore')
+    logging.disable(logging.WARNING)
     file = getattr(options, 'file', None) or options.source
     try:
         options.run(options)
