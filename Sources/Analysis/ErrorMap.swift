@@ -27,9 +27,7 @@ extension LoadedModel {
     ) throws -> [ErrorMap] {
         try requireAutoencoder()
         let configuration = model.configuration
-        let grid = try PatchGrid(
-            imageSize: configuration.imageSize, patchSize: configuration.patchSize,
-            pixel: PixelFormat(channels: configuration.channels, depth: 8))
+        let grid = try inputGrid
         let visible = try grid.visiblePatches(maskRatio: maskRatio ?? stored.maskRatio)
         let masks = MaskRounds(
             patchCount: grid.patchCount, hidden: grid.patchCount - visible, rounds: rounds, seed: seed)

@@ -56,6 +56,16 @@ extension LoadedModel {
 
     package var model: Model { replica.model }
 
+    /// The division of the model's input into patches.
+    var inputGrid: PatchGrid {
+        get throws {
+            let configuration = model.configuration
+            return try PatchGrid(
+                imageSize: configuration.imageSize, patchSize: configuration.patchSize,
+                pixel: PixelFormat(channels: configuration.channels, depth: 8))
+        }
+    }
+
     /// What image files are decoded to. Of 16 bits where they are not RGB: files of 8 have the same brightness in it.
     package var pixelFormat: PixelFormat {
         get throws {

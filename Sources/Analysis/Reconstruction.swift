@@ -36,9 +36,7 @@ extension LoadedModel {
     ) throws -> [Reconstruction] {
         try requireAutoencoder()
         let configuration = model.configuration
-        let grid = try PatchGrid(
-            imageSize: configuration.imageSize, patchSize: configuration.patchSize,
-            pixel: PixelFormat(channels: configuration.channels, depth: 8))
+        let grid = try inputGrid
         let visible = try grid.visiblePatches(maskRatio: maskRatio ?? stored.maskRatio)
         let mask = try OwnedBuffer<UInt8>(count: min(pictures.count, replica.capacity) * grid.patchCount)
         let paint = try Paint(
