@@ -17,7 +17,7 @@ enum { CRATE_JPEG_SCANS = 500 };
 
 /// A decompressor that serves one image after the other.
 struct crate_jpeg {
-    struct jpeg_decompress_struct library;
+    struct jpeg_decompress_struct decompressor;
     struct jpeg_error_mgr errors;
     struct jpeg_progress_mgr progress;
     jmp_buf failed;
@@ -49,22 +49,22 @@ static inline void crate_jpeg_watch(j_common_ptr library) {
 static inline struct crate_jpeg *crate_jpeg_new(void) {
     struct crate_jpeg *jpeg = (struct crate_jpeg *)calloc(1, sizeof *jpeg);
     if (!jpeg) return NULL;
-    jpeg->library.err = jpeg_std_error(&jpeg->errors);
-    jpeg->library.client_data = jpeg;
+    jpeg->decompressor.err = jpeg_std_error(&jpeg->errors);
+    jpeg->decompressor.client_data = jpeg;
     jpeg->errors.error_exit = crate_jpeg_fail;
     jpeg->errors.emit_message = crate_jpeg_note;
     if (setjmp(jpeg->failed)) {
         free(jpeg);
         return NULL;
     }
-    jpeg_create_decompress(&jpeg->library);
+    jpeg_create_decompress(&jpeg->decompressor);
     jpeg->progress.progress_monitor = crate_jpeg_watch;
-    jpeg->library.progress = &jpeg->progress;
+    jpeg->decompressor.progress = &jpeg->progress;
     return jpeg;
 }
 
 static inline void crate_jpeg_free(struct crate_jpeg *jpeg) {
-    jpeg_destroy_decompress(&jpeg->library);
+    jpeg_destroy_decompress(&jpeg->decompressor);
     free(jpeg);
 }
 
@@ -74,21 +74,21 @@ static inline int crate_jpeg_read_header(struct crate_jpeg *jpeg, const uint8_t 
     jpeg->ends_early = 0;
     if (setjmp(jpeg->failed)) return 0;
     // What an image before this one has left.
-    jpeg_abort_decompress(&jpeg->library);
-    jpeg_mem_src(&jpeg->library, bytes, count);
-    jpeg_read_header(&jpeg->library, TRUE);
+    jpeg_abort_decompress(&jpeg->decompressor);
+    jpeg_mem_src(&jpeg->decompressor, bytes, count);
+    jpeg_read_header(&jpeg->decompressor, TRUE);
     return 1;
 }
 
 /// Whether the image of the header has four inks.
 static inline int crate_jpeg_has_inks(const struct crate_jpeg *jpeg) {
-    return jpeg->library.jpeg_color_space == JCS_CMYK || jpeg->library.jpeg_color_space == JCS_YCCK;
+    return jpeg->decompressor.jpeg_color_space == JCS_CMYK || jpeg->decompressor.jpeg_color_space == JCS_YCCK;
 }
 
 /// Reads the image to rows of RGB, or of four inks, with the library's accurate transforms, as far as there are data. 0 after a problem.
 static inline int crate_jpeg_read_pixels(struct crate_jpeg *jpeg, uint8_t *pixels) {
     if (setjmp(jpeg->failed)) return 0;
-    j_decompress_ptr library = &jpeg->library;
+    j_decompress_ptr library = &jpeg->decompressor;
     int inks = crate_jpeg_has_inks(jpeg);
     library->out_color_space = inks ? JCS_CMYK : JCS_RGB;
     jpeg_start_decompress(library);

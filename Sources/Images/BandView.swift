@@ -61,10 +61,7 @@ package struct BandView: Equatable, Sendable {
                 for pixel in 0..<count {
                     for colour in 0..<3 {
                         let place = pixel * format.bytesPerPixel + bands[colour] * format.bytesPerValue
-                        let value =
-                            format.depth == 8
-                            ? Int(bytes[place])
-                            : Int(UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: UInt16.self)))
+                        let value = format.value(at: bytes.baseAddress! + place)
                         output[3 * pixel + colour] = level(Float(value) * unit, colour: colour)
                     }
                 }

@@ -97,8 +97,7 @@ extension PatchNormaliser {
     /// Throws `Failure` if memory is short.
     package init(_ normalisation: Normalisation) throws {
         let channels = normalisation.mean.count
-        // Vectors until one begins with a pixel's first channel again.
-        let period = (1...channels).first { $0 * 16 % channels == 0 } ?? channels
+        let period = PixelFormat.vectorPeriod(channels: channels)
         self.init(
             channels: channels, factors: try OwnedBuffer(count: period), offsets: try OwnedBuffer(count: period))
         let (means, deviations) = (normalisation.mean.map(Float.init), normalisation.deviation.map(Float.init))

@@ -30,6 +30,18 @@ package struct PixelFormat: Hashable, Sendable {
     package var bytesPerPixel: Int { channels * bytesPerValue }
     /// The largest value, 2^depth - 1.
     package var highest: Int { 1 << depth - 1 }
+    /// Vectors of 16 values until one begins with a pixel's first channel again.
+    package static func vectorPeriod(channels: Int) -> Int {
+        (1...channels).first { $0 * 16 % channels == 0 } ?? channels
+    }
+
+    /// The value that is stored at `place`.
+    @inline(__always)
+    package func value(at place: UnsafeRawPointer) -> Int {
+        depth == 8
+            ? Int(place.load(as: UInt8.self)) : Int(UInt16(littleEndian: place.loadUnaligned(as: UInt16.self)))
+    }
+
     /// Whether pixels have colours, so that operations on colours have a meaning.
     package var isRGB: Bool { channels == 3 }
 }

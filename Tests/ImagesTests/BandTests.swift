@@ -66,15 +66,9 @@ struct BandTests {
 
     @Test(.enabled(if: hasReferences, ".venv has no Pillow and tifffile; run: Launch/setup --tests"))
     func newFilesHaveThePixelsOfTifffile() throws {
-        try withTemporaryDirectory { directory in
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: python)
-            let script = bands().deletingLastPathComponent().appendingPathComponent("make_bands.py")
-            process.arguments = ["-W", "ignore", script.path, directory]
-            try process.run()
-            process.waitUntilExit()
-            try #require(process.terminationStatus == 0)
-            #expect(try check(URL(fileURLWithPath: directory)) == 539)
+        try withReferences("make_bands.py") { directory in
+            let count = try check(URL(fileURLWithPath: directory))
+            #expect(count == 539)
         }
     }
 

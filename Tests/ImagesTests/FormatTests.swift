@@ -48,15 +48,9 @@ struct FormatTests {
 
     @Test(.enabled(if: hasReferences, ".venv has no Pillow and tifffile; run: Launch/setup --tests"))
     func newFilesHaveThePixelsOfPillow() throws {
-        try withTemporaryDirectory { directory in
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: python)
-            let script = formats().deletingLastPathComponent().appendingPathComponent("make_formats.py")
-            process.arguments = ["-W", "ignore", script.path, directory]
-            try process.run()
-            process.waitUntilExit()
-            try #require(process.terminationStatus == 0)
-            #expect(try compare(URL(fileURLWithPath: directory)).count == 138)
+        try withReferences("make_formats.py") { directory in
+            let names = try compare(URL(fileURLWithPath: directory))
+            #expect(names.count == 138)
             for (name, values) in [("float", "floating-point"), ("signed", "signed")] {
                 let file = URL(fileURLWithPath: "\(directory)/refused-\(name).tif")
                 let failure = #expect(throws: Failure.self) {

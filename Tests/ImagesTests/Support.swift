@@ -1,5 +1,6 @@
 import Foundation
 import Images
+import TestSupport
 import Testing
 
 /// The bytes of a file in Fixtures.
@@ -47,4 +48,18 @@ func patternedImage(width: Int, height: Int) throws -> Image {
         }
     }
     return try Image(width: width, height: height, pixels: pixels)
+}
+
+/// Calls `body` with a directory of files that the script `name` in Fixtures has written, and what it expects of them.
+func withReferences(_ name: String, _ body: (String) throws -> Void) throws {
+    try withTemporaryDirectory { directory in
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: python)
+        let script = formats().deletingLastPathComponent().appendingPathComponent(name)
+        process.arguments = ["-W", "ignore", script.path, directory]
+        try process.run()
+        process.waitUntilExit()
+        try #require(process.terminationStatus == 0)
+        try body(directory)
+    }
 }

@@ -7,18 +7,6 @@ import Testing
 
 /// Lists of labels and classes as spreadsheets and editors write them.
 @Suite struct LabelListTests {
-    /// A flat archive of four images, 0.png to 3.png.
-    private func withFlatArchive(_ body: (_ tar: String, _ directory: String) throws -> Void) throws {
-        try withTemporaryDirectory { directory in
-            for number in 0..<4 {
-                let image = try Drawing.image(number: number, label: 0, side: 32, seed: 0)
-                try write(PNGEncoder.encode(image), to: "\(directory)/in/\(number).png")
-            }
-            try run("tar", "-C", "\(directory)/in", "-cf", "\(directory)/in.tar", ".")
-            try body("\(directory)/in.tar", directory)
-        }
-    }
-
     private static let mark = "\u{FEFF}"
 
     @Test(arguments: [
@@ -29,7 +17,7 @@ import Testing
         "0.png,cat\n1.png, dog\n2.png , cat\n3.png,dog",
     ])
     func labelsAreRead(text: String) throws {
-        try withFlatArchive { tar, directory in
+        try withFlatArchive(images: 4) { tar, directory in
             try write(Array(text.utf8), to: "\(directory)/labels")
             let source = try ShardSource(tar, .init(labels: "\(directory)/labels"))
             #expect(source.classes == ["cat", "dog"])
@@ -39,7 +27,7 @@ import Testing
 
     /// The first line may be of an image that is not in this archive; its number decides what the others mean.
     @Test func firstLineOfAnotherImage() throws {
-        try withFlatArchive { tar, directory in
+        try withFlatArchive(images: 4) { tar, directory in
             let lines = "9.png,0\n0.png,1\n1.png,2\n2.png,1\n3.png,2\n"
             try write(Array(lines.utf8), to: "\(directory)/labels")
             try write(Array("ape\ncat\ndog\n".utf8), to: "\(directory)/names")
@@ -51,7 +39,7 @@ import Testing
 
     /// A header is no label, so that numbers stay numbers.
     @Test func numbersBelowAHeader() throws {
-        try withFlatArchive { tar, directory in
+        try withFlatArchive(images: 4) { tar, directory in
             try write(Array("id,label\n0.png,1\n1.png,0\n2.png,1\n3.png,0\n".utf8), to: "\(directory)/labels")
             try write(Array((Self.mark + "dog\ncat\n").utf8), to: "\(directory)/names")
             let source = try ShardSource(
@@ -67,7 +55,7 @@ import Testing
         ("0.png,cat\n1.png\n2.png,cat\n3.png,dog\n", "line 2"),
     ])
     func otherTablesAreRefused(text: String, problem: String) throws {
-        try withFlatArchive { tar, directory in
+        try withFlatArchive(images: 4) { tar, directory in
             try write(Array(text.utf8), to: "\(directory)/labels")
             let refused = try failure { _ = try ShardSource(tar, .init(labels: "\(directory)/labels")) }
             #expect("\(refused)".contains(problem), "\(refused)")

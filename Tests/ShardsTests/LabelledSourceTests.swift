@@ -5,20 +5,8 @@ import Shards
 import TestSupport
 import Testing
 
-/// Sources whose classes do not come from directories, and class lists.
+/// Sources whose classes do not come from directories, and class lists. The images of flat archives are cow, ape, ape, bee, cow and bee.
 @Suite struct LabelledSourceTests {
-    /// A flat archive of six images, 0.png to 5.png, with classes cow, ape, ape, bee, cow, bee.
-    private func withFlatArchive(_ body: (_ tar: String, _ directory: String) throws -> Void) throws {
-        try withTemporaryDirectory { directory in
-            for number in 0..<6 {
-                let image = try Drawing.image(number: number, label: 0, side: 32, seed: 0)
-                try write(PNGEncoder.encode(image), to: "\(directory)/in/\(number).png")
-            }
-            try run("tar", "-C", "\(directory)/in", "-cf", "\(directory)/in.tar", ".")
-            try body("\(directory)/in.tar", directory)
-        }
-    }
-
     private func keys(_ source: ShardSource) -> [String] { source.items.map { source.key(of: $0) } }
 
     private let expected = ["ape/1.png", "ape/2.png", "bee/3.png", "bee/5.png", "cow/0.png", "cow/4.png"]
@@ -30,7 +18,7 @@ import Testing
         ("5.png 1\n4.png 3\n3.png 1\n2.png 2\n1.png 2\n0.png 3", "bee\nape\ncow"),
     ])
     func labelsAreReadFromAFile(labels: String, names: String?) throws {
-        try withFlatArchive { tar, directory in
+        try withFlatArchive(images: 6) { tar, directory in
             try write(Array(labels.utf8), to: "\(directory)/labels")
             try names.map { try write(Array($0.utf8), to: "\(directory)/names") }
             let source = try ShardSource(
@@ -50,7 +38,7 @@ import Testing
         ("cow\nape\nape\nbee\ncow\nbee", "ape", "names of classes"),
     ])
     func inconsistentLabelsAreRejected(labels: String, names: String?, problem: String) throws {
-        try withFlatArchive { tar, directory in
+        try withFlatArchive(images: 6) { tar, directory in
             try write(Array(labels.utf8), to: "\(directory)/labels")
             try names.map { try write(Array($0.utf8), to: "\(directory)/names") }
             let failure = try failure {

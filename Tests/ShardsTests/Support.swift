@@ -2,6 +2,7 @@ import Base
 import Foundation
 import Images
 import Shards
+import TestSupport
 import Testing
 
 func write(_ bytes: [UInt8], to path: String) throws {
@@ -79,4 +80,16 @@ func run(_ arguments: String...) throws {
 /// Options for images of 32 pixels with patches of 8, four per file.
 func smallOptions(jobs: Int = 2, shuffle: UInt64? = nil) throws -> ShardingOptions {
     ShardingOptions(.patches(try PatchGrid(imageSize: 32, patchSize: 8)), shardSize: 4, shuffle: shuffle, jobs: jobs)
+}
+
+/// Calls `body` with a flat archive of images, 0.png and so on, and the directory that it is in.
+func withFlatArchive(images: Int, _ body: (_ tar: String, _ directory: String) throws -> Void) throws {
+    try withTemporaryDirectory { directory in
+        for number in 0..<images {
+            let image = try Drawing.image(number: number, label: 0, side: 32, seed: 0)
+            try write(PNGEncoder.encode(image), to: "\(directory)/in/\(number).png")
+        }
+        try run("tar", "-C", "\(directory)/in", "-cf", "\(directory)/in.tar", ".")
+        try body("\(directory)/in.tar", directory)
+    }
 }

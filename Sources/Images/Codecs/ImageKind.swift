@@ -42,7 +42,7 @@ package enum ImageKind: String, CaseIterable, Sendable {
     }
 
     /// The library that decodes this kind, where the program can be built without it.
-    package var library: String? {
+    package var optionalLibrary: String? {
         switch self {
         case .webP: "libwebp"
         case .gif: "giflib"
@@ -52,7 +52,7 @@ package enum ImageKind: String, CaseIterable, Sendable {
     }
 
     /// The version of that library; nil if this program was built without it.
-    package var libraryVersion: String? {
+    package var installedVersion: String? {
         switch self {
         case .webP: webPVersion
         case .gif: gifVersion
@@ -62,18 +62,18 @@ package enum ImageKind: String, CaseIterable, Sendable {
     }
 
     /// The kinds that this program was built without.
-    package static var missing: [Self] { allCases.filter { $0.library != nil && $0.libraryVersion == nil } }
+    package static var missing: [Self] { allCases.filter { $0.optionalLibrary != nil && $0.installedVersion == nil } }
 
     /// The libraries that the program can be built without, with their versions.
     package static var libraries: String {
-        allCases.compactMap { kind in kind.library.map { "\($0) \(kind.libraryVersion ?? "missing")" } }
+        allCases.compactMap { kind in kind.optionalLibrary.map { "\($0) \(kind.installedVersion ?? "missing")" } }
             .joined(separator: ", ")
     }
 
     /// The failure of an image of this kind in a program without its library.
     var withoutLibrary: Failure {
         Failure(
-            "\(rawValue) images need \(library ?? ""), which this program was built without",
+            "\(rawValue) images need \(optionalLibrary ?? ""), which this program was built without",
             hint: "run Launch/setup and build again, or convert the file to PNG")
     }
 }

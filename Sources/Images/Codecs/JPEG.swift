@@ -22,22 +22,22 @@ package struct JPEGDecoder: ~Copyable {
         }
     }
 
-    private let library: UnsafeMutablePointer<crate_jpeg>
+    private let state: UnsafeMutablePointer<crate_jpeg>
     private var buffer: OwnedBuffer<UInt8>
     private let pixelLimit: Int
 
     /// A decoder of images of up to `pixelLimit` pixels. Throws `Failure` if memory is short.
     package init(pixelLimit: Int = ImageDecoder.pixelLimit) throws {
         let buffer = try OwnedBuffer<UInt8>(count: 0)
-        guard let library = crate_jpeg_new() else {
+        guard let state = crate_jpeg_new() else {
             throw Failure("cannot start the JPEG decoder", hint: "free some memory")
         }
-        self.library = library
+        self.state = state
         self.buffer = buffer
         self.pixelLimit = pixelLimit
     }
 
-    deinit { crate_jpeg_free(library) }
+    deinit { crate_jpeg_free(state) }
 
     /// The pixels of the last image decoded by `decode(_:)`, (row, column, channel).
     package var pixels: UnsafePointer<UInt8> { UnsafePointer(buffer.pointer) }
@@ -72,10 +72,12 @@ package struct JPEGDecoder: ~Copyable {
 
     private mutating func header(of bytes: UnsafeRawBufferPointer) throws -> Header {
         guard let start = bytes.bindMemory(to: UInt8.self).baseAddress else { throw undecodable("the file is empty") }
-        guard crate_jpeg_read_header(library, start, bytes.count) != 0 else { throw problem }
-        let (width, height) = (Int(library.pointee.library.image_width), Int(library.pointee.library.image_height))
+        guard crate_jpeg_read_header(state, start, bytes.count) != 0 else { throw problem }
+        let (width, height) = (
+            Int(state.pointee.decompressor.image_width), Int(state.pointee.decompressor.image_height)
+        )
         return Header(
-            width: width, height: height, hasFourInks: crate_jpeg_has_inks(library) != 0,
+            width: width, height: height, hasFourInks: crate_jpeg_has_inks(state) != 0,
             // Each block of 8 x 8 pixels takes at least a bit.
             pixelCount: try Image.pixelCount(
                 width: width, height: height, byteCount: bytes.count, pixelsPerByte: 8 * 64, limit: pixelLimit))
@@ -83,15 +85,15 @@ package struct JPEGDecoder: ~Copyable {
 
     /// Without its end marker the rest of an image is grey. Anything behind the marker, such as a film or another image, is none of it.
     private mutating func decode(_ header: Header, into values: UnsafeMutablePointer<UInt8>) throws {
-        guard crate_jpeg_read_pixels(library, values) != 0 else { throw problem }
-        guard library.pointee.ends_early == 0 else { throw undecodable("the JPEG data end early") }
+        guard crate_jpeg_read_pixels(state, values) != 0 else { throw problem }
+        guard state.pointee.ends_early == 0 else { throw undecodable("the JPEG data end early") }
         if header.hasFourInks { convertInvertedInks(values, count: header.pixelCount) }
     }
 
     /// The failure after a call that failed.
     private var problem: Failure {
         undecodable(
-            withUnsafeBytes(of: library.pointee.problem) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+            withUnsafeBytes(of: state.pointee.problem) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
     }
 }
 

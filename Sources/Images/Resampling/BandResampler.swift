@@ -100,10 +100,7 @@ extension BandResampler {
         for line in 0..<8 {
             let values = UnsafeRawPointer(first + min(line, rowCount - 1) * rowBytes)
             for column in columns.inputs {
-                lanes[8 * column + line] =
-                    format.depth == 8
-                    ? Double(values.load(fromByteOffset: column * step, as: UInt8.self))
-                    : Double(UInt16(littleEndian: values.loadUnaligned(fromByteOffset: column * step, as: UInt16.self)))
+                lanes[8 * column + line] = Double(format.value(at: values + column * step))
             }
         }
     }

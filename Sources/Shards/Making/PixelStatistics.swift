@@ -26,7 +26,7 @@ extension PixelStatistics {
 
     /// Sixteen bytes are a vector. After as many vectors as there are channels (or fewer) a lane has the same channel again.
     private mutating func add(_ bytes: UnsafeRawBufferPointer, channels: Int) {
-        let period = (1...channels).first { $0 * 16 % channels == 0 } ?? channels
+        let period = PixelFormat.vectorPeriod(channels: channels)
         let groupCount = bytes.count / (16 * period)
         var group = 0
         while group < groupCount {

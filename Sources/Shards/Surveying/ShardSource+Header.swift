@@ -1,5 +1,4 @@
 import Base
-import CZlib
 import Foundation
 import Images
 
@@ -62,28 +61,5 @@ private final class OpenedFile {
             initialised = try readBytes(
                 into: UnsafeMutableRawBufferPointer(bytes), from: descriptor, at: offset, path: path)
         }
-    }
-}
-
-/// The first bytes that `bytes`, the beginning of deflated ones, give when inflated: up to `limit`. Throws `Failure` if they are damaged.
-func inflatedPrefix(_ bytes: [UInt8], limit: Int) throws -> [UInt8] {
-    var stream = z_stream()
-    guard inflateInit2_(&stream, Wrapping.raw.rawValue, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
-        throw MachineFailure(Failure("zlib cannot start", hint: "free some memory"))
-    }
-    defer { inflateEnd(&stream) }
-    var source = bytes
-    return try [UInt8](unsafeUninitializedCapacity: limit) { target, initialised in
-        let status = source.withUnsafeMutableBufferPointer { source in
-            stream.next_in = source.baseAddress
-            stream.avail_in = UInt32(clamping: source.count)
-            stream.next_out = target.baseAddress
-            stream.avail_out = UInt32(clamping: limit)
-            return inflate(&stream, Z_SYNC_FLUSH)
-        }
-        guard [Z_OK, Z_STREAM_END, Z_BUF_ERROR].contains(status) else {
-            throw Failure("compressed bytes are damaged", hint: "fetch the archive again")
-        }
-        initialised = Int(stream.total_out)
     }
 }
